@@ -1,0 +1,108 @@
+"""The guard: whatever spantally does unasked never raises into the host program, and logs once.
+
+Every hook into someone else's code runs its telemetry part inside :class:`guard` or hands the
+exception to :func:`swallowed`. The text of a foreign exception may quote a secret, so the log line
+names the place and the exception's type, never its message; ``spantally doctor`` lists the counts.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import Counter
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, ParamSpec, TypeVar
+
+log: Final = logging.getLogger("spantally")
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+failures: Final[Counter[tuple[str, str]]] = Counter()
+"""How often each (place, exception type) was swallowed in this process."""
+
+_said: set[str] = set()
+
+
+def say_once(key: str, message: str, *args: object, level: int = logging.WARNING) -> None:
+    """Log ``message`` the first time ``key`` is met in this process, and never again.
+
+    Args:
+        key: what makes two messages the same.
+        message: a ``%``-format, free of secrets.
+        args: the values of the format.
+        level: the logging level.
+    """
+    try:
+        if key in _said:
+            return
+        _said.add(key)
+        log.log(level, message, *args)
+    except Exception:
+        failures[("guard.say_once", "logging")] += 1
+
+
+def swallowed(where: str, error: BaseException) -> None:
+    """Count an exception of ours that was kept from the host program, and log it once.
+
+    Args:
+        where: the hook or part that failed, in dotted form.
+        error: what was raised; only its type is logged.
+    """
+    try:
+        kind = type(error).__name__
+        failures[(where, kind)] += 1
+        say_once(
+            f"swallowed:{where}:{kind}",
+            "spantally: %s failed with %s; the program is not affected (spantally doctor lists these)",
+            where,
+            kind,
+        )
+    except Exception:
+        pass
+
+
+class guard:  # noqa: N801 - reads as a statement: `with guard("where"):`
+    """Context manager that keeps every ``Exception`` of its body from the caller."""
+
+    __slots__ = ("where",)
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None:
+            return False
+        if isinstance(error, Exception):
+            swallowed(self.where, error)
+            return True
+        return False
+
+
+def guarded(where: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R | None]]:
+    """Decorator form of :class:`guard`: the function returns ``None`` where it would have raised."""
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
+        @functools.wraps(function)
+        def run(*args: _P.args, **kwargs: _P.kwargs) -> _R | None:
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                swallowed(where, error)
+                return None
+
+        return run
+
+    return decorate
+
+
+def reset() -> None:
+    """Forget what was counted and said (for tests, and for the child of a fork)."""
+    failures.clear()
+    _said.clear()

@@ -1,0 +1,191 @@
+"""What flows from the calls to the ledger: frozen records of plain values.
+
+Records carry the *raw* usage object of the provider, so that nobody upstream of the ledger needs to
+know a price. They are named tuples because one is made on the caller's thread for each call: a frozen
+dataclass of this width costs seven times as much to build.
+
+Times are UNIX nanoseconds, durations nanoseconds, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+
+class Kind(enum.StrEnum):
+    """What a row is. Only ``INFERENCE`` and ``EMBEDDINGS`` (and billed others) count as calls."""
+
+    INFERENCE = "inference"
+    EMBEDDINGS = "embeddings"
+    RETRIEVAL = "retrieval"
+    MEMORY = "memory"
+    TOOL = "tool"
+    AGENT = "agent"
+    WORKFLOW = "workflow"
+    OTHER = "other"
+
+
+COUNTED_KINDS: Final = frozenset({Kind.INFERENCE, Kind.EMBEDDINGS})
+"""Kinds of model operations: they carry cost, agents, tools and workflows only aggregate it."""
+
+
+class Status(enum.StrEnum):
+    """How a call stands. ``INTERRUPTED``: its process ended before the call did."""
+
+    RUNNING = "running"
+    OK = "ok"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+class SessionStatus(enum.StrEnum):
+    """How a session stands. ``ABANDONED``: its process ended without finishing it."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ABANDONED = "abandoned"
+
+
+class Precedence(enum.IntEnum):
+    """Who saw the call: on conflict the higher wins, field by field."""
+
+    INFERRED = 5
+    """Read from the messages of a later request (a tool result); no duration."""
+    FOREIGN = 10
+    """A span of somebody else's instrumentor."""
+    NATIVE = 20
+    """A span that the SDK, or one of our own instrumentors, made by itself."""
+    METERED = 30
+    """Metered at the source by our instrumentor."""
+
+
+class UsageFormat(enum.StrEnum):
+    """How the raw usage of a record is to be read."""
+
+    OPENAI_CHAT = "openai.chat"
+    """``prompt_tokens`` ... of chat completions, completions and embeddings."""
+    OPENAI_RESPONSES = "openai.responses"
+    """``input_tokens`` ... of the Responses API."""
+    SEMCONV = "semconv"
+    """``gen_ai.usage.*`` names without the prefix, input inclusive of cached tokens."""
+    PARTS = "parts"
+    """Already normalised parts, as ``spantally.usage`` carries them."""
+
+
+class CallRecord(NamedTuple):
+    """One operation that ended (or, with status running, began): a model call, tool, agent or workflow."""
+
+    call_id: str
+    session_id: str
+    kind: str
+    operation: str
+    """``gen_ai.operation.name``: chat, embeddings, execute_tool, invoke_agent, ..."""
+    start_ns: int
+    end_ns: int | None = None
+    status: str = Status.OK
+    precedence: int = Precedence.METERED
+    parent_call_id: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    parent_span_id: str | None = None
+    implicit_session: bool = False
+    session_name: str | None = None
+    conversation_id: str | None = None
+    user_id: str | None = None
+    entity_type: str | None = None
+    entity_id: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    """Effective tags, sorted by key."""
+    name: str | None = None
+    """Name of the agent, tool or workflow; None for a model call."""
+    provider: str | None = None
+    request_model: str | None = None
+    response_model: str | None = None
+    response_id: str | None = None
+    first_chunk_ns: int | None = None
+    """From the start of the request to the first chunk of a stream."""
+    error_type: str | None = None
+    abandoned: bool = False
+    attempts: int = 1
+    possibly_billed: bool = False
+    """The request was sent and ended without usage (timeout, cancel, lost connection)."""
+    usage: Mapping[str, Any] | None = None
+    """The provider's usage object as it came, or None when there was none."""
+    usage_format: str | None = None
+    price_context: Mapping[str, Any] | None = None
+    """Facts that choose a rate: service_tier, batch, geography, server_address, api."""
+    estimated: bool = False
+    agent_path: tuple[str, ...] = ()
+    """Names of the agents around the call, outermost first; an agent's own row includes itself."""
+    run_id: str | None = None
+    """Call id of the top-level agent invocation around the call."""
+    tool: str | None = None
+    """Innermost enclosing tool; a tool's own row has its own name."""
+    turn: bool = False
+    """A top-level agent invocation, or outside agents an inference whose newest message is the user's."""
+    tool_call_id: str | None = None
+    inferred: bool = False
+    project: str | None = None
+    """``service.name`` of the program."""
+    scope_name: str | None = None
+    """Name of the instrumentation scope that made the span: the response-id rule works across scopes only."""
+    server_address: str | None = None
+    server_port: int | None = None
+    content: Mapping[str, Any] | None = None
+    """What the ledger may keep, already redacted: input, output, arguments, result."""
+    attributes: Mapping[str, Any] | None = None
+    """Further redacted attributes worth keeping with the row."""
+
+
+class SessionRecord(NamedTuple):
+    """A session that began, changed or ended; later records of the same id complete earlier ones."""
+
+    session_id: str
+    start_ns: int
+    end_ns: int | None = None
+    status: str = SessionStatus.RUNNING
+    name: str | None = None
+    implicit: bool = False
+    parent_id: str | None = None
+    previous_id: str | None = None
+    conversation_id: str | None = None
+    user_id: str | None = None
+    entity_type: str | None = None
+    entity_id: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    project: str | None = None
+    reason: str | None = None
+    error_type: str | None = None
+    process: str | None = None
+    """``host:pid:start`` of the process that runs it, so that a reader can tell a dead one."""
+
+
+class EventRecord(NamedTuple):
+    """Something that happened at one moment inside a session; attributes are redacted."""
+
+    event_id: str
+    session_id: str
+    type: str
+    time_ns: int
+    call_id: str | None = None
+    agent_path: tuple[str, ...] = ()
+    trace_id: str | None = None
+    span_id: str | None = None
+    attributes: Mapping[str, Any] | None = None
+
+
+class LinkRecord(NamedTuple):
+    """The parent of a span that is no GenAI operation, kept as long as ancestry needs it."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    end_ns: int
+
+
+Record: TypeAlias = CallRecord | SessionRecord | EventRecord | LinkRecord

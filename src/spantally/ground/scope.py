@@ -1,0 +1,233 @@
+"""The scope: who the current work belongs to, carried in the OpenTelemetry Context.
+
+A scope holds plain values and the in-memory state of its session; it knows no ledger and no span. It is
+what stamping, metering and trees read. The Context carries it across tasks, executors and (with the
+threading instrumentor) threads, exactly as it carries the current span.
+
+Two rules make it survive where a bare context value does not:
+
+* **A suspended generator.** A generator shares the context of whoever drives it, so a session entered in
+  its body would stay in force in the driver while the generator rests. A scope entered straight in a
+  generator body therefore remembers frame, thread and task; when it is read and the frame is suspended
+  (``f_back`` is None, while thread and task are the same), the parent scope is in force. A generator that
+  contextlib or a pytest fixture drives is exempt: there the with-body is what the session is for.
+* **Exit restores a value, not a token**, so that leaving in another task or out of order never raises
+  "failed to detach context".
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from collections.abc import Mapping
+from types import FrameType
+from typing import Final
+
+from opentelemetry import baggage
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+from spantally.ground.session_state import SessionState
+
+SCOPE_KEY: Final = otel_context.create_key("spantally-scope")
+"""Key of the scope in the OpenTelemetry Context."""
+
+PAUSED_KEY: Final = otel_context.create_key("spantally-paused")
+"""Key whose truth means: neither spans nor metering (``spantally.paused()``)."""
+
+
+def _find_baggage_key() -> str:
+    """The key under which the API keeps baggage: found by use, since its constant is private."""
+    return next(iter(baggage.set_baggage("spantally", "probe", Context())))
+
+
+BAGGAGE_KEY: Final = _find_baggage_key()
+
+
+class Scope:
+    """Whose work this is: immutable by convention; :meth:`child` makes the scope of nested work."""
+
+    __slots__ = (
+        "_frame",
+        "_task",
+        "_thread",
+        "agent_path",
+        "call_id",
+        "conversation_id",
+        "entity_id",
+        "entity_type",
+        "parent",
+        "run_id",
+        "session",
+        "tags",
+        "tool",
+        "user_id",
+    )
+
+    def __init__(
+        self,
+        session: SessionState,
+        *,
+        user_id: str | None = None,
+        entity_type: str | None = None,
+        entity_id: str | None = None,
+        tags: tuple[tuple[str, str], ...] = (),
+        conversation_id: str | None = None,
+        agent_path: tuple[str, ...] = (),
+        call_id: str | None = None,
+        run_id: str | None = None,
+        tool: str | None = None,
+        parent: Scope | None = None,
+    ) -> None:
+        self.session = session
+        self.user_id = user_id
+        self.entity_type = entity_type
+        self.entity_id = entity_id
+        self.tags = tags
+        self.conversation_id = conversation_id
+        self.agent_path = agent_path
+        self.call_id = call_id
+        """The innermost agent, tool, workflow or call around the current work."""
+        self.run_id = run_id
+        self.tool = tool
+        self.parent = parent
+        self._frame: FrameType | None = None
+        self._thread = 0
+        self._task: object = None
+
+    def child(
+        self,
+        *,
+        call_id: str,
+        agent: str | None = None,
+        tool: str | None = None,
+        run_id: str | None = None,
+    ) -> Scope:
+        """The scope inside an agent, tool or other operation of this scope.
+
+        Args:
+            call_id: the operation's own id, the parent of what happens inside.
+            agent: the agent's name when the operation is an agent invocation.
+            tool: the tool's name when it is a tool.
+            run_id: set by a top-level agent invocation.
+        """
+        made = Scope(
+            self.session,
+            user_id=self.user_id,
+            entity_type=self.entity_type,
+            entity_id=self.entity_id,
+            tags=self.tags,
+            conversation_id=self.conversation_id,
+            agent_path=self.agent_path if agent is None else (*self.agent_path, agent),
+            call_id=call_id,
+            run_id=run_id or self.run_id,
+            tool=tool or self.tool,
+            parent=self,
+        )
+        return made
+
+    def hold_to(self, frame: FrameType | None) -> None:
+        """Tie the scope to the frame that entered it, if that is a generator's own body.
+
+        Args:
+            frame: the frame whose ``with`` statement entered the scope.
+        """
+        if frame is None or not frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+            return
+        driver = frame.f_back
+        while driver is not None and driver.f_code.co_name in _TRANSPARENT_NAMES:
+            driver = driver.f_back
+        if driver is not None and _is_managed_driver(driver):
+            return
+        self._frame = frame
+        self._thread = threading.get_ident()
+        self._task = _current_task()
+
+    def release(self) -> None:
+        """Let go of the frame (at exit), so that the scope keeps nothing of the program alive."""
+        self._frame = None
+        self._task = None
+
+    def suspended(self) -> bool:
+        """True while the generator that entered this scope rests and its driver runs."""
+        frame = self._frame
+        if frame is None or frame.f_back is not None:
+            return False
+        return self._thread == threading.get_ident() and self._task is _current_task()
+
+
+_TRANSPARENT_NAMES: Final = frozenset({"asend", "__anext__"})
+_MANAGED_MODULES: Final = ("contextlib", "_pytest.", "pytest_asyncio", "anyio.pytest_plugin", "pluggy.")
+
+
+def _is_managed_driver(frame: FrameType) -> bool:
+    """True if the frame belongs to contextlib or a fixture runner, which hold a generator for a with-body."""
+    name = frame.f_globals.get("__name__", "")
+    if name == "contextlib":
+        return frame.f_code.co_name in ("__enter__", "__aenter__")
+    return isinstance(name, str) and name.startswith(_MANAGED_MODULES)
+
+
+def _current_task() -> object:
+    asyncio = sys.modules.get("asyncio")  # importing it costs 30 ms; a program without it has no task
+    if asyncio is None:
+        return None
+    try:
+        task: object = asyncio.current_task()
+        return task
+    except RuntimeError:
+        return None
+
+
+def current_scope(context: Context | None = None) -> Scope | None:
+    """The scope in force, or None outside any.
+
+    Args:
+        context: an OpenTelemetry Context; the current one by default.
+    """
+    value = (otel_context.get_current() if context is None else context).get(SCOPE_KEY)
+    if value is None:
+        return None
+    scope: Scope | None = value  # type: ignore[assignment]
+    while scope is not None and scope._frame is not None and scope.suspended():
+        scope = scope.parent
+    return scope
+
+
+def is_paused(context: Context | None = None) -> bool:
+    """True inside ``spantally.paused()``."""
+    return bool((otel_context.get_current() if context is None else context).get(PAUSED_KEY))
+
+
+def with_values(context: Context, values: Mapping[str, object]) -> Context:
+    """A copy of ``context`` with several values set at once (the API copies once per value).
+
+    Args:
+        context: the Context to copy.
+        values: what to set; a value of None takes the key out.
+    """
+    copied = dict(context)
+    for key, value in values.items():
+        if value is None:
+            copied.pop(key, None)
+        else:
+            copied[key] = value
+    return Context(copied)
+
+
+def restore(entered: Context, before: Context, keys: tuple[str, ...]) -> None:
+    """Leave what was entered: put back ``before``, or, where others attached since, only our ``keys``.
+
+    Args:
+        entered: the Context that entering attached.
+        before: the Context that was current when it was entered.
+        keys: the keys that entering changed.
+    """
+    current = otel_context.get_current()
+    if current is entered:
+        otel_context.attach(before)
+        return
+    changed = {key: before.get(key) for key in keys if current.get(key) is entered.get(key)}
+    if changed:
+        otel_context.attach(with_values(current, changed))

@@ -1,0 +1,92 @@
+"""The in-memory state of a session: identity and what is needed to tell its totals live."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Final
+
+from spantally.ground.records import CallRecord, SessionRecord, SessionStatus
+
+_registry: Final[weakref.WeakValueDictionary[str, SessionState]] = weakref.WeakValueDictionary()
+
+
+class SessionState:
+    """One session in this process. Ended calls wait here, unpriced, until somebody folds them.
+
+    Appending is lock-free; folding (reading totals) happens under :attr:`lock`, never in a finaliser.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "conversation_id",
+        "ended",
+        "fold",
+        "implicit",
+        "lock",
+        "name",
+        "parent",
+        "recorded",
+        "session_id",
+        "start_ns",
+        "unfolded",
+    )
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        start_ns: int,
+        name: str | None = None,
+        implicit: bool = False,
+        parent: SessionState | None = None,
+        conversation_id: str | None = None,
+    ) -> None:
+        self.session_id = session_id
+        self.start_ns = start_ns
+        self.name = name
+        self.implicit = implicit
+        self.parent = parent
+        self.conversation_id = conversation_id
+        self.recorded = False
+        """True once the ledger was told of the session."""
+        self.ended = False
+        self.unfolded: list[CallRecord] = []
+        """Ended model calls of this session and of its children that no total holds yet."""
+        self.fold: object = None
+        """The totals so far; belongs to the face that reads them."""
+        self.lock = threading.Lock()
+
+    def add(self, record: CallRecord) -> None:
+        """Take an ended model call into the tally of this session and of those above it."""
+        state: SessionState | None = self
+        while state is not None:
+            state.unfolded.append(record)
+            state = state.parent
+
+    def began(self, **values: object) -> SessionRecord:
+        """The record that tells the ledger of this session's start."""
+        return SessionRecord(
+            session_id=self.session_id,
+            start_ns=self.start_ns,
+            status=SessionStatus.RUNNING,
+            name=self.name,
+            implicit=self.implicit,
+            parent_id=None if self.parent is None else self.parent.session_id,
+            conversation_id=self.conversation_id,
+        )._replace(**values)
+
+
+def known_session(session_id: str) -> SessionState | None:
+    """The live state of a session of this process, if it is still in use."""
+    return _registry.get(session_id)
+
+
+def remember_session(state: SessionState) -> SessionState:
+    """Register a session so that entering its id again finds it; the first one registered wins."""
+    return _registry.setdefault(state.session_id, state)
+
+
+def forget_sessions() -> None:
+    """Drop the registry (tests)."""
+    _registry.clear()

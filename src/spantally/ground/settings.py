@@ -1,0 +1,385 @@
+"""Every setting once: its argument, environment variable, parser, default and meaning.
+
+Argument over environment over default. A wrong value in a call raises
+:class:`~spantally.ground.errors.SettingsError`; the same value met in the environment logs one clear line
+and the default is used, since nobody's program may end because of a variable.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from spantally.ground.errors import SettingsError
+from spantally.ground.guard import say_once
+
+CAPTURE_MODES: Final = ("no_content", "span_only", "event_only", "span_and_event")
+LEDGER_CONTENT_MODES: Final = ("never", "explicit", "all")
+
+MAX_ID_LENGTH: Final = 256
+"""Longest session, user or entity id, in characters."""
+MAX_TAGS: Final = 48
+"""Most tags in force at once; W3C Baggage promises only 64 members, and ours need a few."""
+MAX_TAG_KEY: Final = 64
+MAX_TAG_VALUE: Final = 256
+MAX_BAGGAGE_BYTES: Final = 8192
+"""Limit of the W3C Baggage specification for the whole header."""
+
+_TRUE: Final = frozenset({"true", "1", "yes", "on"})
+_FALSE: Final = frozenset({"false", "0", "no", "off"})
+_TAG_KEY_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
+
+
+def parse_bool(name: str, value: object) -> bool:
+    """Read a truth value: true, 1, yes, on / false, 0, no, off in any case.
+
+    Raises:
+        SettingsError: for anything else.
+    """
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise SettingsError(f"{name}={value!r} is not a truth value; use true or false")
+
+
+def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    """Read one of ``choices``, in any case.
+
+    Raises:
+        SettingsError: for anything else.
+    """
+    text = str(value).strip().lower() if isinstance(value, str) else value
+    if text in choices:
+        return str(text)
+    raise SettingsError(f"{name}={value!r} is not allowed; use one of: {', '.join(choices)}")
+
+
+def parse_id(name: str, value: object) -> str:
+    """Read an id of a session, user or conversation: 1 to 256 printable characters.
+
+    Raises:
+        SettingsError: for another type, an empty or overlong text, or control characters.
+    """
+    if not isinstance(value, str):
+        raise SettingsError(f"{name}={value!r} must be a string, not {type(value).__name__}")
+    if not 1 <= len(value) <= MAX_ID_LENGTH:
+        raise SettingsError(
+            f"{name}={value[:40]!r} has {len(value)} characters; an id has 1 to {MAX_ID_LENGTH}"
+        )
+    if not value.isprintable() or value != value.strip():
+        raise SettingsError(
+            f"{name}={value[:40]!r} holds control characters or outer spaces; "
+            "use printable text without spaces around it"
+        )
+    return value
+
+
+def parse_entity(name: str, value: object) -> tuple[str, str]:
+    """Read an entity: ``("type", "id")`` or ``"type:id"``, split at the first colon.
+
+    Raises:
+        SettingsError: for anything else.
+    """
+    if isinstance(value, str):
+        kind, colon, ident = value.partition(":")
+        if colon and kind and ident:
+            return parse_id(f"{name} type", kind), parse_id(f"{name} id", ident)
+    elif isinstance(value, (tuple, list)) and len(value) == 2:
+        kind, ident = value
+        kind = parse_id(f"{name} type", kind)
+        if ":" not in kind:
+            return kind, parse_id(f"{name} id", ident)
+    raise SettingsError(
+        f"{name}={value!r} is not an entity; use ('customer', 'acme') or 'customer:acme' "
+        "(the type holds no colon)"
+    )
+
+
+def parse_tags(name: str, value: object) -> tuple[tuple[str, str], ...]:
+    """Read tags: a mapping of text to text, or ``"k=v,k=v"`` with percent-encoded values.
+
+    Returns:
+        Pairs sorted by key.
+
+    Raises:
+        SettingsError: where a key or value is not allowed, or there are too many.
+    """
+    if isinstance(value, str):
+        pairs: dict[str, str] = {}
+        for part in value.split(","):
+            if not part.strip():
+                continue
+            key, equals, text = part.partition("=")
+            if not equals:
+                raise SettingsError(f"{name}: {part!r} is not a tag; use key=value, several by commas")
+            pairs[unquote(key.strip())] = unquote(text.strip())
+    elif isinstance(value, Mapping):
+        pairs = dict(value)
+    else:
+        raise SettingsError(f"{name}={value!r} must be a mapping of text to text, or 'k=v,k=v'")
+    if len(pairs) > MAX_TAGS:
+        raise SettingsError(f"{name}: {len(pairs)} tags; at most {MAX_TAGS} may be in force (baggage limit)")
+    size = 0
+    for key, text in pairs.items():
+        if (
+            not isinstance(key, str)
+            or not 1 <= len(key) <= MAX_TAG_KEY
+            or not _TAG_KEY_CHARACTERS.issuperset(key)
+        ):
+            raise SettingsError(
+                f"{name}: tag key {key!r} is not allowed; use up to {MAX_TAG_KEY} letters, digits and _-./"
+            )
+        if not isinstance(text, str):
+            raise SettingsError(f"{name}: tag {key!r} has value {text!r}; a tag value is a string")
+        if len(text) > MAX_TAG_VALUE or (text and not text.isprintable()):
+            raise SettingsError(
+                f"{name}: value of tag {key!r} ({len(text)} characters) is not allowed; "
+                f"use at most {MAX_TAG_VALUE} printable characters"
+            )
+        size += len("spantally.tag.") + len(key) + 2 + len(quote(text, safe=""))
+    if size > MAX_BAGGAGE_BYTES // 2:
+        raise SettingsError(
+            f"{name}: the tags take {size} bytes as baggage; at most {MAX_BAGGAGE_BYTES // 2} are allowed, "
+            f"so that ids fit within the {MAX_BAGGAGE_BYTES} of W3C Baggage"
+        )
+    return tuple(sorted(pairs.items()))
+
+
+def parse_ledger(name: str, value: object) -> object:
+    """Read the ledger argument: a path, ``":memory:"``, False (none), or an object of the store contract.
+
+    Raises:
+        SettingsError: for other types and an empty path.
+    """
+    if isinstance(value, str):
+        if not value.strip():
+            raise SettingsError(f"{name} is empty; use a path, ':memory:' or false")
+        if value.strip().lower() in _FALSE:
+            return False
+        return value
+    if value is False:
+        return False
+    if value is True or value is None or isinstance(value, (int, float, bytes)):
+        raise SettingsError(f"{name}={value!r} is not a ledger; use a path, ':memory:', False or a store")
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    missing = [part for part in ("write", "close") if not callable(getattr(value, part, None))]
+    if missing:
+        raise SettingsError(
+            f"{name}={type(value).__name__} object lacks {', '.join(missing)}; "
+            "pass a path, ':memory:', False or an object of spantally.ledger.Store"
+        )
+    return value
+
+
+def parse_tools(name: str, value: object) -> tuple[str, ...]:
+    """Read the functions to wrap: a sequence, or a text by commas, of ``package.module:function``.
+
+    Raises:
+        SettingsError: for an entry of another shape.
+    """
+    if isinstance(value, str):
+        entries = [part.strip() for part in value.split(",") if part.strip()]
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        entries = list(value)
+    else:
+        raise SettingsError(f"{name}={value!r} must be a list of 'package.module:function'")
+    for entry in entries:
+        module, colon, path = entry.partition(":") if isinstance(entry, str) else ("", "", "")
+        parts = (*module.split("."), *path.split("."))
+        if not colon or not all(part.isidentifier() for part in parts):
+            raise SettingsError(
+                f"{name}: {entry!r} is not allowed; use 'package.module:function' or '...:Class.method'"
+            )
+    return tuple(entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting of the table."""
+
+    name: str
+    """Name of the argument, where a function takes it."""
+    env: str
+    """Name of the environment variable."""
+    parse: Callable[[str, object], Any]
+    default: Any
+    doc: str
+    allowed: str
+    """The allowed values, in words, for the reference."""
+
+
+def _choice(choices: tuple[str, ...]) -> Callable[[str, object], str]:
+    return lambda name, value: parse_choice(name, value, choices)
+
+
+OPTIONS: Final[tuple[Option, ...]] = (
+    Option(
+        "disabled",
+        "SPANTALLY_DISABLED",
+        parse_bool,
+        False,
+        "Makes everything a silent no-op: no span, no metering, no ledger.",
+        "true or false",
+    ),
+    Option(
+        "ledger",
+        "SPANTALLY_LEDGER",
+        parse_ledger,
+        None,
+        "Where the tally is kept. By default a file in the user's data directory (`spantally path`).",
+        "a path, `:memory:`, `false`, or (as argument) a store object",
+    ),
+    Option(
+        "ledger_content",
+        "SPANTALLY_LEDGER_CONTENT",
+        _choice(LEDGER_CONTENT_MODES),
+        "explicit",
+        "What the ledger keeps of redacted prompts, answers, tool arguments and results, apart from what "
+        "is exported. `explicit` keeps only what a program hands to spantally's own functions.",
+        "`never`, `explicit` or `all`",
+    ),
+    Option(
+        "capture_content",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        _choice(CAPTURE_MODES),
+        "no_content",
+        "Whether redacted content is exported: on spans, as events, both or not at all (the standard "
+        "variable of the GenAI conventions).",
+        "`no_content`, `span_only`, `event_only`, `span_and_event`",
+    ),
+    Option(
+        "user",
+        "SPANTALLY_USER",
+        parse_id,
+        None,
+        "User of calls whose session names none (`user.id`).",
+        "1 to 256 printable characters",
+    ),
+    Option(
+        "entity",
+        "SPANTALLY_ENTITY",
+        parse_entity,
+        None,
+        "Entity (customer, team, project, ...) of calls whose session names none.",
+        "`type:id`",
+    ),
+    Option(
+        "tags",
+        "SPANTALLY_TAGS",
+        parse_tags,
+        (),
+        "Tags on every call; those of a session win.",
+        "`k=v,k=v`, values percent-encoded",
+    ),
+    Option(
+        "session",
+        "SPANTALLY_SESSION",
+        parse_id,
+        None,
+        "Id of the session of calls outside any `session()`.",
+        "1 to 256 printable characters",
+    ),
+    Option(
+        "tools",
+        "SPANTALLY_TOOLS",
+        parse_tools,
+        (),
+        "Functions and methods to wrap as tools without an edit of the program.",
+        "`package.module:function`, several by commas",
+    ),
+    Option(
+        "trust_baggage",
+        "SPANTALLY_TRUST_BAGGAGE",
+        parse_bool,
+        True,
+        "Whether session, user, entity and tags of inbound W3C baggage are taken.",
+        "true or false",
+    ),
+    Option(
+        "synchronous",
+        "SPANTALLY_SYNCHRONOUS",
+        _choice(("normal", "full")),
+        "normal",
+        "`normal`: a killed process loses nothing acknowledged, a power cut may lose the tail. "
+        "`full`: a power cut loses nothing acknowledged either, at a third of the speed.",
+        "`normal` or `full`",
+    ),
+    Option(
+        "sigterm",
+        "SPANTALLY_SIGTERM",
+        parse_bool,
+        True,
+        "Whether the tally is drained on SIGTERM where the program has no handler of its own.",
+        "true or false",
+    ),
+    Option(
+        "summary",
+        "SPANTALLY_SUMMARY",
+        parse_bool,
+        False,
+        "Print one line on stderr at exit: calls, tokens, cost, unpriced calls, session, next command.",
+        "true or false",
+    ),
+    Option(
+        "semconv",
+        "SPANTALLY_SEMCONV",
+        _choice(("latest", "1.41")),
+        "latest",
+        "Which spelling of renamed GenAI attributes is emitted.",
+        "`latest` or `1.41`",
+    ),
+)
+
+TABLE: Final[Mapping[str, Option]] = {option.name: option for option in OPTIONS}
+
+
+def from_argument(name: str, value: object) -> Any:
+    """Parse a value given in a call; None means "not given" and falls back to environment and default.
+
+    Raises:
+        SettingsError: naming value and allowed range.
+    """
+    if value is None:
+        return from_environment(name)
+    return TABLE[name].parse(name, value)
+
+
+def from_environment(name: str, environ: Mapping[str, str] | None = None) -> Any:
+    """The value of the environment, or the default; a wrong value is logged once and ignored.
+
+    Args:
+        name: of the option.
+        environ: instead of ``os.environ``.
+    """
+    option = TABLE[name]
+    text = (os.environ if environ is None else environ).get(option.env, "")
+    if not text.strip():
+        return option.default
+    try:
+        return option.parse(option.env, text)
+    except SettingsError as error:
+        say_once(
+            f"setting:{option.env}:{text}", "spantally: %s; using the default (%s)", error, option.default
+        )
+        return option.default
+
+
+def is_disabled() -> bool:
+    """True where SPANTALLY_DISABLED makes everything a no-op."""
+    return bool(from_environment("disabled"))
+
+
+def default_ledger_path() -> Path:
+    """The ledger of this user: ``ledger.db`` in the data directory that platformdirs names."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("spantally", appauthor=False)) / "ledger.db"

@@ -1,0 +1,393 @@
+"""The one background thread of a process.
+
+Rooms above register a channel with a handler; the worker hands each handler its items in batches, in
+the order in which the channels were opened. It knows nothing of what flows through them.
+
+Why it looks as it does:
+
+* :meth:`Channel.put` is one ``deque.append`` and a look at a flag. Nothing else may happen on the
+  caller's thread, and a finaliser, weakref callback or signal handler may run *anywhere*, also inside a
+  lock of the OpenTelemetry SDK or of this module: so there is no lock, no logging and no
+  ``queue.Queue`` on that path. The wake-up is the release of a bare lock, which never blocks.
+* It does not poll. It sleeps until it is woken, then gathers for :data:`GATHER_SECONDS`, so that sparse
+  calls cost one wake-up and one transaction, and runs until every channel is empty.
+* A fork takes no thread along, and a thread alive at the fork makes Python 3.12 warn: the worker drains
+  and stops before a fork and starts again, in parent and child, with the next item.
+* From 3.12 on no thread starts while the interpreter shuts down: :meth:`Worker.flush` then drains on the
+  calling thread.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from spantally.ground.guard import swallowed
+
+_T = TypeVar("_T")
+
+GATHER_SECONDS: Final = 0.4
+"""How long the worker gathers after it was woken: below the 1 s within which a call must be durable."""
+
+BATCH: Final = 64
+"""Items a handler gets at once: a larger batch holds up the program's other threads for over 5 ms."""
+
+PAUSE_SECONDS: Final = 0.0005
+"""Rest between two full batches, so that a backlog does not starve the program."""
+
+FORK_SECONDS: Final = 2.0
+"""How long a fork waits for the worker to drain and stop."""
+
+
+class Channel(Generic[_T]):
+    """One kind of work: a lock-free queue with the handler that takes its batches."""
+
+    __slots__ = ("_append", "_handler", "_items", "_worker", "name", "on_stop")
+
+    def __init__(
+        self,
+        worker: Worker,
+        name: str,
+        handler: Callable[[Sequence[_T]], None],
+        on_stop: Callable[[], None] | None,
+    ) -> None:
+        self._worker = worker
+        self.name = name
+        self._handler = handler
+        self._items: deque[_T] = deque()
+        self._append = self._items.append
+        self.on_stop = on_stop
+
+    def put(self, item: _T) -> None:
+        """Hand one item over: lock-free; starts the thread when there is none."""
+        self._append(item)
+        worker = self._worker
+        if worker.sleeping:
+            worker.wake()
+        elif not worker.running:
+            worker.start()
+
+    def put_from_finaliser(self, item: _T) -> None:
+        """Hand one item over from a finaliser, weakref callback or signal handler: only append and wake."""
+        self._append(item)
+        worker = self._worker
+        if worker.sleeping:
+            worker.wake()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def take(self, limit: int) -> list[_T]:
+        """Up to ``limit`` items from the front of the queue."""
+        items = self._items
+        taken: list[_T] = []
+        try:
+            while len(taken) < limit:
+                taken.append(items.popleft())
+        except IndexError:
+            pass
+        return taken
+
+    def run(self, batch: Sequence[_T]) -> None:
+        """Give a batch to the handler; what it raises is counted and costs nobody else anything."""
+        try:
+            self._handler(batch)
+        except Exception as error:
+            swallowed(f"worker.{self.name}", error)
+
+    def clear(self) -> None:
+        """Forget every queued item (the child of a fork: its parent has them)."""
+        self._items.clear()
+
+
+class Worker:
+    """The background thread and its channels; see the module's text for its rules."""
+
+    def __init__(self, *, gather_seconds: float = GATHER_SECONDS) -> None:
+        self.gather_seconds = gather_seconds
+        self.sleeping = False
+        self.running = False
+        self._channels: tuple[Channel[Any], ...] = ()
+        self._wake = _thread.allocate_lock()
+        self._urgent = _thread.allocate_lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._start_lock = threading.Lock()
+        self._drain_lock = threading.RLock()
+        self._waiters: deque[Callable[[], None]] = deque()
+        self._wake.acquire()
+        self._urgent.acquire()
+
+    def channel(
+        self,
+        name: str,
+        handler: Callable[[Sequence[_T]], None],
+        *,
+        on_stop: Callable[[], None] | None = None,
+    ) -> Channel[_T]:
+        """Open a channel.
+
+        Args:
+            name: shown by ``doctor`` and in log lines.
+            handler: takes a batch of at most :data:`BATCH` items, on the worker (or, when there is no
+                thread to be had, on the thread that drains); what it raises is swallowed and counted.
+            on_stop: called when the thread stops (before a fork, at exit), to let go of connections.
+        """
+        made: Channel[_T] = Channel(self, name, handler, on_stop)
+        with self._start_lock:
+            self._channels += (made,)
+        return made
+
+    def close_channel(self, channel: Channel[Any]) -> None:
+        """Drain a channel and take it out."""
+        self.flush(5.0)
+        with self._start_lock:
+            self._channels = tuple(one for one in self._channels if one is not channel)
+        if channel.on_stop is not None:
+            try:
+                channel.on_stop()
+            except Exception as error:
+                swallowed(f"worker.{channel.name}.on_stop", error)
+
+    # -- the caller's side ---------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Let the sleeping worker go on; safe anywhere, since releasing a bare lock never blocks."""
+        self.sleeping = False
+        try:
+            self._wake.release()
+        except RuntimeError:
+            pass  # somebody else has woken it already
+
+    def hurry(self) -> None:
+        """End the gathering at once."""
+        try:
+            self._urgent.release()
+        except RuntimeError:
+            pass
+        if self.sleeping:
+            self.wake()
+
+    def start(self) -> None:
+        """Start the thread if there is none; quietly does nothing where none can be started."""
+        if self.running or self._stopping:
+            return
+        with self._start_lock:
+            if self.running or self._stopping:
+                return
+            thread = threading.Thread(target=self._run, name="spantally-worker", daemon=True)
+            self._thread = thread
+            self.running = True
+            try:
+                thread.start()
+            except RuntimeError:
+                # No thread can be started while the interpreter shuts down: flush() drains in place.
+                self.running = False
+                self._thread = None
+
+    def pending(self) -> int:
+        """Items that wait in all channels."""
+        return sum(len(channel) for channel in self._channels)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until everything handed over so far has been handled.
+
+        Args:
+            timeout: seconds to wait at most.
+
+        Returns:
+            True when all of it was handled in time.
+        """
+        deadline = time.monotonic() + timeout
+        thread = self._thread
+        if thread is threading.current_thread():
+            self._drain()
+            return self.pending() == 0
+        if not self.running or thread is None or not thread.is_alive():
+            if not self._drain_lock.acquire(timeout=max(0.0, timeout)):
+                return False
+            try:
+                self._drain()
+            finally:
+                self._drain_lock.release()
+            return self.pending() == 0
+        done = threading.Event()
+        self._waiters.append(done.set)
+        self.hurry()
+        while not done.wait(min(0.05, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                return False
+            if not thread.is_alive():
+                return self.flush(max(0.0, deadline - time.monotonic()))
+            self.hurry()
+        return True
+
+    def notify_when_drained(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` on the worker once everything handed over so far has been handled.
+
+        The way to wait without blocking: an event loop passes ``loop.call_soon_threadsafe`` of a future.
+        """
+        self._waiters.append(callback)
+        if not self.running:
+            self.start()
+        self.hurry()
+        if not self.running:
+            self.flush(1.0)
+            self._tell_waiters()
+
+    # -- the worker's side ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while True:
+                self._sleep_until_woken()
+                if not self._stopping and not self._waiters:
+                    # acquire() with a timeout is the gathering; flush() and stop() cut it short.
+                    self._urgent.acquire(timeout=self.gather_seconds)
+                with self._drain_lock:
+                    waiting = self._take_waiters()
+                    self._drain()
+                self._tell(waiting)
+                if self._stopping and not self.pending():
+                    break
+        except Exception as error:
+            swallowed("worker.run", error)
+        finally:
+            self.running = False
+            self.sleeping = False
+            self._tell_waiters()
+
+    def _sleep_until_woken(self) -> None:
+        while not self._stopping and not self._waiters and not self.pending():
+            self.sleeping = True
+            # An item that came between the test above and the flag would have found the flag down.
+            if self.pending() or self._waiters or self._stopping:
+                self.sleeping = False
+                return
+            self._wake.acquire()
+            self.sleeping = False
+
+    def _drain(self) -> None:
+        """Run every channel until all are empty; an earlier channel may feed a later one."""
+        busy = True
+        while busy:
+            busy = False
+            for channel in self._channels:
+                while batch := channel.take(BATCH):
+                    busy = True
+                    channel.run(batch)
+                    if len(batch) == BATCH and threading.current_thread() is self._thread:
+                        time.sleep(PAUSE_SECONDS)
+
+    def _take_waiters(self) -> list[Callable[[], None]]:
+        taken: list[Callable[[], None]] = []
+        try:
+            while True:
+                taken.append(self._waiters.popleft())
+        except IndexError:
+            return taken
+
+    def _tell(self, waiting: list[Callable[[], None]]) -> None:
+        for callback in waiting:
+            try:
+                callback()
+            except Exception as error:
+                swallowed("worker.notify", error)
+
+    def _tell_waiters(self) -> None:
+        self._tell(self._take_waiters())
+
+    # -- life and death ------------------------------------------------------------------------------
+
+    def stop(self, timeout: float = 5.0) -> bool:
+        """Drain, end the thread and let every channel close what it holds open.
+
+        Returns:
+            True when everything was handled in time. The worker starts again with the next item.
+        """
+        deadline = time.monotonic() + timeout
+        self._stopping = True
+        try:
+            thread = self._thread
+            self.hurry()
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+                if thread.is_alive():
+                    return False
+            self.running = False
+            self._thread = None
+            drained = self.flush(max(0.0, deadline - time.monotonic()))
+            for channel in self._channels:
+                if channel.on_stop is not None:
+                    try:
+                        channel.on_stop()
+                    except Exception as error:
+                        swallowed(f"worker.{channel.name}.on_stop", error)
+            return drained
+        finally:
+            self._stopping = False
+
+    def forget(self) -> None:
+        """In the child of a fork: the parent's queued items are the parent's; locks and thread are new."""
+        self.sleeping = False
+        self.running = False
+        self._stopping = False
+        self._thread = None
+        self._wake = _thread.allocate_lock()
+        self._urgent = _thread.allocate_lock()
+        self._start_lock = threading.Lock()
+        self._drain_lock = threading.RLock()
+        self._waiters.clear()
+        self._wake.acquire()
+        self._urgent.acquire()
+        for channel in self._channels:
+            channel.clear()
+
+
+worker: Final = Worker()
+"""The worker of this process."""
+
+
+def _before_fork() -> None:
+    try:
+        if worker.running:
+            worker.stop(FORK_SECONDS)
+    except Exception as error:
+        swallowed("worker.before_fork", error)
+
+
+def _after_fork_in_child() -> None:
+    try:
+        worker.forget()
+    except Exception as error:
+        swallowed("worker.after_fork", error)
+
+
+def _at_exit() -> None:
+    try:
+        worker.stop(5.0)
+    except Exception as error:
+        swallowed("worker.at_exit", error)
+
+
+def _after_fork_in_parent() -> None:
+    try:
+        if worker.pending():
+            worker.start()
+    except Exception as error:
+        swallowed("worker.after_fork", error)
+
+
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
+atexit.register(_at_exit)

@@ -1,0 +1,243 @@
+"""The store contract: what any store of the ledger guarantees, and the rows it answers with.
+
+A store is SQLite by default; any object that meets :class:`Store` can stand in its place. One conformance
+suite in the tests runs against every store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from spantally.ground.money import Rating, usd, usd_text
+from spantally.ground.records import CallRecord, Record
+
+Rater: TypeAlias = Callable[[CallRecord], Rating]
+"""Prices a record. Answers with status ``pending`` while the price data is not loaded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which sessions or calls are meant; every field that is None or empty leaves all."""
+
+    session_id: str | None = None
+    user: str | None = None
+    entity_type: str | None = None
+    entity_id: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    any_tag: bool = False
+    """True: one of ``tags`` is enough; False: all must match."""
+    agent: str | None = None
+    """Name of an agent anywhere on the path."""
+    model: str | None = None
+    """Response or request model."""
+    provider: str | None = None
+    project: str | None = None
+    status: str | None = None
+    kind: str | None = None
+    since_ns: int | None = None
+    """Sessions and calls that began at or after this UNIX time in nanoseconds."""
+    until_ns: int | None = None
+    """... and before this."""
+    order_by: str | None = None
+    """Name of a field, a leading ``-`` for descending; newest first by default."""
+    limit: int | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow:
+    """One session with its totals (inclusive of its child sessions unless a name says own)."""
+
+    session_id: str
+    name: str | None
+    implicit: bool
+    parent_id: str | None
+    conversation_id: str | None
+    user_id: str | None
+    entity_type: str | None
+    entity_id: str | None
+    tags: Mapping[str, str]
+    project: str | None
+    status: str
+    reason: str | None
+    error_type: str | None
+    agents: tuple[str, ...]
+    """Names of agents seen, sorted."""
+    models: tuple[str, ...]
+    calls: int
+    """Model operations that count; never tools, agents, workflows or second views of one."""
+    turn_count: int
+    errors: int
+    """Rows of any kind that ended in error."""
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int | None
+    """Inclusive, known part; None when calls were made and none of them has a cost."""
+    own_cost_nano_usd: int | None
+    unpriced_calls: int
+    pending_calls: int
+    possibly_billed_calls: int
+    started_ns: int
+    ended_ns: int | None
+    duration_ms: float | None
+
+    @property
+    def total_cost(self) -> str | None:
+        """Inclusive cost as a decimal string of US dollars."""
+        return usd_text(self.cost_nano_usd)
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """Inclusive cost in US dollars, exact."""
+        return usd(self.cost_nano_usd)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRow:
+    """One row: a model call, agent, tool or workflow."""
+
+    call_id: str
+    parent_call_id: str | None
+    trace_id: str | None
+    span_id: str | None
+    parent_span_id: str | None
+    session_id: str
+    agent_path: tuple[str, ...]
+    kind: str
+    operation: str
+    name: str | None
+    provider: str | None
+    model: str | None
+    """Response model, else request model."""
+    request_model: str | None
+    response_model: str | None
+    response_id: str | None
+    status: str
+    error_type: str | None
+    abandoned: bool
+    attempts: int
+    possibly_billed: bool
+    counted: bool
+    """True if the row counts: a model operation that no other row covers or repeats."""
+    precedence: int
+    inferred: bool
+    estimated: bool
+    turn: bool
+    run_id: str | None
+    tool: str | None
+    tool_call_id: str | None
+    user_id: str | None
+    entity_type: str | None
+    entity_id: str | None
+    tags: Mapping[str, str]
+    project: str | None
+    server_address: str | None
+    server_port: int | None
+    input_tokens: int | None
+    output_tokens: int | None
+    uncached_input: int | None
+    cache_read: int | None
+    cache_write_5m: int | None
+    cache_write_1h: int | None
+    reasoning: int | None
+    audio_input: int | None
+    audio_output: int | None
+    image_input: int | None
+    image_output: int | None
+    cost_nano_usd: int | None
+    cost_status: str | None
+    """None for agents, tools and workflows, which have no cost of their own."""
+    cost_source: str | None
+    price_id: str | None
+    started_ns: int
+    ended_ns: int | None
+    duration_ms: float | None
+    time_to_first_chunk_ms: float | None
+    content: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRow:
+    """One group of ``cost --by``. Rows are disjoint: they sum to the total."""
+
+    keys: Mapping[str, str | None]
+    """Value of each grouping, by its name; None is the group of what has none."""
+    calls: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int | None
+    unpriced_calls: int
+    pending_calls: int
+    possibly_billed_calls: int
+
+    @property
+    def total_cost(self) -> str | None:
+        """Cost as a decimal string of US dollars."""
+        return usd_text(self.cost_nano_usd)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """The state of a store, for ``doctor``."""
+
+    target: str
+    ok: bool
+    detail: str
+    schema_version: int | None = None
+    sessions: int | None = None
+    calls: int | None = None
+    pending: int | None = None
+    quarantined: int | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+
+@runtime_checkable
+class Store(Protocol):
+    """What keeps the rows.
+
+    Guarantees: :meth:`write` is one transaction (rows and rollups together), durable when it returns,
+    idempotent by call id and, for foreign rows, by trace and span id; writing the same records again, or
+    in another order, leaves the same totals. A record that cannot be stored is quarantined and counted;
+    it never keeps the others out. Reading works while others write. All methods may be called from
+    any thread.
+    """
+
+    def write(self, records: Sequence[Record], rate: Rater) -> None:
+        """Store records with their cost.
+
+        Raises:
+            LedgerError: when nothing could be stored (full disk, locked file); the caller keeps the records.
+        """
+
+    def settle(self, rate: Rater, limit: int = 500) -> int:
+        """Rate rows that are still pending, up to ``limit``, each with its rollups in one transaction.
+
+        Returns:
+            How many rows are rated now and were not before.
+        """
+
+    def sessions(self, where: Filter) -> list[SessionRow]:
+        """Sessions, newest first by default."""
+
+    def calls(self, where: Filter) -> list[CallRow]:
+        """Rows of calls, agents, tools and workflows, oldest first by default."""
+
+    def cost(self, by: Sequence[str], where: Filter, tz: str) -> list[CostRow]:
+        """Own cost in groups.
+
+        Args:
+            by: one or more of session, run, agent, model, provider, user, entity, ``tag:K``, tool, project,
+                trace, day, week (ISO, Monday first), month.
+            where: which calls.
+            tz: an IANA name; days, weeks and months are those of that zone.
+        """
+
+    def health(self) -> Health:
+        """How the store is."""
+
+    def close(self) -> None:
+        """Let go of connections; the store opens them again when it is used again."""
