@@ -1,0 +1,199 @@
+"""From a record to its cost.
+
+:func:`rate` may wait for the rate table, :func:`rate_if_loaded` never does and answers ``pending`` instead.
+Neither raises. A cost is exact integer arithmetic over compiled rates, rounded half-even once, so it does
+not depend on the order in which calls, or the parts of one, are added.
+"""
+
+from __future__ import annotations
+
+from operator import mul
+from typing import Any, Final
+
+from spantally.ground.guard import swallowed
+from spantally.ground.money import PENDING, CostStatus, Rating, UsageParts, partial
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Status
+from spantally.pricing import rates
+from spantally.pricing.card import (
+    UNKNOWN,
+    Card,
+    Miss,
+    Query,
+    Rate,
+    compile_card,
+    find_model,
+    is_within_hour,
+)
+from spantally.pricing.usage import BadUsage, NoUsage, Reading, read, reported_cost
+from spantally.pricing.vendors import vendor_of
+
+HOUR_NS: Final = 3_600_000_000_000
+CACHE_SIZE: Final = 4096
+"""Cards, and names that have none, kept at most; beyond it all are forgotten."""
+
+_NO_USAGE: Final = Rating(None, CostStatus.NO_USAGE)
+_BAD_USAGE: Final = Rating(None, CostStatus.BAD_USAGE)
+_NO_QUERY: Final = (None, None, None, None)
+_PARTS: Final = UsageParts._fields
+
+# Members of an enum cost a look-up each on a path that has 5 microseconds in all.
+_PRICED: Final = CostStatus.PRICED
+_EMBEDDINGS: Final = Kind.EMBEDDINGS
+_INTERRUPTED: Final = Status.INTERRUPTED
+_FOREIGN: Final = Precedence.FOREIGN
+
+_cards: dict[tuple[Any, ...], Card | Miss] = {}
+
+
+def rate(record: CallRecord) -> Rating:
+    """Price a record; loads the rates if they are not there, which takes 0.3 to 1 s once.
+
+    Returns:
+        The cost, or None with a status that says why; ``pending`` only where the rates cannot be loaded.
+    """
+    return _rate(record, wait=True)
+
+
+def rate_if_loaded(record: CallRecord) -> Rating:
+    """Price a record without waiting.
+
+    Returns:
+        As :func:`rate`; while the rates are not there, ``pending`` with the parts of the usage. What needs
+        no rates (no or bad usage, a cost that the provider reports, a row that has none) is answered at once.
+    """
+    return _rate(record, wait=False)
+
+
+def forget() -> None:
+    """Drop every compiled card (for tests)."""
+    _cards.clear()
+
+
+def _rate(record: CallRecord, wait: bool) -> Rating:
+    try:
+        raw = record.usage
+        if raw is None or record.kind not in COUNTED_KINDS:
+            return _NO_USAGE
+        usage_format = record.usage_format or ""
+        if "cost" in raw and usage_format.startswith("openai."):
+            reported = _reported(record)
+            if reported is not None:
+                return reported
+        reading = read(raw, usage_format, record.provider)
+        parts = reading.parts
+        if not any(parts):
+            # A prompt is never empty: a host that fills in zeros has reported nothing.
+            return Rating(None, CostStatus.NO_USAGE, parts)
+        table = rates.table()
+        if table is None:
+            table = rates.load() if wait else None
+            if table is None:
+                return PENDING._replace(parts=parts)
+        context = record.price_context
+        host = record.server_address
+        if context:
+            chosen = (
+                context.get("service_tier"),
+                context.get("batch"),
+                context.get("speed"),
+                context.get("geography"),
+            )
+            host = host or context.get("server_address")
+        else:
+            chosen = _NO_QUERY
+        key = (
+            record.provider,
+            record.response_model,
+            record.request_model,
+            record.start_ns // HOUR_NS,
+            chosen,
+            host,
+            record.precedence == _FOREIGN,
+        )
+        card = _cards.get(key)
+        if card is None:
+            card = _find(record, table, chosen, host, key)
+        if isinstance(card, Miss):
+            return Rating(None, card.status, parts)
+        return _price(record, reading, card, table.source)
+    except NoUsage:
+        return _NO_USAGE
+    except BadUsage:
+        return _BAD_USAGE
+    except Exception as error:
+        swallowed("pricing.rate", error)
+        return _BAD_USAGE
+
+
+def _reported(record: CallRecord) -> Rating | None:
+    """The provider's own figure, with the parts where they can be read."""
+    assert record.usage is not None
+    nano = reported_cost(record.usage)
+    if nano is None:
+        return None
+    try:
+        parts = read(record.usage, record.usage_format or "", record.provider).parts
+    except BadUsage:
+        parts = None
+    return Rating(nano, CostStatus.PROVIDER_REPORTED, parts, "provider")
+
+
+def _find(
+    record: CallRecord, table: rates.Table, chosen: tuple[Any, ...], host: str | None, key: tuple[Any, ...]
+) -> Card | Miss:
+    """Look a card up in the table and keep it, or that there is none."""
+    card: Card | Miss = UNKNOWN
+    keep = True
+    vendor = vendor_of(record.provider, host, record.precedence == Precedence.FOREIGN, table.providers)
+    if vendor is not None:
+        model = find_model(vendor, (record.response_model, record.request_model), table.providers)
+        if model is not None:
+            tier, batch, speed, geography = chosen
+            query = Query(_text(tier), bool(batch), _text(speed), _text(geography))
+            card = compile_card(vendor, model, query, host, record.start_ns)
+            keep = not is_within_hour(model)
+    if keep:
+        if len(_cards) >= CACHE_SIZE:
+            _cards.clear()
+        _cards[key] = card
+    return card
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _price(record: CallRecord, reading: Reading, card: Card, source: str) -> Rating:
+    parts = reading.parts
+    step = card.steps[0]
+    if step.above >= 0:
+        total_input = parts.input_total
+        for step in card.steps:  # the last one is above -1
+            if total_input > step.above:
+                break
+    lacking = None
+    if any(step.gap_counts(parts)):
+        lacking = next(_PARTS[index] for index in step.gaps if parts[index])
+        gaps = {_PARTS[index] for index in step.gaps}
+        if not any(
+            count for name, count in zip(_PARTS, parts, strict=True) if name not in gaps | {"reasoning"}
+        ):
+            return Rating(None, partial(lacking), parts, source, step.price_id)
+    amount = sum(map(mul, parts, step.vector), card.per_call)
+    nano, rest = divmod(amount, 1_000_000)
+    if rest >= 500_000 and (rest > 500_000 or nano & 1):
+        nano += 1
+    return Rating(nano, _status(record, reading, card, lacking, amount), parts, source, step.price_id)
+
+
+def _status(record: CallRecord, reading: Reading, card: Card, lacking: str | None, amount: Rate) -> str:
+    if lacking is not None:
+        return partial(lacking)
+    missing = reading.missing
+    if missing is not None and not (missing == "output" and record.kind == _EMBEDDINGS):
+        return partial(missing)
+    if record.status == _INTERRUPTED:
+        return partial("interrupted")  # what arrived before its process ended
+    if card.estimated or record.estimated or (reading.ttl_assumed and card.long_write):
+        return CostStatus.ESTIMATED
+    return _PRICED if amount else CostStatus.FREE
