@@ -91,7 +91,7 @@ def test_tool_calls_whole_and_streamed_are_the_same() -> None:
         assert calls[1].id == "call_x"
         with client.chat.completions.stream(model="gpt-4o", messages=QUESTION) as stream:
             final = stream.get_final_completion().choices[0]
-        streamed = [call for call in final.message.tool_calls or [] if call.type == "function"]
+        streamed = final.message.tool_calls or []
         assert [(call.function.name, call.function.arguments) for call in streamed] == [
             (call.function.name, call.function.arguments) for call in calls
         ]
