@@ -1,0 +1,5 @@
+"""`python -m spantally.cli`."""
+
+from spantally.cli.main import main
+
+main()

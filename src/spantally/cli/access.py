@@ -1,0 +1,91 @@
+"""Opening the ledger that the command line reads, with every failure said as path, cause and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spantally.cli.exits import UnusableLedgerError, say
+from spantally.ground.errors import LedgerError
+from spantally.ground.settings import default_ledger_path, from_environment
+
+if TYPE_CHECKING:
+    from spantally.queries import Ledger
+
+MEMORY = ":memory:"
+
+
+def ledger_in_force(explicit: str | None) -> str | None:
+    """The ledger of this command: the option, else SPANTALLY_LEDGER, else the user's own.
+
+    Args:
+        explicit: value of ``--ledger``, or None.
+
+    Returns:
+        An absolute path or ``":memory:"``; None where the ledger is switched off.
+    """
+    chosen = explicit if explicit is not None else from_environment("ledger")
+    if chosen is False:
+        return None
+    if chosen is None:
+        return str(default_ledger_path())
+    if chosen == MEMORY:
+        return MEMORY
+    return str(Path(str(chosen)).expanduser().absolute())
+
+
+@contextmanager
+def reading(explicit: str | None) -> Iterator[Ledger | None]:
+    """Open the ledger in force for a query command.
+
+    Args:
+        explicit: value of ``--ledger``, or None.
+
+    Yields:
+        The ledger, or None when there is none yet at the default place (said on stderr).
+
+    Raises:
+        UnusableLedgerError: when it cannot be read; the text names path, cause and remedy.
+    """
+    target = ledger_in_force(explicit)
+    if target is None:
+        raise UnusableLedgerError(
+            "the ledger is switched off (SPANTALLY_LEDGER=false), so there is nothing to read; "
+            "unset the variable or give --ledger PATH"
+        )
+    if target == MEMORY:
+        raise UnusableLedgerError(
+            "a ledger in memory (:memory:) ends with its process and cannot be read from here; "
+            "set SPANTALLY_LEDGER to a path, or give --ledger PATH"
+        )
+    if not _exists(target):
+        if explicit is not None:
+            raise UnusableLedgerError(
+                f"no ledger at {target}; check the path given as --ledger "
+                "(`spantally path` prints the one that is used without)"
+            )
+        say(f"no ledger at {target} yet; make one: spantally run -- python your_program.py")
+        yield None
+        return
+    from spantally.queries import open_ledger
+
+    try:
+        ledger = open_ledger(target)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+    except LedgerError as error:
+        text = str(error)
+        raise UnusableLedgerError(text if target in text else f"{target}: {text}") from error
+
+
+def _exists(target: str) -> bool:
+    try:
+        return Path(target).exists()
+    except OSError as error:
+        raise UnusableLedgerError(
+            f"{target} cannot be reached: {error.strerror or error}; check the path and its permissions"
+        ) from error

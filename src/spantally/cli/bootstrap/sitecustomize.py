@@ -1,0 +1,115 @@
+# ruff: noqa: INP001, UP032, UP036
+"""Start-up hook of `spantally run`: Python imports it in every process whose PYTHONPATH leads here.
+
+It starts spantally and then stands aside for a `sitecustomize` further on the path, which it hides. It
+never raises into the program. Interpreters of any age may meet this file (a script that the user's command
+starts), so it keeps to a syntax that all of Python 3 reads, and does nothing in those too old for us.
+
+SPANTALLY_RUN_PID is the process that `spantally run` became; SPANTALLY_RUN_OWNER the process that prints
+the summary: the first Python process on each line of descent, so that a program's own Python children
+write no line that it does not expect.
+"""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+LAUNCHERS = ("opentelemetry-instrument", "spantally")
+
+
+def _is_here(entry: str) -> bool:
+    return os.path.abspath(entry or os.curdir) == HERE  # noqa: PTH100
+
+
+def _chain() -> bool:
+    """Import the `sitecustomize` that ours hides, as Python would have; True if it was OpenTelemetry's.
+
+    Its errors are its own and are seen as they would be without us.
+    """
+    import importlib.machinery
+    import importlib.util
+
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", sys.path)
+    if spec is None or spec.loader is None:
+        return False
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["sitecustomize"] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop("sitecustomize", None)
+        raise
+    return "auto_instrumentation" in (spec.origin or "")
+
+
+def _claim_summary() -> None:
+    """Let one process on each line of descent print the summary."""
+    me = str(os.getpid())
+    if os.environ.setdefault("SPANTALLY_RUN_OWNER", me) != me:
+        os.environ["SPANTALLY_SUMMARY"] = "false"
+
+
+def _is_launcher() -> bool:
+    """True in a process that only starts another one and would be tallied in vain."""
+    words = getattr(sys, "orig_argv", [])[1:3]
+    names = [os.path.basename(word) for word in words]  # noqa: PTH119
+    return any(name.partition(".")[0] in LAUNCHERS for name in names)
+
+
+def _say_absent(error: Exception) -> None:
+    """Where the very program of `spantally run` cannot import us, say so: silence would look like 0 calls."""
+    if os.environ.get("SPANTALLY_RUN_PID") != str(os.getpid()):
+        return
+    sys.stderr.write(
+        "spantally run: spantally cannot start in {} ({}), so nothing is tallied; "
+        "install spantally in that environment\n".format(sys.executable, error)
+    )
+
+
+def _start(instrumented: bool) -> None:
+    """Start OpenTelemetry's auto-instrumentation, which brings us, and then us where that failed."""
+    if sys.version_info < (3, 11):
+        _say_absent(RuntimeError("it needs Python 3.11 or newer"))
+        return
+    try:
+        from spantally.api.runtime import activate_from_run
+    except Exception as error:
+        _say_absent(error)
+        return
+    _claim_summary()
+    if not instrumented:
+        try:
+            from opentelemetry.instrumentation.auto_instrumentation import initialize
+
+            initialize()
+        except Exception as error:
+            from spantally.ground.guard import swallowed
+
+            swallowed("cli.bootstrap.initialize", error)
+    activate_from_run()
+
+
+def _without_us(action, *arguments):  # type: ignore[no-untyped-def]
+    """Run the start with PYTHONPATH free of us, so that a process started meanwhile does not start us too."""
+    before = os.environ.get("PYTHONPATH")
+    entries = [entry for entry in (before or "").split(os.pathsep) if entry and not _is_here(entry)]
+    try:
+        if entries:
+            os.environ["PYTHONPATH"] = os.pathsep.join(entries)
+        else:
+            os.environ.pop("PYTHONPATH", None)
+        action(*arguments)
+    except Exception as error:
+        _say_absent(RuntimeError(type(error).__name__))
+    finally:
+        current = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+        os.environ["PYTHONPATH"] = os.pathsep.join([HERE] + current)  # noqa: RUF005
+
+
+sys.path[:] = [_entry for _entry in sys.path if not _is_here(_entry)]
+_instrumented = False
+try:
+    _instrumented = _chain()
+finally:
+    if not _is_launcher():
+        _without_us(_start, _instrumented)  # type: ignore[no-untyped-call]

@@ -1,0 +1,102 @@
+"""`spantally calls`: the rows behind the totals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spantally.cli.options import CALL_STATUSES, as_json, filters, limit, order
+from spantally.ground.records import Kind
+
+if TYPE_CHECKING:
+    from spantally.cli.render.tables import Column
+    from spantally.ledger.contract import CallRow
+
+ORDER_FIELDS = (
+    "started_ns",
+    "ended_ns",
+    "duration_ms",
+    "time_to_first_chunk_ms",
+    "cost_nano_usd",
+    "input_tokens",
+    "output_tokens",
+    "model",
+    "provider",
+    "status",
+    "kind",
+)
+SHORT_FIELDS = {
+    "started": "started_ns",
+    "ended": "ended_ns",
+    "duration": "duration_ms",
+    "ttfc": "time_to_first_chunk_ms",
+    "cost": "cost_nano_usd",
+}
+
+
+@click.command()
+@filters(CALL_STATUSES)
+@click.option("--session", metavar="SESSION", help="Only this session: its id, a prefix of it, or last.")
+@click.option("--kind", type=click.Choice([kind.value for kind in Kind]), help="Only rows of this kind.")
+@click.option("--provider", metavar="NAME", help="Only this provider.")
+@order(ORDER_FIELDS, SHORT_FIELDS, "started")
+@limit(50)
+@as_json
+@click.pass_obj
+def calls(
+    explicit: str | None, /, as_json: bool, order: str, limit: int, session: str | None, **wanted: Any
+) -> None:
+    r"""List calls, with the agents and tools around them.
+
+    \b
+    spantally calls --status error --since 24h
+    """
+    from spantally.cli.access import reading
+    from spantally.cli.exits import say
+    from spantally.cli.find import find_session
+    from spantally.cli.queryargs import query_arguments
+
+    rows: list[CallRow] = []
+    with reading(explicit) as ledger:
+        if ledger is not None:
+            arguments = query_arguments(wanted)
+            if session is not None:
+                arguments["session"] = find_session(ledger, session)
+            rows = ledger.calls(**arguments, order_by=order, limit=limit or None)
+    if as_json:
+        from spantally.cli.jsonout import call_object, print_array
+
+        print_array([call_object(row) for row in rows])
+    elif rows:
+        from spantally.cli.render.tables import print_table
+
+        print_table(_columns(), rows)
+        if limit and len(rows) == limit:
+            say(f"(the first {limit}; --limit 0 for all)")
+    elif ledger is not None:
+        say("no call matches")
+
+
+def _columns() -> list[Column[CallRow]]:
+    from spantally.cli.moments import local_text, span_text
+    from spantally.cli.render.numbers import NONE, count_text
+    from spantally.cli.render.rows import own_cost_text, status_text
+    from spantally.cli.render.tables import Column, status_style
+
+    return [
+        Column("STARTED", lambda row: local_text(row.started_ns), keep=6),
+        Column("CALL", lambda row: row.call_id, keep=0),
+        Column("SESSION", lambda row: row.session_id, keep=1),
+        Column("AGENT", lambda row: " > ".join(row.agent_path) or NONE, keep=5),
+        Column("KIND", lambda row: row.kind, keep=4),
+        Column("OPERATION", lambda row: row.operation + (f" {row.name}" if row.name else "")),
+        Column("PROVIDER", lambda row: row.provider or NONE, keep=2),
+        Column("MODEL", lambda row: row.model or NONE, keep=8),
+        Column("TOKENS IN", lambda row: count_text(row.input_tokens), number=True, keep=7),
+        Column("OUT", lambda row: count_text(row.output_tokens), number=True, keep=7),
+        Column("COST", own_cost_text),
+        Column("DURATION", lambda row: span_text(row.duration_ms), number=True, keep=6),
+        Column("FIRST CHUNK", lambda row: span_text(row.time_to_first_chunk_ms), number=True, keep=3),
+        Column("STATUS", status_text, style=lambda row: status_style(row.status)),
+    ]

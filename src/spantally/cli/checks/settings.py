@@ -1,0 +1,54 @@
+"""The settings in force, wrong values and misspelt names of the environment among them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Final
+
+from spantally.cli.checks.finding import Finding, Level
+from spantally.ground.errors import SettingsError
+from spantally.ground.settings import OPTIONS
+
+SECTION: Final = "settings"
+_OTHERS: Final = frozenset({"SPANTALLY_CONFIG", "SPANTALLY_RUN_PID", "SPANTALLY_RUN_OWNER"})
+"""Variables that are ours and not in the table of settings."""
+
+
+def check(environ: Mapping[str, str]) -> list[Finding]:
+    """Every setting with its value in force.
+
+    Args:
+        environ: the environment to read.
+    """
+    found: list[Finding] = []
+    for option in OPTIONS:
+        text = environ.get(option.env, "")
+        if not text.strip():
+            found.append(Finding(SECTION, option.env, f"{_shown(option.default)} (default)"))
+            continue
+        try:
+            found.append(Finding(SECTION, option.env, _shown(option.parse(option.env, text))))
+        except SettingsError as error:
+            value = f"{_shown(option.default)} (default, since the value is not allowed)"
+            found.append(Finding(SECTION, option.env, value, Level.PROBLEM, str(error)))
+    known = {option.env for option in OPTIONS} | _OTHERS
+    for name in sorted(name for name in environ if name.startswith("SPANTALLY_") and name not in known):
+        near = difflib.get_close_matches(name, sorted(known), n=1)
+        advice = f"no such setting{f'; did you mean {near[0]}?' if near else ''}"
+        found.append(Finding(SECTION, name, "ignored", Level.PROBLEM, advice))
+    return found
+
+
+def _shown(value: object) -> str:
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        if value and isinstance(value[0], tuple):
+            return ",".join(f"{key}={text}" for key, text in value)
+        if len(value) == 2:
+            return ":".join(map(str, value))
+        return ",".join(map(str, value))
+    return str(value)

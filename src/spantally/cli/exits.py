@@ -1,0 +1,39 @@
+"""How a command ends: exit codes, and errors that name the value, the cause and what to do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+OK: Final = 0
+NOTHING_FOUND: Final = 1
+"""Nothing of that name was found, or a check failed."""
+USAGE: Final = 2
+"""Wrong arguments, or a ledger that cannot be opened."""
+NOT_EXECUTABLE: Final = 126
+NOT_FOUND: Final = 127
+BROKEN_PIPE: Final = 141
+"""What a shell reports of a program that ended by SIGPIPE."""
+
+HELP: Final = (
+    "Exit codes: 0 success; 1 nothing found, or a check failed; 2 wrong arguments, or a ledger that "
+    "cannot be opened. `run` ends with the code of its command (127: not found, 126: not executable)."
+)
+
+
+class NotFoundError(click.ClickException):
+    """Something that was asked for by name is not there; exit code 1."""
+
+    exit_code = NOTHING_FOUND
+
+
+class UnusableLedgerError(click.ClickException):
+    """The ledger cannot be opened or read; exit code 2."""
+
+    exit_code = USAGE
+
+
+def say(text: str) -> None:
+    """Write a line of talk: to stderr, since stdout is data."""
+    click.echo(text, err=True)

@@ -1,0 +1,138 @@
+"""JSON of the query commands: one array of objects, with the field names that the reference lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spantally.cli.moments import rfc3339
+from spantally.cli.render.output import write
+from spantally.ground.money import usd_text
+from spantally.ledger.contract import CallRow, CostRow, SessionRow
+
+
+def print_array(objects: Sequence[Mapping[str, Any]]) -> None:
+    """Write the array to stdout, one field a line."""
+    text = json.dumps(list(objects), indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # half of a surrogate pair, from a program's own text
+        text = json.dumps(list(objects), indent=2, allow_nan=False)
+    write(text)
+
+
+def session_object(row: SessionRow) -> dict[str, Any]:
+    """A session as the command line gives it."""
+    return {
+        "session_id": row.session_id,
+        "name": row.name,
+        "implicit": row.implicit,
+        "parent_id": row.parent_id,
+        "conversation_id": row.conversation_id,
+        "user_id": row.user_id,
+        "entity_type": row.entity_type,
+        "entity_id": row.entity_id,
+        "tags": dict(row.tags),
+        "project": row.project,
+        "status": row.status,
+        "reason": row.reason,
+        "error_type": row.error_type,
+        "agents": list(row.agents),
+        "models": list(row.models),
+        "calls": row.calls,
+        "turn_count": row.turn_count,
+        "errors": row.errors,
+        "input_tokens": row.input_tokens,
+        "output_tokens": row.output_tokens,
+        "cost_nano_usd": row.cost_nano_usd,
+        "own_cost_nano_usd": row.own_cost_nano_usd,
+        "total_cost": usd_text(row.cost_nano_usd),
+        "unpriced_calls": row.unpriced_calls,
+        "pending_calls": row.pending_calls,
+        "possibly_billed_calls": row.possibly_billed_calls,
+        "started_at": rfc3339(row.started_ns),
+        "ended_at": rfc3339(row.ended_ns),
+        "duration_ms": row.duration_ms,
+    }
+
+
+_CALL_FIELDS = (
+    "call_id",
+    "parent_call_id",
+    "trace_id",
+    "span_id",
+    "session_id",
+    "agent_path",
+    "kind",
+    "operation",
+    "name",
+    "provider",
+    "model",
+    "request_model",
+    "response_model",
+    "response_id",
+    "status",
+    "error_type",
+    "abandoned",
+    "attempts",
+    "possibly_billed",
+    "counted",
+    "inferred",
+    "estimated",
+    "turn",
+    "run_id",
+    "tool",
+    "tool_call_id",
+    "user_id",
+    "entity_type",
+    "entity_id",
+    "tags",
+    "project",
+    "server_address",
+    "server_port",
+    "input_tokens",
+    "output_tokens",
+    "uncached_input",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "reasoning",
+    "audio_input",
+    "audio_output",
+    "image_input",
+    "image_output",
+    "cost_nano_usd",
+    "cost_status",
+    "cost_source",
+    "price_id",
+)
+
+
+def call_object(row: CallRow) -> dict[str, Any]:
+    """A row of a call, agent, tool or workflow; its cost is its own."""
+    made: dict[str, Any] = {name: getattr(row, name) for name in _CALL_FIELDS}
+    made["agent_path"] = list(row.agent_path)
+    made["tags"] = dict(row.tags)
+    made["started_at"] = rfc3339(row.started_ns)
+    made["ended_at"] = rfc3339(row.ended_ns)
+    made["duration_ms"] = row.duration_ms
+    made["time_to_first_chunk_ms"] = row.time_to_first_chunk_ms
+    return made
+
+
+def cost_object(row: CostRow, tz: str) -> dict[str, Any]:
+    """A group of costs: the groupings are fields, beside the zone that its days are of."""
+    return {
+        **row.keys,
+        "tz": tz,
+        "calls": row.calls,
+        "errors": row.errors,
+        "input_tokens": row.input_tokens,
+        "output_tokens": row.output_tokens,
+        "cost_nano_usd": row.cost_nano_usd,
+        "total_cost": usd_text(row.cost_nano_usd),
+        "unpriced_calls": row.unpriced_calls,
+        "pending_calls": row.pending_calls,
+        "possibly_billed_calls": row.possibly_billed_calls,
+    }

@@ -1,0 +1,77 @@
+"""The `spantally` command: the group, its global options, and how a process of it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from spantally.cli import exits
+from spantally.cli.calls import calls
+from spantally.cli.cost import cost
+from spantally.cli.demo import demo
+from spantally.cli.doctor import doctor
+from spantally.cli.path import path
+from spantally.cli.run import run
+from spantally.cli.sessions import sessions
+from spantally.cli.show import show
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    click.echo(f"spantally {version('spantally')}")
+    ctx.exit()
+
+
+@click.group(epilog=exits.HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--ledger",
+    metavar="PATH",
+    help="The ledger to read (or, for run, to write). Default: SPANTALLY_LEDGER, else this user's own.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
+@click.pass_context
+def cli(ctx: click.Context, ledger: str | None) -> None:
+    """What the LLM, tool and agent calls of your programs did, and what they cost.
+
+    Data goes to stdout, talk to stderr; --json gives one array of objects.
+    """
+    if ledger is not None and not ledger.strip():
+        raise click.BadParameter("is empty; give the path of a ledger file", param_hint="'--ledger'")
+    ctx.obj = ledger
+
+
+for _command in (sessions, show, cost, calls, run, doctor, demo, path):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point of the `spantally` script."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None and "utf" not in (stream.encoding or "").lower():
+            reconfigure(errors="backslashreplace")  # a name outside the terminal's alphabet is no error
+    try:
+        code = cli.main(prog_name="spantally", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        code = 130
+    except BrokenPipeError:
+        # The reader left (`| head`). Python flushes stdout once more at exit: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = exits.BROKEN_PIPE
+    sys.exit(code if isinstance(code, int) else exits.OK)

@@ -1,0 +1,160 @@
+"""The options that the query commands share, and what they become for a query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from spantally.cli.moments import FORMS, parse_moment
+from spantally.ground.settings import MAX_TAG_KEY
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+SESSION_STATUSES = ("running", "succeeded", "failed", "cancelled", "abandoned")
+CALL_STATUSES = ("running", "ok", "error", "cancelled", "interrupted")
+
+
+def parsed(parse: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback of an option that reads its text; repeated options give a tuple.
+
+    Args:
+        parse: reads one text; its ValueError becomes a usage error.
+    """
+
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return tuple(map(parse, value)) if isinstance(value, tuple) else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error), ctx=ctx, param=param) from error
+
+    return callback
+
+
+def parse_tag(text: str) -> tuple[str, str]:
+    """Read ``KEY=VALUE``.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ValueError(f"{text!r} is not a tag; use KEY=VALUE")
+    return key.strip(), value
+
+
+def parse_entity(text: str) -> str:
+    """Read ``TYPE`` or ``TYPE:ID``.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    kind, colon, ident = text.partition(":")
+    if not kind or (colon and not ident):
+        raise ValueError(f"{text!r} is not an entity; use TYPE or TYPE:ID, as in customer:acme")
+    return text
+
+
+def order_parser(fields: Sequence[str], short: Mapping[str, str]) -> Callable[[str], str]:
+    """A reader of ``FIELD`` and ``-FIELD``.
+
+    Args:
+        fields: fields of the rows that can be ordered by.
+        short: shorter names of some.
+    """
+
+    def parse(text: str) -> str:
+        sign = "-" if text.startswith("-") else ""
+        field = short.get(text.removeprefix("-"), text.removeprefix("-"))
+        if field not in fields:
+            allowed = ", ".join(_names(fields, short))
+            raise ValueError(f"{text!r} is not a field to order by; use one of: {allowed}")
+        return f"{sign}{field}"
+
+    return parse
+
+
+def _names(fields: Sequence[str], short: Mapping[str, str]) -> list[str]:
+    """The names to offer: the short one where there is one."""
+    return sorted({*short, *(field for field in fields if field not in short.values())})
+
+
+def filters(statuses: Sequence[str]) -> Callable[[_F], _F]:
+    """Decorator: the filters of every query command.
+
+    Args:
+        statuses: what ``--status`` may be.
+    """
+    options = (
+        click.option("--user", metavar="ID", help="Only this user."),
+        click.option(
+            "--entity",
+            callback=parsed(parse_entity),
+            metavar="TYPE[:ID]",
+            help="Only this entity, or type of entity.",
+        ),
+        click.option(
+            "--tag",
+            "tags",
+            callback=parsed(parse_tag),
+            multiple=True,
+            metavar="KEY=VALUE",
+            help=f"Only with this tag (keys up to {MAX_TAG_KEY} characters); repeated: with all of them.",
+        ),
+        click.option("--any-tag", is_flag=True, help="One of the tags is enough."),
+        click.option("--agent", metavar="NAME", help="Only where this agent took part."),
+        click.option("--model", metavar="NAME", help="Only with this model (requested or answering)."),
+        click.option("--project", metavar="NAME", help="Only this project (service.name)."),
+        click.option("--status", type=click.Choice(statuses), help="Only with this status."),
+        click.option(
+            "--since", callback=parsed(parse_moment), metavar="TIME", help=f"Begun at or after TIME: {FORMS}."
+        ),
+        click.option("--until", callback=parsed(parse_moment), metavar="TIME", help="Begun before TIME."),
+    )
+
+    def decorate(command: _F) -> _F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON array of objects on stdout.")
+
+
+def limit(default: int) -> Callable[[_F], _F]:
+    """Decorator: ``--limit``.
+
+    Args:
+        default: rows where none is given.
+    """
+    return click.option(
+        "--limit",
+        type=click.IntRange(min=0),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help="At most N rows; 0 for all.",
+    )
+
+
+def order(fields: Sequence[str], short: Mapping[str, str], default: str) -> Callable[[_F], _F]:
+    """Decorator: ``--order``.
+
+    Args:
+        fields: fields of the rows that can be ordered by.
+        short: shorter names of some.
+        default: where none is given.
+    """
+    return click.option(
+        "--order",
+        callback=parsed(order_parser(fields, short)),
+        default=default,
+        show_default=True,
+        metavar="[-]FIELD",
+        help=f"Order of the rows, - for descending. FIELD: {', '.join(_names(fields, short))}.",
+    )

@@ -1,0 +1,58 @@
+"""What there is to know of a session before its tree."""
+
+from __future__ import annotations
+
+from spantally.cli.moments import local_text, span_text
+from spantally.cli.render.numbers import cost_text, count_text, money_text, safe
+from spantally.cli.render.output import draw
+from spantally.cli.render.tables import status_style
+from spantally.ledger.contract import SessionRow
+
+
+def print_header(row: SessionRow) -> None:
+    """Draw the facts of a session, one a line.
+
+    Args:
+        row: the session.
+    """
+    from rich.text import Text
+
+    lines = []
+    for name, value in facts(row):
+        line = Text(f"{name:<13}", style="bold")
+        line.append(safe(value), style=(status_style(row.status) or "") if name == "status" else "")
+        lines.append(line)
+    draw(*lines, "")
+
+
+def facts(row: SessionRow) -> list[tuple[str, str]]:
+    """Names and values; those that a session does not have are left out.
+
+    Args:
+        row: the session.
+    """
+    cost = cost_text(row.cost_nano_usd, row.unpriced_calls, row.pending_calls, row.possibly_billed_calls)
+    if row.own_cost_nano_usd is not None and row.own_cost_nano_usd != row.cost_nano_usd:
+        cost += f" (own {money_text(row.own_cost_nano_usd)})"
+    status = " ".join(filter(None, (row.status, row.error_type, row.reason and f"({row.reason})")))
+    counted = (
+        f"{count_text(row.calls)} in {count_text(row.turn_count)} turn{'' if row.turn_count == 1 else 's'}, "
+        f"{count_text(row.errors)} error{'' if row.errors == 1 else 's'}"
+    )
+    everything = (
+        ("session", row.session_id + (" (implicit)" if row.implicit else "")),
+        ("name", row.name),
+        ("part of", row.parent_id),
+        ("conversation", row.conversation_id),
+        ("user", row.user_id),
+        ("entity", f"{row.entity_type}:{row.entity_id}" if row.entity_type else None),
+        ("tags", ", ".join(f"{key}={value}" for key, value in sorted(row.tags.items()))),
+        ("project", row.project),
+        ("status", status),
+        ("started", f"{local_text(row.started_ns)}, took {span_text(row.duration_ms)}"),
+        ("models", ", ".join(row.models)),
+        ("calls", counted),
+        ("tokens", f"{count_text(row.input_tokens)} in, {count_text(row.output_tokens)} out"),
+        ("cost", cost),
+    )
+    return [(name, value) for name, value in everything if value]

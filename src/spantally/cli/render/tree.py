@@ -1,0 +1,106 @@
+"""The tree of a session: one line an agent, tool or call, its parents drawn as guides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spantally.cli.moments import span_text
+from spantally.cli.render.numbers import NONE, cost_text, count_text, money_text
+from spantally.cli.render.output import can_draw_lines
+from spantally.cli.render.rows import own_cost_text, status_text
+from spantally.cli.render.tables import Column, print_table, status_style
+from spantally.ground.records import COUNTED_KINDS, Kind
+
+if TYPE_CHECKING:
+    from spantally.ledger.contract import CallRow
+    from spantally.queries import TreeNode
+
+_GUIDES = ("│  ", "   ", "├─ ", "└─ ")
+_PLAIN_GUIDES = ("|  ", "   ", "|- ", "`- ")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One node of a tree with the guides that lead to it."""
+
+    guide: str
+    node: TreeNode
+
+    @property
+    def label(self) -> str:
+        """Guides and what the node is."""
+        return self.guide + describe(self.node.call)
+
+
+def describe(row: CallRow) -> str:
+    """What a row is, in two or three words: ``agent planner``, ``chat gpt-4o``."""
+    if row.kind in (Kind.AGENT, Kind.TOOL, Kind.WORKFLOW):
+        return f"{row.kind} {row.name or '(unnamed)'}"
+    text = f"{row.operation} {row.model or row.name or ''}".rstrip()
+    return text if row.counted or row.kind not in COUNTED_KINDS else f"{text} (counted elsewhere)"
+
+
+def outline(roots: Sequence[TreeNode]) -> list[Line]:
+    """Every node beneath the roots, parents before children, in their order.
+
+    Args:
+        roots: the nodes right beneath the session.
+    """
+    through, blank, branch, last = _GUIDES if can_draw_lines() else _PLAIN_GUIDES
+    lines: list[Line] = []
+    # A stack and not recursion: a program that recurses may be deeper than Python's own limit.
+    waiting = [("", root, index == len(roots) - 1) for index, root in enumerate(roots)][::-1]
+    while waiting:
+        before, node, ends = waiting.pop()
+        lines.append(Line(before + (last if ends else branch), node))
+        below = before + (blank if ends else through)
+        children = node.children
+        waiting.extend(
+            (below, child, index == len(children) - 1) for index, child in reversed(list(enumerate(children)))
+        )
+    return lines
+
+
+def print_tree(roots: Sequence[TreeNode]) -> None:
+    """Draw the tree with own and inclusive cost, tokens, latency and status.
+
+    Args:
+        roots: the nodes right beneath the session.
+    """
+    columns = [
+        Column[Line]("WHAT", lambda line: line.label),
+        Column[Line]("OWN", own_text, number=False, keep=6),
+        Column[Line]("INCLUSIVE", _inclusive_text, keep=8),
+        Column[Line]("TOKENS IN", lambda line: count_text(line.node.input_tokens), number=True, keep=4),
+        Column[Line]("OUT", lambda line: count_text(line.node.output_tokens), number=True, keep=4),
+        Column[Line]("LATENCY", lambda line: span_text(line.node.call.duration_ms), number=True, keep=5),
+        Column[Line](
+            "FIRST CHUNK",
+            lambda line: span_text(line.node.call.time_to_first_chunk_ms),
+            number=True,
+            keep=1,
+        ),
+        Column[Line](
+            "STATUS",
+            lambda line: status_text(line.node.call),
+            keep=7,
+            style=lambda line: status_style(line.node.call.status),
+        ),
+    ]
+    print_table(columns, outline(roots))
+
+
+def own_text(line: Line) -> str:
+    """Own cost: that of the call itself, or of what an agent or tool called with no agent or tool between."""
+    if line.node.call.kind in COUNTED_KINDS:
+        return own_cost_text(line.node.call)
+    return NONE if line.node.own_cost_nano_usd is None else money_text(line.node.own_cost_nano_usd)
+
+
+def _inclusive_text(line: Line) -> str:
+    node = line.node
+    return cost_text(
+        node.inclusive_cost_nano_usd, node.unpriced_calls, node.pending_calls, node.possibly_billed_calls
+    )

@@ -1,0 +1,136 @@
+"""`spantally run -- CMD`: the user's command with spantally started in every Python process of it.
+
+On POSIX the command replaces this process, so that exit code, signals, stdin and terminal are the
+command's own; on Windows, where that does not exist, it is a child and its exit code is passed on.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from shutil import which
+from typing import NoReturn
+
+import click
+
+from spantally.cli import exits
+
+_SIGNALS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
+_CONFIG_FILES = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
+_ISOLATING = frozenset("IES")
+"""Interpreter flags that keep PYTHONPATH, or the start-up hook, from a Python process."""
+
+
+def bootstrap_directory() -> str:
+    """The directory with our start-up hook, as it is put on PYTHONPATH."""
+    return str(Path(__file__).resolve().parent / "bootstrap")
+
+
+def environment(base: Mapping[str, str], *, ledger: str | None, quiet: bool) -> dict[str, str]:
+    """The environment of the user's command.
+
+    Args:
+        base: environment to start from.
+        ledger: an absolute path to write to, or None for the one in force.
+        quiet: no summary line.
+    """
+    made = dict(base)
+    bootstrap = bootstrap_directory()
+    rest = [entry for entry in made.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != bootstrap]
+    made["PYTHONPATH"] = os.pathsep.join([bootstrap, *rest])
+    made["SPANTALLY_RUN_PID"] = str(os.getpid())
+    made.pop("SPANTALLY_RUN_OWNER", None)
+    made["SPANTALLY_SUMMARY"] = "false" if quiet else "true"
+    if ledger is not None:
+        made["SPANTALLY_LEDGER"] = ledger
+    for name in quiet_exporters(base):
+        made[name] = "none"
+    return made
+
+
+def quiet_exporters(base: Mapping[str, str]) -> list[str]:
+    """The exporter variables to set to ``none``: those the user left open while naming no OTLP target.
+
+    Without this the distro's default tries to reach a collector on this machine that is seldom there.
+    """
+    configured = any(value for name, value in base.items() if name.startswith("OTEL_EXPORTER_"))
+    configured = configured or any(base.get(name) for name in _CONFIG_FILES)
+    configured = configured or any("otlp" in base.get(name, "") for name in _SIGNALS)
+    return [] if configured else [name for name in _SIGNALS if not base.get(name)]
+
+
+def isolating_flag(command: Sequence[str]) -> str | None:
+    """The flag of a `python` command line that keeps our start-up hook out, if there is one."""
+    if not Path(command[0]).name.lower().startswith(("python", "pypy")):
+        return None
+    for argument in command[1:]:
+        if not argument.startswith("-") or argument.startswith(("--", "-c", "-m")) or argument == "-":
+            return None
+        if _ISOLATING.intersection(argument[1:]) and argument[1] not in "XW":
+            return argument
+    return None
+
+
+def _locate(command: str, search: str | None) -> str:
+    """The file to execute; ends the process with 127 or 126 where there is none."""
+    found = which(command, path=search)
+    if found is not None:
+        return found
+    if os.path.dirname(command) and os.path.exists(command):  # noqa: PTH110, PTH120 - a text from the user
+        what = "is a directory" if os.path.isdir(command) else "is not executable (chmod +x?)"  # noqa: PTH112
+        exits.say(f"spantally run: {command}: {what}")
+        sys.exit(exits.NOT_EXECUTABLE)
+    exits.say(f"spantally run: {command}: command not found")
+    sys.exit(exits.NOT_FOUND)
+
+
+def _execute(command: Sequence[str], environ: dict[str, str]) -> NoReturn:
+    executable = _locate(command[0], environ.get("PATH"))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        if os.name == "posix":
+            os.execve(executable, list(command), environ)  # noqa: S606 - running the command is the point
+        child = subprocess.Popen([executable, *command[1:]], env=environ)  # noqa: S603 - the same
+    except OSError as error:
+        exits.say(f"spantally run: {command[0]}: {error.strerror or error}")
+        sys.exit(exits.NOT_FOUND if isinstance(error, FileNotFoundError) else exits.NOT_EXECUTABLE)
+    while True:
+        try:
+            sys.exit(child.wait())
+        except KeyboardInterrupt:  # the child got it too and decides what it means
+            continue
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("--quiet", "-q", is_flag=True, help="No summary line at the end.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_obj
+def run(explicit: str | None, /, quiet: bool, command: tuple[str, ...]) -> None:
+    r"""Run a command and tally its LLM calls.
+
+    Every Python process that COMMAND becomes or starts is tallied.
+
+    \b
+    spantally run -- python agent.py
+    spantally run -- pytest tests
+
+    Nothing needs to listen anywhere: without an exporter in the environment none is used. OTEL_* variables
+    are honoured as opentelemetry-instrument honours them. Exit code, signals, stdin and terminal are those
+    of COMMAND. At the end one line on stderr says calls, tokens, cost and session (not with --quiet).
+    """
+    ledger = None
+    if explicit is not None:
+        from spantally.cli.access import ledger_in_force
+
+        ledger = ledger_in_force(explicit)
+    flag = isolating_flag(command)
+    if flag is not None:
+        exits.say(
+            f"spantally run: {command[0]} {flag} starts without PYTHONPATH or start-up hooks, so nothing "
+            "can be tallied; leave the flag out, or call spantally.instrument() in the program"
+        )
+    _execute(command, environment(os.environ, ledger=ledger, quiet=quiet))

@@ -1,0 +1,122 @@
+"""`spantally sessions`: what each session did and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spantally.cli.options import SESSION_STATUSES, as_json, filters, limit, order
+
+if TYPE_CHECKING:
+    from spantally.cli.render.tables import Column
+    from spantally.ledger.contract import SessionRow
+
+ORDER_FIELDS = (
+    "started_ns",
+    "ended_ns",
+    "duration_ms",
+    "cost_nano_usd",
+    "own_cost_nano_usd",
+    "calls",
+    "turn_count",
+    "errors",
+    "input_tokens",
+    "output_tokens",
+    "unpriced_calls",
+    "session_id",
+    "name",
+    "user_id",
+    "status",
+)
+SHORT_FIELDS = {
+    "started": "started_ns",
+    "ended": "ended_ns",
+    "duration": "duration_ms",
+    "cost": "cost_nano_usd",
+    "own_cost": "own_cost_nano_usd",
+    "turns": "turn_count",
+    "unpriced": "unpriced_calls",
+    "session": "session_id",
+    "user": "user_id",
+}
+
+
+@click.command()
+@filters(SESSION_STATUSES)
+@order(ORDER_FIELDS, SHORT_FIELDS, "-started")
+@limit(50)
+@as_json
+@click.pass_obj
+def sessions(explicit: str | None, /, as_json: bool, order: str, limit: int, **wanted: Any) -> None:
+    r"""List sessions: what each did and cost.
+
+    \b
+    spantally sessions --entity customer:acme --since 7d --order -cost
+    """
+    from spantally.cli.access import reading
+    from spantally.cli.exits import say
+    from spantally.cli.queryargs import query_arguments
+    from spantally.cli.render.output import on_terminal
+
+    rows: list[SessionRow] = []
+    names: Mapping[str, str] = {}
+    with reading(explicit) as ledger:
+        if ledger is not None:
+            rows = ledger.sessions(**query_arguments(wanted), order_by=order, limit=limit or None)
+            if on_terminal() and not as_json:
+                names = _short_names(rows, [row.session_id for row in ledger.sessions(limit=None)])
+    if as_json:
+        from spantally.cli.jsonout import print_array, session_object
+
+        print_array([session_object(row) for row in rows])
+    elif rows:
+        from spantally.cli.render.tables import print_table
+
+        print_table(_columns(names), rows)
+        if limit and len(rows) == limit:
+            say(f"(the first {limit}; --limit 0 for all)")
+    elif ledger is not None:
+        say("no session matches")
+
+
+def _short_names(rows: Sequence[SessionRow], known: Sequence[str]) -> dict[str, str]:
+    from spantally.cli.render.ids import unique_prefixes
+
+    return unique_prefixes([row.session_id for row in rows], known)
+
+
+def _columns(names: Mapping[str, str]) -> list[Column[SessionRow]]:
+    """The columns of the table.
+
+    Args:
+        names: short id by session id; ids without one are shown whole.
+    """
+    from spantally.cli.moments import local_text, span_text
+    from spantally.cli.render.numbers import NONE, cost_text, count_text
+    from spantally.cli.render.tables import Column, status_style
+
+    return [
+        Column("SESSION", lambda row: names.get(row.session_id, row.session_id)),
+        Column("NAME", lambda row: (row.name or NONE) + (" (implicit)" if row.implicit else ""), keep=8),
+        Column("USER", lambda row: row.user_id or NONE, keep=4),
+        Column(
+            "ENTITY", lambda row: f"{row.entity_type}:{row.entity_id}" if row.entity_type else NONE, keep=5
+        ),
+        Column("AGENTS", lambda row: ", ".join(row.agents) or NONE, keep=1),
+        Column("CALLS", lambda row: count_text(row.calls), number=True),
+        Column("TURNS", lambda row: count_text(row.turn_count), number=True, keep=2),
+        Column("ERRORS", lambda row: count_text(row.errors), number=True, keep=5),
+        Column("TOKENS IN", lambda row: count_text(row.input_tokens), number=True, keep=6),
+        Column("OUT", lambda row: count_text(row.output_tokens), number=True, keep=6),
+        Column(
+            "COST",
+            lambda row: cost_text(
+                row.cost_nano_usd, row.unpriced_calls, row.pending_calls, row.possibly_billed_calls
+            ),
+        ),
+        Column("STATUS", lambda row: row.status, keep=7, style=lambda row: status_style(row.status)),
+        Column("STARTED", lambda row: local_text(row.started_ns), keep=3),
+        Column("DURATION", lambda row: span_text(row.duration_ms), number=True, keep=3),
+    ]
