@@ -1,16 +1,6 @@
-"""Pricing: usage to parts, parts to nano-USD. Importing it loads no price data; see ``rates``."""
+"""Pricing: usage to parts, parts to nano-USD; importing it loads no price data.
 
-from spantally.pricing.rate import rate, rate_if_loaded
-from spantally.pricing.rates import ensure_loading, load, loaded, on_loaded
-from spantally.pricing.usage import BadUsage, normalise
-
-__all__ = [
-    "BadUsage",
-    "ensure_loading",
-    "load",
-    "loaded",
-    "normalise",
-    "on_loaded",
-    "rate",
-    "rate_if_loaded",
-]
+:mod:`~spantally.pricing.usage` reads a provider's usage object, :mod:`~spantally.pricing.rates` holds the
+rate table and its late loading, :mod:`~spantally.pricing.vendors` and :mod:`~spantally.pricing.card` find the
+rates of one call, :mod:`~spantally.pricing.rate` puts them together.
+"""
