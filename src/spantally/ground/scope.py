@@ -112,7 +112,7 @@ class Scope:
             tool: the tool's name when it is a tool.
             run_id: set by a top-level agent invocation.
         """
-        made = Scope(
+        return Scope(
             self.session,
             user_id=self.user_id,
             entity_type=self.entity_type,
@@ -125,7 +125,6 @@ class Scope:
             tool=tool or self.tool,
             parent=self,
         )
-        return made
 
     def hold_to(self, frame: FrameType | None) -> None:
         """Tie the scope to the frame that entered it, if that is a generator's own body.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Final
+from typing import Any, Final
 
 from spantally.ground.records import CallRecord, SessionRecord, SessionStatus
 
@@ -21,6 +21,8 @@ class SessionState:
         "__weakref__",
         "conversation_id",
         "ended",
+        "entries",
+        "expected_tools",
         "fold",
         "implicit",
         "lock",
@@ -28,6 +30,7 @@ class SessionState:
         "parent",
         "recorded",
         "session_id",
+        "settled_tools",
         "start_ns",
         "unfolded",
     )
@@ -51,11 +54,17 @@ class SessionState:
         self.recorded = False
         """True once the ledger was told of the session."""
         self.ended = False
+        self.entries = 0
+        """How many ``with`` blocks and begins hold the session open."""
         self.unfolded: list[CallRecord] = []
         """Ended model calls of this session and of its children that no total holds yet."""
         self.fold: object = None
         """The totals so far; belongs to the face that reads them."""
         self.lock = threading.Lock()
+        self.expected_tools: dict[str, str] = {}
+        """Tool calls a model asked for that no traced run has taken: id to tool name."""
+        self.settled_tools: set[str] = set()
+        """Ids of tool calls that have a row."""
 
     def add(self, record: CallRecord) -> None:
         """Take an ended model call into the tally of this session and of those above it."""
@@ -64,7 +73,7 @@ class SessionState:
             state.unfolded.append(record)
             state = state.parent
 
-    def began(self, **values: object) -> SessionRecord:
+    def began(self, **values: Any) -> SessionRecord:
         """The record that tells the ledger of this session's start."""
         return SessionRecord(
             session_id=self.session_id,

@@ -113,7 +113,7 @@ def parse_tags(name: str, value: object) -> tuple[tuple[str, str], ...]:
         SettingsError: where a key or value is not allowed, or there are too many.
     """
     if isinstance(value, str):
-        pairs: dict[str, str] = {}
+        pairs: dict[Any, Any] = {}
         for part in value.split(","):
             if not part.strip():
                 continue
@@ -187,7 +187,7 @@ def parse_tools(name: str, value: object) -> tuple[str, ...]:
         SettingsError: for an entry of another shape.
     """
     if isinstance(value, str):
-        entries = [part.strip() for part in value.split(",") if part.strip()]
+        entries: list[Any] = [part.strip() for part in value.split(",") if part.strip()]
     elif isinstance(value, (list, tuple, set, frozenset)):
         entries = list(value)
     else:

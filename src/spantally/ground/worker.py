@@ -176,10 +176,10 @@ class Worker:
 
     def start(self) -> None:
         """Start the thread if there is none; quietly does nothing where none can be started."""
-        if self.running or self._stopping:
+        if self._busy():
             return
         with self._start_lock:
-            if self.running or self._stopping:
+            if self._busy():
                 return
             thread = threading.Thread(target=self._run, name="spantally-worker", daemon=True)
             self._thread = thread
@@ -190,6 +190,9 @@ class Worker:
                 # No thread can be started while the interpreter shuts down: flush() drains in place.
                 self.running = False
                 self._thread = None
+
+    def _busy(self) -> bool:
+        return self.running or self._stopping
 
     def pending(self) -> int:
         """Items that wait in all channels."""

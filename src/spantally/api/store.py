@@ -1,0 +1,87 @@
+"""The ledger of this process: opened on the worker with the first record, so that start-up pays nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from spantally.calls import pipeline
+from spantally.ground.guard import swallowed
+from spantally.ground.records import Record
+
+
+class LedgerConsumer:
+    """Hands records to the ledger's writer; opens the store when the first record comes.
+
+    Args:
+        target: a path, ``":memory:"``, a store object, or None for the user's default ledger.
+        synchronous: ``normal`` or ``full``.
+    """
+
+    def __init__(self, target: object | None, synchronous: str) -> None:
+        self.target = target
+        self.synchronous = synchronous
+        self.writer: Any = None
+
+    def __call__(self, batch: Sequence[Record]) -> None:
+        """Take a batch, on the worker."""
+        self.open().handle(batch)
+
+    def open(self) -> Any:
+        """The writer, made at the first need; a store that cannot be opened is the writer's to report."""
+        if self.writer is None:
+            from spantally import pricing
+            from spantally.ledger.opening import open_store
+            from spantally.ledger.writer import LedgerWriter
+            from spantally.queries.ledger import set_active_store
+
+            store = open_store(self.target, synchronous=self.synchronous)
+            self.writer = LedgerWriter(store, pricing.rate_if_loaded)
+            set_active_store(store)
+            pricing.on_loaded(self._loaded)
+            pricing.ensure_loading()
+        return self.writer
+
+    def _loaded(self) -> None:
+        """The price data is there: let the worker rate what is pending."""
+        settle_channel.put(self)
+
+    def settle(self) -> None:
+        """Rate pending rows, on the worker."""
+        if self.writer is not None:
+            self.writer.settle()
+
+    def close(self) -> None:
+        """Write what waits and let go of the store."""
+        if self.writer is None:
+            return
+        try:
+            from spantally.queries.ledger import set_active_store
+
+            self.writer.close()
+            set_active_store(None)
+        except Exception as error:
+            swallowed("api.ledger_close", error)
+
+
+def _settle(batch: Sequence[LedgerConsumer]) -> None:
+    for consumer in dict.fromkeys(batch):
+        try:
+            consumer.settle()
+        except Exception as error:
+            swallowed("api.settle", error)
+
+
+def _stop() -> None:
+    """Before a fork and at exit: no connection is carried across."""
+    for consumer in tuple(pipeline._consumers):
+        if isinstance(consumer, LedgerConsumer) and consumer.writer is not None:
+            try:
+                consumer.writer.close()
+            except Exception as error:
+                swallowed("api.ledger_stop", error)
+
+
+settle_channel = pipeline.worker.channel("settle", _settle, on_stop=_stop)
+
+__all__ = ["LedgerConsumer", "settle_channel"]

@@ -1,0 +1,96 @@
+"""``agent`` and ``tool``: decorators and context managers that make invoke_agent and execute_tool spans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, overload
+
+from spantally.calls.work import AgentWork, ToolWork, Work
+from spantally.ground.errors import ArgumentError
+from spantally.ground.settings import parse_id
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _make(work: type[Work], target: Any, name: str | None, description: str | None) -> Any:
+    if isinstance(target, str):
+        if name is not None:
+            raise ArgumentError(f"{work.word}({target!r}, name={name!r}): give the name once")
+        name, target = target, None
+    if name is not None:
+        parse_id(f"{work.word} name", name)
+    if description is not None and not isinstance(description, str):
+        raise ArgumentError(f"{work.word}(description={description!r}): use a string")
+    made = work(name, description)
+    return made if target is None else made(target)
+
+
+@overload
+def agent(target: _F, /) -> _F: ...
+@overload
+def agent(
+    target: str | None = None, /, *, name: str | None = None, description: str | None = None
+) -> Work: ...
+
+
+def agent(target: Any = None, /, *, name: str | None = None, description: str | None = None) -> Any:
+    """Mark an agent: each invocation gives an ``invoke_agent`` span and row, with all that happens beneath.
+
+    Use it bare (``@agent``), with arguments (``@agent(name="planner")``) or as a context manager
+    (``with agent("planner"):``, also ``async with``). Functions, coroutine functions, generators and
+    asynchronous generators keep their kind; values and exceptions pass unchanged.
+
+    Args:
+        target: the function, or the name.
+        name: of the agent; the function's own by default.
+        description: value of ``gen_ai.agent.description``.
+
+    Raises:
+        ArgumentError: (a ValueError) for a target that cannot be decorated or a wrong name.
+    """
+    return _make(AgentWork, target, name, description)
+
+
+@overload
+def tool(target: _F, /) -> _F: ...
+@overload
+def tool(
+    target: str | None = None, /, *, name: str | None = None, description: str | None = None
+) -> Work: ...
+
+
+def tool(target: Any = None, /, *, name: str | None = None, description: str | None = None) -> Any:
+    """Mark a tool: each execution gives an ``execute_tool`` span and row.
+
+    The forms are those of :func:`agent`. A tool that a model asked for by this name takes the model's
+    tool-call id.
+
+    Args:
+        target: the function, or the name.
+        name: of the tool; the function's own by default.
+        description: value of ``gen_ai.tool.description``; the first line of the docstring by default.
+
+    Raises:
+        ArgumentError: (a ValueError) for a target that cannot be decorated or a wrong name.
+    """
+    return _make(ToolWork, target, name, description)
+
+
+def wrap_tools(tools: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """Wrap a dispatch table: each function becomes a tool of its key's name.
+
+    Args:
+        tools: name to function, as an agent loop looks them up.
+
+    Returns:
+        A new dict of the same keys; the given mapping stays as it is.
+
+    Raises:
+        ArgumentError: (a ValueError) for a key that is no text or a value that cannot be called.
+    """
+    if not isinstance(tools, Mapping):
+        raise ArgumentError(f"wrap_tools({tools!r}): pass a mapping of name to function")
+    return {
+        name: _make(ToolWork, None, parse_id("tool name", name), None)(function)
+        for name, function in tools.items()
+    }

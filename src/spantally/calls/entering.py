@@ -1,0 +1,56 @@
+"""Entering and leaving a scope: what sessions, agents, tools and pauses share."""
+
+from __future__ import annotations
+
+from types import FrameType
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+from spantally.calls.operation import SPAN_KEY
+from spantally.ground.guard import swallowed
+from spantally.ground.scope import BAGGAGE_KEY, PAUSED_KEY, SCOPE_KEY, Scope, restore
+
+_KEYS = (SCOPE_KEY, SPAN_KEY, BAGGAGE_KEY, PAUSED_KEY)
+
+
+class Entered:
+    """A Context that was attached, and how to leave it: by value, so that no order of exits is wrong."""
+
+    __slots__ = ("before", "context", "scope")
+
+    def __init__(self, context: Context, scope: Scope | None = None, frame: FrameType | None = None) -> None:
+        self.before = otel_context.get_current()
+        self.context = context
+        self.scope = scope
+        if scope is not None:
+            scope.hold_to(frame)
+        otel_context.attach(context)
+
+    def leave(self) -> None:
+        """Put back what was in force before; never raises."""
+        try:
+            if self.scope is not None:
+                self.scope.release()
+            restore(self.context, self.before, _KEYS)
+        except Exception as error:
+            swallowed("calls.leave", error)
+
+
+class Steps:
+    """The Context of a decorated generator's body: attached for each step only, kept in between."""
+
+    __slots__ = ("_token", "context")
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._token: object = None
+
+    def enter(self) -> None:
+        """Before a send, throw or close."""
+        self._token = otel_context.attach(self.context)
+
+    def leave(self) -> None:
+        """After it: what the body itself entered is kept for its next step."""
+        self.context = otel_context.get_current()
+        otel_context.detach(self._token)  # type: ignore[arg-type]

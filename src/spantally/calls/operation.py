@@ -1,0 +1,462 @@
+"""One operation from start to finish: a span, and a record, exactly once.
+
+The lifecycle is start → (facts) → finish. Finishing is idempotent: whoever comes first wins, since a stream
+may be ended by its iterator, by its response, by the collector and at exit. Telemetry that fails is
+swallowed; the program's own exception passes by untouched.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode
+from opentelemetry.trace import Status as SpanStatus
+
+from spantally.calls import implicit, pipeline
+from spantally.calls.telemetry import SCOPE_NAME, Telemetry
+from spantally.ground import ids, semconv
+from spantally.ground.guard import swallowed
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Status
+from spantally.ground.scope import BAGGAGE_KEY, SCOPE_KEY, Scope, current_scope, is_paused, with_values
+
+SPAN_KEY: Final = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
+"""Key of the current span in the Context: found by use, since the API keeps its constant private."""
+
+MAX_MESSAGE: Final = 1024
+"""Longest status description, in characters."""
+
+first_start: Final[list[Callable[[], None]]] = []
+"""What waits for the first operation: by then the program's main module has run its definitions."""
+
+open_operations: Final[dict[str, Operation]] = {}
+"""Operations that began and have not ended, by call id: what exit and SIGTERM end as interrupted."""
+
+
+class Operation:
+    """One model call, tool, agent or workflow. Made by :func:`start`; never raises."""
+
+    __slots__ = (
+        "_ending",
+        "abandoned",
+        "attempts",
+        "call_id",
+        "content",
+        "end_attributes",
+        "estimated",
+        "first_chunk_ns",
+        "kind",
+        "name",
+        "operation",
+        "parent_context",
+        "possibly_billed",
+        "price_context",
+        "provider",
+        "request_model",
+        "response_id",
+        "response_model",
+        "scope",
+        "server_address",
+        "server_port",
+        "span",
+        "start_ns",
+        "telemetry",
+        "tool_call_id",
+        "turn",
+        "usage",
+        "usage_format",
+    )
+
+    def __init__(self, telemetry: Telemetry, kind: str, operation: str, scope: Scope) -> None:
+        self.telemetry = telemetry
+        self.kind = kind
+        self.operation = operation
+        self.scope = scope
+        self.call_id = ids.new_call_id()
+        self.start_ns = time.time_ns()
+        self.name: str | None = None
+        self.span: Span = INVALID_SPAN
+        self.parent_context: Context | None = None
+        self.provider: str | None = None
+        self.request_model: str | None = None
+        self.response_model: str | None = None
+        self.response_id: str | None = None
+        self.first_chunk_ns: int | None = None
+        self.attempts = 1
+        self.possibly_billed = False
+        self.abandoned = False
+        self.estimated = False
+        self.usage: Mapping[str, Any] | None = None
+        self.usage_format: str | None = None
+        self.price_context: dict[str, Any] | None = None
+        self.server_address: str | None = None
+        self.server_port: int | None = None
+        self.turn = False
+        self.tool_call_id: str | None = None
+        self.content: Mapping[str, Any] | None = None
+        self.end_attributes: dict[str, Any] = {}
+        self._ending: list[None] = [None]
+
+    # -- while it runs -------------------------------------------------------------------------------
+
+    @property
+    def ended(self) -> bool:
+        """True once somebody has finished it."""
+        return not self._ending
+
+    def inner_context(self, base: Context | None = None, *, strip_baggage: bool = False) -> Context:
+        """The Context inside the operation: its span is current, its scope is in force.
+
+        Args:
+            base: the Context to build on; the current one by default.
+            strip_baggage: take our own baggage out, so that it does not reach an LLM provider.
+        """
+        context = otel_context.get_current() if base is None else base
+        values: dict[str, object] = {SCOPE_KEY: self._inner_scope()}
+        if self.span is not INVALID_SPAN:
+            values[SPAN_KEY] = self.span
+        if strip_baggage:
+            carried = context.get(BAGGAGE_KEY)
+            if isinstance(carried, dict) and any(semconv.is_own_baggage(key) for key in carried):
+                values[BAGGAGE_KEY] = {
+                    key: value for key, value in carried.items() if not semconv.is_own_baggage(key)
+                }
+        return with_values(context, values)
+
+    def _inner_scope(self) -> Scope:
+        is_agent = self.kind == Kind.AGENT
+        return self.scope.child(
+            call_id=self.call_id,
+            agent=self.name if is_agent else None,
+            tool=self.name if self.kind == Kind.TOOL else None,
+            run_id=self.call_id if is_agent and self.scope.run_id is None else None,
+        )
+
+    def mark_first_chunk(self) -> None:
+        """Note the arrival of a stream's first chunk, once."""
+        if self.first_chunk_ns is None:
+            self.first_chunk_ns = time.time_ns() - self.start_ns
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    def finish(
+        self,
+        status: str = Status.OK,
+        *,
+        error: BaseException | None = None,
+        error_type: str | None = None,
+        end_ns: int | None = None,
+    ) -> bool:
+        """End the operation: the first call wins, later ones do nothing.
+
+        Args:
+            status: a :class:`~spantally.ground.records.Status`.
+            error: the program's exception, if it ended by one.
+            error_type: value of ``error.type``; derived from ``error`` when absent.
+            end_ns: when it ended; now, by default.
+
+        Returns:
+            True if this call ended it.
+        """
+        try:
+            self._ending.pop()
+        except IndexError:
+            return False
+        open_operations.pop(self.call_id, None)
+        end = time.time_ns() if end_ns is None else end_ns
+        if error_type is None and error is not None:
+            error_type = type_name(error)
+        try:
+            self._end_span(status, error, error_type, end)
+        except Exception as failure:
+            swallowed("calls.span_end", failure)
+        try:
+            record = self._record(status, error_type, end)
+            if record.kind in COUNTED_KINDS:
+                self.scope.session.add(record)
+            pipeline.emit_metered(record)
+        except Exception as failure:
+            swallowed("calls.record", failure)
+        return True
+
+    def finish_later(self, **outcome: Any) -> None:
+        """Note the end from a finaliser: one append; the worker ends the operation with this time."""
+        if not self._ending:
+            return
+        outcome["end_ns"] = time.time_ns()
+        pipeline.late.put_from_finaliser(_LateEnd(self, outcome))
+
+    def _end_span(
+        self, status: str, error: BaseException | None, error_type: str | None, end_ns: int
+    ) -> None:
+        span = self.span
+        if span is INVALID_SPAN:
+            return
+        if span.is_recording():
+            attributes = self.end_attributes
+            if self.abandoned:
+                attributes[semconv.CALL_ABANDONED] = True
+            if error_type is not None:
+                attributes[semconv.ERROR_TYPE] = error_type
+            if attributes:
+                span.set_attributes(self._safe(attributes))
+            if status in (Status.ERROR, Status.CANCELLED, Status.INTERRUPTED):
+                span.set_status(SpanStatus(StatusCode.ERROR, self._description(error, error_type)))
+        span.end(end_ns)
+
+    def _description(self, error: BaseException | None, error_type: str | None) -> str | None:
+        """Text of the status: an error's message may quote prompt or result, so it needs content capture."""
+        if error is None or not self.telemetry.capture_spans:
+            return error_type
+        try:
+            message = str(error)
+        except Exception:
+            return error_type
+        return self.telemetry.redactor.text(message)[:MAX_MESSAGE] or error_type
+
+    def _safe(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Redacted attributes, in the spelling of the profile; nothing at all where redaction fails."""
+        try:
+            safe = self.telemetry.redactor.attributes(attributes)
+        except Exception as failure:
+            swallowed("calls.redaction", failure)
+            return {
+                key: value
+                for key, value in attributes.items()
+                if not isinstance(value, (str, bytes, tuple, list))
+            }
+        renames = self.telemetry.renames
+        if renames:
+            return {renames.get(key, key): value for key, value in safe.items()}
+        return safe
+
+    def _record(self, status: str, error_type: str | None, end_ns: int) -> CallRecord:
+        scope = self.scope
+        session = scope.session
+        name = self.name
+        is_agent = self.kind == Kind.AGENT
+        trace_id, span_id, parent_span_id = self._span_ids()
+        return CallRecord(
+            call_id=self.call_id,
+            session_id=session.session_id,
+            kind=self.kind,
+            operation=self.operation,
+            start_ns=self.start_ns,
+            end_ns=end_ns,
+            status=status,
+            parent_call_id=scope.call_id,
+            trace_id=trace_id,
+            span_id=span_id,
+            parent_span_id=parent_span_id,
+            implicit_session=session.implicit,
+            session_name=session.name,
+            conversation_id=scope.conversation_id,
+            user_id=scope.user_id,
+            entity_type=scope.entity_type,
+            entity_id=scope.entity_id,
+            tags=scope.tags,
+            name=name,
+            provider=self.provider,
+            request_model=self.request_model,
+            response_model=self.response_model,
+            response_id=self.response_id,
+            first_chunk_ns=self.first_chunk_ns,
+            error_type=error_type,
+            abandoned=self.abandoned,
+            attempts=self.attempts,
+            possibly_billed=self.possibly_billed,
+            usage=self.usage,
+            usage_format=self.usage_format,
+            price_context=self.price_context,
+            estimated=self.estimated,
+            agent_path=(*scope.agent_path, name) if is_agent and name else scope.agent_path,
+            run_id=scope.run_id or (self.call_id if is_agent else None),
+            tool=name if self.kind == Kind.TOOL else scope.tool,
+            turn=self.turn,
+            tool_call_id=self.tool_call_id,
+            project=self.telemetry.project,
+            scope_name=SCOPE_NAME,
+            server_address=self.server_address,
+            server_port=self.server_port,
+            content=self.content,
+        )
+
+    def _span_ids(self) -> tuple[str | None, str | None, str | None]:
+        """Hex ids of trace, span and parent span; None for what a disabled SDK does not give."""
+        own = self.span.get_span_context()
+        parent = trace.get_current_span(self.parent_context).get_span_context()
+        parent_hex = f"{parent.span_id:016x}" if parent.is_valid else None
+        if not own.is_valid:
+            return (f"{parent.trace_id:032x}" if parent.is_valid else None), None, parent_hex
+        trace_hex = f"{own.trace_id:032x}"
+        if own.span_id == parent.span_id:
+            return trace_hex, None, parent_hex  # no SDK: the "span" is the parent's context again
+        return trace_hex, f"{own.span_id:016x}", parent_hex
+
+
+class _LateEnd:
+    """The noted end of an operation, run on the worker."""
+
+    __slots__ = ("operation", "outcome")
+
+    def __init__(self, operation: Operation, outcome: dict[str, Any]) -> None:
+        self.operation = operation
+        self.outcome = outcome
+
+    def __call__(self) -> None:
+        abandoned = self.outcome.pop("abandoned", False)
+        possibly_billed = self.outcome.pop("possibly_billed", None)
+        prepare = self.outcome.pop("prepare", None)
+        operation = self.operation
+        if operation.ended:
+            return
+        if prepare is not None:
+            try:
+                prepare()
+            except Exception as error:
+                swallowed("calls.late_facts", error)
+        operation.abandoned = operation.abandoned or abandoned
+        if possibly_billed is not None:
+            operation.possibly_billed = possibly_billed
+        operation.finish(**self.outcome)
+
+
+def start(
+    telemetry: Telemetry,
+    kind: str,
+    operation: str,
+    *,
+    subject: str | None = None,
+    name: str | None = None,
+    span_kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Mapping[str, Any] | None = None,
+    conversation_id: str | None = None,
+) -> Operation | None:
+    """Begin an operation, or None inside ``spantally.paused()`` and where telemetry itself fails.
+
+    Args:
+        telemetry: where it reports to.
+        kind: a :class:`~spantally.ground.records.Kind`.
+        operation: ``gen_ai.operation.name``.
+        subject: what follows the operation in the span's name: model, agent or tool.
+        name: name of the agent, tool or workflow.
+        span_kind: CLIENT for a remote model.
+        attributes: known at the start (samplers see these).
+        conversation_id: the conversation that the API's request names; it wins over the session's.
+    """
+    try:
+        if first_start:
+            _run_first_start()
+        context = otel_context.get_current()
+        if is_paused(context):
+            return None
+        scope = current_scope(context)
+        if scope is None:
+            scope = implicit.implicit_scope(context, telemetry, conversation_id)
+        if conversation_id and conversation_id != scope.conversation_id:
+            scope = _with_conversation(scope, conversation_id)
+        implicit.record_session(scope, telemetry)
+        made = Operation(telemetry, kind, operation, scope)
+        made.name = name
+        made.parent_context = context
+        if is_instrumentation_enabled():
+            made.span = _start_span(made, context, subject, span_kind, attributes)
+        open_operations[made.call_id] = made
+        return made
+    except Exception as error:
+        swallowed("calls.start", error)
+        return None
+
+
+def _run_first_start() -> None:
+    while first_start:
+        try:
+            first_start.pop()()
+        except Exception as error:
+            swallowed("calls.first_start", error)
+
+
+def _start_span(
+    made: Operation,
+    context: Context,
+    subject: str | None,
+    span_kind: SpanKind,
+    attributes: Mapping[str, Any] | None,
+) -> Span:
+    values = stamps(made.scope, genai=True)
+    values[semconv.OPERATION_NAME] = made.operation
+    values[semconv.CALL_ID] = made.call_id
+    if made.scope.call_id is not None:
+        values[semconv.CALL_PARENT_ID] = made.scope.call_id
+    if attributes:
+        values.update(attributes)
+    try:
+        title = made.telemetry.redactor.text(f"{made.operation} {subject}") if subject else made.operation
+        return made.telemetry.tracer.start_span(
+            title, context=context, kind=span_kind, attributes=made._safe(values), start_time=made.start_ns
+        )
+    except Exception as error:
+        swallowed("calls.span_start", error)
+        return INVALID_SPAN
+
+
+def stamps(scope: Scope, *, genai: bool) -> dict[str, Any]:
+    """Attributes that say whose a span is.
+
+    Args:
+        scope: the scope in force.
+        genai: True on GenAI spans, which alone carry ``gen_ai.*`` keys (a viewer takes any span with one
+            for a GenAI span) and the agent path.
+    """
+    values: dict[str, Any] = {semconv.SESSION_ID: scope.session.session_id}
+    if scope.user_id is not None:
+        values[semconv.USER_ID] = scope.user_id
+    if scope.entity_type is not None and scope.entity_id is not None:
+        values[semconv.ENTITY_TYPE] = scope.entity_type
+        values[semconv.ENTITY_ID] = scope.entity_id
+    for key, value in scope.tags:
+        values[semconv.TAG_PREFIX + key] = value
+    if genai:
+        if scope.conversation_id is not None:
+            values[semconv.CONVERSATION_ID] = scope.conversation_id
+        if scope.agent_path:
+            values[semconv.AGENT_PATH] = " > ".join(scope.agent_path)
+            values[semconv.AGENT_NAME] = scope.agent_path[-1]
+    return values
+
+
+def _with_conversation(scope: Scope, conversation_id: str) -> Scope:
+    return Scope(
+        scope.session,
+        user_id=scope.user_id,
+        entity_type=scope.entity_type,
+        entity_id=scope.entity_id,
+        tags=scope.tags,
+        conversation_id=conversation_id,
+        agent_path=scope.agent_path,
+        call_id=scope.call_id,
+        run_id=scope.run_id,
+        tool=scope.tool,
+        parent=scope.parent,
+    )
+
+
+def type_name(error: BaseException) -> str:
+    """Canonical name of an exception's class: bare for built-ins, with its module otherwise."""
+    kind = type(error)
+    module = kind.__module__
+    return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
+
+
+def interrupt_open_operations() -> None:
+    """At exit: what still runs is ended as interrupted; a model call then is possibly billed."""
+    now = time.time_ns()
+    for operation in list(open_operations.values()):
+        if operation.kind in COUNTED_KINDS and operation.usage is None:
+            operation.possibly_billed = True
+        operation.finish(Status.INTERRUPTED, error_type="interrupted", end_ns=now)

@@ -1,0 +1,105 @@
+"""From a finished call to whoever wants its record: consumers run on the worker, never on the caller."""
+
+from __future__ import annotations
+
+import atexit
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from spantally.ground.guard import swallowed
+from spantally.ground.records import CallRecord, Record
+from spantally.ground.worker import worker
+
+Consumer: TypeAlias = Callable[[Sequence[Record]], None]
+
+METERED_LIMIT: Final = 4096
+"""How many metered call ids are remembered, so that the span processor need not read them again."""
+
+_consumers: list[Consumer] = []
+_metered: OrderedDict[str, None] = OrderedDict()
+
+
+def _end_late(batch: Sequence[Callable[[], None]]) -> None:
+    for end in batch:
+        try:
+            end()
+        except Exception as error:
+            swallowed("calls.end_late", error)
+
+
+def _hand_out(batch: Sequence[Record]) -> None:
+    for consumer in tuple(_consumers):
+        try:
+            consumer(batch)
+        except Exception as error:
+            swallowed("calls.consumer", error)
+
+
+late: Final = worker.channel("late_ends", _end_late)
+"""Ends that a finaliser, a closing response or a signal could only note; opened first, so run first."""
+
+records: Final = worker.channel("records", _hand_out)
+
+
+def emit(record: Record) -> None:
+    """Hand a record to the consumers: one append on this thread. Without consumers it goes nowhere."""
+    if _consumers:
+        records.put(record)
+
+
+def emit_metered(record: CallRecord) -> None:
+    """Hand over a record metered at the source, and remember that its call needs no second reading."""
+    _metered[record.call_id] = None
+    if len(_metered) > METERED_LIMIT:
+        try:
+            _metered.popitem(last=False)
+        except KeyError:
+            pass
+    emit(record)
+
+
+def is_metered(call_id: str) -> bool:
+    """True if a call of this id was metered at the source in this process, lately."""
+    return call_id in _metered
+
+
+def add_consumer(consumer: Consumer) -> None:
+    """Give every record to ``consumer`` from now on; adding it twice is once."""
+    if consumer not in _consumers:
+        _consumers.append(consumer)
+
+
+def remove_consumer(consumer: Consumer) -> None:
+    """Stop giving records to ``consumer``, after it got those that wait."""
+    if consumer in _consumers:
+        worker.flush(5.0)
+        _consumers.remove(consumer)
+
+
+def end_late_now() -> None:
+    """Run the noted ends on this thread: before totals are read, so that they hold every ended call."""
+    while batch := late.take(64):
+        late.run(batch)
+
+
+_at_exit: list[Callable[[], Any]] = []
+
+
+def at_exit(callback: Callable[[], Any]) -> None:
+    """Run ``callback`` when the interpreter exits, before the worker drains; the newest first."""
+    if callback not in _at_exit:
+        _at_exit.append(callback)
+
+
+def run_exit_callbacks() -> None:
+    """What interpreter exit and SIGTERM run: each callback once, guarded."""
+    while _at_exit:
+        callback = _at_exit.pop()
+        try:
+            callback()
+        except Exception as error:
+            swallowed("calls.at_exit", error)
+
+
+atexit.register(run_exit_callbacks)

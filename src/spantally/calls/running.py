@@ -1,0 +1,228 @@
+"""Running a program's function inside something of ours, whatever kind of function it is.
+
+Functions, coroutine functions, generator functions and asynchronous generator functions keep their kind,
+their values and their exceptions. ``open_`` makes the thing to run inside, at the moment the body starts.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
+
+from opentelemetry.context import Context
+
+from spantally.calls.entering import Entered, Steps
+from spantally.ground.errors import ArgumentError
+from spantally.ground.guard import swallowed
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Running(Protocol):
+    """Something that a body runs inside: an agent, a tool, a session."""
+
+    context: Context
+
+    def result(self, value: Any) -> None:
+        """The body returned ``value``."""
+
+    def error(self, error: BaseException) -> None:
+        """The body raised ``error``."""
+
+    def left(self) -> None:
+        """A generator was closed or collected before its end; may run in a finaliser."""
+
+
+Opener = Callable[[tuple[Any, ...], dict[str, Any]], "Running | None"]
+
+
+def wrap_function(function: _F, opener: Opener, *, what: str) -> _F:
+    """The function, run inside what ``opener`` gives (or plainly, where that is None).
+
+    Args:
+        function: a function, method or callable object; classmethod and staticmethod objects too.
+        opener: takes the call's arguments; must not raise.
+        what: names the decorator in an error.
+
+    Raises:
+        ArgumentError: for something that cannot be decorated.
+    """
+    if isinstance(function, (classmethod, staticmethod)):
+        inner = wrap_function(function.__func__, opener, what=what)
+        return cast("_F", type(function)(inner))
+    if inspect.isclass(function) or not callable(function):
+        raise ArgumentError(f"{what}: {function!r} cannot be decorated; pass a function or method")
+    if inspect.isasyncgenfunction(function):
+        wrapped: Any = _wrap_async_generator(function, opener)
+    elif inspect.iscoroutinefunction(function):
+        wrapped = _wrap_coroutine(function, opener)
+    elif inspect.isgeneratorfunction(function):
+        wrapped = _wrap_generator(function, opener)
+    else:
+        wrapped = _wrap_plain(function, opener)
+    return cast("_F", wrapped)
+
+
+def _tell(method: Callable[..., None], *args: Any) -> None:
+    try:
+        method(*args)
+    except Exception as error:
+        swallowed("calls.running", error)
+
+
+def _enter(running: Running) -> Entered | None:
+    try:
+        return Entered(running.context)
+    except Exception as error:
+        swallowed("calls.enter", error)
+        return None
+
+
+def _wrap_plain(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        running = opener(args, kwargs)
+        if running is None:
+            return function(*args, **kwargs)
+        entered = _enter(running)
+        try:
+            value = function(*args, **kwargs)
+        except BaseException as error:
+            if entered is not None:
+                entered.leave()
+            _tell(running.error, error)
+            raise
+        if entered is not None:
+            entered.leave()
+        _tell(running.result, value)
+        return value
+
+    return run
+
+
+def _wrap_coroutine(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        running = opener(args, kwargs)
+        if running is None:
+            return await function(*args, **kwargs)
+        entered = _enter(running)
+        try:
+            value = await function(*args, **kwargs)
+        except BaseException as error:
+            if entered is not None:
+                entered.leave()
+            _tell(running.error, error)
+            raise
+        if entered is not None:
+            entered.leave()
+        _tell(running.result, value)
+        return value
+
+    return run
+
+
+def _wrap_generator(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        running = opener(args, kwargs)
+        if running is None:
+            return (yield from function(*args, **kwargs))
+        steps = Steps(running.context)
+        steps.enter()
+        try:
+            generator = function(*args, **kwargs)
+        finally:
+            steps.leave()
+        step, given = generator.send, None
+        while True:
+            steps.enter()
+            try:
+                item, given = step(given), None
+            except StopIteration as stop:
+                steps.leave()
+                _tell(running.result, stop.value)
+                return stop.value
+            except BaseException as error:
+                steps.leave()
+                _tell(running.error, error)
+                raise
+            steps.leave()
+            try:
+                given = yield item
+                step = generator.send
+            except GeneratorExit:
+                _tell(running.left)
+                steps.enter()
+                try:
+                    generator.close()
+                finally:
+                    steps.leave()
+                raise
+            except BaseException as error:
+                step, given = generator.throw, error
+
+    return run
+
+
+def _wrap_async_generator(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        running = opener(args, kwargs)
+        if running is None:
+            # `yield from` has no asynchronous form; the same loop runs, with nothing around its steps.
+            steps: Any = _NoSteps()
+            running = cast("Running", _NothingRunning())
+        else:
+            steps = Steps(running.context)
+        generator = function(*args, **kwargs)
+        step, given = generator.asend, None
+        while True:
+            steps.enter()
+            try:
+                item, given = await step(given), None
+            except StopAsyncIteration:
+                steps.leave()
+                _tell(running.result, None)
+                return
+            except BaseException as error:
+                steps.leave()
+                _tell(running.error, error)
+                raise
+            steps.leave()
+            try:
+                given = yield item
+                step = generator.asend
+            except GeneratorExit:
+                _tell(running.left)
+                steps.enter()
+                try:
+                    await generator.aclose()
+                finally:
+                    steps.leave()
+                raise
+            except BaseException as error:
+                step, given = generator.athrow, error
+
+    return run
+
+
+class _NoSteps:
+    def enter(self) -> None:
+        """Nothing to attach."""
+
+    def leave(self) -> None:
+        """Nothing to detach."""
+
+
+class _NothingRunning:
+    def result(self, value: Any) -> None:
+        """Nobody asks."""
+
+    def error(self, error: BaseException) -> None:
+        """Nobody asks."""
+
+    def left(self) -> None:
+        """Nobody asks."""

@@ -1,0 +1,29 @@
+"""Secrets that an instrumentor happens to see, handed to the redaction as exact values to hide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spantally.ground.guard import swallowed
+
+_seen: set[int] = set()
+
+
+def remember_secret(value: Any) -> None:
+    """Hide this value wherever it turns up, from now on.
+
+    Args:
+        value: a client's API key; anything but a text of some length is ignored.
+    """
+    if not isinstance(value, str):
+        return
+    mark = hash(value)
+    if mark in _seen:
+        return
+    try:
+        from spantally.redaction import register_literal
+
+        register_literal(value)
+        _seen.add(mark)
+    except Exception as error:
+        swallowed("calls.secrets", error)

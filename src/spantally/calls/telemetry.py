@@ -1,0 +1,160 @@
+"""What the calls of one instrumentor report to: tracer, redaction, content policy, fallbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any, Final, Protocol
+
+from opentelemetry import trace
+from opentelemetry.trace import Tracer, TracerProvider
+
+from spantally.ground import semconv
+from spantally.ground.guard import swallowed
+
+SCOPE_NAME: Final = "spantally"
+"""Name of our instrumentation scope."""
+
+
+def _version() -> str:
+    try:
+        return metadata.version("spantally")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+class RedactorLike(Protocol):
+    """What the calls need of a redactor."""
+
+    def text(self, text: str, key: str | None = None) -> str:
+        """The text without its secrets."""
+
+    def value(self, value: Any, key: str | None = None) -> Any:
+        """A value of any shape without its secrets."""
+
+    def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Span attributes without their secrets."""
+
+
+class PlainRedactor:
+    """The redactor of ``redact=False``: it hides nothing, and ``doctor`` says so."""
+
+    def text(self, text: str, key: str | None = None) -> str:
+        """The text as it is."""
+        return text
+
+    def value(self, value: Any, key: str | None = None) -> Any:
+        """The value as it is."""
+        return value
+
+    def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes as they are."""
+        return dict(attributes)
+
+
+class Telemetry:
+    """Where calls report to, and under which policy. One is active in a process; instrumentors may own one.
+
+    Attributes:
+        tracer: makes the spans.
+        redactor: applied to every value before it is set on a span or kept in a record.
+        capture_spans: redacted content goes onto spans.
+        capture_events: redacted content goes out as log events.
+        keep_content: redacted content that instrumentors see goes into the ledger (``ledger_content="all"``).
+        keep_explicit: content that a program hands to our functions goes into the ledger.
+        user, entity, tags: fallbacks where the session names none.
+        project: ``service.name``.
+        emit_event: sends a log event (name, attributes, body, context), or None.
+    """
+
+    def __init__(self, redactor: RedactorLike | None = None) -> None:
+        self.redactor: RedactorLike = redactor if redactor is not None else PlainRedactor()
+        self.capture_spans = False
+        self.capture_events = False
+        self.keep_content = False
+        self.keep_explicit = True
+        self.user: str | None = None
+        self.entity: tuple[str, str] | None = None
+        self.tags: tuple[tuple[str, str], ...] = ()
+        self.project: str | None = None
+        self.profile = "latest"
+        self.renames: Mapping[str, str] = {}
+        self.emit_event: Any = None
+        self.provider: TracerProvider | None = None
+        self.tracer: Tracer = trace.NoOpTracer()
+
+    @property
+    def wants_content(self) -> bool:
+        """True if anything is done with content: else it is never even looked at."""
+        return self.capture_spans or self.capture_events or self.keep_content
+
+    def use_provider(self, provider: TracerProvider | None) -> None:
+        """Make spans with ``provider`` (None: the global one) from now on."""
+        self.provider = provider
+        self.tracer = trace.get_tracer(
+            SCOPE_NAME, _version(), provider, schema_url=semconv.SCHEMA_URLS[self.profile]
+        )
+        self.project = project_of(provider) or self.project
+
+    def use_profile(self, profile: str) -> None:
+        """Emit renamed attributes in the spelling of ``profile``."""
+        self.profile = profile
+        self.renames = semconv.PROFILE_NAMES[profile]
+
+
+def project_of(provider: TracerProvider | None) -> str | None:
+    """``service.name`` of a provider's resource or of the environment; None where nobody set one."""
+    try:
+        attributes = getattr(
+            getattr(provider or trace.get_tracer_provider(), "resource", None), "attributes", {}
+        )
+        name = attributes.get(semconv.SERVICE_NAME)
+        if not isinstance(name, str) or name.startswith("unknown_service"):
+            return project_of_environment()
+        return name
+    except Exception as error:
+        swallowed("calls.project", error)
+        return None
+
+
+def project_of_environment() -> str | None:
+    """``service.name`` as the standard variables give it."""
+    import os
+    from urllib.parse import unquote
+
+    name = os.environ.get("OTEL_SERVICE_NAME", "").strip()
+    if name:
+        return name
+    for part in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
+        key, _, value = part.partition("=")
+        if key.strip() == semconv.SERVICE_NAME and value.strip():
+            return unquote(value.strip())
+    return None
+
+
+active: Final = Telemetry()
+"""The telemetry of this process; ``instrument()`` and the hook fill it in."""
+
+
+def derived(base: Telemetry, provider: TracerProvider) -> Telemetry:
+    """A telemetry with the policy of ``base`` that reports to another provider."""
+    made = Telemetry(base.redactor)
+    for name in _POLICY:
+        setattr(made, name, getattr(base, name))
+    made.use_provider(provider)
+    return made
+
+
+_POLICY: Final = (
+    "capture_spans",
+    "capture_events",
+    "keep_content",
+    "keep_explicit",
+    "user",
+    "entity",
+    "tags",
+    "project",
+    "profile",
+    "renames",
+    "emit_event",
+)

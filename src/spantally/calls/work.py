@@ -1,0 +1,197 @@
+"""Agents and tools: what their decorators and context managers run, invoke_agent and execute_tool spans."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from opentelemetry.context import Context
+
+from spantally.calls import operation as operations
+from spantally.calls import telemetry as telemetry_module
+from spantally.calls.entering import Entered
+from spantally.calls.operation import Operation
+from spantally.calls.running import wrap_function
+from spantally.calls.tool_results import claim_tool_call
+from spantally.calls.work_content import keep_arguments, keep_result
+from spantally.ground import semconv
+from spantally.ground.errors import ArgumentError
+from spantally.ground.guard import swallowed
+from spantally.ground.records import Kind, Status
+from spantally.ground.scope import SCOPE_KEY, Scope
+from spantally.ground.settings import is_disabled
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class _Running:
+    """One invocation: ends its operation by what the body did."""
+
+    __slots__ = ("context", "operation")
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self.context: Context = operation.inner_context()
+
+    def result(self, value: Any) -> None:
+        """The body returned."""
+        keep_result(self.operation, value)
+        self.operation.finish(Status.OK)
+
+    def error(self, error: BaseException) -> None:
+        """The body raised: cancelled, or an error of the program's own."""
+        cancelled = (
+            isinstance(error, (KeyboardInterrupt, SystemExit)) or type(error).__name__ == "CancelledError"
+        )
+        self.operation.finish(Status.CANCELLED if cancelled else Status.ERROR, error=error)
+
+    def left(self) -> None:
+        """The generator was not read to its end; this may be a finaliser."""
+        self.operation.finish_later(abandoned=True)
+
+
+class Work:
+    """A decorator and a context manager in one, for one kind of work."""
+
+    kind = Kind.AGENT
+    operation = "invoke_agent"
+    word = "agent"
+
+    def __init__(self, name: str | None, description: str | None) -> None:
+        self.name = name
+        self.description = description
+        self._entered: list[tuple[_Running | None, Entered | None]] = []
+
+    def __call__(self, function: _F) -> _F:
+        """Decorate a function, coroutine function, generator or asynchronous generator."""
+        name = self.name or _name_of(function)
+        describe = self.description or self._describe(function)
+
+        def opener(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Running | None:
+            running = self._open(name, describe)
+            if running is not None and self.kind == Kind.TOOL:
+                keep_arguments(running.operation, function, args, kwargs)
+            return running
+
+        return wrap_function(function, opener, what=f"@spantally.{self.word}")
+
+    def _describe(self, function: Callable[..., Any]) -> str | None:
+        return None
+
+    def _open(self, name: str, description: str | None) -> _Running | None:
+        try:
+            if is_disabled():
+                return None
+            telemetry = telemetry_module.active
+            made = operations.start(
+                telemetry,
+                self.kind,
+                self.operation,
+                subject=name,
+                name=name,
+                attributes=self._attributes(name, description),
+            )
+            if made is None:
+                return None
+            self._prepare(made, name)
+            return _Running(made)
+        except Exception as error:
+            swallowed(f"calls.{self.word}", error)
+            return None
+
+    def _attributes(self, name: str, description: str | None) -> dict[str, Any]:
+        return {}
+
+    def _prepare(self, made: Operation, name: str) -> None:
+        """Facts beyond the attributes."""
+
+    # -- context manager -----------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        return self._enter(sys._getframe(1))
+
+    async def __aenter__(self) -> Self:
+        return self._enter(None)
+
+    def _enter(self, frame: Any) -> Self:
+        if self.name is None:
+            raise ArgumentError(f'with {self.word}(): a name is needed; write with {self.word}("name")')
+        running = self._open(self.name, self.description)
+        entered = None
+        if running is not None:
+            try:
+                scope: Any = running.context.get(SCOPE_KEY)
+                entered = Entered(running.context, scope if isinstance(scope, Scope) else None, frame)
+            except Exception as error:
+                swallowed(f"calls.{self.word}.enter", error)
+        self._entered.append((running, entered))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            running, entered = self._entered.pop()
+            if entered is not None:
+                entered.leave()
+            if running is None:
+                return
+            if error is None:
+                running.operation.finish(Status.OK)
+            elif isinstance(error, GeneratorExit):
+                running.operation.finish_later(abandoned=True)
+            else:
+                running.error(error)
+        except Exception as failure:
+            swallowed(f"calls.{self.word}.exit", failure)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+
+class AgentWork(Work):
+    """Agents: ``invoke_agent``."""
+
+    def _attributes(self, name: str, description: str | None) -> dict[str, Any]:
+        attributes: dict[str, Any] = {semconv.AGENT_NAME: name}
+        if description:
+            attributes[semconv.AGENT_DESCRIPTION] = description
+        return attributes
+
+    def _prepare(self, made: Operation, name: str) -> None:
+        made.turn = made.scope.run_id is None
+        made.end_attributes[semconv.AGENT_PATH] = " > ".join((*made.scope.agent_path, name))
+
+
+class ToolWork(Work):
+    """Tools: ``execute_tool``."""
+
+    kind = Kind.TOOL
+    operation = "execute_tool"
+    word = "tool"
+
+    def _describe(self, function: Callable[..., Any]) -> str | None:
+        text = inspect.getdoc(function) or ""
+        return text.partition("\n")[0].strip() or None
+
+    def _attributes(self, name: str, description: str | None) -> dict[str, Any]:
+        attributes: dict[str, Any] = {semconv.TOOL_NAME: name, semconv.TOOL_TYPE: "function"}
+        if description:
+            attributes[semconv.TOOL_DESCRIPTION] = description
+        return attributes
+
+    def _prepare(self, made: Operation, name: str) -> None:
+        claimed = claim_tool_call(made.scope.session, name)
+        if claimed is not None:
+            made.tool_call_id = claimed
+            made.end_attributes[semconv.TOOL_CALL_ID] = claimed
+
+
+def _name_of(function: Any) -> str:
+    inner = getattr(function, "__func__", function)
+    return getattr(inner, "__name__", None) or type(inner).__name__

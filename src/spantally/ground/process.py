@@ -1,0 +1,61 @@
+"""Which process this is, in a form that another process can later ask after."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Final
+
+_IMPORTED_NS: Final = time.time_ns()
+
+
+def _start_mark(pid: int) -> str | None:
+    """The kernel's start time of a process, where /proc tells it: a reused pid has another one."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        return stat[stat.rindex(b")") + 2 :].split()[19].decode()
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def identity() -> str:
+    """This process as ``host:pid:start``; computed afresh, since a fork changes it."""
+    pid = os.getpid()
+    return f"{platform.node()}:{pid}:{_start_mark(pid) or _IMPORTED_NS}"
+
+
+def is_alive(process: str) -> bool:
+    """False only if the process of an :func:`identity` is known to be gone.
+
+    Args:
+        process: ``host:pid:start``. A process of another host counts as alive: nothing is known of it.
+    """
+    host, _, rest = process.rpartition(":")
+    host, _, pid_text = host.rpartition(":")
+    if host != platform.node() or not pid_text.isdigit():
+        return True
+    pid = int(pid_text)
+    if pid == os.getpid():
+        return True
+    mark = _start_mark(pid)
+    if mark is not None:
+        return mark == rest
+    if Path("/proc/self/stat").exists():
+        return False
+    return _signalable(pid)
+
+
+def _signalable(pid: int) -> bool:
+    """Whether a process of this pid exists, on systems without /proc."""
+    if os.name == "nt":
+        # os.kill(pid, 0) would end the process on Windows; without an answer it counts as alive.
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,279 @@
+"""Watching streams: the SDK's iterator for chunks and usage, the response's bytes for every other end.
+
+A stream ends in one of seven ways. Its iterator sees only exhaustion and errors, so the byte stream beneath
+is watched too: its ``close`` is reached by ``break`` and ``close()``, by the end of a ``with`` block and by
+collection. Whatever may run in a finaliser only notes the end in a deque.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from typing import Any, Final
+
+from spantally.ground.guard import swallowed
+from spantally.instrumentors.openai.call import OpenAICall
+from spantally.instrumentors.openai.wire.sse import SseScanner
+from spantally.instrumentors.openai.wire.stream import StreamFacts
+
+MAX_RAW_BODY: Final = 8 * 1024 * 1024
+"""Largest JSON body, in bytes, that is gathered when the program reads a response itself."""
+
+
+def watch(call: OpenAICall, inner: Iterator[Any]) -> Generator[Any, None, None]:
+    """The SDK's iterator again, with its chunks noted; no context token is held over a yield."""
+    call.watched = True
+    observe = _observer(call)
+    try:
+        for chunk in inner:
+            observe(chunk)
+            yield chunk
+    except GeneratorExit:
+        call.left_early()  # perhaps in a finaliser
+        raise
+    except BaseException as error:
+        _note(call.failed, error)
+        raise
+    _note(call.exhausted)
+
+
+async def watch_async(call: OpenAICall, inner: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """The same for an asynchronous iterator."""
+    call.watched = True
+    observe = _observer(call)
+    try:
+        async for chunk in inner:
+            observe(chunk)
+            yield chunk
+    except GeneratorExit:
+        call.left_early()
+        raise
+    except BaseException as error:
+        _note(call.failed, error)
+        raise
+    _note(call.exhausted)
+
+
+def _note(end: Callable[..., None], *args: Any) -> None:
+    try:
+        end(*args)
+    except Exception as error:
+        swallowed("openai.stream_end", error)
+
+
+def _observer(call: OpenAICall) -> Callable[[Any], None]:
+    """What looks at each chunk: the first gives the time; a failure ends the looking, not the stream."""
+    facts = call.stream_facts
+    if facts is None:
+        facts = StreamFacts(call.wire, collect=call.capture is not None)
+        call.stream_facts = facts
+    look = facts.observe
+    first = True
+
+    def observe(chunk: Any) -> None:
+        nonlocal first, look
+        if first:
+            first = False
+            call.operation.mark_first_chunk()
+        try:
+            look(chunk)
+        except Exception as error:
+            swallowed("openai.chunk", error)
+            look = _ignore
+
+    return observe
+
+
+def _ignore(chunk: Any) -> None:
+    return None
+
+
+class _Bytes:
+    """What the synchronous and the asynchronous byte stream share."""
+
+    spantally_call: OpenAICall
+    _inner: Any
+    _scan: Callable[[bytes], None] | None
+    _gathered: list[bytes]
+    _size: int
+
+    def _begin(self, call: OpenAICall, inner: Any, headers: Any) -> None:
+        self.spantally_call = call
+        self._inner = inner
+        self._gathered = []
+        self._size = 0
+        self._headers = headers
+        self._scan = None
+        self._closing = False
+
+    def _first(self) -> None:
+        """Choose how to read the bytes, once it is known that no Stream object of the SDK watches them."""
+        call = self.spantally_call
+        if call.watched:
+            return
+        kind = self._headers.get("content-type", "")
+        encoding = self._headers.get("content-encoding")
+        try:
+            if "text/event-stream" in kind:
+                facts = StreamFacts(call.wire, collect=call.capture is not None)
+                call.stream_facts = facts
+                scan = SseScanner(facts.observe, content_encoding=encoding).feed
+                self._scan = functools.partial(self._feed_events, scan)
+            elif "json" in kind:
+                self._scan = functools.partial(self._gather, encoding)
+        except Exception as error:
+            swallowed("openai.bytes", error)
+
+    def _feed_events(self, scan: Callable[[bytes], None], chunk: bytes) -> None:
+        self.spantally_call.operation.mark_first_chunk()
+        scan(chunk)
+
+    def _gather(self, encoding: str | None, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size > MAX_RAW_BODY:
+            self._gathered.clear()
+            self._scan = None
+        else:
+            self._gathered.append(chunk)
+
+    def _feed(self, chunk: bytes) -> None:
+        if self._scan is not None:
+            try:
+                self._scan(chunk)
+            except Exception as error:
+                swallowed("openai.bytes", error)
+                self._scan = None
+
+    def _ended(self) -> None:
+        """All bytes were read."""
+        call = self.spantally_call
+        if call.watched or call.operation.ended:
+            return
+        try:
+            if self._gathered:
+                _read_json(call, b"".join(self._gathered), self._headers.get("content-encoding"))
+            call.exhausted()
+        except Exception as error:
+            swallowed("openai.bytes_end", error)
+            call.left_early()
+
+    def _failed(self, error: BaseException) -> None:
+        call = self.spantally_call
+        if not call.watched:
+            _note(call.failed, error)
+
+    def _closed(self) -> None:
+        """The response is closed: inside a running iterator no news, else the stream was left early."""
+        call = self.spantally_call
+        if not call.operation.ended and not self._is_running():
+            call.left_early()
+
+    def _is_running(self) -> bool:
+        """True while the watched iterator is inside its next item: it then tells the end itself."""
+        reference = self.spantally_call.watcher
+        iterator = None if reference is None else reference()
+        return bool(getattr(iterator, "gi_running", False) or getattr(iterator, "ag_running", False))
+
+    def __del__(self) -> None:
+        try:
+            if not self.spantally_call.operation.ended:
+                self.spantally_call.left_early()
+        except AttributeError:
+            pass  # never begun
+
+
+def _inner_attribute(stream: Any, name: str) -> Any:
+    inner = stream.__dict__.get("_inner")
+    if inner is None:
+        raise AttributeError(name)
+    return getattr(inner, name)
+
+
+def _read_json(call: OpenAICall, content: bytes, encoding: str | None) -> None:
+    import json
+    import zlib
+
+    if encoding in ("gzip", "x-gzip"):
+        content = zlib.decompress(content, wbits=31)
+    elif encoding == "deflate":
+        content = zlib.decompress(content)
+    elif encoding not in (None, "", "identity"):
+        return
+    call.read_body(json.loads(content))
+
+
+@functools.cache
+def _sync_class(base: type) -> type:
+    """A byte stream class beneath the HTTP library's own, so that its ``isinstance`` checks hold."""
+
+    class WatchedByteStream(_Bytes, base):  # type: ignore[misc]
+        """The response's byte stream with its ends watched."""
+
+        def __init__(self, call: OpenAICall, inner: Any, headers: Any) -> None:
+            self._begin(call, inner, headers)
+
+        def __iter__(self) -> Iterator[bytes]:
+            self._first()
+            try:
+                for chunk in self._inner:
+                    self._feed(chunk)
+                    yield chunk
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                self._failed(error)
+                raise
+            self._ended()
+
+        def close(self) -> None:
+            self._closed()
+            self._inner.close()
+
+        def __getattr__(self, name: str) -> Any:
+            return _inner_attribute(self, name)
+
+    return WatchedByteStream
+
+
+@functools.cache
+def _async_class(base: type) -> type:
+    class WatchedAsyncByteStream(_Bytes, base):  # type: ignore[misc]
+        """The response's asynchronous byte stream with its ends watched."""
+
+        def __init__(self, call: OpenAICall, inner: Any, headers: Any) -> None:
+            self._begin(call, inner, headers)
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            self._first()
+            try:
+                async for chunk in self._inner:
+                    self._feed(chunk)
+                    yield chunk
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                self._failed(error)
+                raise
+            self._ended()
+
+        async def aclose(self) -> None:
+            self._closed()
+            await self._inner.aclose()
+
+        def __getattr__(self, name: str) -> Any:
+            return _inner_attribute(self, name)
+
+    return WatchedAsyncByteStream
+
+
+def watch_bytes(call: OpenAICall, response: Any) -> None:
+    """Put a watched byte stream in the response's place for it.
+
+    ``response.stream`` is left out of a response's pickled state, and httpx itself replaces it on the way.
+    """
+    inner = response.stream
+    names = {base.__name__: base for base in type(inner).__mro__}
+    if "AsyncByteStream" in names and hasattr(inner, "__aiter__"):
+        response.stream = _async_class(names["AsyncByteStream"])(call, inner, response.headers)
+    elif "SyncByteStream" in names:
+        response.stream = _sync_class(names["SyncByteStream"])(call, inner, response.headers)

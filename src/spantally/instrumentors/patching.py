@@ -1,0 +1,164 @@
+"""Patching by table, by name, late; unpatching is derived from the same table.
+
+A patch is applied when its module is imported, by a post-import callback of ours that looks at an enabled
+flag: nothing of ours raises out of the host's ``import``, and a pending hook honours ``uninstrument()``.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+
+import wrapt
+
+from spantally.ground.guard import say_once, swallowed
+
+Wrapper: TypeAlias = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
+"""``(wrapped, instance, args, kwargs)``, the one signature of every wrapper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One place to wrap.
+
+    Attributes:
+        module: imported name of the module that holds it.
+        path: attribute path within the module, ``Class.method``.
+        wrapper: what wraps it, called at each call; or
+        factory: what makes the replacement from the original, once; it sets ``__wrapped__``.
+        required: False where a version of the SDK may lack the place; then only ``doctor`` says so.
+    """
+
+    module: str
+    path: str
+    wrapper: Wrapper | None = None
+    factory: Callable[[Any], Any] | None = None
+    required: bool = True
+
+
+class PatchSet:
+    """The patches of one instrumentor: enabled and disabled as one, each applied at most once."""
+
+    def __init__(self, owner: str, patches: Sequence[Patch]) -> None:
+        self.owner = owner
+        self.patches = tuple(patches)
+        self.enabled = False
+        self.applied: dict[Patch, tuple[Any, str, Any, Any]] = {}
+        self.missing: list[Patch] = []
+        self._hooked: set[str] = set()
+        self._lock = threading.RLock()
+
+    def enable(self) -> None:
+        """Patch what is imported already, and what will be when it is; doing it twice is once."""
+        with self._lock:
+            self.enabled = True
+            for module in dict.fromkeys(patch.module for patch in self.patches):
+                if module == "__main__":
+                    continue  # its definitions have not run yet: apply() is called for it later
+                if module in sys.modules and not _initializing(sys.modules[module]):
+                    self._apply_module(module, sys.modules[module])
+                elif module not in self._hooked:
+                    self._hooked.add(module)
+                    try:
+                        wrapt.register_post_import_hook(functools.partial(self._imported, module), module)
+                    except Exception as error:
+                        swallowed(f"{self.owner}.hook", error)
+
+    def disable(self) -> None:
+        """Put back everything that was patched; pending import hooks find the flag down."""
+        with self._lock:
+            self.enabled = False
+            for parent, name, wrapper, original in reversed(tuple(self.applied.values())):
+                try:
+                    _restore(parent, name, wrapper, original)
+                except Exception as error:
+                    swallowed(f"{self.owner}.restore", error)
+            self.applied.clear()
+            self.missing.clear()
+
+    def apply(self, module: str) -> None:
+        """Patch a module that is there, now."""
+        with self._lock:
+            if self.enabled and module in sys.modules:
+                self._apply_module(module, sys.modules[module])
+
+    def _imported(self, name: str, module: ModuleType) -> None:
+        try:
+            with self._lock:
+                if self.enabled:
+                    self._apply_module(name, module)
+        except Exception as error:
+            swallowed(f"{self.owner}.import", error)
+
+    def _apply_module(self, name: str, module: ModuleType) -> None:
+        for patch in self.patches:
+            if patch.module != name or patch in self.applied:
+                continue
+            try:
+                parent, attribute, original = wrapt.resolve_path(module, patch.path)
+                wrapper = self._wrap(patch, original)
+                wrapt.apply_patch(parent, attribute, wrapper)
+                self.applied[patch] = (parent, attribute, wrapper, original)
+            except AttributeError:
+                self.missing.append(patch)
+                if patch.required:
+                    say_once(
+                        f"missing:{patch.module}:{patch.path}",
+                        "spantally: %s:%s is not there in this version; its calls are not seen "
+                        "(spantally doctor lists missing taps)",
+                        patch.module,
+                        patch.path,
+                    )
+            except Exception as error:
+                self.missing.append(patch)
+                swallowed(f"{self.owner}.patch", error)
+
+    def _wrap(self, patch: Patch, original: Any) -> Any:
+        if patch.factory is not None:
+            return patch.factory(original)
+        assert patch.wrapper is not None
+        return wrapt.FunctionWrapper(original, _guarded_by(self, patch.wrapper))
+
+
+def _initializing(module: ModuleType) -> bool:
+    spec = getattr(module, "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))
+
+
+def _guarded_by(patches: PatchSet, wrapper: Wrapper) -> Wrapper:
+    """A method bound before ``uninstrument()`` still runs through its wrapper: it passes straight through."""
+
+    def call(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not patches.enabled:
+            return wrapped(*args, **kwargs)
+        return wrapper(wrapped, instance, args, kwargs)
+
+    return call
+
+
+def _restore(parent: Any, name: str, wrapper: Any, original: Any) -> None:
+    """Take one wrapper out, also from beneath wrappers that others put around it since."""
+    current = parent.__dict__.get(name) if hasattr(parent, "__dict__") else getattr(parent, name, None)
+    if current is wrapper:
+        setattr(parent, name, original)
+        return
+    outer: Any = current
+    for _ in range(_MAX_DEPTH):
+        inner = getattr(outer, "__wrapped__", None)
+        if inner is None:
+            return
+        if inner is wrapper:
+            try:
+                outer.__wrapped__ = original
+            except (AttributeError, TypeError):
+                pass  # it stays, and the flag lets calls pass straight through
+            return
+        outer = inner
+
+
+_MAX_DEPTH: Final = 20
