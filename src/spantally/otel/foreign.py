@@ -1,0 +1,269 @@
+"""From a finished span of anybody's instrumentor to the row of the ledger.
+
+Only what the conventions carry is read. The row's id is the call id that our instrumentors write onto
+their spans, else one derived from trace id and span id: however often a span is delivered, it is one row.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import StatusCode
+
+from spantally.calls import implicit as calls_implicit
+from spantally.calls.telemetry import SCOPE_NAME, Telemetry
+from spantally.ground import ids, semconv
+from spantally.ground.errors import SettingsError
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, LinkRecord, Precedence, Status
+from spantally.ground.scope import Scope
+from spantally.ground.session_state import SessionState, remember_session
+from spantally.ground.settings import parse_id
+from spantally.otel.dialects import Facts
+from spantally.otel.implicit import scope_of_trace
+from spantally.otel.lineage import SpanState, own_call_id
+
+NATIVE_SCOPES: Final = frozenset({SCOPE_NAME, "anthropic", "mcp", "pydantic-ai"})
+"""Instrumentation scopes of spans that an SDK (or we) made by itself, not somebody's patch of it."""
+
+PATH_SEPARATOR: Final = " > "
+
+_CANCELLED: Final = ("cancelled", "canceled")
+_MAYBE_BILLED: Final = (
+    "timeout",
+    "timedout",
+    "interrupted",
+    "connectionreset",
+    "remoteprotocol",
+    "readerror",
+)
+_MAX_KEPT: Final = 65536
+
+
+def scope_of_span(
+    attributes: Mapping[str, Any], facts: Facts, state: SpanState | None, trace_id: int, telemetry: Telemetry
+) -> Scope:
+    """Whose the call is: the scope at its start, the session it names itself, or the implicit one."""
+    if state is not None and state.scope is not None:
+        named = attributes.get(semconv.SESSION_ID)
+        if not state.scope.session.implicit or named in (None, state.scope.session.session_id):
+            return state.scope
+    named_scope = _named_scope(attributes)
+    if named_scope is not None:
+        return named_scope
+    if state is not None and state.scope is not None:
+        return state.scope
+    traced = scope_of_trace(trace_id)
+    if traced is not None:
+        return traced
+    return calls_implicit.implicit_scope(otel_context.get_current(), telemetry, facts.conversation_id)
+
+
+def _named_scope(attributes: Mapping[str, Any]) -> Scope | None:
+    """The scope that a span's own attributes describe, where no ``session()`` of this process does."""
+    try:
+        session_id = parse_id(semconv.SESSION_ID, attributes.get(semconv.SESSION_ID))
+    except SettingsError:
+        return None
+    state = remember_session(SessionState(session_id, start_ns=time.time_ns(), implicit=True))
+    return Scope(
+        state,
+        user_id=attributes.get(semconv.USER_ID),
+        entity_type=attributes.get(semconv.ENTITY_TYPE),
+        entity_id=attributes.get(semconv.ENTITY_ID),
+        tags=tuple(
+            sorted(
+                (key[len(semconv.TAG_PREFIX) :], value)
+                for key, value in attributes.items()
+                if key.startswith(semconv.TAG_PREFIX) and isinstance(value, str)
+            )
+        ),
+    )
+
+
+def call_record(
+    span: ReadableSpan,
+    attributes: Mapping[str, Any],
+    facts: Facts,
+    state: SpanState | None,
+    telemetry: Telemetry,
+) -> tuple[CallRecord, Scope]:
+    """The row of a finished GenAI span, and the scope it belongs to.
+
+    Args:
+        span: as ``on_end`` gets it, redacted.
+        attributes: its attributes.
+        facts: what its dialect read from them.
+        state: what it inherited in this process, if it began here.
+        telemetry: gives project, fallbacks and what content may be kept.
+    """
+    context = span.get_span_context()
+    assert context is not None
+    trace_hex, span_hex = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    scope = scope_of_span(attributes, facts, state, context.trace_id, telemetry)
+    scope_name = None if span.instrumentation_scope is None else span.instrumentation_scope.name
+    status, error_type = _outcome(span, attributes)
+    kind, abandoned = facts.kind, attributes.get(semconv.CALL_ABANDONED) is True
+    call_id = (state.call_id if state is not None else None) or own_call_id(attributes)
+    call_id = call_id or ids.foreign_call_id(trace_hex, span_hex)
+    path, run_id, tool, parent_call_id = _position(attributes, facts, state, scope, call_id)
+    session = scope.session
+    record = CallRecord(
+        call_id=call_id,
+        session_id=session.session_id,
+        kind=kind,
+        operation=facts.operation,
+        start_ns=span.start_time or 0,
+        end_ns=span.end_time,
+        status=status,
+        precedence=Precedence.NATIVE if scope_name in NATIVE_SCOPES else Precedence.FOREIGN,
+        parent_call_id=parent_call_id,
+        trace_id=trace_hex,
+        span_id=span_hex,
+        parent_span_id=None if span.parent is None else f"{span.parent.span_id:016x}",
+        implicit_session=session.implicit,
+        session_name=session.name,
+        conversation_id=facts.conversation_id or scope.conversation_id,
+        user_id=scope.user_id,
+        entity_type=scope.entity_type,
+        entity_id=scope.entity_id,
+        tags=scope.tags,
+        name=facts.name,
+        provider=facts.provider,
+        request_model=facts.request_model,
+        response_model=facts.response_model,
+        response_id=facts.response_id,
+        first_chunk_ns=facts.first_chunk_ns,
+        error_type=error_type,
+        abandoned=abandoned,
+        possibly_billed=_possibly_billed(kind, status, error_type, abandoned, facts),
+        usage=facts.usage,
+        usage_format=facts.usage_format,
+        price_context=facts.price_context,
+        agent_path=path,
+        run_id=run_id,
+        tool=tool,
+        turn=_is_turn(attributes, kind, run_id, call_id),
+        tool_call_id=facts.tool_call_id,
+        project=_project(span, telemetry),
+        scope_name=scope_name,
+        server_address=_text(attributes, semconv.SERVER_ADDRESS),
+        server_port=_port(attributes),
+        content=_content(attributes) if telemetry.keep_content else None,
+    )
+    return record, scope
+
+
+def _position(
+    attributes: Mapping[str, Any], facts: Facts, state: SpanState | None, scope: Scope, call_id: str
+) -> tuple[tuple[str, ...], str | None, str | None, str | None]:
+    """Agent path, run, tool and parent call: inherited in this process, else as our own span tells."""
+    written = _text(attributes, semconv.CALL_PARENT_ID)
+    if state is not None:
+        path, run_id, tool = state.agent_path, state.run_id, state.tool
+        parent_call_id = written or state.parent_call_id
+    else:
+        path, run_id, tool = scope.agent_path, scope.run_id, scope.tool
+        parent_call_id = written or scope.call_id
+    if not path:
+        text = _text(attributes, semconv.AGENT_PATH)
+        path = tuple(text.split(PATH_SEPARATOR)) if text else ()
+    if facts.kind == Kind.AGENT:
+        path = (*path, facts.name) if facts.name else path
+        run_id = run_id or call_id
+    elif facts.kind == Kind.TOOL:
+        tool = facts.name or tool
+    return path, run_id, tool, parent_call_id
+
+
+def _outcome(span: ReadableSpan, attributes: Mapping[str, Any]) -> tuple[str, str | None]:
+    error_type = _text(attributes, semconv.ERROR_TYPE)
+    if span.status.status_code is not StatusCode.ERROR:
+        return Status.OK, error_type
+    if error_type is None:
+        error_type = _exception_type(span) or "_OTHER"
+    lowered = error_type.lower()
+    if any(word in lowered for word in _CANCELLED):
+        return Status.CANCELLED, error_type
+    return (Status.INTERRUPTED if lowered == "interrupted" else Status.ERROR), error_type
+
+
+def _exception_type(span: ReadableSpan) -> str | None:
+    for event in span.events:
+        found = (event.attributes or {}).get(semconv.EXCEPTION_TYPE)
+        if isinstance(found, str) and found:
+            return found
+    return None
+
+
+def _possibly_billed(kind: str, status: str, error_type: str | None, abandoned: bool, facts: Facts) -> bool:
+    """A request that went out and ended without usage: left early, cancelled, timed out, connection lost."""
+    if kind not in COUNTED_KINDS or facts.usage is not None:
+        return False
+    if abandoned or status in (Status.CANCELLED, Status.INTERRUPTED):
+        return True
+    lowered = (error_type or "").lower()
+    return status == Status.ERROR and any(word in lowered for word in _MAYBE_BILLED)
+
+
+def _is_turn(attributes: Mapping[str, Any], kind: str, run_id: str | None, call_id: str) -> bool:
+    if kind == Kind.AGENT:
+        return run_id == call_id
+    if kind != Kind.INFERENCE or run_id is not None:
+        return False
+    messages = attributes.get(semconv.INPUT_MESSAGES)
+    if not isinstance(messages, str) or len(messages) > _MAX_KEPT:
+        return False
+    try:
+        parsed = json.loads(messages)
+        return bool(parsed) and parsed[-1].get("role") == "user"
+    except (ValueError, AttributeError, TypeError, KeyError):
+        return False
+
+
+def _project(span: ReadableSpan, telemetry: Telemetry) -> str | None:
+    name = span.resource.attributes.get(semconv.SERVICE_NAME)
+    if isinstance(name, str) and name and not name.startswith("unknown_service"):
+        return name
+    return telemetry.project
+
+
+def _text(attributes: Mapping[str, Any], key: str) -> str | None:
+    value = attributes.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def _port(attributes: Mapping[str, Any]) -> int | None:
+    value = attributes.get(semconv.SERVER_PORT)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_CONTENT_KEYS: Final[Mapping[str, str]] = {
+    "input": semconv.INPUT_MESSAGES,
+    "output": semconv.OUTPUT_MESSAGES,
+    "system": semconv.SYSTEM_INSTRUCTIONS,
+    "arguments": semconv.TOOL_CALL_ARGUMENTS,
+    "result": semconv.TOOL_CALL_RESULT,
+}
+
+
+def _content(attributes: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found = {name: attributes[key] for name, key in _CONTENT_KEYS.items() if attributes.get(key) is not None}
+    return found or None
+
+
+def link_record(span: ReadableSpan) -> LinkRecord | None:
+    """The parent link of a span that is no GenAI operation."""
+    context = span.get_span_context()
+    if context is None or span.parent is None:
+        return None
+    return LinkRecord(
+        trace_id=f"{context.trace_id:032x}",
+        span_id=f"{context.span_id:016x}",
+        parent_span_id=f"{span.parent.span_id:016x}",
+        end_ns=span.end_time or 0,
+    )

@@ -1,0 +1,95 @@
+"""What a span inherits from the spans around it in this process.
+
+A state hangs on the SDK's span object itself: it costs no table and no lock, and dies with the span. It gives
+foreign calls their parent, agent path, run and tool without waiting for the ledger to walk parent spans.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from spantally.ground import ids, semconv
+from spantally.ground.records import Kind
+from spantally.ground.scope import Scope
+from spantally.otel.dialects import Facts
+
+STATE: Final = "_spantally_state"
+"""Name under which the state hangs on a span."""
+
+
+class SpanState:
+    """Whose a span is and what stands around it. ``inner_*`` is what its children inherit."""
+
+    __slots__ = (
+        "agent_path",
+        "call_id",
+        "genai",
+        "has_children",
+        "inner_call_id",
+        "inner_path",
+        "inner_run",
+        "inner_tool",
+        "local_root",
+        "metered",
+        "parent_call_id",
+        "paused",
+        "run_id",
+        "scope",
+        "tool",
+    )
+
+    def __init__(self, scope: Scope | None, parent: SpanState | None) -> None:
+        self.scope = scope
+        self.genai = False
+        self.local_root = False
+        self.paused = False
+        self.metered = False
+        self.has_children = False
+        """True once a span of this process has begun beneath this one."""
+        self.call_id: str | None = None
+        around = _around(scope, parent)
+        self.parent_call_id, self.agent_path, self.run_id, self.tool = around
+        self.inner_call_id, self.inner_path, self.inner_run, self.inner_tool = around
+
+    def become(self, facts: Facts, span: Any, call_id: str | None) -> None:
+        """Note that the span is a GenAI operation, so that what begins inside hangs beneath it.
+
+        Args:
+            facts: what its attributes say so far.
+            span: the span.
+            call_id: ``spantally.call.id`` of a span of ours.
+        """
+        self.genai = True
+        self.call_id = self.inner_call_id = call_id or span_call_id(span)
+        if facts.kind == Kind.AGENT:
+            if facts.name:
+                self.inner_path = (*self.agent_path, facts.name)
+            self.inner_run = self.run_id or self.call_id
+        elif facts.kind == Kind.TOOL:
+            self.inner_tool = facts.name or self.tool
+
+
+_Around = tuple[str | None, tuple[str, ...], str | None, str | None]
+
+
+def _around(scope: Scope | None, parent: SpanState | None) -> _Around:
+    """Call id, agent path, run and tool around: of the parent span, or of the scope where that is newer."""
+    if parent is not None:
+        known = parent.scope
+        if scope is None or (known is not None and known.call_id == scope.call_id):
+            return parent.inner_call_id, parent.inner_path, parent.inner_run, parent.inner_tool
+    if scope is not None:
+        return scope.call_id, scope.agent_path, scope.run_id, scope.tool
+    return None, (), None, None
+
+
+def span_call_id(span: Any) -> str:
+    """The call id that follows from a span's trace id and span id."""
+    context = span.get_span_context()
+    return ids.foreign_call_id(f"{context.trace_id:032x}", f"{context.span_id:016x}")
+
+
+def own_call_id(attributes: Any) -> str | None:
+    """``spantally.call.id`` of a span that one of our instrumentors made."""
+    value = attributes.get(semconv.CALL_ID)
+    return value if isinstance(value, str) and value else None

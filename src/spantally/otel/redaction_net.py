@@ -1,0 +1,372 @@
+"""The second redaction net: every span of a provider, whoever made it, loses its secrets as it ends.
+
+The SDK freezes a span *before* it calls ``_on_ending``, so the public setters do nothing there. The finished
+``ReadableSpan`` is built *after* that hook and shared by all processors: replacing the span's private
+parts inside the hook is therefore seen by every processor, added before ours or after. It leans on
+private names, so :func:`feature_test` tries it on a throw-away provider; where it fails, the net falls
+back to a place in front of the other processors, and says so.
+
+It fails closed: what cannot be scanned becomes ``[REDACTED:error]``; the span and its numbers survive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
+
+from spantally.calls.telemetry import RedactorLike
+from spantally.ground.guard import swallowed
+
+REDACTED_ERROR: Final = "[REDACTED:error]"
+"""What stands for a value that could not be scanned."""
+
+_PLAIN: Final = (bool, int, float, type(None))
+
+
+class SafeAttributes(BoundedAttributes):
+    """Attributes that went through the net.
+
+    Attributes:
+        note: whatever the processor wants to hand from ``_on_ending`` to ``on_end``.
+    """
+
+    note: Any = None
+
+    @classmethod
+    def replacing(cls, old: Any, values: dict[str, Any]) -> SafeAttributes:
+        """Frozen attributes with ``values``, keeping limits and the count of dropped ones of ``old``."""
+        if isinstance(old, BoundedAttributes):
+            made = cls.__new__(cls)
+            made.__dict__.update(old.__dict__)
+            made._dict = values
+            made._immutable = True
+            return made
+        return cls(attributes=values, immutable=True)
+
+
+def safe_text(text: str, redactor: RedactorLike, key: str | None = None) -> str:
+    """``text`` without its secrets, or :data:`REDACTED_ERROR` where the redactor fails."""
+    try:
+        return redactor.text(text, key)
+    except Exception as error:
+        swallowed("redaction.text", error)
+        return REDACTED_ERROR
+
+
+def safe_value(value: Any, redactor: RedactorLike, key: str | None = None) -> Any:
+    """``value`` without its secrets; a number survives a redactor that fails, anything else does not."""
+    try:
+        return redactor.value(value, key)
+    except Exception as error:
+        swallowed("redaction.value", error)
+        return value if isinstance(value, _PLAIN) else REDACTED_ERROR
+
+
+def safe_attributes(attributes: Mapping[str, Any] | None, redactor: RedactorLike) -> dict[str, Any]:
+    """Attributes without their secrets; where the whole cannot be scanned, value by value."""
+    if not attributes:
+        return {}
+    try:
+        return redactor.attributes(attributes)
+    except Exception as error:
+        swallowed("redaction.attributes", error)
+        return {key: safe_value(value, redactor, key) for key, value in attributes.items()}
+
+
+def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
+    """Replace the private parts of a span that is ending by redacted ones.
+
+    Args:
+        span: an SDK span inside ``_on_ending``, or a finished ``ReadableSpan`` (then only processors
+            after ours see it).
+        redactor: what scans.
+
+    Returns:
+        The attributes that the span has now.
+    """
+    old = span._attributes
+    try:
+        made = SafeAttributes.replacing(old, safe_attributes(old, redactor))
+    except Exception as error:
+        swallowed("redaction.attributes", error)
+        made = SafeAttributes(attributes={}, immutable=True)
+    span._attributes = made
+    _part(span, "_name", REDACTED_ERROR, _redact_name, redactor)
+    _part(span, "_status", Status(StatusCode.UNSET), _redact_status, redactor)
+    _part(span, "_events", (), _redact_events, redactor)
+    _part(span, "_links", (), _redact_links, redactor)
+    _part(span, "_resource", None, _redact_resource, redactor)
+    return made
+
+
+def _part(
+    span: Any, name: str, closed: Any, redact: Callable[[Any, RedactorLike], None], redactor: RedactorLike
+) -> None:
+    """Run one replacement; where it raises, the part is lost rather than let through."""
+    try:
+        redact(span, redactor)
+    except Exception as error:
+        swallowed(f"redaction.span{name}", error)
+        try:
+            setattr(span, name, Resource({}) if name == "_resource" else closed)
+        except Exception as failure:
+            swallowed(f"redaction.span{name}.closed", failure)
+
+
+def _redact_name(span: Any, redactor: RedactorLike) -> None:
+    if span._name:
+        span._name = safe_text(span._name, redactor)
+
+
+def _redact_status(span: Any, redactor: RedactorLike) -> None:
+    status = span._status
+    if status is not None and status.description:
+        span._status = Status(status.status_code, safe_text(status.description, redactor))
+
+
+def _redact_events(span: Any, redactor: RedactorLike) -> None:
+    """Events are the SDK's own objects: they are changed in place, so that nobody keeps a raw one."""
+    events = span._events
+    if not events:
+        return
+    for event in events:
+        event._name = safe_text(event._name, redactor)
+        old = event._attributes
+        if old:
+            event._attributes = SafeAttributes.replacing(old, safe_attributes(old, redactor))
+
+
+def _redact_links(span: Any, redactor: RedactorLike) -> None:
+    """Links are the program's objects: they are replaced, never changed."""
+    links = span._links
+    if not links or not any(link.attributes for link in links):
+        return
+    safe = [
+        Link(
+            link.context,
+            SafeAttributes.replacing(link.attributes, safe_attributes(link.attributes, redactor)),
+        )
+        for link in links
+    ]
+    from_seq = getattr(type(links), "from_seq", None)
+    span._links = safe if from_seq is None else from_seq(links._dq.maxlen, safe)
+
+
+_resources: Final[dict[int, tuple[Any, int, Any]]] = {}
+"""By identity: a resource, the redactor's identity, and the resource without secrets. One a provider."""
+
+_RESOURCES_LIMIT: Final = 64
+
+
+def _redact_resource(span: Any, redactor: RedactorLike) -> None:
+    """A resource may hold the command line; it is scanned once, since all spans of a provider share it."""
+    resource = span._resource
+    if resource is None:
+        return
+    known = _resources.get(id(resource))
+    if known is None or known[0] is not resource or known[1] != id(redactor):
+        values = dict(resource.attributes)
+        safe = safe_attributes(values, redactor)
+        made = resource if safe == values else Resource(safe, resource.schema_url)
+        if len(_resources) >= _RESOURCES_LIMIT:
+            _resources.clear()
+        known = (resource, id(redactor), made)
+        _resources[id(resource)] = known
+    span._resource = known[2]
+
+
+# -- the test at start-up ----------------------------------------------------------------------------
+
+NET_ON_ENDING: Final = "on_ending"
+NET_FRONT: Final = "front"
+NET_NONE: Final = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class NetReport:
+    """Which redaction net is in use, and what it was seen to do.
+
+    Attributes:
+        net: ``on_ending`` (seen by every processor), ``front`` (seen by processors after ours) or ``none``.
+        earlier: True if a processor added before ours got redacted bytes.
+        later: True if a processor added after ours did.
+        detail: one sentence for ``spantally doctor``.
+    """
+
+    net: str
+    earlier: bool
+    later: bool
+    detail: str
+
+
+_PROBE: Final = "spantally-probe-5f1c"
+
+
+class _ProbeRedactor:
+    def text(self, text: str, key: str | None = None) -> str:
+        return text.replace(_PROBE, "gone")
+
+    def value(self, value: Any, key: str | None = None) -> Any:
+        return self.text(value) if isinstance(value, str) else value
+
+    def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: self.value(value, key) for key, value in attributes.items()}
+
+
+class _FixedIds(IdGenerator):
+    """Ids of the throw-away span: the SDK's own generator would draw from the program's ``random``."""
+
+    def generate_span_id(self) -> int:
+        return 0x5F1C
+
+    def generate_trace_id(self) -> int:
+        return 0x5F1C
+
+
+class _Serialising(SpanProcessor):
+    """Keeps what an exporter would have sent at once: text, not a reference."""
+
+    def __init__(self) -> None:
+        self.sent = ""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Serialise every part of the span."""
+        self.sent = repr(
+            (
+                span.name,
+                dict(span.attributes or {}),
+                span.status.description,
+                [(event.name, dict(event.attributes or {})) for event in span.events],
+                [dict(link.attributes or {}) for link in span.links],
+                dict(span.resource.attributes),
+            )
+        )
+
+    @property
+    def clean(self) -> bool:
+        """True if a span came and the probe was not in it."""
+        return bool(self.sent) and _PROBE not in self.sent
+
+
+class _Net(SpanProcessor):
+    def __init__(self, *, on_ending: bool) -> None:
+        self._at_end = not on_ending
+
+    def _on_ending(self, span: Any) -> None:
+        if not self._at_end:
+            redact_ending_span(span, _ProbeRedactor())
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if self._at_end:
+            redact_ending_span(span, _ProbeRedactor())
+
+
+def _try(*, on_ending: bool) -> tuple[bool, bool]:
+    before, after = _Serialising(), _Serialising()
+    provider = TracerProvider(
+        sampler=ALWAYS_ON,
+        resource=Resource({"probe": _PROBE}),
+        shutdown_on_exit=False,
+        id_generator=_FixedIds(),
+    )
+    for processor in (before, _Net(on_ending=on_ending), after):
+        provider.add_span_processor(processor)
+    other = SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(0))
+    span = provider.get_tracer("spantally.feature_test").start_span(
+        _PROBE, attributes={"a": _PROBE}, links=[Link(other, {"b": _PROBE})]
+    )
+    span.add_event(_PROBE, {"c": _PROBE})
+    span.set_status(Status(StatusCode.ERROR, _PROBE))
+    span.end()
+    return before.clean, after.clean
+
+
+def feature_test() -> NetReport:
+    """Try the net on a throw-away provider, judged by what an exporter before and after it would send."""
+    try:
+        earlier, later = _try(on_ending=True)
+        if earlier and later:
+            return NetReport(NET_ON_ENDING, True, True, "every processor of the provider gets redacted spans")
+        earlier, later = _try(on_ending=False)
+        if later:
+            detail = (
+                "this SDK does not let a span be redacted as it ends; "
+                "only processors behind spantally's get redacted spans, so it stands in front"
+            )
+            return NetReport(NET_FRONT, earlier, True, detail)
+        if not earlier and _sdk_disabled():
+            return NetReport(
+                NET_NONE, False, False, "the SDK is disabled (OTEL_SDK_DISABLED): no span is made"
+            )
+    except Exception as error:
+        swallowed("redaction.feature_test", error)
+    return NetReport(
+        NET_NONE,
+        False,
+        False,
+        "spans cannot be redacted with this SDK; spantally redacts only its own at the source",
+    )
+
+
+def _sdk_disabled() -> bool:
+    import os
+
+    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def multi_processor(provider: Any) -> Any:
+    """The object that holds the span processors of a provider (or of one that it wraps), or None."""
+    for candidate in (provider, getattr(provider, "provider", None)):
+        multi = getattr(candidate, "_active_span_processor", None)
+        if isinstance(getattr(multi, "_span_processors", None), tuple):
+            return multi
+    return None
+
+
+def place_in_front(provider: Any, processor: SpanProcessor) -> bool:
+    """Put ``processor`` before all others of ``provider``.
+
+    Returns:
+        True if it stands in front; False if it was added at the end, the public way, since this
+        provider does not let itself be reordered.
+
+    Raises:
+        AttributeError: if the provider takes no span processors at all.
+    """
+    multi = multi_processor(provider)
+    if multi is not None:
+        try:
+            with multi._lock:
+                rest = tuple(one for one in multi._span_processors if one is not processor)
+                multi._span_processors = (processor, *rest)
+            if multi._span_processors[0] is processor:
+                return True
+        except Exception as error:
+            swallowed("otel.place_in_front", error)
+    provider.add_span_processor(processor)
+    return False
+
+
+__all__ = [
+    "NET_FRONT",
+    "NET_NONE",
+    "NET_ON_ENDING",
+    "REDACTED_ERROR",
+    "NetReport",
+    "SafeAttributes",
+    "feature_test",
+    "multi_processor",
+    "place_in_front",
+    "redact_ending_span",
+    "safe_attributes",
+    "safe_text",
+    "safe_value",
+]
