@@ -186,3 +186,27 @@ def test_a_table_that_the_program_swapped_in_changes_no_price() -> None:
         from spantally.pricing.rate import rate
         assert rate(record("gpt-4o", chat(1, 0))).nano_usd == 2_500
     """)
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="there is no fork here")
+def test_a_child_of_a_fork_that_could_not_wait_leaves_its_rows_pending() -> None:
+    """A load that outlasts the wait is not touched again in the child, which would hang on its locks."""
+    run("""
+        import os, time, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of the thread, which is the point
+        from pricing_records import chat, record
+        from spantally.ground.money import CostStatus
+        from spantally.pricing import rates
+        from spantally.pricing.rate import rate
+        rates.STOP_SECONDS = 0.2
+        read = rates._read
+        rates._read = lambda pause: time.sleep(1.5) or read(pause)
+        rates.ensure_loading()
+        child = os.fork()
+        if child == 0:
+            began = time.monotonic()
+            pending = rate(record("gpt-4o", chat(1, 0))).status == CostStatus.PENDING
+            os._exit(0 if pending and time.monotonic() - began < 0.5 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert rate(record("gpt-4o", chat(1, 0))).nano_usd == 2_500
+    """)

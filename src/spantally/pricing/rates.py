@@ -9,6 +9,7 @@ package is read, never a table that the program swapped in: a price then always 
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import threading
 import time
@@ -193,6 +194,10 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_child() -> None:
+    if _loader.thread is not None and _loader.table is None:
+        # The load outlasted the wait: half-imported modules and locks that nobody will release. This process
+        # leaves its rows pending, for the next reader to rate, rather than hang.
+        _loader.failed_at = math.inf
     _loader.thread = None
     _loader.lock = threading.Lock()
     _loader.starting = threading.Lock()
