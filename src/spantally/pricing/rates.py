@@ -108,9 +108,9 @@ class _Loader:
                 self.thread = thread
                 try:
                     thread.start()
-                except BaseException:
+                except RuntimeError:
+                    # No thread starts while the interpreter ends: rows stay pending for the next reader.
                     self.thread = None
-                    raise
         finally:
             self.starting.release()
 
@@ -170,7 +170,6 @@ def ensure_loading() -> None:
     try:
         _loader.start()
     except Exception as error:
-        # No thread starts while the interpreter ends: rows stay pending and are rated by the next reader.
         swallowed("pricing.ensure_loading", error)
 
 
