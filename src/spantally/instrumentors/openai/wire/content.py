@@ -1,0 +1,127 @@
+"""The content of requests and responses as structured messages of the GenAI conventions.
+
+Called only where somebody wants content. Values are raw: redaction is the caller's, on the whole structure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spantally.instrumentors.openai.wire.fields import field, items, plain, text
+from spantally.instrumentors.openai.wire.media import media_text
+from spantally.instrumentors.openai.wire.operation import Operation
+from spantally.instrumentors.openai.wire.parts import (
+    Message,
+    Part,
+    chat_message,
+    content_parts,
+    item_message,
+    response_messages,
+    text_part,
+)
+from spantally.instrumentors.openai.wire.stream import StreamFacts
+
+
+def input_messages(op: Operation, body: Any) -> list[Message] | None:
+    """``gen_ai.input.messages`` of a request; None where it has none or they cannot be read unharmed.
+
+    Args:
+        op: what :func:`classify` said.
+        body: the request's body.
+    """
+    if op.api == "chat_completions":
+        messages = items(field(body, "messages"))
+        return None if messages is None else [chat_message(one) for one in messages]
+    if op.api == "responses":
+        sent = field(body, "input")
+        single = media_text(sent)
+        if single is not None:
+            return [{"role": "user", "parts": [text_part(single)]}]
+        listed = items(sent)
+        if listed is None:
+            return None
+        return [message for one in listed if (message := item_message(one)) is not None]
+    if op.api == "completions":
+        prompts = content_parts(field(body, "prompt"))
+        return [{"role": "user", "parts": [part]} for part in prompts] or None
+    return None
+
+
+def output_messages(op: Operation, source: Any) -> list[Message] | None:
+    """``gen_ai.output.messages`` of a response, one for each choice.
+
+    Args:
+        op: what :func:`classify` said.
+        source: the response's body (JSON or the SDK's object), or the :class:`StreamFacts` of a stream that
+            collected.
+    """
+    if isinstance(source, StreamFacts):
+        return source.content()
+    if op.api == "responses":
+        return response_messages(source)
+    if op.api not in ("chat_completions", "completions"):
+        return None
+    choices = items(field(source, "choices"))
+    if not choices:
+        return None
+    if op.api == "completions":
+        return [{"role": "assistant", "parts": content_parts(field(one, "text"))} for one in choices]
+    found: list[Message] = []
+    for one in choices:
+        message = field(one, "message")
+        if message is not None:
+            found.append(chat_message(message) | {"role": "assistant"})
+    return found or None
+
+
+def system_instructions(op: Operation, body: Any) -> list[Part] | None:
+    """``gen_ai.system_instructions``: instructions that a request keeps apart from its messages."""
+    if op.api != "responses":
+        return None
+    parts = content_parts(field(body, "instructions"))
+    return [part for part in parts if part["type"] == "text"] or None
+
+
+def tool_definitions(body: Any, *, parameters: bool = False) -> list[dict[str, Any]] | None:
+    """``gen_ai.tool.definitions``: the tools that a request offers.
+
+    Args:
+        body: the request's body.
+        parameters: also their JSON schemas, which can be large.
+    """
+    found: list[dict[str, Any]] = []
+    for tool in items(field(body, "tools")) or ():
+        _add_tool(found, tool, parameters)
+    for function in items(field(body, "functions")) or ():
+        _add_described(found, "function", function, parameters)
+    return found or None
+
+
+def _add_tool(found: list[dict[str, Any]], tool: Any, parameters: bool) -> None:
+    kind = text(field(tool, "type"))
+    if kind is None:
+        return
+    if kind == "namespace":
+        for inner in items(field(tool, "tools")) or ():
+            if text(field(inner, "type")) != "namespace":
+                _add_tool(found, inner, parameters)
+        return
+    nested = field(tool, kind)
+    _add_described(found, kind, tool if nested is None else nested, parameters)
+
+
+def _add_described(found: list[dict[str, Any]], kind: str, tool: Any, parameters: bool) -> None:
+    name = text(field(tool, "name")) or text(field(tool, "server_label"))
+    if name is None:
+        if kind == "function":
+            return
+        name = kind  # a tool of the provider's is named by its type
+    definition: dict[str, Any] = {"type": kind, "name": name}
+    described = text(field(tool, "description"))
+    if described is not None:
+        definition["description"] = described
+    if parameters:
+        schema = plain(field(tool, "parameters"))
+        if schema is not None:
+            definition["parameters"] = schema
+    found.append(definition)

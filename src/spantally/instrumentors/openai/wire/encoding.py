@@ -1,0 +1,59 @@
+"""Undoing the content encoding of a body that is read piece by piece, in bounded memory."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+_PIECE: Final = 1 << 16
+"""Bytes that are given out at once, however well they were compressed."""
+
+_PLAIN: Final = frozenset({"", "identity"})
+_GZIP: Final = frozenset({"gzip", "x-gzip"})
+
+
+class Decoder:
+    """Decodes gzip (of any number of members), deflate (with and without a zlib header) or nothing."""
+
+    __slots__ = ("_encoding", "_inflate", "readable")
+
+    def __init__(self, content_encoding: str | None = None) -> None:
+        self._encoding = (content_encoding or "").strip().lower()
+        self._inflate: Any = None
+        self.readable = self._encoding in _PLAIN | _GZIP | {"deflate"}
+        """False for an encoding that is not known, and from the first byte on that does not decode."""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The decoded bytes of the next piece, in pieces of at most 64 KiB where they were compressed."""
+        if not self.readable:
+            return
+        if self._encoding in _PLAIN:
+            yield data
+            return
+        while data:
+            inflate = self._inflate
+            if inflate is None:
+                inflate = self._inflate = zlib.decompressobj(self._window(data))
+            try:
+                piece = inflate.decompress(data, _PIECE)
+            except zlib.error:
+                self.readable = False
+                return
+            if piece:
+                yield piece
+            if inflate.eof:
+                data = inflate.unused_data if self._encoding in _GZIP else b""
+                self._inflate = None
+                # What follows the end of a deflate stream, and padding after gzip, is not data.
+                if self._encoding not in _GZIP or data[:1] == b"\0":
+                    self.readable = False
+                    return
+            else:
+                data = inflate.unconsumed_tail
+
+    def _window(self, data: bytes) -> int:
+        if self._encoding in _GZIP:
+            return 31
+        # A zlib header begins with method 8; servers that send raw deflate under this name are common.
+        return 15 if data[0] & 0x0F == 8 else -15

@@ -1,0 +1,237 @@
+"""What a request says: span attributes, model, conversation, and the results of tools it hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from spantally.ground import semconv
+from spantally.ground.records import Kind
+from spantally.instrumentors.openai.wire.fields import (
+    AttributeValue,
+    field,
+    integer,
+    items,
+    number,
+    text,
+    texts,
+)
+from spantally.instrumentors.openai.wire.operation import Operation
+
+_Read: TypeAlias = Callable[[Any], AttributeValue | None]
+
+
+class ToolResult(NamedTuple):
+    """A tool's result that a request hands back to the model."""
+
+    tool_call_id: str
+    name: str | None
+    """From the assistant's tool call in the same request; None where that is not in it."""
+    content: Any
+    """The result as it was sent: raw, neither copied nor redacted."""
+
+
+def _true(value: Any) -> bool | None:
+    return True if value is True else None
+
+
+def _choices(value: Any) -> int | None:
+    count = integer(value)
+    return None if count == 1 else count
+
+
+def _tier(value: Any) -> str | None:
+    tier = text(value)
+    return None if tier == "auto" else tier
+
+
+def _format(value: Any) -> str | None:
+    """``gen_ai.output.type`` of a ``response_format`` or ``text.format``."""
+    kind = text(field(value, "type"))
+    if kind is None:
+        return None
+    return "json" if kind.startswith("json") else "text" if kind == "text" else None
+
+
+def _modalities(value: Any) -> str | None:
+    return "speech" if "audio" in (texts(value) or ()) else None
+
+
+def _conversation(value: Any) -> str | None:
+    return text(value) or text(field(value, "id"))
+
+
+_SAMPLING: Final[dict[str, tuple[str, _Read]]] = {
+    "model": (semconv.REQUEST_MODEL, text),
+    "stream": (semconv.REQUEST_STREAM, _true),
+    "temperature": (semconv.REQUEST_TEMPERATURE, number),
+    "top_p": (semconv.REQUEST_TOP_P, number),
+    "top_k": (semconv.REQUEST_TOP_K, integer),
+    "frequency_penalty": (semconv.REQUEST_FREQUENCY_PENALTY, number),
+    "presence_penalty": (semconv.REQUEST_PRESENCE_PENALTY, number),
+    "seed": (semconv.REQUEST_SEED, integer),
+    "stop": (semconv.REQUEST_STOP_SEQUENCES, texts),
+    "n": (semconv.REQUEST_CHOICE_COUNT, _choices),
+    "service_tier": (semconv.OPENAI_REQUEST_SERVICE_TIER, _tier),
+    "max_tokens": (semconv.REQUEST_MAX_TOKENS, integer),
+    "reasoning_effort": (semconv.REQUEST_REASONING_LEVEL, text),
+    "reasoning": (semconv.REQUEST_REASONING_LEVEL, lambda value: text(field(value, "effort"))),
+}
+
+RULES: Final[Mapping[str, Mapping[str, tuple[str, _Read]]]] = {
+    "chat_completions": {
+        **_SAMPLING,
+        "response_format": (semconv.OUTPUT_TYPE, _format),
+        "modalities": (semconv.OUTPUT_TYPE, _modalities),
+        "max_completion_tokens": (semconv.REQUEST_MAX_TOKENS, integer),
+    },
+    "responses": {
+        **_SAMPLING,
+        "text": (semconv.OUTPUT_TYPE, lambda value: _format(field(value, "format"))),
+        "max_output_tokens": (semconv.REQUEST_MAX_TOKENS, integer),
+        "previous_response_id": (semconv.REQUEST_PREVIOUS_RESPONSE_ID, text),
+        "conversation": (semconv.CONVERSATION_ID, _conversation),
+    },
+    "completions": _SAMPLING,
+    "embeddings": {
+        "model": (semconv.REQUEST_MODEL, text),
+        "encoding_format": (semconv.REQUEST_ENCODING_FORMATS, texts),
+        "dimensions": (semconv.EMBEDDINGS_DIMENSION_COUNT, integer),
+    },
+}
+"""By API: key of the body, attribute, and how its value is read."""
+
+_YIELDING: Final = frozenset({"max_tokens", "response_format", "reasoning_effort"})
+"""Keys that give way where a newer or stronger key of the body says the same thing."""
+
+_API_TYPES: Final = frozenset({"chat_completions", "responses"})
+"""The values that ``openai.api.type`` has."""
+
+
+def request_attributes(op: Operation, body: Any) -> dict[str, AttributeValue]:
+    """The span attributes of a request, each in the type of the conventions; odd values are left out.
+
+    Args:
+        op: what :func:`classify` said.
+        body: the request's body, a mapping or an object with fields.
+    """
+    rules = RULES.get(op.api, {})
+    found: dict[str, AttributeValue] = {}
+    if op.api in _API_TYPES:
+        found[semconv.OPENAI_API_TYPE] = op.api
+    for key, sent in _sent(body, rules):
+        if sent is None:
+            continue
+        rule = rules.get(key)
+        if rule is None:
+            continue
+        value = rule[1](sent)
+        if value is None or (key in _YIELDING and rule[0] in found):
+            continue
+        found[rule[0]] = value
+    return found
+
+
+def _sent(body: Any, rules: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Keys and values of the body: all of a dict, whose keys are few, else those that a rule names."""
+    if issubclass(type(body), dict):
+        for key, value in tuple(dict.items(body)):
+            if type(key) is str:
+                yield key, value
+    else:
+        for key in rules:
+            yield key, field(body, key)
+
+
+def request_model(body: Any) -> str | None:
+    """The model that is asked for."""
+    return text(field(body, "model"))
+
+
+def conversation_id(body: Any) -> str | None:
+    """The provider's conversation that a request belongs to (Responses API)."""
+    return _conversation(field(body, "conversation"))
+
+
+def expected_choices(body: Any) -> int:
+    """How many choices the request asks for, at least 1."""
+    return max(1, min(integer(field(body, "n")) or 1, 1024))
+
+
+def newest_message_is_user(op: Operation, body: Any) -> bool:
+    """True if the newest message of a request is the user's; False also where that cannot be told."""
+    if op.kind is not Kind.INFERENCE:
+        return False
+    if op.api == "completions":
+        return field(body, "prompt") is not None
+    if op.api == "responses":
+        sent = field(body, "input")
+        if text(sent) is not None:
+            return True
+    else:
+        sent = field(body, "messages")
+    messages = items(sent)
+    return text(field(messages[-1], "role")) == "user" if messages else False
+
+
+def tool_results(op: Operation, body: Any, *, latest: bool = False) -> list[ToolResult]:
+    """The results of tools in a request's messages, oldest first.
+
+    Args:
+        op: what :func:`classify` said.
+        body: the request's body.
+        latest: only those after the newest message of the model: the tools that ran since the last call.
+    """
+    if op.api == "responses":
+        found = _results_of_items(items(field(body, "input")) or (), latest=latest)
+    elif op.api == "chat_completions":
+        found = _results_of_messages(items(field(body, "messages")) or (), latest=latest)
+    else:
+        found = []
+    return found
+
+
+def _results_of_messages(messages: Any, *, latest: bool) -> list[ToolResult]:
+    names: dict[str, str] = {}
+    found: list[ToolResult] = []
+    for message in messages:
+        role = text(field(message, "role"))
+        if role == "assistant":
+            if latest:
+                found.clear()
+            for call in items(field(message, "tool_calls")) or ():
+                call_id = text(field(call, "id"))
+                name = tool_name(call)
+                if call_id is not None and name is not None:
+                    names[call_id] = name
+        elif role == "tool":
+            call_id = text(field(message, "tool_call_id"))
+            if call_id is not None:
+                found.append(ToolResult(call_id, names.get(call_id), field(message, "content")))
+    return found
+
+
+def _results_of_items(sent: Any, *, latest: bool) -> list[ToolResult]:
+    names: dict[str, str] = {}
+    found: list[ToolResult] = []
+    for item in sent:
+        kind = text(field(item, "type"))
+        call_id = text(field(item, "call_id"))
+        if kind is None or call_id is None:
+            if latest and text(field(item, "role")) == "assistant":
+                found.clear()
+        elif kind.endswith("_call_output"):
+            name = names.get(call_id) or text(field(item, "name"))
+            found.append(ToolResult(call_id, name, field(item, "output")))
+        elif kind.endswith("_call"):
+            if latest:
+                found.clear()
+            name = text(field(item, "name"))
+            if name is not None:
+                names[call_id] = name
+    return found
+
+
+def tool_name(call: Any) -> str | None:
+    """The name of a chat tool call, of a function or a custom tool."""
+    return text(field(field(call, "function"), "name")) or text(field(field(call, "custom"), "name"))

@@ -1,0 +1,171 @@
+"""What a complete response says: ids, model, finish reasons, usage, tool calls, failure."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from spantally.instrumentors.openai.wire.errors import error_code
+from spantally.instrumentors.openai.wire.fields import field, integer, items, plain, plain_mapping, text
+from spantally.instrumentors.openai.wire.operation import Operation
+from spantally.instrumentors.openai.wire.request import tool_name
+from spantally.instrumentors.openai.wire.usage import usage_attributes
+
+__all__ = [
+    "ResponseFacts",
+    "field",
+    "finish_reason",
+    "plain",
+    "response_facts",
+    "usage_attributes",
+]
+
+
+class ResponseFacts(NamedTuple):
+    """The facts of one response, plain values all."""
+
+    model: str | None = None
+    response_id: str | None = None
+    finish_reasons: tuple[str, ...] = ()
+    """One for each choice, in the conventions' words; ``error`` where one was expected and none came."""
+    usage: dict[str, Any] | None = None
+    """The provider's usage object as it came."""
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    tool_calls: tuple[tuple[str, str], ...] = ()
+    """Id and name of each tool that the program is asked to run."""
+    conversation_id: str | None = None
+    status: str | None = None
+    """Of the Responses API: completed, failed, incomplete, cancelled, queued, in_progress."""
+    error_type: str | None = None
+    server_tools: tuple[tuple[str, int], ...] = ()
+    """How often the provider ran each tool of its own (``web_search_call``, ...): some cost a fee."""
+
+
+_REASONS: Final = {"tool_calls": "tool_call", "function_call": "tool_call", "max_output_tokens": "length"}
+"""Finish reasons that the conventions spell otherwise."""
+
+MISSING: Final = "error"
+"""The finish reason of a choice whose reason was expected but did not come."""
+
+CLIENT_TOOLS: Final = frozenset(
+    {
+        "function_call",
+        "custom_tool_call",
+        "computer_call",
+        "local_shell_call",
+        "shell_call",
+        "apply_patch_call",
+    }
+)
+"""Output items of the Responses API that ask the program to act."""
+
+
+def finish_reason(value: Any) -> str:
+    """A finish reason in the conventions' words."""
+    reason = text(value)
+    if reason is None:
+        return MISSING
+    return _REASONS.get(reason, reason)
+
+
+def response_facts(op: Operation, body: Any) -> ResponseFacts:
+    """The facts of a response body.
+
+    Args:
+        op: what :func:`classify` said.
+        body: parsed JSON, or the SDK's object of it.
+    """
+    if op.api == "responses":
+        return _of_response(body)
+    reasons: tuple[str, ...] = ()
+    calls: tuple[tuple[str, str], ...] = ()
+    if op.api != "embeddings":
+        choices = items(field(body, "choices")) or ()
+        reasons = tuple(finish_reason(field(choice, "finish_reason")) for choice in _in_order(choices))
+        calls = tuple(
+            pair
+            for choice in choices
+            for call in items(field(field(choice, "message"), "tool_calls")) or ()
+            if (pair := _call(call)) is not None
+        )
+    return ResponseFacts(
+        model=text(field(body, "model")),
+        response_id=text(field(body, "id")),
+        finish_reasons=reasons,
+        usage=usage_of(body),
+        service_tier=text(field(body, "service_tier")),
+        system_fingerprint=text(field(body, "system_fingerprint")),
+        tool_calls=calls,
+        error_type=error_code(field(body, "error")),
+    )
+
+
+def usage_of(body: Any) -> dict[str, Any] | None:
+    """The usage object of a body or chunk; Groq's streams carry it one level down."""
+    usage = field(body, "usage")
+    if usage is None:
+        usage = field(field(body, "x_groq"), "usage")
+    return plain_mapping(usage)
+
+
+def _in_order(choices: Any) -> list[Any]:
+    """Choices by their index; those without one keep their place at the end."""
+    return sorted(choices, key=lambda choice: _index(choice, len(choices)))
+
+
+def _index(choice: Any, default: int) -> int:
+    index = integer(field(choice, "index"))
+    return default if index is None else index
+
+
+def _call(call: Any) -> tuple[str, str] | None:
+    call_id = text(field(call, "id"))
+    name = tool_name(call)
+    return None if call_id is None or name is None else (call_id, name)
+
+
+def _of_response(body: Any) -> ResponseFacts:
+    output = items(field(body, "output")) or ()
+    status = text(field(body, "status"))
+    error = error_code(field(body, "error"))
+    kinds = [text(field(item, "type")) or "" for item in output]
+    if error is None and status == "failed":
+        error = "_OTHER"
+    return ResponseFacts(
+        model=text(field(body, "model")),
+        response_id=text(field(body, "id")),
+        finish_reasons=_response_reason(body, status, kinds),
+        usage=usage_of(body),
+        service_tier=text(field(body, "service_tier")),
+        tool_calls=tuple(pair for item in output if (pair := item_call(item)) is not None),
+        conversation_id=text(field(field(body, "conversation"), "id")),
+        status=status,
+        error_type=error,
+        server_tools=count_server_tools(kinds),
+    )
+
+
+def _response_reason(body: Any, status: str | None, kinds: list[str]) -> tuple[str, ...]:
+    """One response is one generation: one reason, or none while it still runs."""
+    if status in ("queued", "in_progress"):
+        return ()
+    if status == "incomplete":
+        return (finish_reason(field(field(body, "incomplete_details"), "reason")),)
+    if status in ("failed", "cancelled") or (status is None and not kinds):
+        return (MISSING,)
+    return ("tool_call",) if any(kind in CLIENT_TOOLS for kind in kinds) else ("stop",)
+
+
+def item_call(item: Any) -> tuple[str, str] | None:
+    """Id and name of an output item that asks for a tool of the program, else None."""
+    kind = text(field(item, "type"))
+    call_id = text(field(item, "call_id"))
+    if kind is None or call_id is None or kind not in CLIENT_TOOLS:
+        return None
+    return call_id, text(field(item, "name")) or kind.removesuffix("_call")
+
+
+def count_server_tools(kinds: list[str]) -> tuple[tuple[str, int], ...]:
+    """How often each tool of the provider's own was run, by the types of the output items."""
+    served = sorted({kind for kind in kinds if kind.endswith("_call") and kind not in CLIENT_TOOLS})
+    return tuple((kind, kinds.count(kind)) for kind in served)

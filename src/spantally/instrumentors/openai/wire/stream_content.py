@@ -1,0 +1,254 @@
+"""The content of a stream: texts and tool arguments of its chunks, joined when asked for.
+
+Made only where content is wanted. Pieces are gathered in lists and joined once; media is hashed as it passes.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+from typing import Any, Final
+
+from spantally.instrumentors.openai.wire.fields import field, integer, items, text
+from spantally.instrumentors.openai.wire.media import media_text
+from spantally.instrumentors.openai.wire.parts import (
+    Message,
+    Part,
+    item_parts,
+    reasoning_part,
+    response_messages,
+    text_part,
+    tool_call_part,
+)
+
+_MAX_PARTS: Final = 4096
+"""Choices, tool calls or items of one stream that are told apart; a further one is left out."""
+
+
+class _Call:
+    """A tool call in the making."""
+
+    __slots__ = ("arguments", "call_id", "name")
+
+    def __init__(self) -> None:
+        self.call_id: str | None = None
+        self.name: list[str] = []
+        self.arguments: list[str] = []
+
+    def part(self) -> Part:
+        return tool_call_part(self.call_id, "".join(self.name), "".join(self.arguments) or None)
+
+
+class _Audio:
+    """Spoken output: its transcript, and size and hash of what was heard."""
+
+    __slots__ = ("digest", "size", "transcript")
+
+    def __init__(self) -> None:
+        self.transcript: list[str] = []
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def add(self, audio: Any) -> None:
+        spoken = media_text(field(audio, "transcript"))
+        if spoken is not None:
+            self.transcript.append(spoken)
+        data = media_text(field(audio, "data"))
+        if data is not None:
+            try:
+                heard = binascii.a2b_base64(data)
+            except (ValueError, UnicodeError):
+                heard = data.encode("utf-8", "replace")
+            self.digest.update(heard)
+            self.size += len(heard)
+
+    def part(self) -> Part:
+        found: Part = {"type": "blob", "modality": "audio", "content": ""}
+        if self.transcript:
+            found["transcript"] = "".join(self.transcript)
+        found["size"] = self.size
+        found["sha256"] = self.digest.hexdigest()
+        return found
+
+
+class _Choice:
+    """One choice in the making."""
+
+    __slots__ = ("audio", "calls", "reasoning", "refusal", "said")
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.refusal: list[str] = []
+        self.reasoning: list[str] = []
+        self.calls: dict[int, _Call] = {}
+        self.audio: _Audio | None = None
+
+    def add(self, delta: Any) -> None:
+        for name, target in (
+            ("content", self.said),
+            ("refusal", self.refusal),
+            ("reasoning_content", self.reasoning),
+        ):
+            piece = media_text(field(delta, name))
+            if piece is not None:
+                target.append(piece)
+        piece = media_text(field(delta, "reasoning"))
+        if piece is not None and media_text(field(delta, "reasoning_content")) is None:
+            self.reasoning.append(piece)
+        for position, call in enumerate(items(field(delta, "tool_calls")) or ()):
+            index = integer(field(call, "index"))
+            function = field(call, "function")
+            if function is None:
+                function = field(call, "custom")
+            self._add_call(position if index is None else index, text(field(call, "id")), function)
+        legacy = field(delta, "function_call")
+        if legacy is not None:
+            self._add_call(-1, None, legacy)
+        audio = field(delta, "audio")
+        if audio is not None:
+            if self.audio is None:
+                self.audio = _Audio()
+            self.audio.add(audio)
+
+    def _add_call(self, index: int, call_id: str | None, function: Any) -> None:
+        call = self.calls.get(index)
+        if call is None:
+            if len(self.calls) >= _MAX_PARTS:
+                return
+            call = self.calls[index] = _Call()
+        call.call_id = call.call_id or call_id
+        name = text(field(function, "name"))
+        # Some servers repeat the whole name with every piece.
+        if name is not None and call.name != [name]:
+            call.name.append(name)
+        piece = media_text(field(function, "arguments")) or media_text(field(function, "input"))
+        if piece is not None:
+            call.arguments.append(piece)
+
+    def message(self) -> Message:
+        parts: list[Part] = []
+        if self.reasoning:
+            parts.append(reasoning_part("".join(self.reasoning)))
+        parts += [text_part("".join(pieces)) for pieces in (self.said, self.refusal) if pieces]
+        if self.audio is not None:
+            parts.append(self.audio.part())
+        parts += [call.part() for call in self.calls.values()]
+        return {"role": "assistant", "parts": parts}
+
+
+class ChatContent:
+    """Content of the chunks of chat completions and completions."""
+
+    __slots__ = ("_choices",)
+
+    def __init__(self) -> None:
+        self._choices: dict[int, _Choice] = {}
+
+    def add(self, chunk: Any) -> None:
+        """Take the pieces of one chunk."""
+        for position, choice in enumerate(items(field(chunk, "choices")) or ()):
+            index = integer(field(choice, "index"))
+            index = position if index is None else index
+            made = self._choices.get(index)
+            if made is None:
+                if len(self._choices) >= _MAX_PARTS:
+                    continue
+                made = self._choices[index] = _Choice()
+            delta = field(choice, "delta")
+            if delta is not None:
+                made.add(delta)
+            else:
+                piece = media_text(field(choice, "text"))
+                if piece is not None:
+                    made.said.append(piece)
+
+    def messages(self) -> list[Message] | None:
+        """One message for each choice, by its index."""
+        return [self._choices[index].message() for index in sorted(self._choices)] or None
+
+
+_DELTAS: Final = {
+    "response.output_text.delta": "text",
+    "response.refusal.delta": "text",
+    "response.reasoning_text.delta": "reasoning",
+    "response.reasoning_summary_text.delta": "reasoning",
+    "response.function_call_arguments.delta": "arguments",
+    "response.custom_tool_call_input.delta": "arguments",
+}
+_ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+class _Item:
+    """An output item in the making: its parts once it is done, until then the pieces."""
+
+    __slots__ = ("arguments", "call_id", "done", "name", "reasoning", "said")
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.reasoning: list[str] = []
+        self.arguments: list[str] = []
+        self.call_id: str | None = None
+        self.name: str | None = None
+        self.done: list[Part] | None = None
+
+    def parts(self) -> list[Part]:
+        if self.done is not None:
+            return self.done
+        parts: list[Part] = []
+        if self.reasoning:
+            parts.append(reasoning_part("".join(self.reasoning)))
+        if self.said:
+            parts.append(text_part("".join(self.said)))
+        if self.name is not None or self.arguments:
+            parts.append(tool_call_part(self.call_id, self.name, "".join(self.arguments) or None))
+        return parts
+
+
+class ResponseContent:
+    """Content of the events of the Responses API; the whole response of the last one wins over pieces."""
+
+    __slots__ = ("_items", "_whole")
+
+    def __init__(self) -> None:
+        self._items: dict[int, _Item] = {}
+        self._whole: list[Message] | None = None
+
+    def add(self, kind: str | None, event: Any) -> None:
+        """Take what one event of this type carries."""
+        if kind is None:
+            return
+        sort = _DELTAS.get(kind)
+        if sort is not None:
+            piece = media_text(field(event, "delta"))
+            made = self._item(event)
+            if piece is not None and made is not None:
+                target = made.said if sort == "text" else made.reasoning
+                (made.arguments if sort == "arguments" else target).append(piece)
+        elif kind == "response.output_item.added":
+            made = self._item(event)
+            if made is not None:
+                item = field(event, "item")
+                made.call_id = text(field(item, "call_id"))
+                made.name = text(field(item, "name"))
+        elif kind == "response.output_item.done":
+            made = self._item(event)
+            item = field(event, "item")
+            sort = text(field(item, "type"))
+            if made is not None and sort is not None:
+                made.done = item_parts(item, sort)
+        elif kind in _ENDS:
+            self._whole = response_messages(field(event, "response"))
+
+    def _item(self, event: Any) -> _Item | None:
+        index = integer(field(event, "output_index")) or 0
+        made = self._items.get(index)
+        if made is None and len(self._items) < _MAX_PARTS:
+            made = self._items[index] = _Item()
+        return made
+
+    def messages(self) -> list[Message] | None:
+        """One message: a response is one generation."""
+        if self._whole is not None:
+            return self._whole
+        parts = [part for index in sorted(self._items) for part in self._items[index].parts()]
+        return [{"role": "assistant", "parts": parts}] if parts else None
