@@ -20,7 +20,10 @@ def python(*arguments: str, direct: bool = False, **variables: str) -> subproces
     environ = {**environment(os.environ, ledger=None, quiet=False), **variables}
     environ.pop("SPANTALLY_RUN_PID")
     if direct:
-        program = "import os, sys; os.environ['SPANTALLY_RUN_PID'] = str(os.getpid()); os.execv(sys.executable, sys.argv[1:])"
+        program = (
+            "import os, sys; os.environ['SPANTALLY_RUN_PID'] = str(os.getpid()); "
+            "os.execv(sys.executable, sys.argv[1:])"
+        )
         bare = [sys.executable, "-I", "-c", program, sys.executable, *arguments]
         return subprocess.run(bare, env=environ, capture_output=True, text=True, timeout=60)
     return subprocess.run(
@@ -113,7 +116,7 @@ def test_failing_start_does_not_hurt(stand_in: Path) -> None:
 
 
 def test_configurator_that_fails_leaves_us_running() -> None:
-    """With a piece of OpenTelemetry missing, its configurator gives up; the start for a run comes after it."""
+    """With a piece of OpenTelemetry missing, its configurator gives up; our start comes after."""
     program = "import sys; print('spantally.api.runtime' in sys.modules)"
     done = python("-c", program, OTEL_TRACES_EXPORTER="no_such_exporter")
     assert (done.returncode, done.stdout) == (0, "True\n")
@@ -123,7 +126,7 @@ def test_under_opentelemetry_instrument_initialises_once(tmp_path: Path) -> None
     """Behind OpenTelemetry's own hook ours starts no second round of instrumentation."""
     import opentelemetry.instrumentation.auto_instrumentation as auto
 
-    search = os.pathsep.join([bootstrap_directory(), os.path.dirname(auto.__file__)])
+    search = os.pathsep.join([bootstrap_directory(), str(Path(auto.__file__).parent)])
     done = python("-c", "print('runs')", PYTHONPATH=search)
     assert (done.returncode, done.stdout) == (0, "runs\n")
     assert "already instrumented" not in done.stderr

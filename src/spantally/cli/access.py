@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,9 @@ def reading(explicit: str | None) -> Iterator[Ledger | None]:
                 f"no ledger at {target}; check the path given as --ledger "
                 "(`spantally path` prints the one that is used without)"
             )
+        obstacle = obstacle_to_making(Path(target))
+        if obstacle is not None:
+            raise UnusableLedgerError(f"no ledger at {target}: {obstacle}")
         say(f"no ledger at {target} yet; make one: spantally run -- python your_program.py")
         yield None
         return
@@ -80,6 +84,22 @@ def reading(explicit: str | None) -> Iterator[Ledger | None]:
     except LedgerError as error:
         text = str(error)
         raise UnusableLedgerError(text if target in text else f"{target}: {text}") from error
+
+
+def obstacle_to_making(path: Path) -> str | None:
+    """Why no ledger can be made at a path where there is none, with the remedy; None where one can.
+
+    Directories are made for the default path only: a mistyped path must not grow any.
+
+    Args:
+        path: an absolute path at which there is no file.
+    """
+    if path != default_ledger_path() and not path.parent.is_dir():
+        return f"there is no directory {path.parent}; create it, or set SPANTALLY_LEDGER to another path"
+    nearest = next(folder for folder in path.parents if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        return f"{nearest} cannot be written; change its permissions, or set SPANTALLY_LEDGER to another path"
+    return None
 
 
 def _exists(target: str) -> bool:

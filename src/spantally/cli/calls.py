@@ -57,10 +57,10 @@ def calls(
     from spantally.cli.find import find_session
     from spantally.cli.queryargs import query_arguments
 
+    arguments = query_arguments(wanted)
     rows: list[CallRow] = []
     with reading(explicit) as ledger:
         if ledger is not None:
-            arguments = query_arguments(wanted)
             if session is not None:
                 arguments["session"] = find_session(ledger, session)
             rows = ledger.calls(**arguments, order_by=order, limit=limit or None)

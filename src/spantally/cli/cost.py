@@ -88,11 +88,12 @@ def cost(explicit: str | None, /, as_json: bool, by: tuple[str, ...], tz: str | 
     from spantally.cli.exits import say
     from spantally.cli.queryargs import query_arguments
 
+    arguments = query_arguments(wanted)
     zone = tz or _default_zone(by)
     rows: list[CostRow] = []
     with reading(explicit) as ledger:
         if ledger is not None:
-            rows = ledger.cost(by=by, tz=zone, **query_arguments(wanted))
+            rows = ledger.cost(by=by, tz=zone, **arguments)
     if as_json:
         from spantally.cli.jsonout import cost_object, print_array
 

@@ -60,11 +60,12 @@ def sessions(explicit: str | None, /, as_json: bool, order: str, limit: int, **w
     from spantally.cli.queryargs import query_arguments
     from spantally.cli.render.output import on_terminal
 
+    arguments = query_arguments(wanted)
     rows: list[SessionRow] = []
     names: Mapping[str, str] = {}
     with reading(explicit) as ledger:
         if ledger is not None:
-            rows = ledger.sessions(**query_arguments(wanted), order_by=order, limit=limit or None)
+            rows = ledger.sessions(**arguments, order_by=order, limit=limit or None)
             if on_terminal() and not as_json:
                 names = _short_names(rows, [row.session_id for row in ledger.sessions(limit=None)])
     if as_json:

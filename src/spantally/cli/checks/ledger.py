@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
-from spantally.cli.access import MEMORY, ledger_in_force
+from spantally.cli.access import MEMORY, ledger_in_force, obstacle_to_making
 from spantally.cli.checks.finding import Finding, Level
 from spantally.ground.errors import LedgerError
 
@@ -30,25 +29,12 @@ def check(explicit: str | None) -> list[Finding]:
     except OSError as error:
         advice = f"it cannot be reached ({error.strerror}); check the path and its permissions"
         return [Finding(SECTION, "path", target, Level.PROBLEM, advice)]
-    if not exists:
-        return [_not_yet(path, given=explicit is not None or bool(os.environ.get("SPANTALLY_LEDGER")))]
-    return [Finding(SECTION, "path", target), *_health(target)]
-
-
-def _not_yet(path: Path, *, given: bool) -> Finding:
-    """A ledger that is not there: fine where one can be made."""
-    if given and not path.parent.exists():
-        advice = (
-            f"the directory {path.parent} does not exist; create it, or set SPANTALLY_LEDGER to another path"
-        )
-        return Finding(SECTION, "path", str(path), Level.PROBLEM, advice)
-    nearest = next(folder for folder in path.parents if folder.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        advice = (
-            f"{nearest} cannot be written; change its permissions, or set SPANTALLY_LEDGER to another path"
-        )
-        return Finding(SECTION, "path", str(path), Level.PROBLEM, advice)
-    return Finding(SECTION, "path", f"{path} (none yet; made at the first call)", Level.NOTE)
+    if exists:
+        return [Finding(SECTION, "path", target), *_health(target)]
+    obstacle = obstacle_to_making(path)
+    if obstacle is not None:
+        return [Finding(SECTION, "path", target, Level.PROBLEM, obstacle)]
+    return [Finding(SECTION, "path", f"{target} (none yet; made at the first call)", Level.NOTE)]
 
 
 def _health(target: str) -> list[Finding]:

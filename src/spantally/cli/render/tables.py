@@ -15,7 +15,7 @@ _GAP: Final = 2
 ALWAYS: Final = 9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column(Generic[_T]):
     """One column: its heading, the text of a row, and when it gives way."""
 

@@ -1,0 +1,152 @@
+"""`spantally doctor`: it finds what is wrong, says what to do, and ends with 1 only then."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from spantally.cli.checks import exporters, ledger, settings, versions
+from spantally.cli.checks.finding import Finding, Level
+from spantally.cli.main import cli
+
+
+def problems(found: list[Finding]) -> dict[str, str]:
+    """Advice by name, of the problems."""
+    return {one.name: one.advice or "" for one in found if one.level is Level.PROBLEM}
+
+
+def test_all_defaults_are_no_problem() -> None:
+    """An empty environment gives the defaults of every setting and no complaint."""
+    found = settings.check({})
+    assert problems(found) == {}
+    assert {one.name: one.value for one in found}["SPANTALLY_LEDGER_CONTENT"] == "explicit (default)"
+
+
+def test_wrong_setting_is_named_with_its_range() -> None:
+    """A wrong value is a problem that names the value and what is allowed; the default is in force."""
+    found = settings.check({"SPANTALLY_LEDGER_CONTENT": "everything"})
+    advice = problems(found)["SPANTALLY_LEDGER_CONTENT"]
+    assert "'everything'" in advice
+    assert "never, explicit, all" in advice
+
+
+def test_misspelt_setting_is_found() -> None:
+    """A variable of ours that does not exist is a problem with the near name."""
+    assert "SPANTALLY_LEDGER?" in problems(settings.check({"SPANTALLY_LEDGR": "/x"}))["SPANTALLY_LEDGR"]
+
+
+def test_values_in_force_are_shown() -> None:
+    """Parsed values are shown as a user would write them."""
+    given = {"SPANTALLY_ENTITY": "customer:acme", "SPANTALLY_TAGS": "b=2,a=1", "SPANTALLY_SIGTERM": "OFF"}
+    shown = {one.name: one.value for one in settings.check(given)}
+    assert shown["SPANTALLY_ENTITY"] == "customer:acme"
+    assert shown["SPANTALLY_TAGS"] == "a=1,b=2"
+    assert shown["SPANTALLY_SIGTERM"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10000", True),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "61", True),
+        ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "ten", True),
+        ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "60", False),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "2.5", False),
+    ],
+)
+def test_timeout_meant_in_milliseconds(name: str, value: str, wrong: bool) -> None:
+    """A time-out above 60 is a problem, for all signals and for each."""
+    assert (name in problems(exporters.check_timeouts({name: value}))) is wrong
+
+
+def test_installed_exporter_reads_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the check rests on: before a server that never answers, 0.5 means half a second."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+        exporter = OTLPSpanExporter(endpoint=endpoint)
+        before = time.monotonic()
+        exporter.export([])
+        assert 0.4 < time.monotonic() - before < 10
+        exporter.shutdown()
+
+
+def test_exporter_without_its_package() -> None:
+    """An exporter that no installed package provides is a problem."""
+    assert "no_such" in problems(exporters.check({"OTEL_TRACES_EXPORTER": "no_such"}))["traces"]
+
+
+def test_unknown_protocol() -> None:
+    """A protocol that Python's OTLP exporters lack is named with those they have."""
+    found = problems(exporters.check({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}))
+    assert "http/json" in found["traces"]
+    assert "http/protobuf" in found["traces"]
+
+
+def test_missing_config_file(tmp_path: Path) -> None:
+    """OTEL_CONFIG_FILE that leads nowhere is a problem; one that is there is not."""
+    there = tmp_path / "otel.yaml"
+    there.write_text("file_format: '1.0'\n")
+    assert "OTEL_CONFIG_FILE" in problems(exporters.check({"OTEL_CONFIG_FILE": "/nowhere.yaml"}))
+    assert "OTEL_CONFIG_FILE" not in problems(exporters.check({"OTEL_CONFIG_FILE": str(there)}))
+
+
+def test_endpoint_hides_its_secrets() -> None:
+    """Password and query of an endpoint are not printed."""
+    shown = exporters.endpoint(
+        "TRACES", "grpc", {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://u:p4ss@host:4317/v1?key=k3y#f"}
+    )
+    assert shown == "https://host:4317/v1"
+
+
+def test_resolver_trap() -> None:
+    """A distro older than the core is a problem; a current one and none at all are not."""
+    assert versions.check_distro("0.48b0").level is Level.PROBLEM
+    assert versions.check_distro("0.62b0").level is Level.OK
+    assert versions.check_distro("1.0").level is Level.OK
+    assert versions.check_distro(None).level is Level.NOTE
+
+
+@pytest.mark.parametrize(("text", "level"), [("2.0.1", Level.OK), ("3.9", Level.OK), ("4.0", Level.NOTE)])
+def test_untested_sdk_is_noted(text: str, level: Level) -> None:
+    """An SDK outside the tested range is worth a note."""
+    assert versions.check_openai(text).level is level
+
+
+def test_ledger_that_is_not_there_yet(tmp_path: Path) -> None:
+    """No ledger yet is no problem, and the check does not make one."""
+    path = tmp_path / "new.db"
+    assert problems(ledger.check(str(path))) == {}
+    assert not path.exists()
+
+
+def test_ledger_in_a_missing_directory(tmp_path: Path) -> None:
+    """A path whose directory is missing is a problem, and the directory is not made."""
+    found = problems(ledger.check(str(tmp_path / "no" / "ledger.db")))
+    assert str(tmp_path / "no") in found["path"]
+    assert not (tmp_path / "no").exists()
+
+
+def test_json_is_one_array_and_exit_code_tells(tmp_path: Path) -> None:
+    """`--json` gives one array of findings; a problem among them makes the exit code 1."""
+    environ = {"SPANTALLY_SEMCONV": "0.1", "SPANTALLY_LEDGER": str(tmp_path / "ledger.db")}
+    done = CliRunner().invoke(cli, ["doctor", "--json"], env=environ)
+    found = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert {"section", "name", "value", "level", "advice"} == set(found[0])
+    assert [one["name"] for one in found if one["level"] == "problem"] == ["SPANTALLY_SEMCONV"]
+
+
+def test_without_a_problem_exit_code_is_0() -> None:
+    """This installation is healthy, and the text says so on stderr."""
+    done = CliRunner().invoke(cli, ["doctor"], env={"COLUMNS": "80"})
+    assert (done.exit_code, done.stderr) == (0, "no problem found\n"), done.stdout
+    assert os.environ["SPANTALLY_LEDGER"] in done.stdout
