@@ -23,6 +23,7 @@ from spantally.testing import demo
 
 PLANNER, RESEARCHER, EMBEDDER = "gpt-4o", "gpt-4o-mini", "text-embedding-3-small"
 TOPICS = ("batteries", "motors")
+LIMIT = 120  # tokens of an answer
 
 
 def function(name: str, *parameters: str) -> Any:
@@ -67,13 +68,13 @@ def researcher(client: openai.OpenAI, topic: str) -> str:
         {"role": "user", "content": f"What is new in {topic}? Our key is {demo.PLANTED['prompt']}"},
     ]
     tools = [function("search", "query", "api_key"), function("fetch", "url")]
-    first = client.chat.completions.create(model=RESEARCHER, messages=messages, tools=tools)
+    first = client.chat.completions.create(model=RESEARCHER, messages=messages, tools=tools, max_tokens=LIMIT)
     messages += use_tools(first.choices[0].message)
     note = ""
     with client.chat.completions.create(
         model=RESEARCHER,
         messages=messages,
-        max_tokens=200,
+        max_tokens=LIMIT,
         stream=True,
         stream_options={"include_usage": True},
     ) as stream:
@@ -92,6 +93,7 @@ def planner(client: openai.OpenAI, question: str) -> str:
             {"role": "user", "content": question},
         ],
         tools=[function("assign", "topic")],
+        max_tokens=LIMIT,
     )
     calls = [call for call in plan.choices[0].message.tool_calls or [] if call.type == "function"]
     topics = [json.loads(call.function.arguments)["topic"] for call in calls] or TOPICS
@@ -105,7 +107,7 @@ def planner(client: openai.OpenAI, question: str) -> str:
         model=PLANNER,
         instructions=f"{demo.PLAN}. Report what was found.",
         input="\n".join(notes),
-        max_output_tokens=200,
+        max_output_tokens=LIMIT,
     )
     return report.output_text
 

@@ -14,7 +14,7 @@ import uuid
 from typing import Any
 
 import openai
-from research_team import EMBEDDER, PLANNER, RESEARCHER, TOPICS, function, use_tools
+from research_team import EMBEDDER, LIMIT, PLANNER, RESEARCHER, TOPICS, function, use_tools
 
 import spantally
 from spantally.testing import demo
@@ -28,13 +28,15 @@ async def researcher(client: openai.AsyncOpenAI, topic: str) -> str:
         {"role": "user", "content": f"What is new in {topic}? Our key is {demo.PLANTED['prompt']}"},
     ]
     tools = [function("search", "query", "api_key"), function("fetch", "url")]
-    first = await client.chat.completions.create(model=RESEARCHER, messages=messages, tools=tools)
+    first = await client.chat.completions.create(
+        model=RESEARCHER, messages=messages, tools=tools, max_tokens=LIMIT
+    )
     messages += use_tools(first.choices[0].message)
     note = ""
     async with await client.chat.completions.create(
         model=RESEARCHER,
         messages=messages,
-        max_tokens=200,
+        max_tokens=LIMIT,
         stream=True,
         stream_options={"include_usage": True},
     ) as stream:
@@ -53,6 +55,7 @@ async def planner(client: openai.AsyncOpenAI, question: str) -> str:
             {"role": "user", "content": question},
         ],
         tools=[function("assign", "topic")],
+        max_tokens=LIMIT,
     )
     calls = [call for call in plan.choices[0].message.tool_calls or [] if call.type == "function"]
     topics = [json.loads(call.function.arguments)["topic"] for call in calls] or TOPICS
@@ -65,7 +68,7 @@ async def planner(client: openai.AsyncOpenAI, question: str) -> str:
         model=PLANNER,
         instructions=f"{demo.PLAN}. Report what was found.",
         input="\n".join(notes),
-        max_output_tokens=200,
+        max_output_tokens=LIMIT,
     )
     return report.output_text
 

