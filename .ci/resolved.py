@@ -1,7 +1,7 @@
 """Say which OpenTelemetry packages an environment resolved to, and fail where one is older than we allow.
 
-Without lower bounds a resolver meets a core that is newer than the newest distro and falls back to a distro of
-2024 that cannot start; this looks at what was really installed.
+Without lower bounds a resolver meets a core that is newer than the newest distro and falls back to a distro
+of 2024 that cannot start; this looks at what was really installed.
 """
 
 from __future__ import annotations
