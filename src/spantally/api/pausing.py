@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Self
 
 from opentelemetry import context as otel_context
 
@@ -37,5 +38,7 @@ class paused:  # noqa: N801 - reads as a statement: `with spantally.paused():`
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
-    async def __aexit__(self, *outcome: object) -> None:
-        self.__exit__(*outcome)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)

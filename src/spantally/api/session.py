@@ -324,7 +324,10 @@ async def _await_until_kept() -> None:
             if not kept.done():
                 kept.set_result(None)
 
-        worker.notify_when_drained(lambda: loop.call_soon_threadsafe(tell) and None)
+        def wake_up() -> None:
+            loop.call_soon_threadsafe(tell)
+
+        worker.notify_when_drained(wake_up)
         await asyncio.wait((kept,), timeout=FLUSH_SECONDS)
     except Exception as error:
         swallowed("session.flush", error)

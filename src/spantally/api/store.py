@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from spantally.calls import pipeline
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Record
+from spantally.ground.settings import from_argument, from_environment
+from spantally.ground.worker import worker
+
+_open: set[LedgerConsumer] = set()
 
 
 class LedgerConsumer:
@@ -35,6 +39,7 @@ class LedgerConsumer:
             from spantally.ledger.writer import LedgerWriter
             from spantally.queries.ledger import set_active_store
 
+            _open.add(self)
             store = open_store(self.target, synchronous=self.synchronous)
             self.writer = LedgerWriter(store, pricing.rate_if_loaded)
             set_active_store(store)
@@ -59,6 +64,7 @@ class LedgerConsumer:
             from spantally.queries.ledger import set_active_store
 
             self.writer.close()
+            _open.discard(self)
             set_active_store(None)
         except Exception as error:
             swallowed("api.ledger_close", error)
@@ -74,14 +80,42 @@ def _settle(batch: Sequence[LedgerConsumer]) -> None:
 
 def _stop() -> None:
     """Before a fork and at exit: no connection is carried across."""
-    for consumer in tuple(pipeline._consumers):
-        if isinstance(consumer, LedgerConsumer) and consumer.writer is not None:
-            try:
-                consumer.writer.close()
-            except Exception as error:
-                swallowed("api.ledger_stop", error)
+    for consumer in tuple(_open):
+        try:
+            consumer.writer.close()
+        except Exception as error:
+            swallowed("api.ledger_stop", error)
 
 
-settle_channel = pipeline.worker.channel("settle", _settle, on_stop=_stop)
+settle_channel = worker.channel("settle", _settle, on_stop=_stop)
 
-__all__ = ["LedgerConsumer", "settle_channel"]
+
+def sink_of(ledger: object) -> Callable[[Record], None]:
+    """Where a span processor that stands alone hands its records.
+
+    Args:
+        ledger: its argument; None means the process's active ledger, else the default one.
+
+    Raises:
+        SettingsError: for a value that is no ledger.
+    """
+    target = from_argument("ledger", ledger)
+    if target is False:
+        return _nowhere
+    consumer = LedgerConsumer(target, from_environment("synchronous"))
+    alone = worker.channel("span_processor", consumer)
+
+    def put(record: Record) -> None:
+        if ledger is None and any(isinstance(one, LedgerConsumer) for one in pipeline.consumers()):
+            pipeline.emit_foreign(record)
+        else:
+            alone.put(record)
+
+    return put
+
+
+def _nowhere(record: Record) -> None:
+    return None
+
+
+__all__ = ["LedgerConsumer", "settle_channel", "sink_of"]

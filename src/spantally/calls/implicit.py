@@ -109,7 +109,7 @@ def process_session() -> SessionState:
         state = SessionState(
             ids.new_session_id(), start_ns=time.time_ns(), name=program_name(), implicit=True
         )
-        _process_session = state
+        _process_session = remember_session(state)
         _process_owner = os.getpid()
     return state
 

@@ -172,6 +172,7 @@ class Operation:
         if error_type is None and error is not None:
             error_type = type_name(error)
         try:
+            pipeline.remember_metered(self.call_id)
             self._end_span(status, error, error_type, end)
         except Exception as failure:
             swallowed("calls.span_end", failure)
@@ -179,7 +180,7 @@ class Operation:
             record = self._record(status, error_type, end)
             if record.kind in COUNTED_KINDS:
                 self.scope.session.add(record)
-            pipeline.emit_metered(record)
+            pipeline.emit(record)
         except Exception as failure:
             swallowed("calls.record", failure)
         return True

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from spantally.ground.guard import swallowed
-from spantally.ground.records import CallRecord, Record
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Record
+from spantally.ground.session_state import known_session
 from spantally.ground.worker import worker
 
 Consumer: TypeAlias = Callable[[Sequence[Record]], None]
@@ -48,14 +49,22 @@ def emit(record: Record) -> None:
         records.put(record)
 
 
-def emit_metered(record: CallRecord) -> None:
-    """Hand over a record metered at the source, and remember that its call needs no second reading."""
-    _metered[record.call_id] = None
+def remember_metered(call_id: str) -> None:
+    """Note, before its span ends, that a call is metered at the source: its span needs no second reading."""
+    _metered[call_id] = None
     if len(_metered) > METERED_LIMIT:
         try:
             _metered.popitem(last=False)
         except KeyError:
             pass
+
+
+def emit_foreign(record: Record) -> None:
+    """Hand over a record read from a span, and let the live totals of its session know."""
+    if isinstance(record, CallRecord) and record.kind in COUNTED_KINDS:
+        state = known_session(record.session_id)
+        if state is not None:
+            state.add(record)
     emit(record)
 
 
@@ -68,6 +77,11 @@ def add_consumer(consumer: Consumer) -> None:
     """Give every record to ``consumer`` from now on; adding it twice is once."""
     if consumer not in _consumers:
         _consumers.append(consumer)
+
+
+def consumers() -> tuple[Consumer, ...]:
+    """Who gets the records."""
+    return tuple(_consumers)
 
 
 def remove_consumer(consumer: Consumer) -> None:

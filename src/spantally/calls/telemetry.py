@@ -68,6 +68,10 @@ class Telemetry:
     """
 
     def __init__(self, redactor: RedactorLike | None = None) -> None:
+        self.reset(redactor)
+
+    def reset(self, redactor: RedactorLike | None = None) -> None:
+        """Back to the state of a process that nothing has configured."""
         self.redactor: RedactorLike = redactor if redactor is not None else PlainRedactor()
         self.capture_spans = False
         self.capture_events = False

@@ -1,0 +1,121 @@
+"""The arguments of ``instrument()``, checked and completed from environment and defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spantally.calls.telemetry import PlainRedactor, RedactorLike, Telemetry
+from spantally.ground.errors import SettingsError
+from spantally.ground.settings import from_argument, from_environment
+from spantally.otel.redactors import redactor_of
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings of one activation. A field that is None was not given and leaves what is in force."""
+
+    tracer_provider: Any = None
+    meter_provider: Any = None
+    logger_provider: Any = None
+    ledger: Any = None
+    ledger_given: bool = False
+    capture_content: str | None = None
+    ledger_content: str | None = None
+    redactor: RedactorLike | None = None
+    user: str | None = None
+    entity: tuple[str, str] | None = None
+    tags: tuple[tuple[str, str], ...] | None = None
+    tools: tuple[str, ...] | None = None
+    summary: bool | None = None
+    semconv: str | None = None
+    trust_baggage: bool | None = None
+    synchronous: str | None = None
+    sigterm: bool | None = None
+
+
+_PROVIDER_METHODS = {
+    "tracer_provider": "get_tracer",
+    "meter_provider": "get_meter",
+    "logger_provider": "get_logger",
+}
+
+_SETTINGS = (
+    "capture_content",
+    "ledger_content",
+    "user",
+    "entity",
+    "tags",
+    "tools",
+    "summary",
+    "semconv",
+    "trust_baggage",
+    "synchronous",
+    "sigterm",
+)
+
+
+def from_call(arguments: Mapping[str, Any]) -> Config:
+    """Check the arguments of a call.
+
+    Raises:
+        SettingsError: naming value and allowed range, before any effect.
+    """
+    values: dict[str, Any] = {}
+    for name, method in _PROVIDER_METHODS.items():
+        provider = arguments.get(name)
+        if provider is not None and not callable(getattr(provider, method, None)):
+            raise SettingsError(f"{name}={provider!r} is not a provider: it has no {method}()")
+        values[name] = provider
+    for name in _SETTINGS:
+        given = arguments.get(name)
+        values[name] = None if given is None else from_argument(name, given)
+    ledger = arguments.get("ledger")
+    if ledger is not None:
+        values["ledger"] = from_argument("ledger", ledger)
+        values["ledger_given"] = True
+    redact = arguments.get("redact", True)
+    if redact is not True:
+        values["redactor"] = redactor_of(redact) or PlainRedactor()
+    return Config(**values)
+
+
+def completed(config: Config) -> Config:
+    """The config of a first activation: what was not given comes from environment and defaults."""
+    values = {name: getattr(config, name) for name in Config.__dataclass_fields__}
+    for name in _SETTINGS:
+        if values[name] is None:
+            values[name] = from_environment(name)
+    if not config.ledger_given:
+        values["ledger"] = from_environment("ledger")
+        values["ledger_given"] = True
+    if config.redactor is None:
+        values["redactor"] = redactor_of(True) or PlainRedactor()
+    return Config(**values)
+
+
+def apply_policy(config: Config, telemetry: Telemetry) -> None:
+    """Put the given settings into force."""
+    if config.redactor is not None:
+        telemetry.redactor = config.redactor
+    if config.capture_content is not None:
+        telemetry.capture_spans = config.capture_content in ("span_only", "span_and_event")
+        telemetry.capture_events = config.capture_content in ("event_only", "span_and_event")
+    if config.ledger_content is not None:
+        telemetry.keep_content = config.ledger_content == "all"
+        telemetry.keep_explicit = config.ledger_content != "never"
+    if config.user is not None:
+        telemetry.user = config.user
+    if config.entity is not None:
+        telemetry.entity = config.entity
+    if config.tags is not None:
+        telemetry.tags = config.tags
+    if config.semconv is not None:
+        telemetry.use_profile(config.semconv)
+
+
+def disabled_instrumentations(environ: Mapping[str, str]) -> frozenset[str]:
+    """Names that OTEL_PYTHON_DISABLED_INSTRUMENTATIONS turns off."""
+    names: Iterable[str] = environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
+    return frozenset(name.strip() for name in names if name.strip())

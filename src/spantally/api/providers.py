@@ -1,0 +1,158 @@
+"""The providers of this process: our processors in them, our tracer on them, and the way out of them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from spantally.api.config import Config
+from spantally.api.events import EventEmitter
+from spantally.calls import pipeline
+from spantally.calls.telemetry import PlainRedactor, Telemetry
+from spantally.ground.guard import swallowed
+from spantally.otel.log_processor import LogRecordProcessor
+from spantally.otel.provider import (
+    GlobalInstallation,
+    Handover,
+    Installation,
+    ensure_provider,
+    install,
+    install_log_processor,
+    install_on_globals,
+)
+from spantally.otel.redaction_net import NetReport, feature_test
+from spantally.otel.span_processor import SpanProcessor
+
+
+class Providers:
+    """What was installed where, so that all of it can be taken back."""
+
+    def __init__(self) -> None:
+        self.processor: SpanProcessor | None = None
+        self.log_processor: LogRecordProcessor | None = None
+        self.installations: list[Installation] = []
+        self.on_globals: GlobalInstallation | None = None
+        self.handover: Handover | None = None
+        self.given: dict[str, Any] = {}
+        self.net: NetReport | None = None
+        self._telemetry: Telemetry | None = None
+
+    def install(self, config: Config, telemetry: Telemetry, *, build: bool) -> None:
+        """Put our processors in front of the providers' own, once, and make spans there.
+
+        Args:
+            config: names providers, or leaves the global ones.
+            telemetry: makes the spans.
+            build: whether a tracer provider may be built where none is set.
+        """
+        self._telemetry = telemetry
+        if self.processor is None:
+            self._make_processors(config, telemetry)
+        elif config.redactor is not None:
+            self._use_redactor(telemetry)
+        assert self.processor is not None
+        for name in ("tracer_provider", "meter_provider", "logger_provider"):
+            provider = getattr(config, name)
+            if provider is not None:
+                self.given[name] = provider
+        if self.on_globals is None:
+            self.on_globals = install_on_globals(self.processor, self.log_processor)
+        if config.tracer_provider is not None:
+            self._adopt(install(config.tracer_provider, self.processor))
+        elif build and self.handover is None and "tracer_provider" not in self.given:
+            found = ensure_provider(on_handover=self._handed_over)
+            self.handover = found.handover
+            self._adopt(install(found.provider, self.processor))
+            if found.built and not found.is_global:
+                self.given["tracer_provider"] = found.provider
+        if config.logger_provider is not None and self.log_processor is not None:
+            self._adopt(install_log_processor(config.logger_provider, self.log_processor))
+        telemetry.use_provider(self.given.get("tracer_provider"))
+        telemetry.emit_event = EventEmitter(self.given.get("logger_provider"))
+
+    def _make_processors(self, config: Config, telemetry: Telemetry) -> None:
+        self.net = feature_test()
+        redact: Any = False if isinstance(telemetry.redactor, PlainRedactor) else telemetry.redactor
+        self.processor = SpanProcessor(
+            redact=redact,
+            trust_baggage=config.trust_baggage,
+            sink=pipeline.emit_foreign,
+            is_metered=pipeline.is_metered,
+            telemetry=telemetry,
+        )
+        self.log_processor = LogRecordProcessor(redact=redact)
+
+    def _use_redactor(self, telemetry: Telemetry) -> None:
+        redactor = None if isinstance(telemetry.redactor, PlainRedactor) else telemetry.redactor
+        if self.processor is not None:
+            self.processor.redactor = redactor
+        if self.log_processor is not None:
+            self.log_processor.redactor = redactor
+
+    def _adopt(self, made: Installation | None) -> None:
+        if made is not None and all(one.provider is not made.provider for one in self.installations):
+            self.installations.append(made)
+
+    def _handed_over(self, provider: Any) -> None:
+        """The program set its own provider: our processors and tracer move there."""
+        if self.processor is not None:
+            self._adopt(install(provider, self.processor))
+        if self._telemetry is not None:
+            self._telemetry.use_provider(provider)
+
+    def all_providers(self) -> list[Any]:
+        """Every provider that may hold exporters: given, global, and those we are installed in."""
+        from opentelemetry import _logs, metrics, trace
+
+        found: list[Any] = []
+        for provider in (
+            *self.given.values(),
+            *(one.provider for one in self.installations),
+            trace.get_tracer_provider(),
+            metrics.get_meter_provider(),
+            _logs.get_logger_provider(),
+        ):
+            if all(provider is not one for one in found):
+                found.append(provider)
+        return found
+
+    def flush(self, timeout: float) -> bool:
+        """Export what waits in every provider.
+
+        Args:
+            timeout: seconds to wait at most, for all.
+        """
+        deadline = time.monotonic() + timeout
+        done = True
+        for provider in self.all_providers():
+            force_flush = getattr(provider, "force_flush", None)
+            if force_flush is None:
+                continue
+            left = int(max(0.0, deadline - time.monotonic()) * 1000)
+            try:
+                done = force_flush(left) is not False and left > 0 and done
+            except Exception as error:
+                swallowed("api.force_flush", error)
+                done = False
+        return done
+
+    def before_exit(self, *, summary: bool) -> None:
+        """Nothing that cannot be delivered may hold up the end of the process."""
+        from spantally.otel.otlp_exit import before_exit
+
+        before_exit(self.all_providers(), tally_kept=summary)
+
+    def uninstall(self) -> None:
+        """Take processors out of every provider, and the lent provider back."""
+        if self.on_globals is not None:
+            self.on_globals.uninstall()
+        for one in self.installations:
+            one.uninstall()
+        self.installations.clear()
+        if self.handover is not None:
+            self.handover.give_back()
+        self.__init__()  # type: ignore[misc]
+
+    def net_report(self) -> str | None:
+        """Which redaction net is in use, in words."""
+        return None if self.net is None else str(self.net)

@@ -1,0 +1,306 @@
+"""The only assembler: puts tracer, redaction, ledger and instrumentors together, and takes them apart.
+
+One runtime is active in a process. It comes up by ``instrument()``, by the hook of
+``opentelemetry-instrument`` or by ``spantally run``; whoever comes later changes only what it names.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from typing import Any, Final
+
+from spantally.api import termination
+from spantally.api.config import Config, apply_policy, completed, disabled_instrumentations, from_call
+from spantally.api.providers import Providers
+from spantally.api.store import LedgerConsumer, sink_of
+from spantally.api.summary import SummaryConsumer, claim, print_line
+from spantally.calls import implicit, pipeline
+from spantally.calls import telemetry as telemetry_module
+from spantally.calls.operation import interrupt_open_operations
+from spantally.ground.errors import SettingsError
+from spantally.ground.guard import say_once, swallowed
+from spantally.ground.settings import is_disabled
+from spantally.ground.worker import worker
+from spantally.instrumentors.base import TableInstrumentor
+from spantally.otel.span_processor import set_ledger_opener
+
+EXIT_SECONDS: Final = 5.0
+"""How long the end of the process waits for the ledger at most."""
+
+_lock: Final = threading.RLock()
+
+
+class Runtime:
+    """What is in force in this process."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.providers = Providers()
+        self.ledger: LedgerConsumer | None = None
+        self.summary: SummaryConsumer | None = None
+        self.finished = False
+
+    def configure(self, config: Config, *, build_provider: bool) -> None:
+        """Put the given settings into force; each part fails for itself."""
+        telemetry = telemetry_module.active
+        apply_policy(config, telemetry)
+        if config.ledger_given:
+            try:
+                self._use_ledger(config)
+            except Exception as error:
+                swallowed("api.ledger", error)
+        try:
+            self.providers.install(config, telemetry, build=build_provider)
+        except Exception as error:
+            swallowed("api.providers", error)
+        if config.summary is not None:
+            self._use_summary(config.summary)
+        if config.sigterm:
+            termination.install(self.end_work)
+        elif config.sigterm is False:
+            termination.uninstall()
+
+    def _use_ledger(self, config: Config) -> None:
+        if self.ledger is not None:
+            if config.ledger == self.ledger.target:
+                return
+            self._drop_ledger()
+        if config.ledger is not False:
+            self.ledger = LedgerConsumer(
+                config.ledger, config.synchronous or self.config.synchronous or "normal"
+            )
+            pipeline.add_consumer(self.ledger)
+
+    def _drop_ledger(self) -> None:
+        if self.ledger is not None:
+            pipeline.remove_consumer(self.ledger)
+            self.ledger.close()
+            self.ledger = None
+
+    def _use_summary(self, wanted: bool) -> None:
+        if wanted and self.summary is None and claim():
+            self.summary = SummaryConsumer()
+            pipeline.add_consumer(self.summary)
+        elif not wanted and self.summary is not None:
+            pipeline.remove_consumer(self.summary)
+            self.summary = None
+
+    def end_work(self) -> None:
+        """End what is open: operations as interrupted, the run's own session as finished."""
+        pipeline.end_late_now()
+        interrupt_open_operations()
+        implicit.finish_process_session()
+
+    def at_exit(self) -> None:
+        """The end of the process: everything ends, the ledger gets it, the summary is said. Runs once."""
+        if self.finished:
+            return
+        self.finished = True
+        try:
+            self.end_work()
+            worker.flush(EXIT_SECONDS)
+            if self.summary is not None:
+                print_line(self.summary.line(kept=self.ledger is not None))
+            self.providers.before_exit(summary=self.ledger is not None)
+        except Exception as error:
+            swallowed("api.exit", error)
+
+    def take_down(self) -> None:
+        """Undo everything."""
+        termination.uninstall()
+        worker.flush(EXIT_SECONDS)
+        self.providers.uninstall()
+        if self.summary is not None:
+            pipeline.remove_consumer(self.summary)
+        self._drop_ledger()
+        telemetry_module.active.reset()
+
+
+current: Runtime | None = None
+
+
+def instrumentors() -> dict[str, TableInstrumentor]:
+    """All our instrumentors, by the name of their entry point."""
+    from spantally.instrumentors.openai import OpenAIInstrumentor
+    from spantally.instrumentors.threads import ThreadingInstrumentor
+    from spantally.instrumentors.tools import ToolsInstrumentor
+
+    return {
+        "spantally_openai": OpenAIInstrumentor(),
+        "spantally_threading": ThreadingInstrumentor(),
+        "spantally_tools": ToolsInstrumentor(),
+    }
+
+
+def instrument(
+    *,
+    tracer_provider: Any = None,
+    meter_provider: Any = None,
+    logger_provider: Any = None,
+    ledger: Any = None,
+    capture_content: str | None = None,
+    ledger_content: str | None = None,
+    redact: Any = True,
+    user: str | None = None,
+    entity: tuple[str, str] | str | None = None,
+    tags: Any = None,
+    tools: Any = None,
+    summary: bool | None = None,
+    semconv: str | None = None,
+    trust_baggage: bool | None = None,
+    synchronous: str | None = None,
+    sigterm: bool | None = None,
+) -> None:
+    """Start watching: patches SDKs as they are imported, installs processors and ledger. Twice is once.
+
+    It imports no SDK. Spans go to the given provider, else the global one; where none is set one is built,
+    and handed over to a provider that the program sets later.
+
+    Args:
+        tracer_provider: makes the spans.
+        meter_provider: makes the metrics.
+        logger_provider: takes content events.
+        ledger: where the tally is kept: a path, ``":memory:"``, False for none, or an object of
+            :class:`spantally.ledger.Store`; by default SPANTALLY_LEDGER, else the user's ledger.
+        capture_content: what redacted content is exported: ``"no_content"``, ``"span_only"``,
+            ``"event_only"`` or ``"span_and_event"``; by default the standard environment variable says.
+        ledger_content: what redacted content the ledger keeps: ``"never"``, ``"explicit"`` or ``"all"``.
+        redact: True, False (explicit; ``doctor`` warns) or a :class:`Redactor`.
+        user: user of calls whose session names none.
+        entity: entity of such calls, ``("customer", "acme")`` or ``"customer:acme"``.
+        tags: tags of every call; those of a session win.
+        tools: functions to wrap as tools: ``["package.module:function"]``.
+        summary: print one line at exit.
+        semconv: spelling of renamed attributes, ``"latest"`` or ``"1.41"``.
+        trust_baggage: whether inbound baggage may name session, user, entity and tags.
+        synchronous: ``"normal"`` or ``"full"`` durability of the SQLite ledger.
+        sigterm: whether the tally is drained on SIGTERM where the program has no handler.
+
+    Raises:
+        SettingsError: (a ValueError) naming value and allowed range, before any effect.
+    """
+    config = from_call(locals())
+    if is_disabled():
+        return
+    activate(config, build_provider=True)
+    _enable(instrumentors(), frozenset(), config)
+
+
+def uninstrument() -> None:
+    """Take everything back: patches, processors, ledger. What waits is written first. Never raises."""
+    global current
+    with _lock:
+        for name, instrumentor in instrumentors().items():
+            try:
+                if instrumentor.is_instrumented_by_opentelemetry:
+                    instrumentor.uninstrument()
+            except Exception as error:
+                swallowed(f"{name}.uninstrument", error)
+        if current is not None:
+            try:
+                current.take_down()
+            except Exception as error:
+                swallowed("api.uninstrument", error)
+            atexit.unregister(current.at_exit)
+            current = None
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Write the tally and export spans, metrics and logs, now.
+
+    Args:
+        timeout: seconds to wait at most, for all of it.
+
+    Returns:
+        True if all of it was written and exported in time.
+
+    Raises:
+        SettingsError: (a ValueError) for a timeout that is no number of seconds from 0 up.
+    """
+    if not _is_seconds(timeout):
+        raise SettingsError(f"flush(timeout={timeout!r}): use a number of seconds, 0 or more")
+    deadline = time.monotonic() + timeout
+    try:
+        pipeline.end_late_now()
+        done = worker.flush(timeout)
+        if current is not None:
+            done = current.providers.flush(max(0.0, deadline - time.monotonic())) and done
+        return done
+    except Exception as error:
+        swallowed("api.flush", error)
+        return False
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+def activate(config: Config, *, build_provider: bool) -> None:
+    """Bring the runtime up, or change what ``config`` names; each part fails for itself."""
+    global current
+    with _lock:
+        if current is None:
+            config = completed(config)
+            current = Runtime(config)
+            current.configure(config, build_provider=build_provider)
+            # Registered last, so that it runs before the shutdown of the providers made so far.
+            atexit.register(current.at_exit)
+        else:
+            current.configure(config, build_provider=build_provider)
+
+
+def activate_from_hook() -> None:
+    """What the ``opentelemetry_pre_instrument`` hook runs: all but the instrumentors, no global provider."""
+    if is_disabled():
+        return
+    activate(Config(), build_provider=False)
+
+
+def activate_from_run() -> None:
+    """What ``spantally run`` runs at the start of each Python process beneath it."""
+    if is_disabled():
+        return
+    if current is None:
+        activate(Config(), build_provider=False)
+    _enable(instrumentors(), disabled_instrumentations(os.environ), Config())
+
+
+def _enable(known: dict[str, TableInstrumentor], disabled: frozenset[str], config: Config) -> None:
+    for name, instrumentor in known.items():
+        try:
+            if name in disabled or "*" in disabled:
+                continue
+            tools = config.tools if name == "spantally_tools" else None
+            if instrumentor.is_instrumented_by_opentelemetry:
+                if tools is None:
+                    continue
+                instrumentor.uninstrument()
+            instrumentor.instrument(skip_dep_check=True, **({} if tools is None else {"tools": tools}))
+        except Exception as error:
+            swallowed(f"{name}.enable", error)
+            say_once(f"enable:{name}", "spantally: %s could not be enabled", name)
+
+
+def net_report() -> str | None:
+    """Which redaction net is in use, in words."""
+    return None if current is None else current.providers.net_report()
+
+
+def ledger_consumer() -> LedgerConsumer | None:
+    """The consumer that feeds the active ledger."""
+    return None if current is None else current.ledger
+
+
+def _after_fork_in_child() -> None:
+    """The child's exit is its own: it must end what it began, once."""
+    if current is not None:
+        current.finished = False
+
+
+set_ledger_opener(sink_of)
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

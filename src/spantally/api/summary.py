@@ -1,0 +1,85 @@
+"""The one line at the end of a run: what it spent, and the next command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from spantally.api.totals import Totals, totals_of
+from spantally.ground.guard import swallowed
+from spantally.ground.money import usd_text
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Record
+from spantally.ground.session_state import SessionState
+
+OWNER = "SPANTALLY_SUMMARY_OWNER"
+"""Environment variable with the pid that prints: child processes inherit it and stay silent."""
+
+
+class SummaryConsumer:
+    """Gathers what this process spent, from the records on their way to the ledger."""
+
+    def __init__(self) -> None:
+        self.tally = SessionState("summary", start_ns=0)
+        self.sessions: dict[str, str | None] = {}
+
+    def __call__(self, batch: Sequence[Record]) -> None:
+        """Take a batch, on the worker."""
+        for record in batch:
+            if isinstance(record, CallRecord):
+                self.sessions.setdefault(record.session_id, record.session_name)
+                if record.kind in COUNTED_KINDS:
+                    self.tally.unfolded.append(record)
+
+    def line(self, kept: bool) -> str:
+        """The summary as one line, without a line end.
+
+        Args:
+            kept: whether a ledger kept it.
+        """
+        totals = totals_of(self.tally)
+        text = f"spantally: {sentence(totals)}"
+        if not self.sessions or not kept:
+            return text + ("" if kept else "; no ledger was kept")
+        if len(self.sessions) == 1:
+            session_id = next(iter(self.sessions))
+            return f"{text}; session {session_id}; next: spantally show {session_id}"
+        return f"{text}; {len(self.sessions)} sessions; next: spantally sessions"
+
+
+def sentence(totals: Totals) -> str:
+    """Calls, tokens and cost in words; what the cost does not cover is always said."""
+    calls = "1 call" if totals.calls == 1 else f"{totals.calls} calls"
+    parts = [calls, f"{totals.input_tokens:,} input + {totals.output_tokens:,} output tokens"]
+    if totals.calls == 0:
+        return calls
+    known = usd_text(totals.cost_nano_usd)
+    cost = "cost unknown" if known is None else f"${known}"
+    for count, what in (
+        (totals.unpriced_calls, "unpriced"),
+        (totals.pending_calls, "pending"),
+        (totals.possibly_billed_calls, "possibly billed"),
+    ):
+        if count:
+            cost += f" + {count} {what}"
+    return ", ".join([*parts, cost])
+
+
+def claim() -> bool:
+    """True if this process is the one that prints; the first of a process tree claims it."""
+    owner = os.environ.get(OWNER)
+    if owner is None:
+        os.environ[OWNER] = str(os.getpid())
+        return True
+    return owner == str(os.getpid())
+
+
+def print_line(text: str) -> None:
+    """Write the line to stderr in one piece; a closed stderr is nobody's problem."""
+    try:
+        stream = sys.stderr
+        if stream is not None and not stream.closed:
+            stream.write(text + "\n")
+            stream.flush()
+    except Exception as error:
+        swallowed("api.summary", error)
