@@ -1,1 +1,17 @@
-"""redaction."""
+"""Redaction: value in, safe value out. Pure, linear in time, and closed on failure."""
+
+from __future__ import annotations
+
+from spantally.redaction.redactor import Redactor, Rule, default_redactor, redact
+from spantally.redaction.registry import register_environment, register_literal
+from spantally.redaction.tags import ERROR_TAG
+
+__all__ = [
+    "ERROR_TAG",
+    "Redactor",
+    "Rule",
+    "default_redactor",
+    "redact",
+    "register_environment",
+    "register_literal",
+]

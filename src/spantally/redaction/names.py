@@ -1,0 +1,198 @@
+"""Names of keys: which ones say that their value is a secret, and how surely.
+
+A name is split into words (``spring.datasource.dbPassword`` -> db, password) and judged by its last part,
+so that ``max_tokens``, ``token_type``, ``author``, ``primary_key`` or ``password_policy`` stay out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+NONE: Final = 0
+"""Says nothing."""
+WEAK: Final = 1
+"""``key``, ``token``, ``auth`` alone: only a value that looks random counts."""
+TOKEN: Final = 2
+"""``api_key``, ``access_token``: a value of eight characters or more that is no word."""
+SECRET: Final = 3
+"""``client_secret``, ``credentials``: as a token, but a quoted value may be a word."""
+PASSWORD: Final = 4
+"""``password``, ``DB_PASS``: people choose these, so nearly any value counts."""
+AUTH: Final = 5
+"""``Authorization``: a scheme and a credential."""
+COOKIE: Final = 6
+"""``Cookie``, ``Set-Cookie``: pairs of name and value."""
+SIGNATURE: Final = 7
+"""``sig``, ``X-Amz-Signature``: a secret in a URL only."""
+
+TYPES: Final = {
+    WEAK: "token",
+    TOKEN: "token",
+    SECRET: "secret",
+    PASSWORD: "password",
+    AUTH: "authorization",
+    COOKIE: "cookie",
+    SIGNATURE: "signature",
+}
+"""Tag type by class."""
+
+STEMS: Final = re.compile("pass|pw|secret|token|key|cred|auth|cookie|sig")
+"""Every name that says something holds one of these, in lower case."""
+
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+
+_TAIL: Final = frozenset(
+    """
+    algorithm arn as at attempts author authenticated authentication backend budget bits body bytes char chars class code
+    configured confirm confirmation context count counter counts created date default dir directory disabled
+    embedding enabled encoding endpoint env error errors exists expires expiry expiration exp field fields file filename
+    fingerprint flow format function generator group handler hash header help hint history id identifier ids in index
+    info input invalid is issuer label last left len length lengths level limit limits link list location logprobs
+    manager map mask max maximum message method min minimum missing mode model module name names needed notice num number
+    object only option options output owner page param parameter params part path pattern per placeholder policy
+    position prefix price pricing property provider question rate reader realm ref refs regex region required reset
+    response role rotation rule rules scheme scope scopes schema server set shape size source state status stem stems step
+    store strategy strength stream string style suffix table tail test text threshold time timeout timestamp title ttl
+    type types updated uri url urls usage used user username valid validation validator validity vars verified version window
+    word words
+    """.split()  # noqa: SIM905
+)
+"""Last words that turn a name into one *about* a secret."""
+
+_BEFORE_KEY: Final = frozenset(
+    """
+    access account admin api app application auth authorization bearer bot client conn connection consumer crypt
+    customer data db deploy deployment dev developer device encryption encrypt enc decryption feed gateway hmac
+    host identity integration jwt license live management master merchant oauth personal primary priv private
+    prod production project publishable push read recovery rest restricted root sas secondary secret security
+    seller sending server service session shared sign signing smtp sse ssh ssl staging storage stream
+    subscription super team test tls transport user vault vendor wallet webhook write writer
+    """.split()  # noqa: SIM905
+)
+"""``<word> key`` that names a secret."""
+
+_PLAIN_KEY: Final = frozenset(
+    """
+    alias answer arrow attribute backup bucket cache candidate column composite config context cursor dedup
+    dedupe dict dictionary down enter entity escape event field filter first foreign group hash hot idempotency idx
+    index item join json label last left lookup map meta metadata natural next object order parent partition
+    pk prev primary prompt property public pub query range redis registry resource right route routing row
+    s3 safety sort state string sub surrogate tag tenant translation tree trigger unique up value variable which
+    """.split()  # noqa: SIM905
+)
+"""``<word> key`` that names a place, not a secret; ``primary`` counts only where a value looks random."""
+
+_PLAIN_TOKEN: Final = frozenset(
+    """
+    added bos cached class cls completion continuation count current cursor delimiter each end eos eot estimated
+    every fim first generated image input last lookahead mask max min next no num number of output pad padding
+    page pagination per position prev previous prompt reasoning remaining sep skip special start stop sync text
+    thinking token total type unk used vocab word
+    """.split()  # noqa: SIM905
+)
+
+_PASSWORD: Final = (
+    "password", "passwd", "passphrase", "passcode", "passwort", "pwd",
+)  # fmt: skip
+_SECRET: Final = ("secret", "secrets", "credential", "credentials", "creds", "cred")
+_TOKEN: Final = (
+    "apikey", "apitoken", "authtoken", "accesstoken", "accesskey", "secretkey", "privatekey", "accountkey",
+    "authkey", "sharedaccesskey", "idtoken", "refreshtoken", "sessiontoken", "bearertoken",
+)  # fmt: skip
+_PASS: Final = re.compile(
+    r"(?:[a-z]{0,3}db|my|sql|mysql|pg|user|root|admin|ftp|smtp|mail|proxy|imap|ssh|sudo|key|store)?pass\Z"
+)
+_SIGNATURES: Final = frozenset({"sig", "signature", "hmac"})
+
+_memo: Final[dict[str, int]] = {}
+_MEMO_SIZE: Final = 4096
+_MEMO_LENGTH: Final = 48
+
+
+def words_of(name: str) -> list[str]:
+    """The lower-case words of the last dotted part of ``name``."""
+    last = name.rsplit(".", 1)[-1] if "." in name else name
+    return [word.lower() for word in _WORDS.findall(last)]
+
+
+def classify(name: str) -> int:
+    """What the name of a key says about its value: one of the classes of this module."""
+    known = _memo.get(name)
+    if known is not None:
+        return known
+    answer = judge(words_of(name))
+    if len(name) <= _MEMO_LENGTH:
+        if len(_memo) >= _MEMO_SIZE:
+            _memo.clear()
+        _memo[name] = answer
+    return answer
+
+
+def judge(words: list[str]) -> int:
+    """The class of a name that is already split into lower-case words."""
+    while words and words[-1].isdigit():
+        words = words[:-1]
+    # "value", "plaintext", "base64": the name before them is the one that speaks
+    while len(words) > 1 and words[-1] in ("value", "val", "plaintext", "plain", "base", "b", "old", "new"):
+        words = words[:-1]
+    if not words:
+        return NONE
+    last = words[-1]
+    before = words[-2] if len(words) > 1 else ""
+    if last in _TAIL or (last.endswith("s") and last[:-1] in _TAIL):
+        return NONE
+    if last.endswith(_PASSWORD) or last in ("pw", "pswd", "psw", "passwords") or _PASS.match(last):
+        return NONE if before in ("forgot", "reset", "no", "show", "hide", "update") else PASSWORD
+    if last.endswith(_TOKEN):
+        return TOKEN
+    if last.endswith(_SECRET):
+        return SECRET
+    if last == "key" or last.endswith("key"):
+        return _judge_key(words, before, last)
+    if last.endswith("token") or (
+        last in ("tokens", "keys") and before in ("api", "access", "auth", "secret")
+    ):
+        return _judge_token(before, last)
+    if last in ("authorization", "authorisation"):
+        return AUTH
+    if last == "auth":
+        return AUTH if before in ("proxy", "http") else WEAK
+    if last in ("cookie", "cookies"):
+        return COOKIE
+    if last in _SIGNATURES:
+        return SIGNATURE
+    if any(word in ("password", "passwd", "secret", "apikey", "credential") for word in words):
+        # the secret word is inside: client_secret_prod, PASSWORD_MASTER
+        return SECRET
+    if any(
+        pair in ("apikey", "accesskey", "authtoken", "accesstoken", "privatekey") for pair in _pairs(words)
+    ):
+        return TOKEN
+    return NONE
+
+
+def _pairs(words: list[str]) -> list[str]:
+    return [first + second for first, second in zip(words, words[1:], strict=False)]
+
+
+def _judge_key(words: list[str], before: str, last: str) -> int:
+    if last != "key":
+        return WEAK if last not in ("monkey", "turkey", "hotkey", "donkey", "hockey", "whiskey") else NONE
+    if not before:
+        return WEAK
+    if before in ("primary", "public", "publishable"):
+        return WEAK if before == "primary" else NONE
+    if before in _PLAIN_KEY:
+        return NONE
+    if before in _BEFORE_KEY or any(word in ("secret", "api", "private") for word in words):
+        return TOKEN
+    return WEAK if len(words) < 2 else TOKEN
+
+
+def _judge_token(before: str, last: str) -> int:
+    if last != "token" and not last.endswith("token"):
+        return TOKEN
+    if not before:
+        return WEAK
+    return NONE if before in _PLAIN_TOKEN else TOKEN

@@ -1,0 +1,336 @@
+"""Pairs: key, separator, value, in JSON at any depth of escaping, YAML, code, shells, URLs, XML and prose.
+
+The scan walks from stem to stem (``key``, ``token``, ``pass`` ...). At each it reads the name around the
+stem, then one separator, then one value, every step anchored and bounded; the cursor then stands behind
+what was read, so that the whole is linear on any input.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from spantally.redaction import names, shapes
+from spantally.redaction.spans import PAIR, Span
+
+_NAME_CHARS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+_LONGEST_NAME: Final = 64
+
+_QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|&apos;|%22|%27)"""
+
+_TAIL: Final = re.compile(r"[A-Za-z0-9_-]*+")
+_MAY_FOLLOW: Final = frozenset(" \t\r\n:=>,|(\"'`\\&%]*)-")
+_AFTER_NAME: Final = re.compile(
+    rf"""(?x)
+    (?P<closing>{_QUOTE})?
+    (?:
+      (?P<operator>
+          \*{{0,2}} [^\S\n]{{0,16}} \]? [^\S\n]{{0,16}} (?: => | := | -> | ={{1,3}} | : | %3[AaDd] ) \*{{0,2}} \s{{0,16}}
+          (?: [A-Za-z] [\w.\[\]|]{{0,40}} (?: [ ]\|[ ] \w{{1,20}} )? \s{{0,4}} = \s{{0,4}} (?={_QUOTE}) )?
+        | (?: \s{{0,8}} [,)}}] )? \s{{0,8}} [\[({{]? {_QUOTE}? (?:[vV]alue|val|content) {_QUOTE}? \s{{0,8}} [:=] \s{{0,8}}
+      )
+      | (?P<element> > \s{{0,8}} )
+      | (?P<list> \s{{0,8}} , \s{{0,8}} (?: [\w.]{{1,40}} \( )? (?={_QUOTE}) | \s? \( \s{{0,4}} (?={_QUOTE}) )
+      | (?P<cell> [^\S\n]{{0,40}} \|{{1,2}} [^\S\n]{{0,40}} | [ ]? \( | \t{{1,4}} )
+      | (?P<prose> [^\S\n]{{1,4}}
+          (?: (?: is | was | are | provided | used | found | reads | below | set[ ]to | to | as | equals | value ) [^\S\n]{{0,3}} [:=]? \s{{1,4}}
+            | [A-Za-z]{{1,16}} [^\S\n]{{1,3}} (?:is|was|to) [^\S\n]{{0,3}} :? \s{{1,4}}
+            | (?: for | of | to | in | on ) [ ] [\w.@/-]{{1,40}} (?: [ ] (?:is|was|=) [ ]{{0,2}} :? | : ) \s{{1,4}}
+          )
+        )
+      | (?P<space> [^\S\n]{{1,8}} )
+    )
+    (?P<array> \[ \s{{0,8}} )?
+    (?: \*{{1,2}} | [bBrRfFuU]{{1,2}} (?=["']) | @ (?=["']) )?
+    (?P<opening>{_QUOTE}|<!\[CDATA\[)?
+    """
+)
+
+_UNQUOTED: Final = re.compile(r"""[^\s"'`,;&<>\\(){}\[\]|]{1,256}""")
+_REST_OF_UNQUOTED: Final = re.compile(r"""[^\s"'`,;&<>\\(){}\[\]|]*""")
+_TO_SPACE: Final = re.compile(r"""[^\s"'`\\<]+""")
+_MORE_BASE: Final = re.compile(r"[A-Za-z0-9_\-+/=.~|:]{6,}")
+_ELSEWHERE: Final = frozenset({names.AUTH, names.COOKIE})
+"""Their values have parts; structures.py reads them."""
+_QUOTED_LIMIT: Final = 4096
+_ESCAPE_LEFT: Final = re.compile(r"(?:u00[0-9a-fA-F]{2}|[nrtbf])")
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
+_WORD_AND_COUNT: Final = re.compile(r"[A-Za-z_.-]+[0-9]{0,2}\Z")
+_PATH: Final = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*\Z|[A-Za-z]:\\\\?[\w.-]+.*")
+_SPACED: Final = re.compile(r"[0-9!@#$%^&*]")
+_BEFORE: Final = re.compile(r"([A-Za-z]{2,16})[ \t]{1,2}\Z")
+_EXPORT: Final = re.compile(
+    r"(?:(?:export|set|setenv|env|arg|-e|--env|\$|>|-|\+)[ \t]{1,4})*\Z", re.IGNORECASE
+)
+_LETTERED: Final = re.compile(r"[A-Z]{1,2}[a-z]+\Z")
+
+
+class Site(NamedTuple):
+    """Where a value was found, as far as it decides what counts as a secret."""
+
+    kind: int
+    quoted: bool
+    how: str
+    """``operator``, ``element``, ``list``, ``cell``, ``prose`` or ``space``."""
+    tight: bool
+    """No space around the separator: ``A=b``."""
+    line_start: bool
+    """The name begins its line (after ``export``, ``-`` or a prompt)."""
+    in_url: bool
+    far: bool
+    """A line break lies between name and value."""
+
+
+def find_pairs(text: str, lower: str, check: Callable[[], None], taken: list[Span]) -> None:
+    """Append a span to ``taken`` for each value that the name before it says is a secret.
+
+    Args:
+        text: what is scanned.
+        lower: ``text`` in lower case, of the same length.
+        check: raises when the time is over.
+        taken: receives the spans.
+    """
+    cursor = 0
+    seen = 0
+    size = len(text)
+    waste = 65_536 + size // 2
+    for hit in names.STEMS.finditer(lower):
+        at = hit.start()
+        if at < cursor:
+            continue
+        seen += 1
+        if not seen & 127:
+            check()
+        cursor = name_end = _TAIL.match(text, at).end()  # type: ignore[union-attr] - it matches nothing too
+        if name_end >= size or name_end - at > _LONGEST_NAME or text[name_end] not in _MAY_FOLLOW:
+            continue
+        found = _AFTER_NAME.match(text, name_end)
+        if found is None:
+            continue
+        cursor, read = _read(text, at, name_end, found, taken)
+        # A value that was read and let go may hold a further name, so the scan goes on behind its name only;
+        # but not for ever, or `token=token=token=` would read everything a thousand times.
+        if read > cursor:
+            waste -= read - cursor
+            if waste < 0:
+                cursor = read
+
+
+def _read(text: str, at: int, name_end: int, found: re.Match[str], taken: list[Span]) -> tuple[int, int]:
+    """Judge one name, separator and value; the answer is where the scan may go on, and how far was read."""
+    how = _how(found)
+    name_start, name = _name(text, at, name_end)
+    kind = names.classify(name)
+    if kind <= names.WEAK and how != "list":
+        kind = _with_word_before(text, name_start, name, kind)
+    if kind == names.NONE or (kind == names.WEAK and how == "space") or kind in _ELSEWHERE:
+        return name_end, name_end
+    in_url = how == "operator" and name_start > 0 and text[name_start - 1] in "?&;#"
+    if kind == names.SIGNATURE and not in_url:
+        return name_end, name_end
+    separator = found[how]
+    site = Site(
+        kind,
+        quoted=bool(found["opening"]),
+        how=how,
+        tight=not separator[-1:].isspace(),
+        line_start=_starts_line(text, name_start),
+        in_url=in_url,
+        far="\n" in separator,
+    )
+    return _read_value(text, found, site, taken, name_end)
+
+
+def _how(found: re.Match[str]) -> str:
+    for group in ("operator", "space", "prose", "list", "cell"):
+        if found[group] is not None:
+            return group
+    return "element"
+
+
+def _name(text: str, at: int, end: int) -> tuple[int, str]:
+    """Start and text of the name around ``at``, without the escape that may be glued to its front."""
+    left = text[max(0, at - _LONGEST_NAME) : at]
+    kept = left.rstrip(_NAME_CHARS)
+    start = at - (len(left) - len(kept))
+    if kept:
+        before = kept[-1]
+        if before == "\\":
+            escape = _ESCAPE_LEFT.match(text, start, at)
+            if escape:
+                start = escape.end()
+        elif before == "%":
+            start = min(start + 2, at)
+    return start, text[start:end].strip("-.")
+
+
+def _with_word_before(text: str, start: int, name: str, kind: int) -> int:
+    """``API key``, ``secret access key``: in prose the words of a name are apart."""
+    before = _BEFORE.search(text[max(0, start - 20) : start])
+    if before is None:
+        return kind
+    words = [before[1].lower(), *names.words_of(name)]
+    return max(kind, names.judge(words)) if len(words) > 1 else kind
+
+
+def _starts_line(text: str, start: int) -> bool:
+    line = text[max(0, start - 40) : start]
+    newline = line.rfind("\n")
+    if newline < 0 and start > 40:
+        return False
+    line = line[newline + 1 :].lstrip()
+    return not line or _EXPORT.match(line) is not None
+
+
+def _read_value(
+    text: str, found: re.Match[str], site: Site, taken: list[Span], name_end: int
+) -> tuple[int, int]:
+    start = found.end()
+    end = _quoted_end(text, start, found["opening"]) if site.quoted else -1
+    if end >= 0:
+        if not acceptable(text[start:end], site):
+            return name_end, end
+    else:
+        plain = _UNQUOTED.match(text, start)
+        if plain is None:
+            return name_end, start
+        value = plain[0]
+        if not site.tight or site.how != "operator":
+            value = value.rstrip(".:!?")
+        end = start + len(value)
+        if _is_call(text, value, end, site):
+            return name_end, end
+        longer = _extended(text, end, site)
+        if not acceptable(value, site) and not (
+            text[end : end + 1] in ("|", ":", "&", "/") and shapes.looks_random(text[start:longer], 20)
+        ):
+            return name_end, end
+        end = longer
+    taken.append(Span(start, end, PAIR, names.TYPES[site.kind]))
+    return end, end
+
+
+def _is_call(text: str, value: str, end: int, site: Site) -> bool:
+    """``token = make_token(...)``, ``key = keys[0]``: code that computes the value."""
+    following = text[end : end + 1]
+    if site.quoted or not following or following not in "([{":
+        return False
+    return _IDENTIFIER.match(value) is not None and not shapes.looks_random(value, 12)
+
+
+def _quoted_end(text: str, start: int, opening: str) -> int:
+    """Where the quoted value ends: the same quote at the same depth of escaping; -1 if it does not close."""
+    if opening == "<![CDATA[":
+        return text.find("]]>", start, start + _QUOTED_LIMIT)
+    mark = opening.lstrip("\\")
+    depth = len(opening) - len(mark)
+    at = start
+    while True:
+        at = text.find(mark, at, start + _QUOTED_LIMIT)
+        if at < 0:
+            return -1
+        escapes = 0
+        while at - escapes > start and text[at - escapes - 1] == "\\" and escapes <= 64:
+            escapes += 1
+        if escapes <= depth or (depth == 0 and escapes % 2 == 0):
+            end = at - min(escapes, depth)
+            return end if text.find("\n", start, end) < 0 else -1
+        at += len(mark)
+
+
+def _extended(text: str, end: int, site: Site) -> int:
+    """A value may go on behind a character that ends values elsewhere: ``NAME=a|b&c`` on a line of its own."""
+    end = _REST_OF_UNQUOTED.match(text, end).end()  # type: ignore[union-attr] - it matches nothing too
+    if site.how == "operator" and site.line_start and not site.quoted and not site.in_url:
+        rest = _TO_SPACE.match(text, end)
+        if rest is not None:
+            stop = end + len(rest[0].rstrip(",;)]}&|"))
+            return stop
+    elif text[end : end + 1] == "|":
+        more = _MORE_BASE.match(text, end + 1)
+        if more is not None:
+            return more.end()
+    return end
+
+
+def acceptable(value: str, site: Site) -> bool:
+    """Whether ``value``, found at ``site``, is taken for a secret."""
+    if len(value) < 4 or shapes.is_placeholder(value) or _named_like_a_secret(value):
+        return False
+    if site.kind == names.WEAK and not site.in_url:
+        return _weak(value, site)
+    if site.how in ("space", "cell", "prose", "list") or site.far:
+        return _loose(value, site)
+    if site.kind == names.PASSWORD:
+        return _password(value, site)
+    return _token(value, site)
+
+
+def _weak(value: str, site: Site) -> bool:
+    if shapes.is_plain_id(value) or shapes.is_provider_id(value) or " " in value or "/" in value[:2]:
+        return False
+    least = 20 if site.how in ("space", "list", "cell") else 14
+    return shapes.looks_random(value, least)
+
+
+def _loose(value: str, site: Site) -> bool:
+    """Prose, flags, cells, argument lists: the value itself must look like a secret."""
+    if " " in value or "://" in value or _PATH.match(value):
+        return False
+    if not shapes.is_mixed(value) or (site.how == "space" and site.kind == names.WEAK):
+        return False
+    if site.kind == names.PASSWORD:
+        return len(value) >= 6 and not value.isdigit() and (site.how != "list" or len(value) >= 8)
+    if shapes.looks_random(value, 12):
+        return not shapes.is_provider_id(value)
+    if len(value) >= 16 and value.isalnum() and site.kind != names.WEAK and sum(map(str.isdigit, value)) >= 2:
+        return True
+    return len(value) >= 12 and (shapes.is_plain_id(value) or shapes.is_hex(value)) and site.how != "list"
+
+
+def _password(value: str, site: Site) -> bool:
+    if " " in value:
+        return (
+            site.quoted and len(value) <= 128 and _SPACED.search(value) is not None and not _sentence(value)
+        )
+    if value.isdigit():
+        return len(value) >= 6 or (site.quoted and len(value) >= 4)
+    if shapes.is_mixed(value):
+        if site.quoted or not _IDENTIFIER.match(value):
+            return "://" not in value or site.tight
+        return site.tight or "." not in value or shapes.looks_random(value, 8)
+    if _LETTERED.match(value) and not site.in_url:
+        return False
+    if site.quoted:
+        return len(value) >= 6 and "." not in value and "/" not in value
+    return len(value) >= 6 and site.tight and site.line_start and "." not in value
+
+
+def _sentence(value: str) -> bool:
+    return value.count(" ") >= 2 and value[:1].isupper()
+
+
+def _token(value: str, site: Site) -> bool:
+    if " " in value or len(value) < 8 or value.isdigit() and len(value) < 16:
+        return False
+    if _PATH.match(value) or "://" in value:
+        return False
+    if site.kind == names.SIGNATURE:
+        return len(value) >= 16
+    if not shapes.has_digit(value):
+        # random text of this length without a digit is rare
+        if site.kind == names.SECRET and site.quoted and "_" not in value and "." not in value:
+            return True
+        return shapes.case_noise(value) or shapes.is_gibberish(value)
+    if _WORD_AND_COUNT.match(value) and len(value) < 24 and not (site.kind == names.SECRET and site.quoted):
+        return shapes.looks_random(value, 8) or shapes.case_noise(value)
+    return site.quoted or not _IDENTIFIER.match(value) or "." not in value or shapes.looks_random(value, 8)
+
+
+def _named_like_a_secret(value: str) -> bool:
+    """``api_key=api_key``, ``token=OPENAI_API_KEY``: the value is itself a name, not a secret."""
+    if len(value) > 48 or shapes.has_digit(value) or not _IDENTIFIER.match(value):
+        return False
+    words = names.words_of(value)
+    return len(words) > 1 and names.judge(words) != names.NONE

@@ -1,0 +1,269 @@
+"""The redactor: rules over texts, values of any shape and span attributes; it fails closed.
+
+Whatever raises or runs out of time gives ``[REDACTED:error]`` in the place of that value, is counted, and
+never reaches the host program.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+from spantally.ground.errors import ArgumentError
+from spantally.ground.guard import swallowed
+from spantally.redaction import engine, names, registry, shapes
+from spantally.redaction.cache import SHORTEST, Cache
+from spantally.redaction.spans import STRUCTURE, Span, replaced, settle
+from spantally.redaction.tags import ERROR_TAG, digest, find_tags
+from spantally.redaction.walk import Walk
+
+Rule: TypeAlias = re.Pattern[str] | Callable[[str | None, str, str], str | None]
+"""A rule of the user: a compiled pattern, whose matches go, or a callable ``(key, value, where)``.
+
+The callable gets each string after all other rules; ``where`` is ``"text"``, ``"value"`` or
+``"attribute"``. It returns the text to use instead, or None to leave the value as it is.
+"""
+
+BUDGET_SECONDS: Final = 1.0
+"""Processor time that one value may take, beside one second per million characters."""
+
+_TINY: Final = 6
+"""Too short to hold a secret and the words that give it away."""
+
+_KEPT_KEY: Final = re.compile(
+    r"(?:.*[._])?(?:ids?|uuid|fingerprint|hash|digest|checksum|etag|sha256|version|path|model|traceparent|parent_id)\Z"
+    r"|gen_ai\.usage\..*|spantally\.(?:call|cost|usage|agent)\b.*",
+    re.IGNORECASE,
+)
+_SCHEME_ONLY: Final = re.compile(
+    r"[\s\"'\[\],]*(?:bearer|basic|token|apikey|digest|negotiate)?[\s\"'\[\],]*", re.IGNORECASE
+)
+_WHOLE: Final = frozenset({names.PASSWORD, names.SECRET, names.TOKEN, names.AUTH, names.COOKIE})
+
+
+class Redactor:
+    """Takes secrets out of texts, values and attributes.
+
+    A redactor never raises and never changes what it is given. It may be used from any thread.
+
+    Args:
+        rules: further rules, see :data:`Rule`; they stack on the built-in ones.
+        defaults: False leaves only ``rules`` and the registered literals.
+        budget_seconds: processor time that one value may take, beside one second per million characters.
+
+    Raises:
+        ArgumentError: a rule is neither a compiled text pattern nor callable.
+    """
+
+    def __init__(
+        self, rules: Iterable[Rule] = (), *, defaults: bool = True, budget_seconds: float = BUDGET_SECONDS
+    ) -> None:
+        patterns: list[re.Pattern[str]] = []
+        callables: list[Callable[[str | None, str, str], str | None]] = []
+        for rule in rules:
+            if isinstance(rule, re.Pattern):
+                if not isinstance(rule.pattern, str):
+                    raise ArgumentError("a redaction rule must be a pattern of text, not of bytes")
+                patterns.append(rule)
+            elif callable(rule):
+                callables.append(rule)
+            else:
+                raise ArgumentError(
+                    f"a redaction rule is a compiled pattern or a callable, not {type(rule).__name__}"
+                )
+        self._patterns = tuple(patterns)
+        self._callables = tuple(callables)
+        self._defaults = defaults
+        self._budget = budget_seconds
+        self._cache = Cache()
+        self._generation = registry.generation
+        self.counts: Counter[str] = Counter()
+        """How many secrets went, by type."""
+        self.failures = 0
+        """How many values were replaced by ``[REDACTED:error]``."""
+
+    def text(self, text: str, key: str | None = None) -> str:
+        """``text`` without its secrets; the same object where there are none.
+
+        Args:
+            text: any string.
+            key: the name under which it stands; ``api_key``, ``password`` ... let the whole value go.
+        """
+        try:
+            return self._text(
+                text, key, "text", engine.Clock(self._budget) if len(text) >= _TINY or key else None
+            )
+        except Exception as error:
+            return self._failed("redaction.text", error)
+
+    def value(self, value: Any, key: str | None = None) -> Any:
+        """``value`` without its secrets: the same object where there are none, else a plain copy.
+
+        Mappings (their keys too), lists, tuples, sets, bytes, dataclasses and objects with plain instance
+        attributes are walked; depth, size and cycles are bounded, and what lies beyond is replaced.
+
+        Args:
+            value: anything.
+            key: the name under which it stands.
+        """
+        try:
+            if isinstance(value, str):
+                return self._text(value, key, "value", engine.Clock(self._budget))
+            return Walk(self._leaf("value"), self._failed).value(value, key)
+        except Exception as error:
+            return self._failed("redaction.value", error)
+
+    def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Span, event, log or resource attributes without their secrets, as a new dict.
+
+        A value that fails is replaced alone; the others stay.
+        """
+        answer: dict[str, Any] = {}
+        try:
+            items = list(attributes.items())
+        except Exception as error:
+            self._failed("redaction.attributes", error)
+            return answer
+        leaf = self._leaf("attribute")
+        for key, value in items:
+            name = ERROR_TAG
+            try:
+                if type(value) is bool or type(value) is float or (type(value) is int and value < 1000):
+                    name = leaf(key, None)
+                    answer[name] = value
+                    continue
+                name = leaf(key, None)
+                answer[name] = (
+                    leaf(value, key) if type(value) is str else Walk(leaf, self._failed).value(value, key)
+                )
+            except Exception as error:
+                answer[name] = self._failed("redaction.attributes", error)
+        return answer
+
+    # -- one string ----------------------------------------------------------------------------------
+
+    def _leaf(self, where: str) -> Callable[[str, str | None], str]:
+        clock: list[engine.Clock] = []
+
+        def leaf(text: str, key: str | None) -> str:
+            if len(text) < _TINY and key is None:
+                return self._by_callables(text, key, where) if self._callables else text
+            if not clock:
+                clock.append(engine.Clock(self._budget))
+            return self._text(text, key, where, clock[0])
+
+        return leaf
+
+    def _text(self, text: str, key: str | None, where: str, clock: engine.Clock | None) -> str:
+        generic = True
+        given = text
+        if type(text) is not str:
+            text = str.__str__(text)
+        if key is not None and self._defaults:
+            kind = names.classify(key)
+            if kind != names.NONE and self._goes_whole(text, kind):
+                text = self._whole(text, kind)
+            generic = _KEPT_KEY.match(key) is None
+        if clock is not None and len(text) >= _TINY:
+            text = (
+                self._cached(text, generic, clock)
+                if len(text) >= SHORTEST
+                else self._scanned(text, generic, clock)
+            )
+        if self._callables:
+            text = self._by_callables(text, key, where)
+        return given if text == given else text
+
+    def _scanned(self, text: str, generic: bool, clock: engine.Clock) -> str:
+        return engine.redact(
+            text, clock, self._patterns, self.counts, defaults=self._defaults, generic=generic
+        )
+
+    def _cached(self, text: str, generic: bool, clock: engine.Clock) -> str:
+        if self._generation != registry.generation:
+            # A new literal: what was clean before may not be now.
+            self._generation = registry.generation
+            self._cache = Cache()
+        cache = self._cache
+        key = digest(text.encode("utf-8", "surrogatepass") + (b"g" if generic else b"k"))
+        known, entry = cache.get(key)
+        if known:
+            return text if entry is None else entry
+        answer = self._scanned(text, generic, clock)
+        cache.put(key, None if answer is text else answer)
+        return answer
+
+    @staticmethod
+    def _goes_whole(text: str, kind: int) -> bool:
+        """Whether the name alone decides over the value."""
+        bare = text.strip()
+        if not bare or shapes.is_placeholder(bare):
+            return False
+        if kind in _WHOLE:
+            return kind != names.TOKEN or len(bare) >= 4
+        return (
+            kind == names.WEAK
+            and shapes.looks_random(bare, 14)
+            and not shapes.is_plain_id(bare)
+            and not shapes.is_provider_id(bare)
+        )
+
+    def _whole(self, text: str, kind: int) -> str:
+        tags = find_tags(text)
+        spans = settle([Span(0, len(text), STRUCTURE, names.TYPES[kind])], tags)
+        if tags:
+            spans = [span for span in spans if not _SCHEME_ONLY.fullmatch(text, span.start, span.end)]
+        if not spans:
+            return text
+        self.counts[names.TYPES[kind]] += len(spans)
+        return replaced(text, spans)
+
+    def _by_callables(self, text: str, key: str | None, where: str) -> str:
+        for rule in self._callables:
+            answer = rule(key, text, where)
+            if answer is None:
+                continue
+            if not isinstance(answer, str):
+                raise TypeError(type(answer).__name__)
+            text = answer
+        return text
+
+    def _failed(self, where: str, error: BaseException) -> str:
+        self.failures += 1
+        swallowed(where, error)
+        return ERROR_TAG
+
+
+_default: Redactor | None = None
+_default_lock: Final = threading.Lock()
+
+
+def default_redactor() -> Redactor:
+    """The redactor that is used where none is given; made at the first call, with the environment's secrets."""
+    global _default
+    if _default is None:
+        with _default_lock:
+            if _default is None:
+                import os
+
+                try:
+                    registry.register_environment(os.environ)
+                except Exception as error:
+                    swallowed("redaction.environment", error)
+                _default = Redactor()
+    return _default
+
+
+def redact(text: str, key: str | None = None) -> str:
+    """``text`` without its secrets, by the default rules.
+
+    Each secret is replaced by ``[REDACTED:type:hmac8]``; a text whose scan fails by ``[REDACTED:error]``.
+
+    Args:
+        text: any string.
+        key: the name under which it stands, such as an attribute's or a field's.
+    """
+    return default_redactor().text(text, key)

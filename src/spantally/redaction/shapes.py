@@ -1,0 +1,140 @@
+"""What a value looks like: random or written by a person, an id that may stay, a stand-in for a secret."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_DIGIT: Final = re.compile("[0-9]")
+_CLASSES: Final = str.maketrans(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
+    "l" * 26 + "u" * 26 + "d" * 10,
+)
+_RUNS: Final = re.compile(r"l+|u+|d+|[^lud]")
+_CASE_CHANGE: Final = re.compile(r"[A-Z](?=[a-z][A-Z0-9_-])|[a-z](?=[A-Z](?:[A-Z]|[a-z][A-Z0-9]))")
+_CONSONANTS: Final = re.compile("(?i)[bcdfghjklmnpqrstvwxz]{5}")
+_LETTERS: Final = re.compile("[A-Za-z]{16,}")
+_HEX: Final = re.compile(r"(?:[0-9a-f]+|[0-9A-F]+)\Z")
+_UUID: Final = re.compile(
+    r"\{?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\}?\Z"
+)
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+KEPT_PREFIXES: Final = frozenset(
+    """
+    ami arn asst batch build call ch chatcmpl chunk ci cmpl commit container conv cus doc embd etag event evt
+    fc file fp fs ft ftckpt ftjob gen i id img in item job mcp mcpl mcpr md5 message modr msg msgbatch node obj
+    org part pi price prod proj project rect reasoning req request resp rev rs run sess session sha1 sha256 sha384
+    sha512 span srvtoolu step sub subnet task thread tool tooluse toolu trace txn upload user usr uuid video vpc vs
+    vsfc ws wf workflow
+    """.split()  # noqa: SIM905 - a block of words reads better than 80 quoted strings
+)
+"""First words of ids that providers give to objects; such an id opens nothing."""
+
+_PLACEHOLDER: Final = re.compile(
+    r"""(?xi)
+      \$ [A-Za-z_]\w* | \$ [{(\[] .* | % [(sd{] .* | % \w+ % | < [^>]* >? | \{ [^}]* \}{0,2} | \( .* | \#\{ .*
+    | (?: \*+ | \.{2,} | -+ | _+ | \?+ | \u2026+ | \u2022+ ) .{0,8}     # *****, ..., ---
+    | .{0,12} (?: \*{3} | \.{3} | \u2026 | \u2022{3} ) [*.\u2022]* .{0,8}  # sk-...abcd: shown shortened on purpose
+    | x{3,} .{0,4} | .{0,12} x{6,}
+    | (?: your | my | the | some | insert | enter | put | add | replace | change | fill | paste | set )
+      (?: [-_ ] [a-z_ -]* | (?: api | secret | token | key | pass ) [a-z_ -]* )
+    | .{0,24} [-_] (?: here | goes[-_]here | placeholder | redacted | example )
+    | (?: example | placeholder | redacted | filtered | hidden | masked | scrubbed | dummy | fake | sample )
+      (?: [-_ ] [a-z_-]* )?
+    | \[ (?: redacted | filtered | scrubbed | hidden | masked ) .*
+    | (?: os\.|process\.env|env[.(\[]|import\.meta|getenv|secrets?\.|vault:|ref\+|op://|arn:|file:|config[.\[(]
+      |settings[.\[(]|self[.\[]|this\.|args?\.|options?\.|params?\.|kwargs|request\.|data\[|st\.secrets ) .*
+    | changeme | change-me | todo | tbd | none | null | nil | undefined | true | false | n/a | na | unset
+    | string | str | bytes | int | integer | float | number | bool | boolean | any | object | optional | required
+    | secretstr | missing | empty | default | expired | invalid | valid | unknown | incorrect | hidden | disabled
+    | enabled | yes | no | password | passwd | secret | token | username | user | login | text | hash | plain | type
+    """
+)
+
+
+def is_placeholder(value: str) -> bool:
+    """True for a stand-in (``<your key>``, ``${TOKEN}``, ``os.environ[...]``, ``********``), not a secret."""
+    return _PLACEHOLDER.fullmatch(value, 0, 200) is not None
+
+
+def has_digit(value: str) -> bool:
+    """True if an ASCII digit is in ``value``."""
+    return _DIGIT.search(value) is not None
+
+
+def is_hex(value: str) -> bool:
+    """True if ``value`` has hex digits of one case only."""
+    return _HEX.match(value) is not None
+
+
+def is_plain_id(value: str) -> bool:
+    """True for a UUID, a bare hex hash, a trace context or a date: known shapes that open nothing."""
+    return (
+        _UUID.match(value) is not None
+        or (_HEX.match(value) is not None and len(value) >= 6)
+        or _TRACEPARENT.match(value) is not None
+        or _TIME.match(value) is not None
+    )
+
+
+def is_provider_id(value: str) -> bool:
+    """True for the id of a provider's object, such as ``chatcmpl-...``, ``call_...`` or ``msg_...``."""
+    for separator in ("_", "-"):
+        head, found, _ = value.partition(separator)
+        if found and head.lower() in KEPT_PREFIXES:
+            return True
+    return False
+
+
+def looks_random(value: str, least: int) -> bool:
+    """True if ``value`` has at least ``least`` characters and changes between letters and digits like noise.
+
+    Words, camel case and versions change class seldom and at the seams of words; random text changes all
+    the time. Hex digits of one case also count; the caller decides whether a bare hash is meant.
+
+    Args:
+        value: letters, digits and perhaps ``-_+/=.~``.
+        least: the smallest length.
+    """
+    if len(value) < least:
+        return False
+    head = value[:128]
+    classes = head.translate(_CLASSES)
+    digits = classes.count("d")
+    letters = len(head) - digits
+    if digits < 2 or letters < 3:
+        return False
+    runs = _RUNS.findall(classes)
+    long_words = sum(1 for run in runs if len(run) >= 6 and run[0] == "l")
+    if long_words * 6 > len(head) * 0.35:
+        return False
+    changes = (len(runs) - 1) / (len(head) - 1)
+    if "u" in classes and "l" in classes:
+        return changes >= 0.4
+    return digits >= 3 and changes >= 0.2
+
+
+def case_noise(value: str) -> bool:
+    """True if upper and lower case alternate as they do in random text, not at the seams of words."""
+    changes = len(_CASE_CHANGE.findall(value[:128]))
+    return changes >= 4 and changes >= 0.2 * min(len(value), 128)
+
+
+def is_gibberish(value: str) -> bool:
+    """True if ``value`` holds a long run of letters that no language has: five consonants on end."""
+    return any(_CONSONANTS.search(segment) is not None for segment in _LETTERS.findall(value[:256]))
+
+
+def is_mixed(value: str) -> bool:
+    """True if ``value`` is no single word: it has a letter and a digit, or a symbol that words lack."""
+    digit = letter = symbol = False
+    for char in value[:64]:
+        if char.isdigit():
+            digit = True
+        elif char.isalpha():
+            letter = True
+        elif char not in "_-.,:/ ":
+            symbol = True
+    return (digit and letter) or (symbol and (digit or letter))

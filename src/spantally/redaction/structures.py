@@ -1,0 +1,277 @@
+"""Structures: places that hold a secret by their form: URLs, headers, PEM blocks, shell arguments.
+
+Each handler finds its fixed mark with ``str.find`` and then reads anchored and bounded from there.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from spantally.redaction import shapes
+from spantally.redaction.spans import STRUCTURE, Span
+
+Check = Callable[[], None]
+
+_USERINFO: Final = re.compile(r"""([^\s:/?\#@\[\]"'<>\\|`]{0,128}+):([^\s"'<>\\|`/]{1,256}+)""")
+_USER_ONLY: Final = re.compile(r"""([^\s:/?\#@\[\]"'<>\\|`]{16,256}+)@[A-Za-z0-9\[]""")
+_ENCODED_USERINFO: Final = re.compile(
+    r"((?:[A-Za-z0-9_.-]|%(?!3A|40|2F)[0-9A-F]{2}){0,128}+)%3A((?:[A-Za-z0-9_.~!*()-]|%(?!40|2F)[0-9A-F]{2}){1,256}+)%40",
+    re.IGNORECASE,
+)
+_PORT: Final = re.compile(r"[0-9]{1,5}(?:[?#].*)?\Z", re.DOTALL)
+
+_SPACE: Final = r"(?:[ \t]|%20|\+|\\u0020){1,4}"
+_BEARER: Final = re.compile(rf"bearer(?:{_SPACE}|:[ \t]{{0,4}})([A-Za-z0-9._~+/=|:-]{{8,}})", re.IGNORECASE)
+_BASIC: Final = re.compile(rf"basic{_SPACE}([A-Za-z0-9+/_-]{{8,}}={{0,2}})", re.IGNORECASE)
+
+_QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|%22|%27)"""
+_HEADER: Final = re.compile(
+    rf"""(?xi)
+    (?P<name>(?:proxy-|x-(?:amz-|forwarded-|original-)?)?(?:authorization|cookie)) [0-9]?
+    (?:{_QUOTE})? \]? (?: [^\S\n]{{0,8}} (?: => | = | : | %3A ) | \s{{0,8}} , | \s{{0,4}} \( ) \s{{0,8}}
+    (?: \[ \s{{0,8}} )? (?: [bfr](?=["']) )? (?P<opening>{_QUOTE})?
+    """
+)
+_SCHEME: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9-]{1,24})(?:[ \t]|%20|\+){1,4}(?=\S)")
+_HEADER_END: Final = re.compile(r"""[\r\n"'`<>]|\\+(?:["'`nr]|u0022)|&quot;|%22""")
+_CREDENTIAL: Final = re.compile(r"""[^\s"'`\\<>,;)\]}&]{4,4096}""")
+_PARAMETER: Final = re.compile(r"""(?:^|[\s,;:])[A-Za-z-]{2,24}=""")
+_LISTED: Final = re.compile(r"""([^=;,\s]{1,128}+)\s{0,2}=\s{0,2}"?([^;\s"]{1,4096}+)""")
+_COOKIE_ATTRIBUTES: Final = frozenset(
+    {"path", "domain", "expires", "max-age", "samesite", "version", "comment", "theme", "lang", "locale"}
+)
+_SESSION_COOKIE: Final = re.compile(
+    r"(?i)sess|sid|auth|token|jwt|csrf|xsrf|secret|login|remember|access|refresh|key"
+)
+
+_PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]{0,40}?)PRIVATE KEY(?: BLOCK)?-----")
+_PEM_HEADERS: Final = re.compile(r"(?:(?:\s|\\+[nr]){1,8}[A-Z][A-Za-z-]{2,24}: [^\r\n\\]{0,120}){1,8}+")
+_PEM_LINE: Final = re.compile(
+    r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];|>|\|){0,64}+([A-Za-z0-9+/=_%]{4,})"""
+)
+_PEM_END: Final = re.compile(
+    r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];){0,64}+-----END [A-Z0-9 ]{0,48}-----"""
+)
+_PUTTY: Final = re.compile(
+    r"private-lines: ?[0-9]{1,4}\r?\n((?:[A-Za-z0-9+/=]{1,80}\r?\n?){1,512}+)", re.IGNORECASE
+)
+
+_USER_FLAG: Final = re.compile(
+    r"""(?:-u|--user|--proxy-user|-U)(?:[ \t]{1,4}|=)["']?([^\s:"'$]{1,128}):([^\s"'$]{3,256})"""
+)
+_CODE: Final = re.compile(r"[?&]code=([A-Za-z0-9._/~%-]{16,2048})")
+_HOOKS: Final = (
+    (
+        "hooks.slack.com/",
+        re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9_/+-]{16,256})"),
+    ),
+    ("/api/webhooks/", re.compile(r"/api/webhooks/[0-9]{8,24}/([A-Za-z0-9_-]{16,256})")),
+    ("webhook.office.com/", re.compile(r"webhook\.office\.com/webhookb?2?/([A-Za-z0-9@/_-]{32,512})")),
+    ("api.telegram.org/bot", re.compile(r"api\.telegram\.org/bot([0-9]{6,14}:[A-Za-z0-9_-]{16,64})")),
+)
+
+
+def find_structures(text: str, lower: str, check: Check, taken: list[Span]) -> None:
+    """Append the spans of all structures of ``text`` to ``taken``; ``lower`` is it in lower case."""
+    if "://" in text or ":\\/\\/" in text or "%3a%2f%2f" in lower:
+        _urls(text, lower, check, taken)
+    if "-----BEGIN " in text:
+        _pems(text, check, taken)
+    for at in _places(lower, "bearer", check):
+        _bearer(text, at, taken)
+    for at in _places(lower, "basic", check):
+        _basic(text, at, taken)
+    _headers(text, lower, check, taken)
+    if "private-lines:" in lower:
+        for hit in _PUTTY.finditer(text):
+            taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "private-key"))
+    if "-u" in text or "-U" in text:
+        for at in _places(text, " -u", check):
+            _user_flag(text, at + 1, taken)
+        for at in _places(text, "--user", check):
+            _user_flag(text, at, taken)
+        for at in _places(text, "--proxy-user", check):
+            _user_flag(text, at, taken)
+
+
+def _places(text: str, mark: str, check: Check) -> Iterator[int]:
+    at = text.find(mark)
+    seen = 0
+    while at >= 0:
+        seen += 1
+        if not seen & 127:
+            check()
+        yield at
+        at = text.find(mark, at + len(mark))
+
+
+# -- URLs --------------------------------------------------------------------------------------------------
+
+
+def _urls(text: str, lower: str, check: Check, taken: list[Span]) -> None:
+    for mark in ("://", ":\\/\\/"):
+        cursor = 0
+        for at in _places(text, mark, check):
+            if at >= cursor:
+                cursor = _userinfo(text, at + len(mark), taken)
+    for at in _places(lower, "%3a%2f%2f", check):
+        hit = _ENCODED_USERINFO.match(text, at + 9)
+        if hit is not None:
+            taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
+    if "code=" in lower:
+        for at in _places(lower, "code=", check):
+            hit = _CODE.match(text, at - 1) if at else None
+            if hit is not None and shapes.looks_random(hit[1], 16):
+                taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "secret"))
+    for mark, pattern in _HOOKS:
+        for at in _places(lower, mark, check):
+            hit = pattern.match(text, at)
+            if hit is not None:
+                taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "webhook"))
+
+
+def _userinfo(text: str, at: int, taken: list[Span]) -> int:
+    """``user:password@host`` or ``token@host`` behind ``://``; where reading may go on."""
+    hit = _USERINFO.match(text, at)
+    if hit is None:
+        alone = _USER_ONLY.match(text, at)
+        if alone is not None and shapes.looks_random(alone[1], 16):
+            taken.append(Span(alone.start(1), alone.end(1), STRUCTURE, "url-password"))
+        return at
+    secret = hit[2]
+    cut = secret.rfind("@")
+    if cut <= 0 or shapes.is_placeholder(secret[:cut]) or "://" in secret[:cut]:
+        return at
+    if _PORT.match(secret[:cut]) and ("?" in secret[:cut] or "#" in secret[:cut]):
+        return at
+    taken.append(Span(hit.start(2), hit.start(2) + cut, STRUCTURE, "url-password"))
+    return hit.end()
+
+
+# -- schemes and headers -----------------------------------------------------------------------------------
+
+
+def _bearer(text: str, at: int, taken: list[Span]) -> None:
+    hit = _BEARER.match(text, at)
+    if hit is None:
+        return
+    value = hit[1].rstrip(".,:=" if hit[1].endswith((".", ",", ":")) else ".,:")
+    if shapes.is_placeholder(value) or len(value) < 8:
+        return
+    if shapes.has_digit(value) or shapes.looks_random(value, 8) or len(value) >= 32 and not value.islower():
+        taken.append(Span(hit.start(1), hit.start(1) + len(value), STRUCTURE, "bearer"))
+
+
+def _basic(text: str, at: int, taken: list[Span]) -> None:
+    hit = _BASIC.match(text, at)
+    if hit is None:
+        return
+    value = hit[1].rstrip("=")
+    try:
+        decoded = base64.b64decode(
+            value[: len(value) // 4 * 4], altchars=b"-_" if "-" in value or "_" in value else None
+        )
+    except (ValueError, binascii.Error):
+        return
+    printable = sum(32 <= byte < 127 for byte in decoded)
+    if b":" in decoded and printable >= 0.9 * len(decoded):
+        taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "basic-auth"))
+
+
+def _headers(text: str, lower: str, check: Check, taken: list[Span]) -> None:
+    for stem, read in (("authorization", _authorization), ("cookie", _cookie)):
+        cursor = 0
+        for at in _places(lower, stem, check):
+            if at < cursor:
+                continue
+            hit = _HEADER.match(text, at)
+            if hit is not None:
+                end = _HEADER_END.search(text, hit.end(), hit.end() + 8192)
+                stop = end.start() if end else min(len(text), hit.end() + 8192)
+                read(text, hit.end(), stop, bool(hit["opening"]), taken)
+                cursor = stop
+
+
+def _authorization(text: str, start: int, stop: int, quoted: bool, taken: list[Span]) -> None:
+    scheme = _SCHEME.match(text, start, stop)
+    if scheme is not None:
+        start = scheme.end()
+    if _PARAMETER.search(text, start, min(stop, start + 40)) and scheme is not None:
+        # Digest, AWS4-HMAC-SHA256, OAuth: a list of parameters, most of them telling
+        _whole(text, start, stop, taken)
+        return
+    value = _CREDENTIAL.match(text, start, stop)
+    if value is None:
+        return
+    secret = value[0].rstrip(".:")
+    if shapes.is_placeholder(secret):
+        return
+    if (quoted or scheme is not None) and len(secret) >= 6 and shapes.is_mixed(secret):
+        _whole(text, start, start + len(secret), taken)
+    elif len(secret) >= 12 and (shapes.looks_random(secret, 12) or shapes.is_mixed(secret)):
+        _whole(text, start, start + len(secret), taken)
+
+
+def _whole(text: str, start: int, stop: int, taken: list[Span]) -> None:
+    if stop - start >= 4:
+        taken.append(Span(start, stop, STRUCTURE, "authorization"))
+
+
+def _cookie(text: str, start: int, stop: int, quoted: bool, taken: list[Span]) -> None:
+    for pair in _LISTED.finditer(text, start, stop):
+        name, value = pair[1].strip().lower(), pair[2].rstrip(",)]}")
+        if name in _COOKIE_ATTRIBUTES or len(value) < 6 or shapes.is_placeholder(value):
+            continue
+        if _SESSION_COOKIE.search(name) or (shapes.is_mixed(value) and shapes.looks_random(value, 12)):
+            taken.append(Span(pair.start(2), pair.start(2) + len(value), STRUCTURE, "cookie"))
+
+
+def _user_flag(text: str, at: int, taken: list[Span]) -> None:
+    hit = _USER_FLAG.match(text, at)
+    if hit is not None and not shapes.is_placeholder(hit[2]) and not hit[2].startswith("//"):
+        if not hit[2].isdigit() or len(hit[2]) > 5:
+            taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
+
+
+# -- PEM ---------------------------------------------------------------------------------------------------
+
+
+def _pems(text: str, check: Check, taken: list[Span]) -> None:
+    cursor = 0
+    for at in _places(text, "-----BEGIN ", check):
+        if at < cursor:
+            continue
+        begin = _PEM.match(text, at)
+        if begin is not None:
+            cursor = _pem(text, begin, check, taken)
+
+
+def _pem(text: str, begin: re.Match[str], check: Check, taken: list[Span]) -> int:
+    """A private key from its first mark on: to its last mark, or as far as lines of base64 go."""
+    end = begin.end()
+    headers = _PEM_HEADERS.match(text, end)
+    if headers is not None:
+        end = headers.end()
+    lines = 0
+    while (line := _PEM_LINE.match(text, end)) is not None:
+        closing = _PEM_END.match(text, line.end())
+        body = line[1]
+        if closing is None and (len(body) < 16 or (body.isalpha() and (body.islower() or body.istitle()))):
+            if not (lines and body.endswith("=")):
+                break
+        end = line.end()
+        lines += 1
+        if not lines & 127:
+            check()
+        if closing is not None:
+            break
+    closing = _PEM_END.match(text, end)
+    if closing is not None:
+        end = closing.end()
+    if lines:
+        taken.append(Span(begin.start(), end, STRUCTURE, "private-key"))
+    return end

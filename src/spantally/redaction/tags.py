@@ -1,0 +1,79 @@
+"""Tags: what stands in the place of a secret, and how a tag is recognised again.
+
+A tag is ``[REDACTED:type:hmac8]``. The eight hex digits are a *keyed* hash of the secret: equal secrets of
+one process (or of all processes that share ``SPANTALLY_REDACTION_KEY``) have equal digits, while a bare
+hash of a weak password could be guessed by trying words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import Final
+
+KEY_VARIABLE: Final = "SPANTALLY_REDACTION_KEY"
+"""Environment variable with the key of the digits, any text; without it each process has a random one."""
+
+ERROR_TAG: Final = "[REDACTED:error]"
+"""Stands for a value whose scan failed or ran out of time: nothing of it is let through."""
+
+OPENING: Final = "[REDACTED:"
+
+_TAG: Final = re.compile(r"\[REDACTED:(?:error|([a-z][a-z0-9-]{0,31}):[0-9a-f]{8})\]")
+
+_types: Final[set[str]] = {
+    "authorization",
+    "basic-auth",
+    "bearer",
+    "cookie",
+    "credential",
+    "literal",
+    "password",
+    "private-key",
+    "rule",
+    "secret",
+    "signature",
+    "token",
+    "unknown-vendor",
+    "url-password",
+    "webhook",
+}
+"""Types a tag may have. Text that merely looks like a tag is not trusted: it could hold a secret."""
+
+_key: bytes | None = None
+
+
+def know_types(names: frozenset[str]) -> None:
+    """Add types that tags may have; lower-case letters, digits and hyphens, at most 32."""
+    _types.update(names)
+
+
+def _digest_key() -> bytes:
+    global _key
+    if _key is None:
+        given = os.environ.get(KEY_VARIABLE)
+        _key = hashlib.blake2b(given.encode("utf-8", "surrogatepass")).digest() if given else os.urandom(32)
+    return _key
+
+
+def digest(data: bytes, size: int = 16) -> bytes:
+    """The keyed BLAKE2b hash of ``data``, ``size`` bytes long."""
+    return hashlib.blake2b(data, digest_size=size, key=_digest_key()).digest()
+
+
+def tag(kind: str, secret: str) -> str:
+    """The tag that replaces ``secret``.
+
+    Args:
+        kind: the type, one that :func:`know_types` was told or a built-in one.
+        secret: the text that goes; only its keyed hash enters the tag.
+    """
+    return f"{OPENING}{kind}:{digest(secret.encode('utf-8', 'surrogatepass'), 4).hex()}]"
+
+
+def find_tags(text: str) -> list[tuple[int, int]]:
+    """Start and end of every tag in ``text``, in order."""
+    if OPENING not in text:
+        return []
+    return [m.span() for m in _TAG.finditer(text) if m[1] is None or m[1] in _types]

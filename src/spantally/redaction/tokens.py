@@ -1,0 +1,192 @@
+"""Tokens: long unbroken words, looked up in the vendors' table and then judged by shape alone.
+
+One pass cuts the text into words of sixteen characters or more; only words with a digit are looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from spantally.redaction import shapes, table
+from spantally.redaction.spans import GENERIC, VENDOR, Span
+from spantally.redaction.tags import know_types
+
+LONGEST_GENERIC: Final = 512
+"""A longer word without a known prefix is data (media, a certificate), not a key."""
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_\-+/=.~%]{16,}")
+_DIGIT: Final = re.compile("[0-9]")
+_WORTH: Final = re.compile("[0-9]|[A-Z][a-z][A-Z]|[a-z][A-Z]{2}[a-z]")
+_GLUED: Final = re.compile(r"u00[0-9a-fA-F]{2}|[nrtbf]")
+_BOUNDARY: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))"
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9]{8,}")
+_JWT_START: Final = ("eyJhbGci", "eyJ0eXAi", "eyJraWQi", "eyJlbmMi", "eyJjdHki", "eyJ4NXQi")
+_JWT: Final = re.compile(r"[A-Za-z0-9_\-.=]+")
+_AFTER_AWS: Final = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])")
+_TELEGRAM: Final = re.compile(r"[A-Za-z0-9_-]{32,40}")
+_DISCORD: Final = re.compile(r"[MNO][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{16,45}")
+_AZURE: Final = re.compile(r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{20,40}")
+_AZURE_KEY: Final = re.compile(
+    r"[A-Za-z0-9+/]{40,90}(?:JQQJ9|AzCa|AAAA?ACO|APIM|ACDb|AzSe|AIoT|ASbT|AStk|AStv)[A-Za-z0-9+/]{3,12}=*"
+)
+_FOREIGN: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{0,15}(?:[_.-][A-Za-z0-9]{1,12}){0,3}[_.-])(?P<body>[A-Za-z0-9]{18,})"
+)
+_TELLING: Final = re.compile(
+    r"(?i)(?:^|[_.-])(?:live|test|prod|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private|priv)[_.-]"
+)
+
+_BY_PREFIX: Final = {row.prefix: row for row in table.ROWS}
+_CLASS: Final = {code: re.compile(f"[{chars}]*") for code, chars in table.CLASSES.items()}
+know_types(
+    frozenset(row.rule for row in table.ROWS)
+    | {"jwt", "discord-token", "azure-secret", "aws-secret", "telegram-token"}
+)
+
+
+def _prefix_pattern(prefixes: list[str]) -> str:
+    """An alternation that shares beginnings, so that a miss is noticed at the first character that differs."""
+    tree: dict[str, list[str]] = {}
+    for prefix in prefixes:
+        if prefix:
+            tree.setdefault(prefix[0], []).append(prefix[1:])
+    branches = [re.escape(char) + _prefix_pattern(rest) for char, rest in sorted(tree.items())]
+    if not branches:
+        return ""
+    body = "|".join(branches)
+    return f"(?:{body})?" if "" in prefixes else (f"(?:{body})" if len(branches) > 1 else body)
+
+
+_PREFIX: Final = re.compile(f"{_BOUNDARY}({_prefix_pattern(list(_BY_PREFIX))}|eyJ)")
+
+
+def find_tokens(text: str, check: Callable[[], None], taken: list[Span], *, generic: bool) -> None:
+    """Append a span to ``taken`` for each word that a vendor's prefix, or noise behind a prefix, gives away.
+
+    Args:
+        text: what is scanned.
+        check: raises when the time is over.
+        taken: receives the spans.
+        generic: also judge words whose prefix no table knows.
+    """
+    seen = 0
+    for hit in _TOKEN.finditer(text):
+        word = hit[0]
+        if _WORTH.search(word) is None:
+            continue
+        seen += 1
+        if not seen & 127:
+            check()
+        start = hit.start()
+        if start and text[start - 1] == "\\":
+            glued = _GLUED.match(word)
+            if glued:
+                start += glued.end()
+                word = word[glued.end() :]
+        _judge(text, start, word, taken, generic)
+
+
+def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -> None:
+    at = 0
+    found = False
+    while (hit := _PREFIX.search(word, at)) is not None:
+        end = _vendor(text, start, word, hit, taken)
+        found = found or end > 0
+        at = end if end > 0 else hit.end()
+    if found or len(word) > LONGEST_GENERIC or len(word) < 16:
+        return
+    if _special(text, start, word, taken):
+        return
+    if generic:
+        _generic(start, word, taken)
+
+
+def _vendor(text: str, start: int, word: str, hit: re.Match[str], taken: list[Span]) -> int:
+    """The end in ``word`` of the credential that begins at ``hit``; 0 if it is none."""
+    prefix = hit[1]
+    if prefix == "eyJ":
+        return _jwt(start, word, hit.start(), taken)
+    row = _BY_PREFIX[prefix]
+    body = _CLASS[row.shape].match(word, hit.end())
+    if body is None or len(body[0]) < row.least:
+        return 0
+    value = body[0].rstrip(".-_=") if row.shape == "d" else body[0]
+    if not _is_noise(value, prefix):
+        return 0
+    end = hit.end() + len(value)
+    taken.append(Span(start + hit.start(), start + end, VENDOR, row.rule))
+    if row.rule == "aws-access-key":
+        secret = _AFTER_AWS.search(text, start + end, start + end + 240)
+        if secret and shapes.looks_random(secret[0], 40):
+            taken.append(Span(secret.start(), secret.end(), VENDOR, "aws-secret"))
+    return end
+
+
+def _is_noise(body: str, prefix: str) -> bool:
+    """Not words: ``sk-learn-pipeline-version-2`` has the prefix of a key and is none."""
+    if prefix.startswith("xox") or len(prefix) >= 8:
+        return _DIGIT.search(body) is not None or shapes.case_noise(body)
+    if shapes.looks_random(body, 8):
+        return True
+    for segment in _SEGMENT.findall(body[:256]):
+        if _DIGIT.search(segment) and not segment.isdigit():
+            return True
+        if shapes.case_noise(segment):
+            return True
+    return False
+
+
+def _jwt(start: int, word: str, at: int, taken: list[Span]) -> int:
+    """A JWT, whole or cut: a header that is known, or two parts that both begin an object."""
+    whole = _JWT.match(word, at)
+    if whole is None:
+        return 0
+    value = whole[0].rstrip(".")
+    if not value.startswith(_JWT_START) and value.find(".eyJ") < 0:
+        return 0
+    if len(value) < 20:
+        return 0
+    taken.append(Span(start + at, start + at + len(value), VENDOR, "jwt"))
+    return at + len(value)
+
+
+def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
+    """Shapes without a prefix of their own."""
+    if start and text[start - 1] == ":" and _TELEGRAM.fullmatch(word) and shapes.looks_random(word, 32):
+        digits = text[max(0, start - 14) : start - 1]
+        number = len(digits) - len(digits.rstrip("0123456789"))
+        if 7 <= number <= 12:
+            taken.append(Span(start - 1 - number, start + len(word), VENDOR, "telegram-token"))
+            return True
+    for pattern, kind in (
+        (_DISCORD, "discord-token"),
+        (_AZURE, "azure-secret"),
+        (_AZURE_KEY, "azure-secret"),
+    ):
+        hit = pattern.search(word)
+        if hit is not None and shapes.looks_random(hit[0], 20):
+            taken.append(Span(start + hit.start(), start + hit.end(), VENDOR, kind))
+            return True
+    return False
+
+
+def _generic(start: int, word: str, taken: list[Span]) -> None:
+    """Noise behind a short prefix: the form that vendors have settled on, whoever they are."""
+    for hit in _FOREIGN.finditer(word):
+        prefix, body = hit["prefix"], hit["body"]
+        if shapes.is_provider_id(prefix):
+            continue
+        if shapes.is_hex(body):
+            if len(body) < 24 or _TELLING.search(prefix) is None:
+                continue
+        elif not shapes.looks_random(body, 20):
+            if not (_TELLING.search(prefix) and shapes.looks_random(body, 18)):
+                continue
+        end = hit.end()
+        tail = _CLASS["w"].match(word, end)
+        if tail is not None:
+            end = tail.end()
+        taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
+        return
