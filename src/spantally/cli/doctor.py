@@ -30,7 +30,7 @@ def examine(explicit: str | None) -> list[Finding]:
         (settings.SECTION, lambda: settings.check(os.environ)),
         (exporters.SECTION, lambda: exporters.check(os.environ)),
         (instrumentors.SECTION, instrumentors.check),
-        (process.SECTION, process.check),
+        (process.SECTION, lambda: process.check(os.environ)),
     )
     found: list[Finding] = []
     for section, check in checks:

@@ -42,7 +42,7 @@ def environment(base: Mapping[str, str], *, ledger: str | None, quiet: bool) -> 
     rest = [entry for entry in made.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != bootstrap]
     made["PYTHONPATH"] = os.pathsep.join([bootstrap, *rest])
     made["SPANTALLY_RUN_PID"] = str(os.getpid())
-    made.pop("SPANTALLY_RUN_OWNER", None)
+    made.pop("SPANTALLY_SUMMARY_OWNER", None)
     made["SPANTALLY_SUMMARY"] = "false" if quiet else "true"
     if ledger is not None:
         made["SPANTALLY_LEDGER"] = ledger

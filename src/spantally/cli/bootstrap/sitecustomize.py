@@ -5,9 +5,8 @@ It starts spantally and then stands aside for a `sitecustomize` further on the p
 never raises into the program. Interpreters of any age may meet this file (a script that the user's command
 starts), so it keeps to a syntax that all of Python 3 reads, and does nothing in those too old for us.
 
-SPANTALLY_RUN_PID is the process that `spantally run` became; SPANTALLY_RUN_OWNER the process that prints
-the summary: the first Python process on each line of descent, so that a program's own Python children
-write no line that it does not expect.
+SPANTALLY_RUN_PID is the process that `spantally run` became: it alone says so where it cannot start us, so
+that a program's own Python children write no line that nobody expects.
 """
 
 import os
@@ -42,13 +41,6 @@ def _chain() -> bool:
     return "auto_instrumentation" in (spec.origin or "")
 
 
-def _claim_summary() -> None:
-    """Let one process on each line of descent print the summary."""
-    me = str(os.getpid())
-    if os.environ.setdefault("SPANTALLY_RUN_OWNER", me) != me:
-        os.environ["SPANTALLY_SUMMARY"] = "false"
-
-
 def _is_launcher() -> bool:
     """True in a process that only starts another one and would be tallied in vain."""
     words = getattr(sys, "orig_argv", [])[1:3]
@@ -76,7 +68,6 @@ def _start(instrumented: bool) -> None:
     except Exception as error:
         _say_absent(error)
         return
-    _claim_summary()
     if not instrumented:
         try:
             from opentelemetry.instrumentation.auto_instrumentation import initialize

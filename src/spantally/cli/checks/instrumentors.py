@@ -6,11 +6,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
 from spantally.cli.checks.finding import Finding, Level
+from spantally.cli.checks.probe import SDKS
 from spantally.cli.checks.versions import installed
 
 SECTION: Final = "instrumentors"
-_SDKS: Final = ("openai",)
-"""SDKs that our instrumentors patch."""
 _PEERS: Final = (
     "openlit",
     "traceloop-sdk",
@@ -32,7 +31,7 @@ def check() -> list[Finding]:
     for entry in sorted(entry_points(group="opentelemetry_instrumentor"), key=lambda entry: entry.name):
         if entry.module.startswith("spantally."):
             found.append(_load(entry))
-        elif any(sdk in f"{entry.name} {entry.module}" for sdk in _SDKS):
+        elif any(sdk in f"{entry.name} {entry.module}" for sdk in SDKS):
             source = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown distribution"
             found.append(Finding(SECTION, entry.name, f"{entry.module} ({source})", Level.NOTE, _ADVICE))
     hooks = entry_points(group="opentelemetry_pre_instrument")

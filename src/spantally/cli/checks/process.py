@@ -1,19 +1,120 @@
-"""What spantally would do in a program started here: patches and their owners, taps, redaction net."""
+"""What a program started here would get: patches and who else patches, missing taps, the redaction net."""
 
 from __future__ import annotations
 
-from typing import Final
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from spantally.cli.checks.finding import Finding, Level
 
 SECTION: Final = "in a program"
+_SECONDS: Final = 60
 
 
-def check() -> list[Finding]:
-    """The report of the api room, as findings."""
-    from spantally.api.report import report
+def check(environ: Mapping[str, str]) -> list[Finding]:
+    """Start a small program as `spantally run` would, and read its report.
 
-    return [
-        Finding(SECTION, line.name, line.value, Level.PROBLEM if line.problem else Level.OK, line.advice)
-        for line in report()
-    ]
+    Args:
+        environ: the environment of the program; it exports nothing and keeps no tally.
+    """
+    from spantally.cli.run import environment
+
+    made = environment(environ, ledger="false", quiet=True)
+    made.pop("SPANTALLY_RUN_PID", None)
+    for name in [name for name in made if name.startswith("OTEL_") and "EXPORTER" in name]:
+        del made[name]
+    for name in ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"):
+        made[name] = "none"
+    made.pop("OTEL_CONFIG_FILE", None)
+    command = [sys.executable, "-m", "spantally.cli.checks.probe"]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module
+            command, env=made, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+        told = json.loads(done.stdout.splitlines()[-1])
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [
+            Finding(SECTION, "start", "failed", Level.PROBLEM, f"{type(error).__name__} in a small program")
+        ]
+    except (ValueError, IndexError):
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        return [Finding(SECTION, "start", "failed", Level.PROBLEM, last)]
+    return findings(told["report"], told["errors"])
+
+
+def findings(report: Mapping[str, Any], errors: Mapping[str, str]) -> list[Finding]:
+    """The report of a process as findings.
+
+    Args:
+        report: of :func:`spantally.api.report.report`.
+        errors: SDKs that could not be imported, with the reason.
+    """
+    if not report.get("active"):
+        advice = (
+            "SPANTALLY_DISABLED switches everything off" if os.environ.get("SPANTALLY_DISABLED") else None
+        )
+        level = Level.NOTE if advice else Level.PROBLEM
+        return [Finding(SECTION, "spantally", "not active", level, advice or "it did not start; see above")]
+    found = [Finding(SECTION, "spantally", "active")]
+    found.extend(
+        Finding(SECTION, name, "cannot be imported", Level.PROBLEM, reason) for name, reason in errors.items()
+    )
+    patches = report.get("patches", [])
+    for name in sorted({patch["instrumentor"] for patch in patches}):
+        found.extend(_patched(name, [patch for patch in patches if patch["instrumentor"] == name]))
+    found.append(_redaction(report.get("redaction") or {}))
+    found.extend(
+        Finding(
+            SECTION,
+            failure["where"],
+            f"{failure['error']}, {failure['count']} times",
+            Level.PROBLEM,
+            "a part of spantally failed at start; the program is not affected",
+        )
+        for failure in report.get("failures", [])
+    )
+    return found
+
+
+def _patched(name: str, patches: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """What one instrumentor patches, what it misses, and who else patches the same places."""
+    if not any(patch["enabled"] for patch in patches):
+        advice = "switched off (OTEL_PYTHON_DISABLED_INSTRUMENTATIONS?)"
+        return [Finding(SECTION, name, "not enabled", Level.NOTE, advice)]
+    applied = [patch["target"] for patch in patches if patch["applied"]]
+    found = [Finding(SECTION, name, f"patches {', '.join(applied) or 'nothing that is imported here'}")]
+    found.extend(
+        Finding(
+            SECTION,
+            f"{name} tap",
+            f"{patch['target']} is missing",
+            Level.PROBLEM,
+            "this version of the SDK lacks it, so what passes there is not seen; see the tested versions",
+        )
+        for patch in patches
+        if patch["missing"]
+    )
+    found.extend(
+        Finding(
+            SECTION,
+            f"{name} shares",
+            f"{patch['target']} with {', '.join(patch['others'])}",
+            Level.NOTE,
+            "both see the call; it is counted once",
+        )
+        for patch in patches
+        if patch["others"]
+    )
+    return found
+
+
+def _redaction(told: Mapping[str, Any]) -> Finding:
+    if not told.get("on"):
+        return Finding(
+            SECTION, "redaction", "off", Level.PROBLEM, "secrets leave as they are; use redact=True"
+        )
+    return Finding(SECTION, "redaction", str(told.get("net") or "on, at the source (no provider is set)"))
