@@ -122,6 +122,39 @@ def test_the_responses_shape_costs_the_same() -> None:
     assert (found.nano_usd, found.status) == (60 * 2_000 + 40 * 500 + 30 * 8_000, CostStatus.PRICED)
 
 
+def test_reasoning_with_a_rate_of_its_own() -> None:
+    """sonar-deep-research: 2 in, 8 out, reasoning 3; it lies within output and is not billed as both."""
+    usage = {"input_tokens": 10, "output_tokens": 100, "reasoning.output_tokens": 60}
+    found = rate(
+        record("sonar-deep-research", usage, provider="perplexity", usage_format=UsageFormat.SEMCONV)
+    )
+    assert (found.nano_usd, found.status) == (10 * 2_000 + 40 * 8_000 + 60 * 3_000, CostStatus.PRICED)
+
+
+def test_images_in_a_prompt_are_input() -> None:
+    """gpt-4o lists no image rate and meters images as input; gpt-realtime lists 5 beside 4 for text."""
+    usage = {"input_tokens": 100, "output_tokens": 0, "image.input_tokens": 80}
+    plain = rate(record("gpt-4o", usage, usage_format=UsageFormat.SEMCONV))
+    apart = rate(record("gpt-realtime", usage, usage_format=UsageFormat.SEMCONV))
+    assert plain.nano_usd == 100 * 2_500
+    assert apart.nano_usd == 20 * 4_000 + 80 * 5_000
+
+
+def test_a_long_cache_write_is_not_billed_as_a_short_one() -> None:
+    """The table has no rate for OpenAI's 12-hour retention: 50 * 1_000 + 20 * 1_250 + 1 * 5_000 is known."""
+    usage = {
+        "input_tokens": 100,
+        "output_tokens": 1,
+        "input_tokens_details": {
+            "cached_tokens": 0,
+            "cache_write_tokens": 50,
+            "cache_write_tokens_details": {"ttl_30m_tokens": 20, "ttl_12h_tokens": 30},
+        },
+    }
+    found = rate(record("gpt-6.1-terra", usage, usage_format=UsageFormat.OPENAI_RESPONSES))
+    assert (found.nano_usd, found.status) == (50 * 1_000 + 20 * 1_250 + 5_000, "partial:cache_write_1h")
+
+
 def test_fees_are_per_request() -> None:
     """gpt-4.1: web search 10 and file search 2.5 dollars a thousand, beside 10 input tokens at 2."""
     usage = {"uncached_input": 10, "output": 0, "web_searches": 3, "file_searches": 2}

@@ -97,6 +97,13 @@ GOOD: list[tuple[str, str, str | None, Mapping[str, Any], UsageParts]] = [
         UsageParts(uncached_input=2, cache_read=8, output=1),
     ),
     (
+        "Moonshot's cached tokens",
+        CHAT,
+        "moonshot_ai",
+        {"prompt_tokens": 10, "completion_tokens": 1, "cached_tokens": 7},
+        UsageParts(uncached_input=3, cache_read=7, output=1),
+    ),
+    (
         "cache writes are inside the input",
         RESPONSES,
         "openai",
