@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Final
 
-from opentelemetry import _logs, trace
+from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
@@ -22,7 +22,9 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from spantally.ground.guard import guarded, say_once, swallowed
 from spantally.otel import global_providers
+from spantally.otel.implicit import register_resolvers, unregister_resolvers
 from spantally.otel.log_processor import LogRecordProcessor, place_log_processor, remove_log_processor
+from spantally.otel.otlp_exit import exit_guard, watch_exporters
 from spantally.otel.redaction_net import multi_processor, place_in_front
 
 
@@ -73,7 +75,9 @@ def install(provider: Any, processor: SpanProcessor) -> Installation | None:
     try:
         if multi_processor(provider) is None and not hasattr(provider, "add_span_processor"):
             return None
-        return Installation(provider, processor, place_in_front(provider, processor), _remove_span_processor)
+        in_front = place_in_front(provider, processor)
+        watch_exporters(provider)
+        return Installation(provider, processor, in_front, _remove_span_processor)
     except Exception as error:
         swallowed("otel.install", error)
         return None
@@ -85,6 +89,7 @@ def install_log_processor(provider: Any, processor: LogRecordProcessor) -> Insta
         if not hasattr(provider, "add_log_record_processor"):
             return None
         in_front = place_log_processor(provider, processor)
+        watch_exporters(provider)
         return Installation(provider, processor, in_front, remove_log_processor)
     except Exception as error:
         swallowed("otel.install_log", error)
@@ -292,6 +297,8 @@ class GlobalInstallation:
 
     def begin(self) -> GlobalInstallation:
         """Install where providers are set, and watch where they are not."""
+        register_resolvers()
+        watch_exporters(metrics.get_meter_provider())
         if self.processor is not None:
             if global_providers.is_set("tracer"):
                 self.adopt_tracer_provider(trace.get_tracer_provider())
@@ -328,6 +335,8 @@ class GlobalInstallation:
 
     def uninstall(self) -> None:
         """Take everything back."""
+        unregister_resolvers()
+        exit_guard.stop()
         for watch in self._watches:
             watch.stop()
         self._watches.clear()

@@ -29,7 +29,7 @@ from spantally.calls.operation import stamps
 from spantally.calls.telemetry import SCOPE_NAME, RedactorLike, Telemetry
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
-from spantally.ground.records import COUNTED_KINDS, Kind, Record, SessionStatus
+from spantally.ground.records import Kind, Record, SessionStatus
 from spantally.ground.scope import Scope, current_scope, is_paused
 from spantally.ground.settings import from_argument
 from spantally.ground.worker import worker
@@ -106,7 +106,7 @@ class SpanProcessor(SdkSpanProcessor):
         self._telemetry = telemetry if telemetry is not None else calls_telemetry.active
         self._is_metered = is_metered
         if sink is None:
-            sink = _ledger_opener[0](ledger) if _ledger_opener else pipeline.emit
+            sink = _ledger_opener[0](ledger) if _ledger_opener else pipeline.emit_foreign
         self._sink = sink
         self._genai_traces: OrderedDict[int, None] = OrderedDict()
         self._processors: object = None
@@ -288,8 +288,6 @@ class SpanProcessor(SdkSpanProcessor):
         if not session.recorded:
             session.recorded = True
             self._sink(calls_implicit.session_record(scope, self._telemetry))
-        if record.kind in COUNTED_KINDS:
-            session.add(record)
         self._sink(record)
 
     def _link(self, span: ReadableSpan, state: SpanState | None) -> None:
