@@ -1,0 +1,151 @@
+"""Count once: which rows are hidden behind another, and which of the visible ones count.
+
+The rules, each a pure function of the *set* of rows, so that order of arrival cannot matter:
+
+1. A foreign row is hidden where an own row has the same trace and span id. A tool row inferred from
+   messages is hidden where a real one of the same session and tool call id exists.
+2. Eligible is a visible row of a kind that costs. Eligible rows of one (provider, response id) from
+   *different* instrumentation scopes are views of one operation: the first of each scope belong together,
+   the second of each, and so on. Rows of the same scope are never the same operation.
+3. An eligible row with an eligible descendant of another operation is covered: its usage is theirs.
+4. Of each operation the best view that is not covered counts: known usage first, then precedence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, Protocol, TypeAlias
+
+from spantally.ground.ids import foreign_call_id
+from spantally.ground.records import COUNTED_KINDS, Kind
+
+ResponseKey: TypeAlias = tuple[str, str]
+SpanKey: TypeAlias = tuple[str, str]
+ToolKey: TypeAlias = tuple[str, str]
+
+COMMON_RESPONSE: Final = 64
+"""A response id that more rows than this carry identifies nothing (servers that always say the same)."""
+
+
+class Node(NamedTuple):
+    """What counting needs to know of a row."""
+
+    call_id: str
+    kind: str
+    precedence: int
+    session_id: str
+    parent_call_id: str | None
+    trace_id: str | None
+    span_id: str | None
+    parent_span_id: str | None
+    provider: str | None
+    response_id: str | None
+    scope_name: str | None
+    start_ns: int
+    inferred: int
+    tool_call_id: str | None
+    usage_known: int
+    """2 as reported, 1 estimated, 0 unknown."""
+    counted: int
+    """As stored."""
+    hidden: int
+    """As stored."""
+
+    @property
+    def span(self) -> SpanKey | None:
+        """Key of the row's own span."""
+        return (self.trace_id, self.span_id) if self.trace_id and self.span_id else None
+
+    @property
+    def parent_span(self) -> SpanKey | None:
+        """Key of the span around it; a span is not its own parent."""
+        if self.trace_id and self.parent_span_id and self.parent_span_id != self.span_id:
+            return (self.trace_id, self.parent_span_id)
+        return None
+
+    @property
+    def response(self) -> ResponseKey | None:
+        """Key of the provider's response, for kinds that cost."""
+        if self.response_id and self.kind in COUNTED_KINDS:
+            return (self.provider or "", self.response_id)
+        return None
+
+    @property
+    def tool_key(self) -> ToolKey | None:
+        """Key of the tool call, for tool rows."""
+        if self.tool_call_id and self.kind == Kind.TOOL:
+            return (self.session_id, self.tool_call_id)
+        return None
+
+    @property
+    def foreign(self) -> bool:
+        """True if the row is known only by its span."""
+        span = self.span
+        return span is not None and self.call_id == foreign_call_id(*span)
+
+
+class Neighbours(Protocol):
+    """The rows around a row, loaded beforehand."""
+
+    def get(self, call_id: str) -> Node | None:
+        """A row by id."""
+
+    def by_span(self, key: SpanKey) -> Sequence[Node]:
+        """Rows of a span."""
+
+    def by_response(self, key: ResponseKey) -> Sequence[Node]:
+        """Rows of a response id; none if the id is too common to identify anything."""
+
+    def by_tool(self, key: ToolKey) -> Sequence[Node]:
+        """Tool rows of a tool call."""
+
+
+def is_hidden(node: Node, around: Neighbours) -> bool:
+    """Rule 1."""
+    span = node.span
+    if span is not None and node.foreign and any(not other.foreign for other in around.by_span(span)):
+        return True
+    key = node.tool_key
+    if key is None or not node.inferred:
+        return False
+    mine = (1, node.start_ns, node.call_id)
+    return any(
+        (1 if other.inferred else 0, other.start_ns, other.call_id) < mine for other in around.by_tool(key)
+    )
+
+
+def is_eligible(node: Node, around: Neighbours) -> bool:
+    """Visible and of a kind that costs."""
+    return node.kind in COUNTED_KINDS and not is_hidden(node, around)
+
+
+def operations(members: Iterable[Node]) -> list[list[Node]]:
+    """Rule 2: the eligible rows of one response id, parted into operations."""
+    by_scope: dict[str, list[Node]] = {}
+    for node in members:
+        by_scope.setdefault(node.scope_name or "", []).append(node)
+    found: list[list[Node]] = []
+    for views in by_scope.values():
+        views.sort(key=lambda node: (node.start_ns, node.call_id))
+        for place, node in enumerate(views):
+            if place == len(found):
+                found.append([])
+            found[place].append(node)
+    return found
+
+
+def same_operation(node: Node, around: Neighbours) -> list[Node]:
+    """The views of the operation that an eligible ``node`` is of, itself included."""
+    key = node.response
+    if key is None:
+        return [node]
+    members = [other for other in around.by_response(key) if is_eligible(other, around)]
+    for views in operations(members):
+        if any(view.call_id == node.call_id for view in views):
+            return views
+    return [node]
+
+
+def best_view(views: Iterable[Node]) -> Node:
+    """Rule 4: the view that stands for the operation."""
+    return max(views, key=lambda node: (node.usage_known, node.precedence, node.call_id))

@@ -1,0 +1,166 @@
+"""Merging what is said of one session, by its own records and by the calls in it, in any order.
+
+What a session record says beats what a call implies. Among session records the later moment wins (an end
+is later than the beginning it ends), among calls the earliest call; None never wins. As with calls, each
+field takes a maximum, so that order and repetition have no effect.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from spantally.ground.records import CallRecord, SessionRecord, SessionStatus
+from spantally.ledger.merge import canonical
+
+Fact: TypeAlias = list[Any]
+"""``[level, key, value]``: level 1 is said by the session, 0 implied by a call."""
+
+_FROM_SESSION: Final = (
+    "name",
+    "implicit",
+    "parent_id",
+    "previous_id",
+    "conversation_id",
+    "user_id",
+    "tags",
+    "project",
+    "process",
+)
+_FROM_CALL: Final = (
+    ("name", "session_name"),
+    ("implicit", "implicit_session"),
+    ("conversation_id", "conversation_id"),
+    ("user_id", "user_id"),
+    ("tags", "tags"),
+    ("project", "project"),
+)
+
+
+class SessionView(NamedTuple):
+    """What the facts add up to: the columns of the session's row."""
+
+    name: str | None
+    implicit: bool
+    parent_id: str | None
+    previous_id: str | None
+    conversation_id: str | None
+    user_id: str | None
+    entity_type: str | None
+    entity_id: str | None
+    tags: str | None
+    """A JSON object of text to text, or None."""
+    project: str | None
+    status: str | None
+    """None while only calls are known."""
+    reason: str | None
+    error_type: str | None
+    process: str | None
+    started_ns: int
+    ended_ns: int | None
+    last_ns: int
+    """Latest moment anything of the session is known to have happened."""
+    declared: bool
+    """True once a record of the session itself came."""
+
+
+class SessionFacts:
+    """The facts of one session, growing only."""
+
+    __slots__ = ("changed", "facts", "last", "start")
+
+    def __init__(self, text: str | None = None) -> None:
+        loaded: dict[str, Any] = json.loads(text) if text else {}
+        self.facts: dict[str, Fact] = loaded.get("facts", {})
+        self.start: int | None = loaded.get("start")
+        self.last: int | None = loaded.get("last")
+        self.changed = False
+
+    def dump(self) -> str:
+        """The facts as canonical JSON."""
+        return json.dumps(
+            {"facts": self.facts, "start": self.start, "last": self.last},
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+
+    def add_session(self, record: SessionRecord) -> None:
+        """Take in a record of the session itself."""
+        moment = max(record.start_ns, record.end_ns or 0)
+        # At one moment the end comes after the beginning.
+        key = moment * 2 + (record.status != SessionStatus.RUNNING)
+        self._span(record.start_ns, moment)
+        state = [str(record.status), record.end_ns, record.reason, record.error_type]
+        self._offer("state", 1, key, state)
+        for name in _FROM_SESSION:
+            value = getattr(record, name)
+            if name == "tags":
+                value = dict(value) or None
+            if value is not None:
+                self._offer(name, 1, key, value)
+        if record.entity_type is not None:
+            self._offer("entity", 1, key, [record.entity_type, record.entity_id])
+
+    def add_call(self, record: CallRecord) -> None:
+        """Take in what a call implies of its session."""
+        start = record.start_ns
+        self._span(start, record.end_ns or start)
+        for name, source in _FROM_CALL:
+            value = getattr(record, source)
+            if value is None or value == ():
+                continue
+            fact = self.facts.get(name)
+            if fact is not None and (fact[0] == 1 or fact[1] > -start):
+                continue
+            self._offer(name, 0, -start, dict(value) if name == "tags" else value)
+        if record.entity_type is not None:
+            self._offer("entity", 0, -start, [record.entity_type, record.entity_id])
+
+    def _span(self, start: int, moment: int) -> None:
+        if self.start is None or start < self.start:
+            self.start = start
+            self.changed = True
+        if self.last is None or moment > self.last:
+            self.last = moment
+            self.changed = True
+
+    def _offer(self, name: str, level: int, key: int, value: Any) -> None:
+        fact = self.facts.get(name)
+        if fact is not None:
+            if (fact[0], fact[1]) > (level, key):
+                return
+            if (fact[0], fact[1]) == (level, key) and canonical(fact[2]) >= canonical(value):
+                return
+        self.facts[name] = [level, key, value]
+        self.changed = True
+
+    def _get(self, name: str) -> Any:
+        fact = self.facts.get(name)
+        return None if fact is None else fact[2]
+
+    def view(self) -> SessionView:
+        """The columns that these facts add up to."""
+        state = self._get("state")
+        status, ended, reason, error_type = state or (None, None, None, None)
+        entity_type, entity_id = self._get("entity") or (None, None)
+        tags = self._get("tags")
+        return SessionView(
+            name=self._get("name"),
+            implicit=bool(self._get("implicit")),
+            parent_id=self._get("parent_id"),
+            previous_id=self._get("previous_id"),
+            conversation_id=self._get("conversation_id"),
+            user_id=self._get("user_id"),
+            entity_type=entity_type,
+            entity_id=entity_id,
+            tags=None if tags is None else json.dumps(tags, sort_keys=True),
+            project=self._get("project"),
+            status=status,
+            reason=reason,
+            error_type=error_type,
+            process=self._get("process"),
+            started_ns=self.start or 0,
+            ended_ns=None if status == SessionStatus.RUNNING else ended,
+            last_ns=self.last or 0,
+            declared=state is not None,
+        )

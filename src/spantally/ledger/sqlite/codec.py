@@ -1,0 +1,209 @@
+"""A row of the table ``call`` and back: which column holds which field of a record."""
+
+# ruff: noqa: S608 - only names of columns that stand in this package are put into SQL; values are bound.
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from spantally.ground.money import Rating, UsageParts
+from spantally.ground.records import CallRecord, SessionRecord
+from spantally.ledger.merge import Facts
+from spantally.ledger.tally import Row
+
+
+class PoisonError(ValueError):
+    """A record that cannot be stored; the text says why, without any of its content."""
+
+
+_JSON: Final = ("tags", "usage", "price_context", "agent_path", "content", "attributes")
+_INTEGERS: Final = ("start_ns", "end_ns", "precedence", "first_chunk_ns", "attempts", "server_port")
+_FLAGS: Final = ("implicit_session", "abandoned", "possibly_billed", "estimated", "turn", "inferred")
+
+RECORD_COLUMNS: Final = CallRecord._fields
+STATE_COLUMNS: Final = (
+    "ranks",
+    "counted",
+    "hidden",
+    "cost_nano_usd",
+    "cost_status",
+    "cost_source",
+    "price_id",
+    "input_tokens",
+    "output_tokens",
+    *UsageParts._fields,
+)
+COLUMNS: Final = (*RECORD_COLUMNS, *STATE_COLUMNS)
+SELECT: Final = ", ".join(f"call.{name}" for name in COLUMNS)
+UPSERT: Final = (
+    f"INSERT INTO call ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+    "ON CONFLICT (call_id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "call_id")
+)
+
+_PLACE: Final = {name: place for place, name in enumerate(RECORD_COLUMNS)}
+_JSON_PLACES: Final = tuple(_PLACE[name] for name in _JSON)
+_INTEGER_PLACES: Final = tuple(_PLACE[name] for name in _INTEGERS)
+_FLAG_PLACES: Final = tuple(_PLACE[name] for name in _FLAGS)
+_TEXT_PLACES: Final = tuple(
+    place for name, place in _PLACE.items() if name not in {*_JSON, *_INTEGERS, *_FLAGS}
+)
+_WIDTH: Final = len(RECORD_COLUMNS)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)
+    if isinstance(value, Decimal):
+        return str(value)
+    dump = getattr(value, "model_dump", None)
+    return dump() if callable(dump) else str(value)
+
+
+_encode: Final = json.JSONEncoder(default=_plain, separators=(",", ":")).encode
+
+
+def to_json(value: object) -> str | None:
+    """Compact ASCII JSON; None for None and for what is empty and means nothing (no tags, no agents).
+
+    Raises:
+        PoisonError: if there is no such text.
+    """
+    if value is None or value == ():
+        return None
+    try:
+        return _encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PoisonError(f"a value has no JSON form ({type(error).__name__})") from error
+
+
+def normalise(record: CallRecord) -> CallRecord:
+    """The record in the plain types that come back from the store, so that both compare equal.
+
+    Raises:
+        PoisonError: naming the field whose value cannot be stored.
+    """
+    values: list[Any] = list(record)
+    for place in _TEXT_PLACES:
+        value = values[place]
+        if value is None or type(value) is str:
+            continue
+        if not isinstance(value, str):
+            raise PoisonError(f"{RECORD_COLUMNS[place]} is a {type(value).__name__}, not a text")
+        values[place] = str(value)
+    for place in _INTEGER_PLACES:
+        value = values[place]
+        if value is None:
+            continue
+        if not isinstance(value, int) or not -(2**63) <= value < 2**63:
+            raise PoisonError(f"{RECORD_COLUMNS[place]} is not a 64-bit integer")
+        values[place] = int(value)
+    for place in _FLAG_PLACES:
+        values[place] = bool(values[place])
+    for place in _JSON_PLACES:
+        values[place] = _from_json(place, to_json(values[place]))
+    for name in ("call_id", "session_id", "kind", "operation", "status", "start_ns"):
+        if values[_PLACE[name]] in (None, ""):
+            raise PoisonError(f"{name} is missing")
+    return CallRecord(*values)
+
+
+def _from_json(place: int, text: str | None) -> Any:
+    name = RECORD_COLUMNS[place]
+    if text is None:
+        return () if name in ("tags", "agent_path") else None
+    value = json.loads(text)
+    if name == "tags":
+        pairs = value.items() if isinstance(value, dict) else value
+        return tuple(sorted((str(key), str(text)) for key, text in pairs))
+    if name == "agent_path":
+        return tuple(str(part) for part in value)
+    return value
+
+
+def encode(row: Row) -> list[Any]:
+    """The values of a row in the order of :data:`COLUMNS`; its record is normalised."""
+    facts, rating, counted, hidden = row
+    values: list[Any] = list(facts.record)
+    for place in _JSON_PLACES:
+        value = values[place]
+        if value is not None:
+            values[place] = (
+                to_json(dict(value)) if value and RECORD_COLUMNS[place] == "tags" else to_json(value)
+            )
+    values.append(None if facts.ranks is None else _encode(dict(facts.ranks)))
+    values.append(int(counted))
+    values.append(int(hidden))
+    if rating is None:
+        values.extend([None] * (len(STATE_COLUMNS) - 3))
+        return values
+    values.extend((rating.nano_usd, str(rating.status), rating.source, rating.price_id))
+    parts = rating.parts
+    if parts is None:
+        values.extend([None] * (2 + len(UsageParts._fields)))
+    else:
+        values.append(parts.input_total)
+        values.append(parts.output_total)
+        values.extend(parts)
+    return values
+
+
+def decode(found: tuple[Any, ...]) -> Row:
+    """A row from the values that :data:`SELECT` gives."""
+    values: list[Any] = list(found[:_WIDTH])
+    for place in _JSON_PLACES:
+        text = values[place]
+        values[place] = _from_json(place, text)
+    for place in _FLAG_PLACES:
+        values[place] = bool(values[place])
+    ranks, counted, hidden, nano, status, source, price_id = found[_WIDTH : _WIDTH + 7]
+    numbers = found[_WIDTH + 9 :]
+    rating = None
+    if status is not None:
+        parts = None if numbers[0] is None else UsageParts(*numbers)
+        rating = Rating(nano, status, parts, source, price_id)
+    facts = Facts(CallRecord(*values), None if ranks is None else json.loads(ranks))
+    return Row(facts, rating, bool(counted), bool(hidden))
+
+
+def load(db: sqlite3.Connection, call_ids: list[str]) -> dict[str, Row]:
+    """Rows by id, those that exist."""
+    if not call_ids:
+        return {}
+    # One statement text for any number of ids: it stays prepared.
+    found = db.execute(
+        f"SELECT {SELECT} FROM json_each(?) AS wanted CROSS JOIN call ON call.call_id = wanted.value",
+        (json.dumps(call_ids),),
+    )
+    return {values[0]: decode(values) for values in found}
+
+
+def normalise_session(record: SessionRecord) -> SessionRecord:
+    """The record of a session in plain types.
+
+    Raises:
+        PoisonError: naming the field whose value cannot be stored.
+    """
+    values: dict[str, Any] = record._asdict()
+    for name, value in values.items():
+        if name in ("start_ns", "end_ns"):
+            if value is None and name == "end_ns":
+                continue
+            if not isinstance(value, int) or not -(2**63) <= value < 2**63:
+                raise PoisonError(f"{name} is not a 64-bit integer")
+        elif name == "tags":
+            values[name] = tuple(sorted((str(key), str(text)) for key, text in dict(value).items()))
+        elif name == "implicit":
+            values[name] = bool(value)
+        elif value is not None:
+            if not isinstance(value, str):
+                raise PoisonError(f"{name} is a {type(value).__name__}, not a text")
+            values[name] = str(value)
+    if not values["session_id"]:
+        raise PoisonError("session_id is missing")
+    return SessionRecord(**values)

@@ -1,0 +1,188 @@
+"""``cost --by``: from rollups where they can answer, from rows where they cannot, never from both at once.
+
+A span of time that does not begin and end on a quarter-hour is read from rollups in its middle and from
+rows at its edges; run, trace, kind and status are known to rows only.
+"""
+
+# ruff: noqa: S608 - only names of columns that stand in this package are put into SQL; values are bound.
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
+
+from spantally.ground.records import Status
+from spantally.ledger.contract import CostRow, Filter
+from spantally.ledger.grouping import TAG, TIMES, check_groupings, label_of, zone
+from spantally.ledger.sqlite.filters import of_calls, of_dimensions
+from spantally.ledger.sqlite.read_sessions import known_cost
+from spantally.ledger.tally import QUARTER_NS
+
+_ROWS_ONLY: Final = frozenset({"run", "trace"})
+_QUARTER_SECONDS: Final = QUARTER_NS // 1_000_000_000
+
+_SUMS: Final = (
+    "SUM(rollup.calls), SUM(rollup.errors), SUM(rollup.input_tokens), SUM(rollup.output_tokens), "
+    "SUM(rollup.cost), SUM(rollup.priced), SUM(rollup.unpriced), SUM(rollup.pending), SUM(rollup.billed)"
+)
+_ROW_SUMS: Final = (
+    "SUM(call.counted), SUM(call.status = 'error'), "
+    "SUM(CASE WHEN call.counted THEN COALESCE(call.input_tokens, 0) ELSE 0 END), "
+    "SUM(CASE WHEN call.counted THEN COALESCE(call.output_tokens, 0) ELSE 0 END), "
+    "SUM(CASE WHEN call.counted THEN COALESCE(call.cost_nano_usd, 0) ELSE 0 END), "
+    "SUM(call.counted AND call.cost_nano_usd IS NOT NULL), "
+    "SUM(call.counted AND call.cost_nano_usd IS NULL AND call.cost_status <> 'pending'), "
+    "SUM(call.counted AND call.cost_status = 'pending'), "
+    "SUM(call.counted AND call.possibly_billed AND call.usage IS NULL)"
+)
+
+Sums: TypeAlias = list[int]
+_Source: TypeAlias = Callable[[sqlite3.Connection, tuple[str, ...], Filter], Iterable[Any]]
+
+
+def cost(db: sqlite3.Connection, by: Sequence[str], where: Filter, tz: str) -> list[CostRow]:
+    """Own cost in disjoint groups; see :meth:`spantally.ledger.Store.cost`."""
+    groupings = check_groupings(by)
+    place = zone(tz)
+    labels = {name: label_of(name, place) for name in TIMES}
+    groups: dict[tuple[str | None, ...], Sums] = {}
+
+    def take(found: Iterable[tuple[Any, ...]]) -> None:
+        width = len(groupings)
+        known: dict[tuple[str, int], str] = {}
+        for row in found:
+            key: list[str | None] = []
+            for name, value in zip(groupings, row[:width], strict=True):
+                if name in labels:
+                    at = (name, value)
+                    if at not in known:
+                        known[at] = labels[name](value * _QUARTER_SECONDS)
+                    key.append(known[at])
+                else:
+                    key.append(value)
+            sums = groups.setdefault(tuple(key), [0] * 9)
+            for index, number in enumerate(row[width:]):
+                sums[index] += number or 0
+
+    for source, part in _parts(groupings, where):
+        take(source(db, groupings, part))
+    return _ordered(groupings, groups, where)
+
+
+def _parts(groupings: tuple[str, ...], where: Filter) -> list[tuple[_Source, Filter]]:
+    """Which source answers for which stretch of time; the stretches are disjoint."""
+    if where.kind is not None or where.status is not None or _ROWS_ONLY.intersection(groupings):
+        return [(_from_rows, where)]
+    since, until = where.since_ns, where.until_ns
+    first = None if since is None else -(-since // QUARTER_NS) * QUARTER_NS
+    last = None if until is None else until // QUARTER_NS * QUARTER_NS
+    if first is not None and last is not None and first >= last:
+        return [(_from_rows, where)]
+    parts: list[tuple[_Source, Filter]] = [(_from_rollups, replace(where, since_ns=first, until_ns=last))]
+    if since is not None and first is not None and since < first:
+        parts.append((_from_rows, replace(where, until_ns=first)))
+    if until is not None and last is not None and last < until:
+        parts.append((_from_rows, replace(where, since_ns=last)))
+    return parts
+
+
+def _columns(groupings: tuple[str, ...], table: str, quarter: str) -> tuple[list[str], list[Any]]:
+    """One SQL expression per grouping, and what they bind."""
+    model = f"{table}.model" if table == "dimension" else "COALESCE(call.response_model, call.request_model)"
+    plain = {
+        "session": f"{table}.session_id",
+        "run": "call.run_id",
+        "agent": f"json_extract({table}.agent_path, '$[#-1]')",
+        "model": model,
+        "provider": f"{table}.provider",
+        "user": f"{table}.user_id",
+        "entity": f"{table}.entity_type || ':' || {table}.entity_id",
+        "tool": f"{table}.tool",
+        "project": f"{table}.project",
+        "trace": "call.trace_id",
+    }
+    expressions: list[str] = []
+    values: list[Any] = []
+    for name in groupings:
+        if name in TIMES:
+            expressions.append(quarter)
+        elif name.startswith(TAG):
+            expressions.append(f"(SELECT t.value FROM json_each({table}.tags) AS t WHERE t.key = ?)")
+            values.append(name.removeprefix(TAG))
+        else:
+            expressions.append(plain[name])
+    return expressions, values
+
+
+def _from_rollups(db: sqlite3.Connection, groupings: tuple[str, ...], where: Filter) -> Iterable[Any]:
+    expressions, values = _columns(groupings, "dimension", "rollup.quarter")
+    condition = of_dimensions(where)
+    sql = (
+        f"SELECT {', '.join(expressions)}, {_SUMS} FROM rollup "
+        f"JOIN dimension ON dimension.dimension_id = rollup.dimension_id WHERE {condition.sql}"
+    )
+    values.extend(condition.values)
+    if where.since_ns is not None:
+        sql += " AND rollup.quarter >= ?"
+        values.append(where.since_ns // QUARTER_NS)
+    if where.until_ns is not None:
+        sql += " AND rollup.quarter < ?"
+        values.append(where.until_ns // QUARTER_NS)
+    return db.execute(f"{sql} GROUP BY {_numbers(groupings)}", values)
+
+
+def _from_rows(db: sqlite3.Connection, groupings: tuple[str, ...], where: Filter) -> Iterable[Any]:
+    expressions, values = _columns(groupings, "call", f"call.start_ns / {QUARTER_NS:d}")
+    condition = of_calls(where)
+    sql = (
+        f"SELECT {', '.join(expressions)}, {_ROW_SUMS} FROM call "
+        f"WHERE call.hidden = 0 AND (call.counted OR call.status = 'error') AND {condition.sql}"
+    )
+    values.extend(condition.values)
+    if where.status is not None:
+        sql += " AND call.status = ?"
+        values.append(str(Status.RUNNING) if where.status == Status.INTERRUPTED else where.status)
+    return db.execute(f"{sql} GROUP BY {_numbers(groupings)}", values)
+
+
+def _numbers(groupings: tuple[str, ...]) -> str:
+    return ", ".join(str(place + 1) for place in range(len(groupings)))
+
+
+def _ordered(
+    groupings: tuple[str, ...], groups: dict[tuple[str | None, ...], Sums], where: Filter
+) -> list[CostRow]:
+    """By time where there is one, else by cost from the highest; groups of what has none come last."""
+    rows = [
+        CostRow(
+            keys=dict(zip(groupings, key, strict=True)),
+            calls=calls,
+            errors=errors,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cost_nano_usd=known_cost(calls, priced, nano),
+            unpriced_calls=unpriced,
+            pending_calls=pending,
+            possibly_billed_calls=billed,
+        )
+        for key, (
+            calls,
+            errors,
+            input_tokens,
+            output_tokens,
+            nano,
+            priced,
+            unpriced,
+            pending,
+            billed,
+        ) in groups.items()
+    ]
+    times = [name for name in groupings if name in TIMES]
+
+    def order(row: CostRow) -> tuple[Any, ...]:
+        names = tuple((row.keys[name] is None, row.keys[name] or "") for name in groupings)
+        return (*(row.keys[name] for name in times), -(row.cost_nano_usd or 0), names)
+
+    rows.sort(key=order)
+    return rows[where.offset : None if where.limit is None else where.offset + where.limit]

@@ -1,0 +1,48 @@
+"""Writing what records and calls say of sessions."""
+
+# ruff: noqa: S608 - only names of columns that stand in this package are put into SQL; values are bound.
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from typing import Final
+
+from spantally.ground.records import CallRecord, SessionRecord
+from spantally.ledger.session_merge import SessionFacts, SessionView
+
+_VIEW: Final = SessionView._fields
+_UPSERT: Final = (
+    f"INSERT INTO session (session_id, facts, {', '.join(_VIEW)}) "
+    f"VALUES (?, ?, {', '.join('?' * len(_VIEW))}) ON CONFLICT (session_id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in ("facts", *_VIEW))
+)
+
+
+def write_sessions(
+    db: sqlite3.Connection, sessions: Iterable[SessionRecord], calls: Iterable[CallRecord]
+) -> None:
+    """Merge session records, and what calls imply, into the rows of their sessions."""
+    said = list(sessions)
+    implied = list(calls)
+    wanted = {record.session_id for record in said} | {record.session_id for record in implied}
+    if not wanted:
+        return
+    facts = {
+        session_id: SessionFacts(text)
+        for session_id, text in db.execute(
+            "SELECT session.session_id, session.facts FROM json_each(?) AS w "
+            "CROSS JOIN session ON session.session_id = w.value",
+            (json.dumps(sorted(wanted)),),
+        )
+    }
+    for session_id in wanted:
+        facts.setdefault(session_id, SessionFacts())
+    for record in said:
+        facts[record.session_id].add_session(record)
+    for call in implied:
+        facts[call.session_id].add_call(call)
+    db.executemany(
+        _UPSERT,
+        [(session_id, one.dump(), *one.view()) for session_id, one in facts.items() if one.changed],
+    )

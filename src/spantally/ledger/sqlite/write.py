@@ -1,0 +1,233 @@
+"""Writing a batch: merge, rate, count once, and add the differences to sessions and rollups."""
+
+# ruff: noqa: S608 - only names of columns that stand in this package are put into SQL; values are bound.
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from spantally.ground.guard import swallowed
+from spantally.ground.ids import foreign_call_id
+from spantally.ground.money import CostStatus, Rating
+from spantally.ground.records import (
+    COUNTED_KINDS,
+    CallRecord,
+    EventRecord,
+    LinkRecord,
+    Record,
+    SessionRecord,
+)
+from spantally.ledger.contract import Rater
+from spantally.ledger.counting import Node, SpanKey
+from spantally.ledger.merge import Facts, join
+from spantally.ledger.sqlite import codec
+from spantally.ledger.sqlite.codec import PoisonError
+from spantally.ledger.sqlite.graph import Graph, node_of
+from spantally.ledger.sqlite.sessions import write_sessions
+from spantally.ledger.sqlite.standing import restand
+from spantally.ledger.sqlite.totals import Totals
+from spantally.ledger.tally import Row, sane
+
+_UPDATE_STANDING: Final = "UPDATE call SET counted = ?, hidden = ? WHERE call_id = ?"
+_OWN_OF_SPAN: Final = (
+    "SELECT call.call_id FROM json_each(?) AS w CROSS JOIN call ON call.trace_id = "
+    "json_extract(w.value, '$[0]') AND call.span_id = json_extract(w.value, '$[1]')"
+)
+
+
+def check(record: Record) -> Record:
+    """The record in plain types.
+
+    Raises:
+        PoisonError: if it cannot be stored.
+    """
+    if isinstance(record, CallRecord):
+        return codec.normalise(record)
+    if isinstance(record, SessionRecord):
+        return codec.normalise_session(record)
+    if isinstance(record, (EventRecord, LinkRecord)):
+        return record
+    raise PoisonError(f"a {type(record).__name__} is no record")
+
+
+def rated(record: CallRecord, rate: Rater) -> Rating | None:
+    """The rating of a record; None for kinds without a cost. A rater that fails makes it ``bad_usage``."""
+    if record.kind not in COUNTED_KINDS:
+        return None
+    try:
+        return sane(rate(record))
+    except Exception as error:
+        swallowed("ledger.rate", error)
+        return Rating(None, CostStatus.BAD_USAGE)
+
+
+class Batch:
+    """One transaction's worth of records; :meth:`apply` runs inside the open transaction."""
+
+    def __init__(self, db: sqlite3.Connection, dimensions: dict[bytes, int]) -> None:
+        self._db = db
+        self._totals = Totals(db, dimensions)
+
+    def apply(self, records: Sequence[Record], rate: Rater) -> None:
+        """Store checked records."""
+        calls = [record for record in records if isinstance(record, CallRecord)]
+        sessions = [record for record in records if isinstance(record, SessionRecord)]
+        write_sessions(self._db, sessions, calls)
+        links = self._write_links(record for record in records if isinstance(record, LinkRecord))
+        self._write_events(record for record in records if isinstance(record, EventRecord))
+        changed, before = self._merge(calls)
+        if changed or links:
+            after = {
+                call_id: Row(
+                    facts,
+                    rated(facts.record, rate),
+                    # The usual case: nobody else shows or covers it. restand() corrects the rest.
+                    facts.record.kind in COUNTED_KINDS,
+                    hidden=False,
+                )
+                for call_id, facts in changed.items()
+            }
+            self._db.executemany(codec.UPSERT, [codec.encode(row) for row in after.values()])
+            self._restand(after, before, links)
+        self._totals.flush()
+
+    def settle(self, rate: Rater, limit: int) -> int:
+        """Rate pending rows; returns how many have a rating now."""
+        found = self._db.execute(
+            f"SELECT {codec.SELECT} FROM call WHERE cost_status = 'pending' ORDER BY start_ns LIMIT ?",
+            (limit,),
+        ).fetchall()
+        settled: list[Row] = []
+        for values in found:
+            old = codec.decode(values)
+            rating = rated(old.record, rate)
+            if rating is None or rating.status == CostStatus.PENDING:
+                continue
+            new = old._replace(rating=rating)
+            self._totals.move(old, new)
+            settled.append(new)
+        self._db.executemany(codec.UPSERT, [codec.encode(row) for row in settled])
+        self._totals.flush()
+        return len(settled)
+
+    # -- merging ------------------------------------------------------------------------------------
+
+    def _merge(self, calls: Iterable[CallRecord]) -> tuple[dict[str, Facts], dict[str, Row]]:
+        """Changed rows by id as they are now, and every row touched that existed as it was before."""
+        incoming: dict[str, Facts] = {}
+        for record in calls:
+            facts = Facts(record)
+            known = incoming.get(record.call_id)
+            incoming[record.call_id] = facts if known is None else join(known, facts)
+        wanted = set(incoming)
+        for facts in incoming.values():
+            if facts.record.trace_id and facts.record.span_id:
+                wanted.add(foreign_call_id(facts.record.trace_id, facts.record.span_id))
+        before = codec.load(self._db, list(wanted))
+        changed: dict[str, Facts] = {}
+        for call_id, facts in incoming.items():
+            old = before.get(call_id)
+            merged = facts if old is None else join(old.facts, facts)
+            if old is None or merged != old.facts:
+                changed[call_id] = merged
+        self._merge_twins(changed, before)
+        return changed, {call_id: row for call_id, row in before.items() if call_id in changed}
+
+    def _merge_twins(self, changed: dict[str, Facts], before: dict[str, Row]) -> None:
+        """Let own rows take in what the foreign row of their span says."""
+        foreign: dict[str, SpanKey] = {}
+        own: dict[SpanKey, set[str]] = {}
+        for call_id, facts in changed.items():
+            trace, span = facts.record.trace_id, facts.record.span_id
+            if trace and span:
+                if call_id == foreign_call_id(trace, span):
+                    foreign[call_id] = (trace, span)
+                else:
+                    own.setdefault((trace, span), set()).add(call_id)
+        if foreign:
+            keys = list(foreign.values())
+            stored = [one for (one,) in self._db.execute(_OWN_OF_SPAN, (json.dumps(keys),))]
+            missing = [one for one in stored if one not in before and one not in foreign]
+            before.update(codec.load(self._db, missing))
+            for one in stored:
+                record = changed[one].record if one in changed else before[one].record
+                if record.trace_id and record.span_id and one not in foreign:
+                    own.setdefault((record.trace_id, record.span_id), set()).add(one)
+        for (trace, span), ids in own.items():
+            twin_id = foreign_call_id(trace, span)
+            twin = changed.get(twin_id) or (before[twin_id].facts if twin_id in before else None)
+            if twin is None:
+                continue
+            for call_id in ids:
+                facts = changed[call_id] if call_id in changed else before[call_id].facts
+                merged = join(facts, twin)
+                if merged != facts:
+                    changed[call_id] = merged
+
+    # -- standing -----------------------------------------------------------------------------------
+
+    def _restand(self, after: dict[str, Row], before: Mapping[str, Row], links: Iterable[SpanKey]) -> None:
+        graph = Graph(self._db)
+        nodes: list[Node] = [node_of(row) for row in after.values()]
+        for node in nodes:
+            graph.nodes[node.call_id] = node
+        # Groups and ancestors of the row as it was may change too: it may have left them.
+        standings = restand(graph, [*nodes, *(node_of(row) for row in before.values())], links)
+        flipped: list[str] = []
+        updates: list[tuple[bool, bool, str]] = []
+        for call_id, standing in standings.items():
+            node = graph.nodes[call_id]
+            if (bool(node.counted), bool(node.hidden)) != tuple(standing):
+                updates.append((*standing, call_id))
+                if call_id not in after:
+                    flipped.append(call_id)
+        if updates:
+            self._db.executemany(_UPDATE_STANDING, updates)
+        for call_id, row in codec.load(self._db, flipped).items():
+            node = graph.nodes[call_id]
+            old = row._replace(counted=bool(node.counted), hidden=bool(node.hidden))
+            self._totals.move(old, row)
+        for call_id, row in after.items():
+            standing = standings[call_id]
+            self._totals.move(
+                before.get(call_id), row._replace(counted=standing.counted, hidden=standing.hidden)
+            )
+
+    # -- the other records --------------------------------------------------------------------------
+
+    def _write_links(self, records: Iterable[LinkRecord]) -> list[SpanKey]:
+        """Store links; returns the spans whose link is new or another one."""
+        fresh: list[SpanKey] = []
+        for record in records:
+            done = self._db.execute(
+                "INSERT INTO link (trace_id, span_id, parent_span_id, end_ns) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET parent_span_id = excluded.parent_span_id, "
+                "end_ns = MAX(end_ns, excluded.end_ns) "
+                "WHERE COALESCE(excluded.parent_span_id, '') > COALESCE(parent_span_id, '')",
+                (record.trace_id, record.span_id, record.parent_span_id, record.end_ns),
+            )
+            if done.rowcount > 0:
+                fresh.append((record.trace_id, record.span_id))
+        return fresh
+
+    def _write_events(self, records: Iterable[EventRecord]) -> None:
+        rows: list[tuple[Any, ...]] = [
+            (
+                record.event_id,
+                record.session_id,
+                str(record.type),
+                record.time_ns,
+                record.call_id,
+                codec.to_json(record.agent_path),
+                record.trace_id,
+                record.span_id,
+                codec.to_json(record.attributes),
+            )
+            for record in records
+        ]
+        if rows:
+            self._db.executemany(
+                "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows
+            )

@@ -1,0 +1,165 @@
+"""What one row adds to its session's totals and to the rollups: a pure function of the row.
+
+Every change of a row, be it a merge, a rating or a flip of ``counted``, is written as the difference
+between what the row added before and what it adds now; totals are never recomputed and never drift.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Final, NamedTuple
+
+from spantally.ground.money import CostStatus, Rating, UsageParts
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Status
+from spantally.ledger.merge import Facts, possibly_billed
+
+QUARTER_NS: Final = 900 * 1_000_000_000
+"""A quarter of an hour: every zone in use since 1972 begins its days on one."""
+
+LARGEST: Final = 2**53
+"""Larger counts and costs are impossible; kept out, so that 64-bit sums stay exact."""
+
+
+class Row(NamedTuple):
+    """A row as it is stored: the merged record, its rating and its standing among others."""
+
+    facts: Facts
+    rating: Rating | None = None
+    """None for kinds that have no cost of their own."""
+    counted: bool = False
+    hidden: bool = False
+    """True where another row shows the same operation."""
+
+    @property
+    def record(self) -> CallRecord:
+        """The merged record."""
+        return self.facts.record
+
+
+class Amounts(NamedTuple):
+    """Integers that add up."""
+
+    rows: int = 0
+    calls: int = 0
+    turns: int = 0
+    errors: int = 0
+    running: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: int = 0
+    priced: int = 0
+    unpriced: int = 0
+    pending: int = 0
+    billed: int = 0
+    """Calls that were possibly billed without known usage."""
+
+
+ZERO: Final = Amounts()
+
+ROLLUP_FIELDS: Final = (
+    "calls",
+    "errors",
+    "input_tokens",
+    "output_tokens",
+    "cost",
+    "priced",
+    "unpriced",
+    "pending",
+    "billed",
+)
+ROLLUP_PLACES: Final = tuple(Amounts._fields.index(name) for name in ROLLUP_FIELDS)
+
+
+class Dimension(NamedTuple):
+    """What a rollup row is of, apart from its quarter-hour."""
+
+    session_id: str
+    project: str | None
+    provider: str | None
+    model: str | None
+    request_model: str | None
+    agent_path: str | None
+    """A JSON array of names, or None."""
+    user_id: str | None
+    entity_type: str | None
+    entity_id: str | None
+    tool: str | None
+    tags: str | None
+    """A JSON object sorted by key, or None."""
+
+    def digest(self) -> bytes:
+        """Sixteen bytes that stand for the whole."""
+        return hashlib.blake2b(json.dumps(self).encode(), digest_size=16).digest()
+
+
+def amounts(row: Row) -> Amounts:
+    """What ``row`` adds to the totals of its session."""
+    if row.hidden:
+        return ZERO
+    record = row.record
+    is_model = record.kind in COUNTED_KINDS
+    error = record.status == Status.ERROR
+    turn = bool(record.turn) and (row.counted or not is_model)
+    if not row.counted or row.rating is None:
+        return Amounts(rows=1, turns=turn, errors=error)
+    nano, status, parts = row.rating.nano_usd, row.rating.status, row.rating.parts
+    pending = status == CostStatus.PENDING
+    return Amounts(
+        rows=1,
+        calls=1,
+        turns=turn,
+        errors=error,
+        running=record.status == Status.RUNNING,
+        input_tokens=0 if parts is None else parts.input_total,
+        output_tokens=0 if parts is None else parts.output_total,
+        cost=nano or 0,
+        priced=nano is not None,
+        unpriced=nano is None and not pending,
+        pending=pending,
+        billed=possibly_billed(record),
+    )
+
+
+def dimension(record: CallRecord) -> Dimension:
+    """The rollup dimension of a record."""
+    return Dimension(
+        record.session_id,
+        record.project,
+        record.provider,
+        record.response_model or record.request_model,
+        record.request_model,
+        json.dumps(record.agent_path) if record.agent_path else None,
+        record.user_id,
+        record.entity_type,
+        record.entity_id,
+        record.tool,
+        json.dumps(dict(record.tags), sort_keys=True) if record.tags else None,
+    )
+
+
+def names(row: Row) -> list[tuple[str, str]]:
+    """(what, name) pairs by which the row's session can be found: agents, models, providers."""
+    if row.hidden:
+        return []
+    record = row.record
+    found = [("agent", name) for name in set(record.agent_path)]
+    if row.counted:
+        model = record.response_model or record.request_model
+        if model:
+            found.append(("model", model))
+        if record.request_model and record.request_model != model:
+            found.append(("request_model", record.request_model))
+        if record.provider:
+            found.append(("provider", record.provider))
+    return found
+
+
+def sane(rating: Rating) -> Rating:
+    """The rating, or one that says ``bad_usage`` where a figure is impossible (negative, beyond 2^53)."""
+    parts: UsageParts | None = rating.parts
+    if parts is not None and any(not 0 <= number < LARGEST for number in parts):
+        return Rating(None, CostStatus.BAD_USAGE, None, rating.source, rating.price_id)
+    if rating.nano_usd is not None and not -LARGEST < rating.nano_usd < LARGEST:
+        return Rating(None, CostStatus.BAD_USAGE, parts, rating.source, rating.price_id)
+    return rating

@@ -1,0 +1,93 @@
+"""The arguments of queries, checked: a wrong one is named with what is allowed."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from spantally.ground.errors import ArgumentError
+from spantally.ground.settings import parse_entity, parse_tags
+from spantally.ledger.contract import Filter
+from spantally.queries.times import moment_ns
+
+
+def one_of(name: str, value: str | None, allowed: type[enum.StrEnum]) -> str | None:
+    """The value, if it is one of an enumeration; None stays None.
+
+    Raises:
+        ArgumentError: naming the value and the allowed ones.
+    """
+    if value is None:
+        return None
+    choices = [str(one) for one in allowed]
+    if value not in choices:
+        raise ArgumentError(f"{name}={value!r} is not allowed; use one of: {', '.join(choices)}")
+    return str(value)
+
+
+def is_text(value: object) -> bool:
+    """True for a text that is not empty."""
+    return isinstance(value, str) and bool(value)
+
+
+def _text(name: str, value: str | None) -> str | None:
+    if value is None or is_text(value):
+        return value
+    raise ArgumentError(f"{name}={value!r} is not allowed; use a text that is not empty")
+
+
+def _number(name: str, value: object, least: int) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
+        return value
+    raise ArgumentError(f"{name}={value!r} is not allowed; use a whole number of at least {least}")
+
+
+def entity_of(value: str | tuple[str, str] | None) -> tuple[str | None, str | None]:
+    """Entity type and id of ``"type:id"``, ``("type", "id")`` or ``"type"`` alone.
+
+    Raises:
+        SettingsError: for anything else.
+    """
+    if value is None:
+        return None, None
+    if isinstance(value, str) and value and ":" not in value:
+        return value, None
+    return parse_entity("entity", value)
+
+
+def make_filter(
+    *,
+    session: str | None = None,
+    user: str | None = None,
+    entity: str | tuple[str, str] | None = None,
+    tags: Any = None,
+    any_tag: bool = False,
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+    limit: int | None = None,
+    offset: int = 0,
+    **texts: str | None,
+) -> Filter:
+    """A filter of checked arguments.
+
+    Raises:
+        ArgumentError: naming the first wrong value and what is allowed.
+    """
+    entity_type, entity_id = entity_of(entity)
+    since_ns, until_ns = moment_ns("since", since), moment_ns("until", until)
+    if since_ns is not None and until_ns is not None and since_ns > until_ns:
+        raise ArgumentError(f"since={since!r} is later than until={until!r}")
+    return Filter(
+        session_id=_text("session", session),
+        user=_text("user", user),
+        entity_type=entity_type,
+        entity_id=entity_id,
+        tags=() if tags is None else parse_tags("tags", tags),
+        any_tag=bool(any_tag),
+        since_ns=since_ns,
+        until_ns=until_ns,
+        limit=_number("limit", limit, 0),
+        offset=_number("offset", offset, 0) or 0,
+        **{name: _text(name, value) for name, value in texts.items()},
+    )

@@ -1,0 +1,158 @@
+"""Order of arrival, batching and repetition have no effect on rows, rollups and totals."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ledger_kit import (
+    SECOND,
+    T0,
+    TRACE,
+    agent,
+    chat,
+    dump,
+    foreign,
+    kept_totals,
+    link,
+    rate,
+    recomputed,
+    session,
+    span_id,
+    tool,
+    usage,
+)
+
+from spantally.ground.ids import foreign_call_id
+from spantally.ground.records import Kind, Precedence, Record, Status
+from spantally.ledger.sqlite.store import SQLiteStore
+
+
+def stored(records: list[Record], sizes: list[int]) -> dict[str, Any]:
+    """The dump after writing records in batches of the given sizes."""
+    store = SQLiteStore(":memory:")
+    place = 0
+    for size in [*sizes, len(records)]:
+        batch = records[place : place + size]
+        place += size
+        if batch:
+            store.write(batch, rate)
+    db = store._writer
+    assert db is not None
+    found = dump(db)
+    assert kept_totals(db) == recomputed(db)
+    return found
+
+
+SPANS = st.integers(1, 6)
+TIMES = st.integers(0, 3).map(lambda n: T0 + n * 600 * SECOND)
+SESSIONS = st.sampled_from(["s1", "s1", "s2"])
+RESPONSES = st.sampled_from([None, None, "r1", "r2"])
+SCOPES = st.sampled_from(["spantally", "other.instrumentor", "third"])
+USAGE = st.sampled_from([None, usage(10, 2), usage(10, 2), usage(7, 7)])
+STATUSES = st.sampled_from([Status.OK, Status.OK, Status.ERROR, Status.RUNNING])
+KINDS = st.sampled_from([Kind.INFERENCE, Kind.INFERENCE, Kind.EMBEDDINGS, Kind.AGENT, Kind.TOOL])
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> Record:
+    """A call record from a small world, so that records meet in many ways."""
+    own = draw(st.booleans())
+    number = draw(SPANS)
+    with_span = not own or draw(st.booleans())
+    call_id = f"c{draw(st.integers(1, 5))}" if own else foreign_call_id(TRACE, span_id(number))
+    status = draw(STATUSES)
+    start = draw(TIMES)
+    return chat(
+        call_id,
+        draw(SESSIONS),
+        kind=draw(KINDS),
+        precedence=draw(st.sampled_from(list(Precedence) if own else [Precedence.FOREIGN])),
+        trace_id=TRACE if with_span else None,
+        # An own row always has the same span, as it has in life.
+        span_id=(span_id(int(call_id[1:])) if own else span_id(number)) if with_span else None,
+        parent_span_id=draw(st.none() | SPANS.map(span_id)) if with_span else None,
+        parent_call_id=draw(st.none() | st.integers(1, 5).map(lambda n: f"c{n}")),
+        response_id=draw(RESPONSES),
+        scope_name=draw(SCOPES),
+        usage=draw(USAGE),
+        status=status,
+        start_ns=start,
+        end_ns=None if status == Status.RUNNING else start + SECOND,
+        user_id=draw(st.sampled_from([None, "alice", "bob"])),
+        agent_path=draw(st.sampled_from([(), ("planner",)])),
+        tool_call_id=draw(st.sampled_from([None, None, "tc1"])),
+        inferred=draw(st.booleans()) if own else False,
+        turn=draw(st.booleans()),
+    )
+
+
+WORLD = st.lists(
+    st.one_of(
+        calls(),
+        calls(),
+        calls(),
+        st.builds(link, st.integers(1, 8), st.none() | st.integers(1, 8)),
+        st.builds(
+            session,
+            SESSIONS,
+            start_ns=TIMES,
+            name=st.sampled_from([None, "chat"]),
+            user_id=st.sampled_from([None, "carol"]),
+            status=st.sampled_from(["running", "succeeded", "failed"]),
+        ),
+    ),
+    min_size=1,
+    max_size=9,
+)
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(WORLD, st.randoms(use_true_random=False))
+def test_any_order_any_batches_any_repetition(records: list[Record], chance: random.Random) -> None:
+    """Shuffled, split into other batches and partly delivered again, records leave the same ledger."""
+    first = stored(records, [])
+    again = [*records, *chance.sample(records, chance.randint(0, len(records)))]
+    chance.shuffle(again)
+    sizes = [chance.randint(1, 3) for _ in again]
+    assert stored(again, sizes) == first
+
+
+def test_every_order_of_a_covered_chain() -> None:
+    """Six orders of ancestor, link and descendant all count the descendant alone."""
+    import itertools
+
+    outer = foreign(1, response_id=None)
+    inner = chat("own", trace_id=TRACE, span_id=span_id(3), parent_span_id=span_id(2))
+    records: list[Record] = [outer, link(2, 1), inner]
+    dumps = [stored(list(order), [1, 1, 1]) for order in itertools.permutations(records)]
+    assert all(one == dumps[0] for one in dumps)
+    store = SQLiteStore(":memory:")
+    store.write(records, rate)
+    assert [row.counted for row in store.calls(_all())] == [False, True] or [
+        row.counted for row in store.calls(_all())
+    ] == [True, False]
+    assert store.sessions(_all())[0].calls == 1
+
+
+def test_every_order_of_two_views_with_tools_and_agents() -> None:
+    """A metered call, its foreign twin, an agent and an inferred tool with its real one: 120 orders, one ledger."""
+    import itertools
+
+    records: list[Record] = [
+        agent("a1", trace_id=TRACE, span_id=span_id(1)),
+        chat("own", trace_id=TRACE, span_id=span_id(2), parent_call_id="a1", response_id="r1"),
+        foreign(2, response_id="r1"),
+        tool("t1", tool_call_id="call_1", parent_call_id="a1"),
+        tool("inf", tool_call_id="call_1", inferred=True, precedence=Precedence.INFERRED, end_ns=None),
+    ]
+    dumps = [stored(list(order), [1] * 5) for order in itertools.permutations(records)]
+    assert all(one == dumps[0] for one in dumps)
+
+
+def _all() -> Any:
+    from spantally.ledger.contract import Filter
+
+    return Filter()
