@@ -36,6 +36,9 @@ _BAD_USAGE: Final = Rating(None, CostStatus.BAD_USAGE)
 _NO_QUERY: Final = (None, None, None, None)
 _PARTS: Final = UsageParts._fields
 
+_INPUTS: Final = _PARTS.index("output")
+"""The parts of the input come first; adding a slice is a third of the property's time."""
+
 # Members of an enum cost a look-up each on a path that has 5 microseconds in all.
 _PRICED: Final = CostStatus.PRICED
 _EMBEDDINGS: Final = Kind.EMBEDDINGS
@@ -167,7 +170,7 @@ def _price(record: CallRecord, reading: Reading, card: Card, source: str) -> Rat
     parts = reading.parts
     step = card.steps[0]
     if step.above >= 0:
-        total_input = parts.input_total
+        total_input = sum(parts[:_INPUTS])
         for step in card.steps:  # the last one is above -1
             if total_input > step.above:
                 break
