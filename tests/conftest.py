@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+
+from spantally.testing import ScriptedServer
+from watching import Watched
 
 # No test may read or write the tally of whoever runs it, nor export anything.
 # (SPANTALLY_TEST_* tells the tests themselves what is there, and is no setting.)
@@ -17,3 +21,20 @@ for _name in [name for name in os.environ if name.startswith(("SPANTALLY_", "OTE
 def _isolated_ledger(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test has its own default ledger."""
     monkeypatch.setenv("SPANTALLY_LEDGER", os.path.join(os.fspath(tmp_path), "ledger.db"))
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    """spantally active without a ledger, on a provider of the test's own; everything is taken back."""
+    made = Watched()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """The scripted provider on loopback."""
+    with ScriptedServer() as running:
+        yield running
