@@ -3,7 +3,8 @@
     python llama_server.py MODEL.gguf -- python research_team.py
 
 It needs ``xllamacpp`` in the Python that runs it (``make demo-real`` sees to that, and to a model file).
-The command finds the server by OPENAI_BASE_URL and OPENAI_API_KEY; its exit code is returned.
+The command finds the server by OPENAI_BASE_URL and OPENAI_API_KEY, and the model by RESEARCH_MODEL; its exit
+code is returned. No price list knows the model, so its calls are tallied as unpriced, not as free.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import secrets
 import subprocess
 import sys
 from pathlib import Path
+
+NAME = "smollm2-135m-instruct"  # as the server calls its model
 
 
 def main() -> int:
@@ -25,6 +28,7 @@ def main() -> int:
     key = secrets.token_urlsafe(16)
     parameters = xllamacpp.CommonParams()
     parameters.model.path = model
+    parameters.model_alias = {NAME}
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0
     parameters.n_ctx = 8192
@@ -36,6 +40,7 @@ def main() -> int:
         **os.environ,
         "OPENAI_BASE_URL": f"{server.listening_address}/v1",
         "OPENAI_API_KEY": key,
+        "RESEARCH_MODEL": NAME,
     }
     return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - the user's command
 

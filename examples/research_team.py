@@ -10,6 +10,7 @@ the provider quote one in an error, so that it can be seen that none of them lea
 from __future__ import annotations
 
 import json
+import os
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,10 @@ from opentelemetry import trace
 import spantally
 from spantally.testing import demo
 
-PLANNER, RESEARCHER, EMBEDDER = "gpt-4o", "gpt-4o-mini", "text-embedding-3-small"
+# RESEARCH_MODEL names the one model of a server that has no others (`make demo-real`).
+PLANNER = os.environ.get("RESEARCH_MODEL", "gpt-4o")
+RESEARCHER = os.environ.get("RESEARCH_MODEL", "gpt-4o-mini")
+EMBEDDER = "text-embedding-3-small"
 TOPICS = ("batteries", "motors")
 LIMIT = 120  # tokens of an answer
 
