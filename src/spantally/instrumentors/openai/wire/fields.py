@@ -21,6 +21,9 @@ _MAX_CLASSES: Final = 512
 _MAX_NODES: Final = 20_000
 
 
+_SCALARS: Final = frozenset({str, bool, int, type(None)})
+"""Types whose values are plain as they are."""
+
 _ABSENT: Final = object()
 
 _models: Final[dict[type, bool]] = {}
@@ -146,7 +149,7 @@ def plain_mapping(value: Any) -> dict[str, Any] | None:
 
 def _plain(value: Any, depth: int, left: list[int]) -> Any:
     kind = type(value)
-    if value is None or kind is bool or kind is int or kind is str:
+    if kind in _SCALARS:
         return value
     left[0] -= 1
     if depth <= 0 or left[0] <= 0:
@@ -160,12 +163,16 @@ def _plain(value: Any, depth: int, left: list[int]) -> Any:
         return int.__int__(value)
     sequence = items(value)
     if sequence is not None:
-        return [_plain(one, depth - 1, left) for one in sequence]
+        left[0] -= len(sequence)
+        return [one if type(one) in _SCALARS else _plain(one, depth - 1, left) for one in sequence]
     pairs = _pairs(value, kind)
     if pairs is None:
         return None
+    left[0] -= len(pairs)
     return {
-        str.__str__(name): _plain(one, depth - 1, left) for name, one in pairs if issubclass(type(name), str)
+        str.__str__(name): one if type(one) in _SCALARS else _plain(one, depth - 1, left)
+        for name, one in pairs
+        if issubclass(type(name), str)
     }
 
 

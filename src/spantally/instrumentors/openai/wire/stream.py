@@ -80,27 +80,32 @@ class StreamFacts:
         "_model",
         "_reasons",
         "_tier",
+        "_tools",
         "_usage",
         "error_type",
     )
 
-    def __new__(cls, op: Operation, **_: Any) -> Self:
+    def __new__(cls, op: Operation, *, collect: bool = False, **_: Any) -> Self:
         """Give the kind that reads the chunks of this operation."""
         if cls is not StreamFacts:
             return super().__new__(cls)
-        kind = _ResponsesFacts if op.api == "responses" else _ChatFacts
+        kind: type[StreamFacts] = _CollectingChatFacts if collect else _ChatFacts
+        if op.api == "responses":
+            kind = _ResponsesFacts
         return super().__new__(kind)  # type: ignore[return-value]
 
-    def __init__(self, op: Operation, *, collect: bool = False, choices: int = 1) -> None:
+    def __init__(self, op: Operation, *, collect: bool = False, choices: int = 1, tools: bool = True) -> None:
         """Make one for a stream that begins.
 
         Args:
             op: what :func:`classify` said.
             collect: True to keep texts and tool arguments for :meth:`content`.
             choices: how many choices were asked for (``n``): one that never ends is reported as ``error``.
+            tools: False where the request offers none, so that no chunk has to be searched for their calls.
         """
         self._head = _HEAD
         self._expected = choices
+        self._tools = tools
         self._id: str | None = None
         self._model: str | None = None
         self._tier: str | None = None
@@ -143,6 +148,8 @@ class _ChatFacts(StreamFacts):
                 if chunk.usage is None:
                     (choice,) = chunk.choices
                     if choice.finish_reason is None:
+                        if not self._tools:
+                            return
                         calls = choice.delta.tool_calls
                         if calls is None:
                             return
@@ -158,7 +165,7 @@ class _ChatFacts(StreamFacts):
             self._collector.add(chunk)
         if self._head:
             self._head -= 1
-            if type(chunk) is dict or self._collector is not None:
+            if type(chunk) is dict:
                 self._head = _HEAD  # the short look is for SDK objects only
         usage = usage_of(chunk)
         if usage is not None:
@@ -197,13 +204,40 @@ class _ChatFacts(StreamFacts):
         )
 
 
+_ONLY_CONTENT: Final = {"content"}
+
+
+class _CollectingChatFacts(_ChatFacts):
+    """The same where content is wanted: the short look takes the text along."""
+
+    __slots__ = ()
+
+    def observe(self, chunk: Any) -> None:
+        if not self._head:
+            try:
+                if chunk.usage is None:
+                    (choice,) = chunk.choices
+                    delta = choice.delta
+                    # Nothing else was sent with it: no call, refusal, audio, and no reasoning as an extra.
+                    if (
+                        choice.finish_reason is None
+                        and delta.__pydantic_fields_set__ == _ONLY_CONTENT
+                        and not delta.__pydantic_extra__
+                        and self._collector.say(choice.index, delta.content)
+                    ):
+                        return
+            except Exception:  # not such an object, or not such a chunk
+                pass
+        self._look(chunk)
+
+
 class _ResponsesFacts(StreamFacts):
     """Events of the Responses API."""
 
     __slots__ = ("_conversation", "_kinds", "_op", "_status", "_whole")
 
-    def __init__(self, op: Operation, *, collect: bool = False, choices: int = 1) -> None:
-        super().__init__(op, collect=collect, choices=choices)
+    def __init__(self, op: Operation, *, collect: bool = False, choices: int = 1, tools: bool = True) -> None:
+        super().__init__(op, collect=collect, choices=choices, tools=tools)
         self._op = op
         self._conversation: str | None = None
         self._status: str | None = None

@@ -144,6 +144,14 @@ class ChatContent:
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
 
+    def say(self, index: Any, piece: Any) -> bool:
+        """Take a piece of plain text; False where its choice is new or it is no text."""
+        made = self._choices.get(index)
+        if made is None or type(piece) is not str:
+            return False
+        made.said.append(piece)
+        return True
+
     def add(self, chunk: Any) -> None:
         """Take the pieces of one chunk."""
         for position, choice in enumerate(items(field(chunk, "choices")) or ()):

@@ -10,21 +10,35 @@ from spantally.ground.records import UsageFormat
 from spantally.instrumentors.openai.wire.fields import field, integer
 from spantally.instrumentors.openai.wire.operation import Operation
 
-_DETAILS: Final = (
-    ("input", "cached_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
-    ("input", "cache_write_tokens", semconv.USAGE_CACHE_WRITE_INPUT_TOKENS),
-    ("input", "audio_tokens", semconv.USAGE_AUDIO_INPUT_TOKENS),
-    ("input", "image_tokens", semconv.USAGE_IMAGE_INPUT_TOKENS),
-    ("output", "reasoning_tokens", semconv.USAGE_REASONING_OUTPUT_TOKENS),
-    ("output", "audio_tokens", semconv.USAGE_AUDIO_OUTPUT_TOKENS),
-    ("output", "image_tokens", semconv.USAGE_IMAGE_OUTPUT_TOKENS),
+_INPUT_DETAILS: Final = (
+    ("cached_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
+    ("cache_write_tokens", semconv.USAGE_CACHE_WRITE_INPUT_TOKENS),
+    ("audio_tokens", semconv.USAGE_AUDIO_INPUT_TOKENS),
+    ("image_tokens", semconv.USAGE_IMAGE_INPUT_TOKENS),
 )
-"""Side, key of its details, attribute."""
+_OUTPUT_DETAILS: Final = (
+    ("reasoning_tokens", semconv.USAGE_REASONING_OUTPUT_TOKENS),
+    ("audio_tokens", semconv.USAGE_AUDIO_OUTPUT_TOKENS),
+    ("image_tokens", semconv.USAGE_IMAGE_OUTPUT_TOKENS),
+)
 
-_NAMES: Final[Mapping[UsageFormat, tuple[str, str]]] = {
-    UsageFormat.OPENAI_CHAT: ("prompt_tokens", "completion_tokens"),
-    UsageFormat.OPENAI_RESPONSES: ("input_tokens", "output_tokens"),
+_FORMATS: Final[Mapping[str, tuple[tuple[tuple[str, str], ...], ...]]] = {
+    form: (
+        (
+            (names[0], semconv.USAGE_INPUT_TOKENS),
+            (names[1], semconv.USAGE_OUTPUT_TOKENS),
+            # DeepSeek tells cache hits beside the totals; details, read later, win.
+            ("prompt_cache_hit_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
+        ),
+        ((f"{names[0]}_details", ""), *_INPUT_DETAILS),
+        ((f"{names[1]}_details", ""), *_OUTPUT_DETAILS),
+    )
+    for form, names in {
+        UsageFormat.OPENAI_CHAT: ("prompt_tokens", "completion_tokens"),
+        UsageFormat.OPENAI_RESPONSES: ("input_tokens", "output_tokens"),
+    }.items()
 }
+"""By format: keys and attributes of the totals, then two groups of details, each led by its own key."""
 
 
 def usage_attributes(op: Operation, usage: Any) -> dict[str, int]:
@@ -35,28 +49,23 @@ def usage_attributes(op: Operation, usage: Any) -> dict[str, int]:
         usage: the provider's usage object.
     """
     found: dict[str, int] = {}
-    names = _NAMES.get(op.usage_format)
-    if names is None:
+    tables = _FORMATS.get(op.usage_format)
+    if tables is None:
         return found
-    totals = dict(zip(("input", "output"), names, strict=True))
-    for attribute, name in (
-        (semconv.USAGE_INPUT_TOKENS, totals["input"]),
-        (semconv.USAGE_OUTPUT_TOKENS, totals["output"]),
-    ):
-        _put(found, attribute, field(usage, name))
-    details = {side: field(usage, f"{name}_details") for side, name in totals.items()}
-    for side, key, attribute in _DETAILS:
-        if details[side] is not None:
-            _put(found, attribute, field(details[side], key))
-    if semconv.USAGE_CACHE_READ_INPUT_TOKENS not in found:
-        # DeepSeek tells cache hits beside the totals.
-        _put(found, semconv.USAGE_CACHE_READ_INPUT_TOKENS, field(usage, "prompt_cache_hit_tokens"))
+    _take(found, usage, tables[0])
+    for (key, _), *counts in tables[1:]:
+        details = field(usage, key)
+        if details is not None:
+            _take(found, details, counts)
     if op.api == "embeddings":
         found.pop(semconv.USAGE_OUTPUT_TOKENS, None)
     return found
 
 
-def _put(found: dict[str, int], attribute: str, value: Any) -> None:
-    count = integer(value)
-    if count is not None and count >= 0:
-        found[attribute] = count
+def _take(found: dict[str, int], source: Any, table: Any) -> None:
+    for key, attribute in table:
+        value = field(source, key)
+        if value is not None:
+            count = integer(value)
+            if count is not None and count >= 0:
+                found[attribute] = count

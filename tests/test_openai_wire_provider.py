@@ -1,0 +1,65 @@
+"""The provider's name and whose rates apply, by client class and host."""
+
+from __future__ import annotations
+
+import pytest
+
+from spantally.instrumentors.openai.wire.provider import HOSTS, priced_provider, provider_of
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "name"),
+    [
+        ("OpenAI", "api.openai.com", "openai"),
+        ("AsyncOpenAI", "eu.api.openai.com", "openai"),
+        ("AzureOpenAI", "corp-gateway.example", "azure.ai.openai"),
+        ("AsyncAzureOpenAI", "x.openai.azure.com", "azure.ai.openai"),
+        ("OpenAI", "x.openai.azure.com", "azure.ai.openai"),
+        ("BedrockOpenAI", "gateway.example", "aws.bedrock"),
+        ("OpenAI", "bedrock-runtime.us-east-1.amazonaws.com", "aws.bedrock"),
+        ("OpenAI", "bedrock-mantle.eu-west-1.api.aws", "aws.bedrock"),
+        ("OpenAI", "openrouter.ai", "openrouter"),
+        ("OpenAI", "api.groq.com", "groq"),
+        ("OpenAI", "API.DeepSeek.com.", "deepseek"),
+        ("OpenAI", "api.x.ai", "x_ai"),
+        ("OpenAI", "api.mistral.ai", "mistral_ai"),
+        ("OpenAI", "generativelanguage.googleapis.com", "gcp.gemini"),
+        ("OpenAI", "us-central1-aiplatform.googleapis.com", "gcp.vertex_ai"),
+        ("OpenAI", "localhost", "openai"),
+        ("OpenAI", "vllm.internal", "openai"),
+    ],
+)
+def test_the_provider_follows_from_class_and_host(client: str, host: str, name: str) -> None:
+    """An unknown host has the flavour of the API."""
+    assert provider_of(client, host) == name
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "vllm.internal",
+        "notapi.openai.com.evil.example",
+        "s3.amazonaws.com",
+        "",
+        "ai",
+    ],
+)
+def test_nobodys_rates_apply_to_an_unknown_host(host: str) -> None:
+    """A gateway or local server is not priced at a vendor's rates by its API alone."""
+    assert priced_provider(host) is None
+
+
+def test_a_look_alike_host_is_not_the_vendor() -> None:
+    """The whole host or a parent domain must match, not a part of a label."""
+    assert priced_provider("evilapi.openai.com") is None
+    assert priced_provider("fakeopenrouter.ai") is None
+
+
+def test_each_host_of_the_table_prices_as_its_vendor() -> None:
+    """Every line of the table is reachable, and a subdomain belongs to it."""
+    for host, name in HOSTS:
+        assert priced_provider(host) == name
+        assert priced_provider(f"eu.{host}") == name
