@@ -22,7 +22,7 @@ from spantally.ground import ids
 from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
 from spantally.ground.records import SessionStatus
-from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, with_values
+from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, raw_scope, with_values
 from spantally.ground.session_state import SessionState, known_session, remember_session
 from spantally.ground.settings import is_disabled, parse_entity, parse_id, parse_tags
 from spantally.ground.worker import worker
@@ -80,7 +80,7 @@ class Session:
         return self._enter(sys._getframe(1))
 
     async def __aenter__(self) -> Self:
-        return self._enter(None)
+        return self._enter(sys._getframe(1))
 
     def begin(self) -> Self:
         """Enter without a ``with`` block; :meth:`finish` leaves.
@@ -141,6 +141,8 @@ class Session:
             tool=None if outer is None else outer.tool,
             parent=outer,
         )
+        held = raw_scope(context)
+        scope.beneath = held if held is not outer else None
         return scope, with_baggage(with_values(context, {SCOPE_KEY: scope}), scope)
 
     def _resolve_state(self, outer: Scope | None) -> SessionState:

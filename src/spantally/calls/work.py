@@ -114,7 +114,7 @@ class Work:
         return self._enter(sys._getframe(1))
 
     async def __aenter__(self) -> Self:
-        return self._enter(None)
+        return self._enter(sys._getframe(1))
 
     def _enter(self, frame: Any) -> Self:
         if self.name is None:

@@ -53,6 +53,7 @@ class Scope:
         "_task",
         "_thread",
         "agent_path",
+        "beneath",
         "call_id",
         "conversation_id",
         "entity_id",
@@ -92,6 +93,9 @@ class Scope:
         self.run_id = run_id
         self.tool = tool
         self.parent = parent
+        self.beneath: Scope | None = None
+        """A suspended generator's scope that the Context held when this one was entered: when the
+        generator runs again under this scope, its own is in force."""
         self._frame: FrameType | None = None
         self._thread = 0
         self._task: object = None
@@ -112,7 +116,7 @@ class Scope:
             tool: the tool's name when it is a tool.
             run_id: set by a top-level agent invocation.
         """
-        return Scope(
+        made = Scope(
             self.session,
             user_id=self.user_id,
             entity_type=self.entity_type,
@@ -125,6 +129,8 @@ class Scope:
             tool=tool or self.tool,
             parent=self,
         )
+        made.beneath = self.beneath
+        return made
 
     def hold_to(self, frame: FrameType | None) -> None:
         """Tie the scope to the frame that entered it, if that is a generator's own body.
@@ -152,6 +158,13 @@ class Scope:
         """True while the generator that entered this scope rests and its driver runs."""
         frame = self._frame
         if frame is None or frame.f_back is not None:
+            return False
+        return self._thread == threading.get_ident() and self._task is _current_task()
+
+    def resumed(self) -> bool:
+        """True while the generator that entered this scope runs, in the task that reads."""
+        frame = self._frame
+        if frame is None or frame.f_back is None:
             return False
         return self._thread == threading.get_ident() and self._task is _current_task()
 
@@ -189,9 +202,18 @@ def current_scope(context: Context | None = None) -> Scope | None:
     if value is None:
         return None
     scope: Scope | None = value  # type: ignore[assignment]
+    beneath = scope.beneath if scope is not None else None
+    if beneath is not None and beneath.resumed():
+        return beneath
     while scope is not None and scope._frame is not None and scope.suspended():
         scope = scope.parent
     return scope
+
+
+def raw_scope(context: Context) -> Scope | None:
+    """The scope that the Context holds, in force or suspended."""
+    value = context.get(SCOPE_KEY)
+    return value if isinstance(value, Scope) else None
 
 
 def is_paused(context: Context | None = None) -> bool:

@@ -1,0 +1,255 @@
+"""Agents and tools: kinds of functions, values, exceptions, trees."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import pickle
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import openai
+import pytest
+
+import spantally
+from spantally.testing import Reply, ScriptedServer, ToolCall
+from watching import Watched, attributes
+
+
+@spantally.tool
+def importable(value: int) -> int:
+    """Doubles a value."""
+    return value * 2
+
+
+def test_values_and_kinds_stay(watched: Watched) -> None:
+    """Decorated functions keep kind, signature, name, pickling and values."""
+
+    @spantally.agent
+    def plain(a: int, b: int = 2) -> int:
+        """Adds."""
+        return a + b
+
+    @spantally.agent(name="other")
+    async def coroutine(a: int) -> int:
+        return a
+
+    @spantally.tool()
+    def generator(n: int) -> Iterator[int]:
+        got = yield n
+        yield got
+        return 5
+
+    @spantally.tool
+    async def async_generator(n: int) -> AsyncIterator[int]:
+        yield n
+
+    assert plain(1) == 3
+    assert str(inspect.signature(plain)) == "(a: 'int', b: 'int' = 2) -> 'int'"
+    assert plain.__name__ == "plain"
+    assert inspect.iscoroutinefunction(coroutine)
+    assert inspect.isgeneratorfunction(generator)
+    assert inspect.isasyncgenfunction(async_generator)
+    assert asyncio.run(coroutine(4)) == 4
+    running = generator(1)
+    assert next(running) == 1
+    assert running.send(9) == 9
+    with pytest.raises(StopIteration) as stop:
+        next(running)
+    assert stop.value.value == 5
+
+    async def main() -> list[int]:
+        return [item async for item in async_generator(3)]
+
+    assert asyncio.run(main()) == [3]
+    assert pickle.loads(pickle.dumps(importable))(2) == 4
+    assert [record.name for record in watched.records] == [
+        "plain",
+        "other",
+        "generator",
+        "async_generator",
+        "importable",
+    ]
+    assert all(record.status == "ok" for record in watched.records)
+
+
+def test_methods_are_decorated(watched: Watched) -> None:
+    """Methods, class methods and static methods work in either order of decorators."""
+
+    class Agent:
+        @spantally.tool
+        def method(self, x: int) -> int:
+            return x
+
+        @classmethod
+        @spantally.tool
+        def inner_class(cls, x: int) -> int:
+            return x
+
+        @spantally.tool
+        @staticmethod
+        def outer_static(x: int) -> int:
+            return x
+
+    assert (Agent().method(1), Agent.inner_class(2), Agent.outer_static(3)) == (1, 2, 3)
+    assert [record.name for record in watched.records] == ["method", "inner_class", "outer_static"]
+
+
+def test_exceptions_pass_unmodified(watched: Watched) -> None:
+    """The program's own exception leaves as it is; row and span say error without its text."""
+    error = ValueError("the prompt was: secret plan")
+
+    @spantally.agent
+    def failing() -> None:
+        raise error
+
+    with pytest.raises(ValueError, match="secret plan") as raised:
+        failing()
+    assert raised.value is error
+    (record,) = watched.records
+    assert (record.status, record.error_type) == ("error", "ValueError")
+    assert watched.spans[0].status.code == 2
+    assert b"secret plan" not in watched.exported()
+
+
+def test_nesting_gives_paths_and_parents(
+    watched: Watched, server: ScriptedServer, request: pytest.FixtureRequest
+) -> None:
+    """Calls know the path of agents, the innermost tool, the run and their parent; only the top is a turn."""
+    client = openai.OpenAI(base_url=server.base_url, api_key="sk-made-up")
+    request.addfinalizer(client.close)
+
+    @spantally.tool
+    def search() -> None:
+        client.embeddings.create(model="text-embedding-3-small", input="a")
+
+    @spantally.agent
+    def researcher() -> None:
+        search()
+
+    with spantally.session("s"), spantally.agent("planner"):
+        researcher()
+    planner, inner, tool, call = watched.records
+    assert call.agent_path == ("planner", "researcher")
+    assert inner.agent_path == ("planner", "researcher")
+    assert planner.agent_path == ("planner",)
+    assert call.tool == "search"
+    assert [call.parent_call_id, tool.parent_call_id, inner.parent_call_id, planner.parent_call_id] == [
+        tool.call_id,
+        inner.call_id,
+        planner.call_id,
+        None,
+    ]
+    assert {record.run_id for record in watched.records} == {planner.call_id}
+    assert [record.turn for record in watched.records] == [True, False, False, False]
+    spans = {span.name: span for span in watched.spans}
+    assert set(spans) == {
+        "invoke_agent planner",
+        "invoke_agent researcher",
+        "execute_tool search",
+        "embeddings text-embedding-3-small",
+    }
+    assert spans["execute_tool search"].parent_span_id == spans["invoke_agent researcher"].span_id
+    assert attributes(spans["execute_tool search"])["gen_ai.tool.type"] == "function"
+    assert attributes(spans["invoke_agent researcher"])["spantally.agent.path"] == "planner > researcher"
+
+
+def test_generator_left_early_is_abandoned(watched: Watched) -> None:
+    """An agent's generator that is closed or collected early is abandoned, and no error."""
+
+    @spantally.agent
+    def streaming() -> Iterator[int]:
+        yield 1
+        yield 2
+
+    closed = streaming()
+    next(closed)
+    closed.close()
+    collected = streaming()
+    next(collected)
+    del collected
+    gc.collect()
+    assert [(record.status, record.abandoned) for record in watched.records] == [("ok", True), ("ok", True)]
+
+
+def test_generator_body_keeps_its_own_session(watched: Watched) -> None:
+    """What a decorated generator's body enters holds across its yields, and never in the driver."""
+    from spantally.ground.scope import current_scope
+
+    @spantally.agent
+    def streaming() -> Iterator[str]:
+        with spantally.session("inside"):
+            for _ in range(2):
+                scope = current_scope()
+                yield scope.session.session_id if scope else ""
+
+    running = streaming()
+    assert next(running) == "inside"
+    assert current_scope() is None
+    assert next(running) == "inside"
+    running.close()
+    assert current_scope() is None
+
+
+def test_tool_takes_the_models_call_id(watched: Watched) -> None:
+    """A traced tool that the model asked for takes its call id; an unseen one is inferred from the result."""
+    script = [
+        Reply(tool_calls=[ToolCall("search", {"q": "x"}, id="call_a"), ToolCall("hidden", {}, id="call_b")]),
+        Reply(text="done"),
+    ]
+    with (
+        ScriptedServer(script) as server,
+        openai.OpenAI(base_url=server.base_url, api_key="sk-made-up") as client,
+    ):
+
+        @spantally.tool
+        def search(q: str) -> str:
+            return f"found {q}"
+
+        messages: list[Any] = [{"role": "user", "content": "go"}]
+        answer = client.chat.completions.create(model="gpt-4o", messages=messages)
+        messages.append(answer.choices[0].message)
+        messages.append({"role": "tool", "tool_call_id": "call_a", "content": search("x")})
+        messages.append({"role": "tool", "tool_call_id": "call_b", "content": "seen only here"})
+        client.chat.completions.create(model="gpt-4o", messages=messages)
+    tools = {record.name: record for record in watched.of("tool")}
+    assert tools["search"].tool_call_id == "call_a"
+    assert not tools["search"].inferred
+    assert tools["hidden"].inferred
+    assert tools["hidden"].tool_call_id == "call_b"
+
+
+def test_wrap_tools_wraps_a_dispatch_table(watched: Watched) -> None:
+    """wrap_tools() gives a new table whose functions are tools of their keys' names."""
+    table = {"double": lambda value: value * 2}
+    wrapped = spantally.wrap_tools(table)
+    assert wrapped["double"](4) == 8
+    assert wrapped is not table
+    assert [record.name for record in watched.of("tool")] == ["double"]
+
+
+@pytest.mark.parametrize("target", [5, int, None])
+def test_undecoratable_is_a_value_error(target: Any) -> None:
+    """Decorating a class or a value raises a ValueError that says what to pass."""
+    with pytest.raises(ValueError, match=r"function|mapping"):
+        spantally.agent(name="x")(target)
+    with pytest.raises(ValueError, match="mapping"):
+        spantally.wrap_tools(target)
+
+
+def test_async_context_manager_and_nesting(watched: Watched) -> None:
+    """`async with agent()` and parallel tasks keep each its own path."""
+
+    async def researcher(name: str) -> None:
+        async with spantally.agent(name):
+            await asyncio.sleep(0.01)
+            importable(1)
+
+    async def main() -> None:
+        async with spantally.agent("top"):
+            await asyncio.gather(researcher("a"), researcher("b"))
+
+    asyncio.run(main())
+    paths = sorted(record.agent_path for record in watched.of("tool"))
+    assert paths == [("top", "a"), ("top", "b")]
