@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -52,7 +53,7 @@ def fetch(url: str) -> str:
         return "Found: axial-flux motors at half the weight."
 
 
-TOOLS = {"search": search, "fetch": fetch}
+TOOLS: dict[str, Callable[..., str]] = {"search": search, "fetch": fetch}
 
 
 def use_tools(message: Any) -> list[Any]:

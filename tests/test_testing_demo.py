@@ -165,7 +165,7 @@ def test_the_tree_shows_who_did_what(either: Run) -> None:
     (session,) = either.query("show", either.query("sessions")[0]["session_id"])
     assert sorted(nodes(session["children"])) == TREE
     planner = next(node for node in session["children"] if node.get("name") == "planner")
-    assert planner["inclusive_cost_nano_usd"] == demo.COST_NANO_USD
+    assert planner["cost_nano_usd"] == demo.COST_NANO_USD
 
 
 def test_exported_spans_form_the_same_tree_and_carry_the_session(either: Run) -> None:
