@@ -24,7 +24,7 @@ from spantally.pricing.card import (
     find_model,
     is_within_hour,
 )
-from spantally.pricing.usage import BadUsage, NoUsage, Reading, read, reported_cost
+from spantally.pricing.usage import BadUsage, NoUsage, Reading, read, reported_cost, with_server_tools
 from spantally.pricing.vendors import vendor_of
 
 HOUR_NS: Final = 3_600_000_000_000
@@ -94,7 +94,13 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
                 return PENDING._replace(parts=parts)
         context = record.price_context
         host = record.server_address
+        vendor = record.provider
         if context:
+            # The instrumentor may know that the address is not the vendor's: then no price list applies.
+            vendor = context.get("provider", vendor)
+            if "server_tools" in context:
+                reading = with_server_tools(reading, context["server_tools"])
+                parts = reading.parts
             chosen = (
                 context.get("service_tier"),
                 context.get("batch"),
@@ -105,7 +111,7 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
         else:
             chosen = _NO_QUERY
         key = (
-            record.provider,
+            vendor,
             record.response_model,
             record.request_model,
             record.start_ns // HOUR_NS,
@@ -115,7 +121,7 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
         )
         card = _cards.get(key)
         if card is None:
-            card = _find(record, table, chosen, host, key)
+            card = _find(record, vendor, table, chosen, host, key)
         if isinstance(card, Miss):
             return Rating(None, card.status, parts)
         return _price(record, reading, card, table.source)
@@ -142,12 +148,17 @@ def _reported(record: CallRecord) -> Rating | None:
 
 
 def _find(
-    record: CallRecord, table: rates.Table, chosen: tuple[Any, ...], host: str | None, key: tuple[Any, ...]
+    record: CallRecord,
+    provider: str | None,
+    table: rates.Table,
+    chosen: tuple[Any, ...],
+    host: str | None,
+    key: tuple[Any, ...],
 ) -> Card | Miss:
     """Look a card up in the table and keep it, or that there is none."""
     card: Card | Miss = UNKNOWN
     keep = True
-    vendor = vendor_of(record.provider, host, record.precedence == Precedence.FOREIGN, table.providers)
+    vendor = vendor_of(provider, host, record.precedence == Precedence.FOREIGN, table.providers)
     if vendor is not None:
         model = find_model(vendor, (record.response_model, record.request_model), table.providers)
         if model is not None:

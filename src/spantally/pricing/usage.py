@@ -41,6 +41,33 @@ class Reading(NamedTuple):
     """Cache writes came without their retention time and stand in the short one."""
 
 
+_FREE_TOOLS: Final = frozenset(
+    {"function_call", "custom_tool_call", "reasoning", "mcp_call", "mcp_list_tools", "mcp_approval_request"}
+)
+"""Items of a response that carry no fee of their own (platform.openai.com/docs/pricing, built-in tools)."""
+
+
+def with_server_tools(reading: Reading, tools: Mapping[str, int]) -> Reading:
+    """A reading with the provider's own tools added: each use may carry a fee that no token count shows.
+
+    Args:
+        reading: of the usage object.
+        tools: item type of the Responses API to how often it ran (``web_search_call``, ...).
+
+    Returns:
+        Searches as parts; a tool whose fee has no part makes the reading incomplete by its name.
+    """
+    parts, missing = reading.parts, reading.missing
+    for name, count in tools.items():
+        if name == "web_search_call":
+            parts = parts._replace(web_searches=parts.web_searches + count)
+        elif name == "file_search_call":
+            parts = parts._replace(file_searches=parts.file_searches + count)
+        elif name not in _FREE_TOOLS:
+            missing = missing or name.removesuffix("_call")
+    return reading._replace(parts=parts, missing=missing)
+
+
 def _bad(name: str, value: object) -> BadUsage:
     if isinstance(value, (int, float)):
         return BadUsage(f"{name} is {value!r}: not a count")
