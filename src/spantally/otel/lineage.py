@@ -75,8 +75,8 @@ _Around = tuple[str | None, tuple[str, ...], str | None, str | None]
 def _around(scope: Scope | None, parent: SpanState | None) -> _Around:
     """Call id, agent path, run and tool around: of the parent span, or of the scope where that is newer."""
     if parent is not None:
-        known = parent.scope
-        if scope is None or (known is not None and known.call_id == scope.call_id):
+        known = None if parent.scope is None else parent.scope.call_id
+        if scope is None or known == scope.call_id:
             return parent.inner_call_id, parent.inner_path, parent.inner_run, parent.inner_tool
     if scope is not None:
         return scope.call_id, scope.agent_path, scope.run_id, scope.tool

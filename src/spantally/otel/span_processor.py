@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import SpanProcessor as SdkSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
@@ -187,6 +188,8 @@ class SpanProcessor(SdkSpanProcessor):
         local_root = parent is None or parent.is_remote
         if scope is None:
             scope = self._implicit_scope(span, context, facts, local_root)
+            if scope is None and around is not None and around.scope and around.scope.session.implicit:
+                scope = around.scope  # beneath a foreign agent of the run's own session
         state = SpanState(scope, around)
         state.local_root = local_root
         state.paused = is_paused(context)
@@ -260,7 +263,7 @@ class SpanProcessor(SdkSpanProcessor):
             return
         try:
             span._name, span._attributes, span._events, span._links = REDACTED_ERROR, {}, (), ()
-            span._status = SpanStatus(span._status.status_code)
+            span._status, span._resource = SpanStatus(span._status.status_code), Resource({})
         except Exception as error:
             swallowed("otel.withhold", error)
 
