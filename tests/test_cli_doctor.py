@@ -76,7 +76,7 @@ def test_installed_exporter_reads_seconds(monkeypatch: pytest.MonkeyPatch) -> No
         before = time.monotonic()
         exporter.export([])
         assert 0.4 < time.monotonic() - before < 10
-        exporter.shutdown()
+        exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_exporter_without_its_package() -> None:

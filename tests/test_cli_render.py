@@ -31,7 +31,7 @@ def test_money_is_exact(nano: int | None, text: str) -> None:
         ((1_920_000_000, 4, 1, 0), "$1.92 + 4 unpriced + 1 pending"),
         ((None, 2, 0, 0), "2 unpriced"),
         ((None, 0, 0, 0), "-"),
-        ((0, 0, 0, 3), "$0.00 + 3 possibly billed"),
+        ((0, 0, 0, 3), "$0.00 (3 possibly billed)"),
     ],
 )
 def test_gaps_of_a_sum_are_named(arguments: tuple[int | None, int, int, int], text: str) -> None:

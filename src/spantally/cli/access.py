@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from spantally.cli.exits import UnusableLedgerError, say
-from spantally.ground.errors import LedgerError
+from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.settings import default_ledger_path, from_environment
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ def reading(explicit: str | None) -> Iterator[Ledger | None]:
 
     Raises:
         UnusableLedgerError: when it cannot be read; the text names path, cause and remedy.
+        click.UsageError: for an argument that the query refuses.
     """
     target = ledger_in_force(explicit)
     if target is None:
@@ -81,6 +84,8 @@ def reading(explicit: str | None) -> Iterator[Ledger | None]:
             yield ledger
         finally:
             ledger.close()
+    except ArgumentError as error:
+        raise click.UsageError(str(error)) from error
     except LedgerError as error:
         text = str(error)
         raise UnusableLedgerError(text if target in text else f"{target}: {text}") from error

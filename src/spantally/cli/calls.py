@@ -8,31 +8,11 @@ import click
 
 from spantally.cli.options import CALL_STATUSES, as_json, filters, limit, order
 from spantally.ground.records import Kind
+from spantally.ledger.ordering import CALL_ORDERS
 
 if TYPE_CHECKING:
     from spantally.cli.render.tables import Column
     from spantally.ledger.contract import CallRow
-
-ORDER_FIELDS = (
-    "started_ns",
-    "ended_ns",
-    "duration_ms",
-    "time_to_first_chunk_ms",
-    "cost_nano_usd",
-    "input_tokens",
-    "output_tokens",
-    "model",
-    "provider",
-    "status",
-    "kind",
-)
-SHORT_FIELDS = {
-    "started": "started_ns",
-    "ended": "ended_ns",
-    "duration": "duration_ms",
-    "ttfc": "time_to_first_chunk_ms",
-    "cost": "cost_nano_usd",
-}
 
 
 @click.command()
@@ -40,7 +20,7 @@ SHORT_FIELDS = {
 @click.option("--session", metavar="SESSION", help="Only this session: its id, a prefix of it, or last.")
 @click.option("--kind", type=click.Choice([kind.value for kind in Kind]), help="Only rows of this kind.")
 @click.option("--provider", metavar="NAME", help="Only this provider.")
-@order(ORDER_FIELDS, SHORT_FIELDS, "started")
+@order(CALL_ORDERS, "started")
 @limit(50)
 @as_json
 @click.pass_obj

@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from spantally.cli.options import CALL_STATUSES, as_json, filters, parsed
+from spantally.ledger.grouping import TIMES, allowed_groupings, check_groupings, zone
 
 if TYPE_CHECKING:
     from spantally.cli.render.tables import Column
     from spantally.ledger.contract import CostRow
-
-GROUPINGS: Final = (
-    "session",
-    "run",
-    "agent",
-    "model",
-    "provider",
-    "user",
-    "entity",
-    "tool",
-    "project",
-    "trace",
-    "day",
-    "week",
-    "month",
-)
-_CALENDAR: Final = frozenset({"day", "week", "month"})
 
 
 def parse_groupings(text: str) -> tuple[str, ...]:
     """Read one or more groupings by commas.
 
     Raises:
-        ValueError: for one that is not known or named twice.
+        ValueError: for one that is not known.
     """
-    names = tuple(part.strip() for part in text.split(","))
-    for name in names:
-        if name not in GROUPINGS and not (name.startswith("tag:") and len(name) > len("tag:")):
-            allowed = ", ".join((*GROUPINGS, "tag:KEY"))
-            raise ValueError(f"{name!r} is not a grouping; use one or more of: {allowed}")
-    if len(set(names)) < len(names):
-        raise ValueError(f"{text!r} names a grouping twice")
-    return names
+    return check_groupings([part.strip() for part in text.split(",")])
 
 
 def parse_zone(text: str) -> str:
@@ -53,10 +30,7 @@ def parse_zone(text: str) -> str:
     Raises:
         ValueError: for a name that the time zone database lacks.
     """
-    from spantally.cli.zone import known
-
-    if not known(text):
-        raise ValueError(f"{text!r} is not a time zone; use an IANA name such as Europe/Berlin or UTC")
+    zone(text)
     return text
 
 
@@ -67,7 +41,7 @@ def parse_zone(text: str) -> str:
     default="model",
     show_default=True,
     metavar="A[,B...]",
-    help=f"Groupings: {', '.join(GROUPINGS)}, tag:KEY.",
+    help=f"Groupings: {allowed_groupings()}.",
 )
 @click.option(
     "--tz",
@@ -89,33 +63,25 @@ def cost(explicit: str | None, /, as_json: bool, by: tuple[str, ...], tz: str | 
     from spantally.cli.queryargs import query_arguments
 
     arguments = query_arguments(wanted)
-    zone = tz or _default_zone(by)
+    from spantally.queries.times import local_zone
+
+    place = tz or local_zone()
     rows: list[CostRow] = []
     with reading(explicit) as ledger:
         if ledger is not None:
-            rows = ledger.cost(by=by, tz=zone, **arguments)
+            rows = ledger.cost(by=by, tz=place, **arguments)
     if as_json:
         from spantally.cli.jsonout import cost_object, print_array
 
-        print_array([cost_object(row, zone) for row in rows])
+        print_array([cost_object(row, place) for row in rows])
     elif rows:
         from spantally.cli.render.output import write
         from spantally.cli.render.tables import print_table
 
         print_table(_columns(by), rows)
-        write(f"\n{total_line(rows)}{f'  (days of {zone})' if _CALENDAR.intersection(by) else ''}")
+        write(f"\n{total_line(rows)}{f'  (days of {place})' if set(TIMES).intersection(by) else ''}")
     elif ledger is not None:
         say("no call matches")
-
-
-def _default_zone(by: Sequence[str]) -> str:
-    from spantally.cli.exits import say
-    from spantally.cli.zone import machine_zone
-
-    zone = machine_zone()
-    if zone is None and _CALENDAR.intersection(by):
-        say("the name of this machine's time zone cannot be told; days are those of UTC (--tz ZONE)")
-    return zone or "UTC"
 
 
 def total_line(rows: Sequence[CostRow]) -> str:
@@ -124,22 +90,19 @@ def total_line(rows: Sequence[CostRow]) -> str:
     Args:
         rows: the groups of one query, which are disjoint.
     """
-    from spantally.cli.render.numbers import gaps, money_text
+    from spantally.cli.render.numbers import billed_text, gaps, money_text
 
     known = [row.cost_nano_usd for row in rows if row.cost_nano_usd is not None]
     calls = sum(row.calls for row in rows)
-    missing = gaps(
-        sum(row.unpriced_calls for row in rows),
-        sum(row.pending_calls for row in rows),
-        sum(row.possibly_billed_calls for row in rows),
-    )
-    amount = money_text(sum(known)) if known else "unknown"
+    missing = gaps(sum(row.unpriced_calls for row in rows), sum(row.pending_calls for row in rows))
+    billed = billed_text(sum(row.possibly_billed_calls for row in rows))
+    amount = money_text(sum(known)) if known else "cost unknown"
+    whole = f"{calls:,} {'call' if calls == 1 else 'calls'}{billed}"
     if not missing:
-        return f"total: {amount} of {calls:,} {'call' if calls == 1 else 'calls'}"
-    first, _, word = missing[0].partition(" ")
-    noun = "call" if first == "1" else "calls"
-    known_text = f"{amount} known" if known else "cost unknown"
-    return f"total: {' + '.join([known_text, f'{first} {noun} {word}', *missing[1:]])} (of {calls:,})"
+        return f"total: {amount} of {whole}"
+    number, _, word = missing[0].partition(" ")
+    first = f"{number} {'call' if number == '1' else 'calls'} {word}"
+    return f"total: {' + '.join([f'{amount} known' if known else amount, first, *missing[1:]])}, of {whole}"
 
 
 def _columns(by: Sequence[str]) -> list[Column[CostRow]]:

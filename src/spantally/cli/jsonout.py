@@ -14,12 +14,36 @@ from spantally.ledger.contract import CallRow, CostRow, SessionRow
 
 def print_array(objects: Sequence[Mapping[str, Any]]) -> None:
     """Write the array to stdout, one field a line."""
-    text = json.dumps(list(objects), indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text = json.dumps(list(objects), indent=2, ensure_ascii=False, allow_nan=False)
+    except RecursionError:  # a program that nests deeper than Python's stack
+        text = _flat(objects)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:  # half of a surrogate pair, from a program's own text
         text = json.dumps(list(objects), indent=2, allow_nan=False)
     write(text)
+
+
+def _flat(objects: Sequence[Mapping[str, Any]]) -> str:
+    """The same array without recursion: one object a line, nested in their ``children``, the last field."""
+    pieces: list[str] = []
+    waiting: list[tuple[Mapping[str, Any] | str, bool]] = [("]", False)]
+    waiting.extend((one, index > 0) for index, one in reversed(list(enumerate(objects))))
+    pieces.append("[")
+    while waiting:
+        one, follows = waiting.pop()
+        if isinstance(one, str):
+            pieces.append(one)
+            continue
+        fields = json.dumps(
+            {name: value for name, value in one.items() if name != "children"}, allow_nan=False
+        )
+        pieces.append(f'{"," if follows else ""}\n{fields[:-1]}, "children": [')
+        waiting.append(("]}", False))
+        below = one.get("children", ())
+        waiting.extend((child, index > 0) for index, child in reversed(list(enumerate(below))))
+    return "".join(pieces)
 
 
 def session_object(row: SessionRow) -> dict[str, Any]:

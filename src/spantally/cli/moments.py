@@ -1,37 +1,8 @@
-"""Points in time as a user writes them, and spans of time as a user reads them."""
+"""Times as a user reads them: RFC 3339 in JSON, the machine's zone in tables, lengths short."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from typing import Final
-
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGO: Final = re.compile(r"(\d{1,6})\s*([smhdw])", re.ASCII)
-FORMS: Final = "use 2026-01-31, 2026-01-31T12:00:00Z, or a time ago such as 90s, 30m, 24h, 7d, 2w"
-
-
-def parse_moment(text: str, now: datetime | None = None) -> datetime:
-    """Read a point in time; one without an offset is meant in the machine's zone.
-
-    Args:
-        text: a date, an RFC 3339 time, or a time ago.
-        now: what "ago" counts from; the present if None.
-
-    Raises:
-        ValueError: for anything else.
-    """
-    ago = _AGO.fullmatch(text.strip())
-    if ago:
-        try:
-            return (now or datetime.now(UTC)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        except OverflowError:
-            raise ValueError(f"{text!r} is before the year 1") from None
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        return moment if moment.tzinfo else moment.astimezone()
-    except (ValueError, OverflowError, OSError):
-        raise ValueError(f"{text!r} is not a time; {FORMS}") from None
+from datetime import UTC, datetime
 
 
 def rfc3339(ns: int | None) -> str | None:

@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 import click
 
-from spantally.cli.moments import FORMS, parse_moment
 from spantally.ground.settings import MAX_TAG_KEY
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
 SESSION_STATUSES = ("running", "succeeded", "failed", "cancelled", "abandoned")
 CALL_STATUSES = ("running", "ok", "error", "cancelled", "interrupted")
+_FORMS = "2026-01-31, 2026-01-31T12:00:00Z, or a time ago: 30m, 24h, 7d, 2w"
 
 
 def parsed(parse: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, Any], Any]:
@@ -58,28 +58,16 @@ def parse_entity(text: str) -> str:
     return text
 
 
-def order_parser(fields: Sequence[str], short: Mapping[str, str]) -> Callable[[str], str]:
-    """A reader of ``FIELD`` and ``-FIELD``.
+def parse_moment(text: str) -> str:
+    """Read a point in time; the text stays, since the query reads it too.
 
-    Args:
-        fields: fields of the rows that can be ordered by.
-        short: shorter names of some.
+    Raises:
+        ValueError: for a text that is not one.
     """
+    from spantally.queries.times import moment_ns
 
-    def parse(text: str) -> str:
-        sign = "-" if text.startswith("-") else ""
-        field = short.get(text.removeprefix("-"), text.removeprefix("-"))
-        if field not in fields:
-            allowed = ", ".join(_names(fields, short))
-            raise ValueError(f"{text!r} is not a field to order by; use one of: {allowed}")
-        return f"{sign}{field}"
-
-    return parse
-
-
-def _names(fields: Sequence[str], short: Mapping[str, str]) -> list[str]:
-    """The names to offer: the short one where there is one."""
-    return sorted({*short, *(field for field in fields if field not in short.values())})
+    moment_ns("time", text)
+    return text
 
 
 def filters(statuses: Sequence[str]) -> Callable[[_F], _F]:
@@ -110,7 +98,10 @@ def filters(statuses: Sequence[str]) -> Callable[[_F], _F]:
         click.option("--project", metavar="NAME", help="Only this project (service.name)."),
         click.option("--status", type=click.Choice(statuses), help="Only with this status."),
         click.option(
-            "--since", callback=parsed(parse_moment), metavar="TIME", help=f"Begun at or after TIME: {FORMS}."
+            "--since",
+            callback=parsed(parse_moment),
+            metavar="TIME",
+            help=f"Begun at or after TIME: {_FORMS}.",
         ),
         click.option("--until", callback=parsed(parse_moment), metavar="TIME", help="Begun before TIME."),
     )
@@ -142,19 +133,25 @@ def limit(default: int) -> Callable[[_F], _F]:
     )
 
 
-def order(fields: Sequence[str], short: Mapping[str, str], default: str) -> Callable[[_F], _F]:
+def order(fields: Mapping[str, str], default: str) -> Callable[[_F], _F]:
     """Decorator: ``--order``.
 
     Args:
-        fields: fields of the rows that can be ordered by.
-        short: shorter names of some.
+        fields: names to order by, with the field each stands for.
         default: where none is given.
     """
+
+    def parse(text: str) -> str:
+        if text.removeprefix("-") not in fields:
+            raise ValueError(f"{text!r} is not a field to order by; use one of: {', '.join(sorted(fields))}")
+        return text
+
+    first_names = {field: name for name, field in reversed(list(fields.items()))}
     return click.option(
         "--order",
-        callback=parsed(order_parser(fields, short)),
+        callback=parsed(parse),
         default=default,
         show_default=True,
         metavar="[-]FIELD",
-        help=f"Order of the rows, - for descending. FIELD: {', '.join(_names(fields, short))}.",
+        help=f"Order of the rows, - for descending. FIELD: {', '.join(sorted(first_names.values()))}.",
     )

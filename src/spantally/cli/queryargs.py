@@ -17,9 +17,19 @@ def query_arguments(wanted: Mapping[str, Any]) -> dict[str, Any]:
     """
     import click
 
-    since, until = wanted.get("since"), wanted.get("until")
-    if since is not None and until is not None and since >= until:
-        raise click.UsageError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
+    from spantally.ground.errors import ArgumentError
+    from spantally.queries.arguments import make_filter
+
     if wanted.get("any_tag") and not wanted.get("tags"):
         raise click.UsageError("--any-tag needs at least one --tag KEY=VALUE")
-    return {name: value for name, value in wanted.items() if value not in (None, (), False)}
+    arguments = {name: value for name, value in wanted.items() if value not in (None, (), False)}
+    pairs = arguments.get("tags", ())
+    if pairs:
+        arguments["tags"] = dict(pairs)
+        if len(arguments["tags"]) < len(pairs):
+            raise click.UsageError("--tag names a key twice; a key has one value")
+    try:
+        make_filter(**arguments)  # said before a ledger is looked for
+    except ArgumentError as error:
+        raise click.UsageError(str(error)) from error
+    return arguments

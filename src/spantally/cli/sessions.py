@@ -8,44 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spantally.cli.options import SESSION_STATUSES, as_json, filters, limit, order
+from spantally.ledger.ordering import SESSION_ORDERS
 
 if TYPE_CHECKING:
     from spantally.cli.render.tables import Column
     from spantally.ledger.contract import SessionRow
 
-ORDER_FIELDS = (
-    "started_ns",
-    "ended_ns",
-    "duration_ms",
-    "cost_nano_usd",
-    "own_cost_nano_usd",
-    "calls",
-    "turn_count",
-    "errors",
-    "input_tokens",
-    "output_tokens",
-    "unpriced_calls",
-    "session_id",
-    "name",
-    "user_id",
-    "status",
-)
-SHORT_FIELDS = {
-    "started": "started_ns",
-    "ended": "ended_ns",
-    "duration": "duration_ms",
-    "cost": "cost_nano_usd",
-    "own_cost": "own_cost_nano_usd",
-    "turns": "turn_count",
-    "unpriced": "unpriced_calls",
-    "session": "session_id",
-    "user": "user_id",
-}
-
 
 @click.command()
 @filters(SESSION_STATUSES)
-@order(ORDER_FIELDS, SHORT_FIELDS, "-started")
+@order(SESSION_ORDERS, "-started")
 @limit(50)
 @as_json
 @click.pass_obj

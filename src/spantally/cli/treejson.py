@@ -10,6 +10,21 @@ from spantally.ground.money import usd_text
 if TYPE_CHECKING:
     from spantally.queries import SessionTree, TreeNode
 
+_FIGURES = (
+    "calls",
+    "errors",
+    "input_tokens",
+    "output_tokens",
+    "own_input_tokens",
+    "own_output_tokens",
+    "cost_nano_usd",
+    "own_cost_nano_usd",
+    "unpriced_calls",
+    "pending_calls",
+    "possibly_billed_calls",
+)
+"""Inclusive of everything beneath, unless a name says own."""
+
 
 def tree_object(tree: SessionTree, *, content: bool) -> dict[str, Any]:
     """A session with its nested children.
@@ -33,9 +48,9 @@ def tree_object(tree: SessionTree, *, content: bool) -> dict[str, Any]:
 def _node_object(node: TreeNode, *, content: bool) -> dict[str, Any]:
     """A row with what it costs by itself and with everything beneath."""
     made = call_object(node.call)
-    made["own_cost_nano_usd"] = node.own_cost_nano_usd
-    made["inclusive_cost_nano_usd"] = node.inclusive_cost_nano_usd
-    made["total_cost"] = usd_text(node.inclusive_cost_nano_usd)
+    for name in _FIGURES:
+        made[name] = getattr(node, name)
+    made["total_cost"] = usd_text(node.cost_nano_usd)
     if content:
         made["content"] = None if node.call.content is None else dict(node.call.content)
     made["children"] = []

@@ -43,9 +43,8 @@ def _chain() -> bool:
 
 def _is_launcher() -> bool:
     """True in a process that only starts another one and would be tallied in vain."""
-    words = getattr(sys, "orig_argv", [])[1:3]
-    names = [os.path.basename(word) for word in words]  # noqa: PTH119
-    return any(name.partition(".")[0] in LAUNCHERS for name in names)
+    script = getattr(sys, "orig_argv", [])[1:2]
+    return any(os.path.basename(name) in LAUNCHERS for name in script)  # noqa: PTH119
 
 
 def _say_absent(error: Exception) -> None:

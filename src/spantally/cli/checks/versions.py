@@ -52,19 +52,20 @@ def check() -> list[Finding]:
         Finding(SECTION, "spantally", installed("spantally") or "not installed as a distribution"),
     ]
     for name in _REQUIRED:
-        text = installed(name)
-        if text is None:
+        present = installed(name)
+        if present is None:
             advice = f"pip install {name}"
             found.append(Finding(SECTION, name, "missing", Level.PROBLEM, advice))
         else:
-            found.append(Finding(SECTION, name, text))
+            found.append(Finding(SECTION, name, present))
     found.append(check_distro(installed("opentelemetry-distro")))
     for name in _FOR_EXPORT:
-        text = installed(name)
-        advice = None if text else f"needed only to export or for OTEL_CONFIG_FILE: {_INSTALL}"
-        found.append(
-            Finding(SECTION, name, text or "not installed", Level.OK if text else Level.NOTE, advice)
-        )
+        present = installed(name)
+        if present is None:
+            advice = f"needed only to export, or for OTEL_CONFIG_FILE: {_INSTALL}"
+            found.append(Finding(SECTION, name, "not installed", Level.NOTE, advice))
+        else:
+            found.append(Finding(SECTION, name, present))
     found.append(check_openai(installed("openai")))
     return found
 

@@ -21,16 +21,20 @@ def money_text(nano_usd: int | None) -> str:
     return f"-${text[1:]}" if text.startswith("-") else f"${text}"
 
 
-def gaps(unpriced: int, pending: int, possibly_billed: int) -> list[str]:
-    """What a sum of costs does not cover, in words; empty when it covers all."""
-    words = ((unpriced, "unpriced"), (pending, "pending"), (possibly_billed, "possibly billed"))
-    return [f"{number:,} {word}" for number, word in words if number]
+def gaps(unpriced: int, pending: int) -> list[str]:
+    """The calls that a sum of costs does not cover, in words; empty when it covers all."""
+    return [f"{number:,} {word}" for number, word in ((unpriced, "unpriced"), (pending, "pending")) if number]
+
+
+def billed_text(possibly_billed: int) -> str:
+    """A note on calls that were sent and ended without usage; they may be among the unpriced ones."""
+    return f" ({possibly_billed:,} possibly billed)" if possibly_billed else ""
 
 
 def cost_text(nano_usd: int | None, unpriced: int, pending: int, possibly_billed: int) -> str:
-    """A sum of costs with what it does not cover: ``$1.92 + 4 unpriced + 1 pending``."""
+    """A sum of costs with what it does not cover: ``$1.92 + 4 unpriced + 1 pending (1 possibly billed)``."""
     known = [] if nano_usd is None else [money_text(nano_usd)]
-    return " + ".join(known + gaps(unpriced, pending, possibly_billed)) or NONE
+    return (" + ".join(known + gaps(unpriced, pending)) or NONE) + billed_text(possibly_billed)
 
 
 def safe(text: str, *, lines: bool = False) -> str:

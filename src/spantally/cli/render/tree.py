@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spantally.cli.moments import span_text
-from spantally.cli.render.numbers import NONE, cost_text, count_text, money_text
+from spantally.cli.render.numbers import cost_text, count_text
 from spantally.cli.render.output import can_draw_lines
 from spantally.cli.render.rows import own_cost_text, status_text
 from spantally.cli.render.tables import Column, print_table, status_style
@@ -71,7 +71,7 @@ def print_tree(roots: Sequence[TreeNode]) -> None:
     """
     columns = [
         Column[Line]("WHAT", lambda line: line.label),
-        Column[Line]("OWN", own_text, number=False, keep=6),
+        Column[Line]("OWN", lambda line: own_cost_text(line.node.call), keep=6),
         Column[Line]("INCLUSIVE", _inclusive_text, keep=8),
         Column[Line]("TOKENS IN", lambda line: count_text(line.node.input_tokens), number=True, keep=4),
         Column[Line]("OUT", lambda line: count_text(line.node.output_tokens), number=True, keep=4),
@@ -92,15 +92,6 @@ def print_tree(roots: Sequence[TreeNode]) -> None:
     print_table(columns, outline(roots))
 
 
-def own_text(line: Line) -> str:
-    """Own cost: that of the call itself, or of what an agent or tool called with no agent or tool between."""
-    if line.node.call.kind in COUNTED_KINDS:
-        return own_cost_text(line.node.call)
-    return NONE if line.node.own_cost_nano_usd is None else money_text(line.node.own_cost_nano_usd)
-
-
 def _inclusive_text(line: Line) -> str:
     node = line.node
-    return cost_text(
-        node.inclusive_cost_nano_usd, node.unpriced_calls, node.pending_calls, node.possibly_billed_calls
-    )
+    return cost_text(node.cost_nano_usd, node.unpriced_calls, node.pending_calls, node.possibly_billed_calls)
