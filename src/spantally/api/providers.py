@@ -10,7 +10,10 @@ from spantally.api.events import EventEmitter
 from spantally.calls import pipeline
 from spantally.calls.telemetry import PlainRedactor, Telemetry
 from spantally.ground.guard import swallowed
+from spantally.ground.money import UsageParts
+from spantally.ground.records import CallRecord
 from spantally.otel.log_processor import LogRecordProcessor
+from spantally.otel.metrics import MetricsConsumer
 from spantally.otel.provider import (
     GlobalInstallation,
     Handover,
@@ -24,6 +27,15 @@ from spantally.otel.redaction_net import NetReport, feature_test
 from spantally.otel.span_processor import SpanProcessor
 
 
+def _parts_of(record: CallRecord) -> UsageParts | None:
+    from spantally.pricing import BadUsage, normalise
+
+    try:
+        return normalise(record.usage or {}, record.usage_format or "", provider=record.provider)
+    except BadUsage:
+        return None
+
+
 class Providers:
     """What was installed where, so that all of it can be taken back."""
 
@@ -35,6 +47,7 @@ class Providers:
         self.handover: Handover | None = None
         self.given: dict[str, Any] = {}
         self.net: NetReport | None = None
+        self.metrics: MetricsConsumer | None = None
         self._telemetry: Telemetry | None = None
 
     def install(self, config: Config, telemetry: Telemetry, *, build: bool) -> None:
@@ -69,6 +82,16 @@ class Providers:
             self._adopt(install_log_processor(config.logger_provider, self.log_processor))
         telemetry.use_provider(self.given.get("tracer_provider"))
         telemetry.emit_event = EventEmitter(self.given.get("logger_provider"))
+        self._measure(config, telemetry)
+
+    def _measure(self, config: Config, telemetry: Telemetry) -> None:
+        """Record metrics on the given meter provider, else on the global one, whoever sets it and when."""
+        if self.metrics is not None:
+            if config.meter_provider is None:
+                return
+            pipeline.remove_consumer(self.metrics)
+        self.metrics = MetricsConsumer(self.given.get("meter_provider"), telemetry, _parts_of)
+        pipeline.add_consumer(self.metrics)
 
     def _make_processors(self, config: Config, telemetry: Telemetry) -> None:
         self.net = feature_test()
@@ -151,6 +174,8 @@ class Providers:
         self.installations.clear()
         if self.handover is not None:
             self.handover.give_back()
+        if self.metrics is not None:
+            pipeline.remove_consumer(self.metrics)
         self.__init__()  # type: ignore[misc]
 
     def net_report(self) -> str | None:
