@@ -12,29 +12,44 @@ from typing import Final
 from spantally.redaction import names, shapes
 from spantally.redaction.spans import PAIR, Span
 
-_HEAD: Final = re.compile(
-    r"(?i)(?:pass|pw|secret|token|key|cred)[A-Za-z0-9_ -]{0,24}[\"'`*]{0,2}[ ]{0,40}(?:[,;|\t]|\\+t|\r?\n|\\+r?\\*n)"
+HEAD_END: Final = re.compile(
+    r"[A-Za-z0-9_-]*+[\"'`*]{0,2}[ ]{0,40}(?:[,;|\t]|\\+t|\r?\n|\\+r?\\*n)(?![ ]?[\"']?[A-Za-z0-9_]+[\"']?[ ]?[=:(])"
 )
+"""What may follow the name of a column."""
+_TITLE: Final = re.compile(r"[\s\"'`*]*[A-Za-z_#][\w .#/-]{0,40}[\s\"'`*]*\Z|\s*\Z")
+_ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*(?:\(|=(?!=|$))")
 _BREAK: Final = re.compile(r"\r?\n|\\{1,16}r?\\{0,16}n")
 _LONGEST_LINE: Final = 4096
 _MOST_COLUMNS: Final = 128
+_MOST_BARREN: Final = 250_000
+"""Characters of tables without a secret after which no further table of a text is read."""
 _MOST_ROWS: Final = 10_000
 _RULE: Final = re.compile(r"[ |:+-]*\Z")
 _DELIMITERS: Final = ("\t", "|", ";", ",")
 
 
-def find_columns(text: str, check: Callable[[], None], taken: list[Span]) -> None:
-    """Append a span for each cell below a head that names a secret, where the cell looks like one."""
+def find_columns(text: str, heads: list[int], check: Callable[[], None], taken: list[Span]) -> None:
+    """Append a span for each cell below a head that names a secret, where the cell looks like one.
+
+    Args:
+        text: what is scanned.
+        heads: where :data:`HEAD_END` matched behind a telling name, in order.
+        check: raises when the time is over.
+        taken: receives the spans.
+    """
     cursor = 0
-    seen = 0
-    for hit in _HEAD.finditer(text):
-        at = hit.start()
+    barren = _MOST_BARREN
+    for seen, at in enumerate(heads):
         if at < cursor:
             continue
-        seen += 1
+        if barren < 0:
+            break
         if not seen & 31:
             check()
+        before = len(taken)
         cursor = _table(text, at, check, taken)
+        if len(taken) == before:
+            barren -= cursor - at
 
 
 def _table(text: str, at: int, check: Callable[[], None], taken: list[Span]) -> int:
@@ -51,6 +66,8 @@ def _table(text: str, at: int, check: Callable[[], None], taken: list[Span]) -> 
         return brk.end()
     cells = head.split(delimiter)
     if len(cells) > _MOST_COLUMNS:
+        return brk.end()
+    if not all(_TITLE.match(cell) for cell in cells):
         return brk.end()
     columns = {}
     for index, cell in enumerate(cells):
@@ -99,7 +116,7 @@ def _rows(
 
 def _cell(at: int, cell: str, kind: int, taken: list[Span]) -> None:
     value = cell.strip(" \"'`*\\")
-    if len(value) < 6 or " " in value or _RULE.match(value) or shapes.is_placeholder(value):
+    if len(value) < 6 or " " in value or _RULE.match(value) or _ASSIGNMENT.match(value) or shapes.is_placeholder(value):
         return
     if kind == names.WEAK:
         good = (
@@ -110,7 +127,8 @@ def _cell(at: int, cell: str, kind: int, taken: list[Span]) -> None:
     elif kind == names.PASSWORD:
         good = shapes.is_mixed(value)
     else:
-        good = len(value) >= 8 and shapes.is_mixed(value) and shapes.has_digit(value) and "://" not in value
+        noise = shapes.has_digit(value) or shapes.case_noise(value) or shapes.is_gibberish(value)
+        good = len(value) >= 8 and noise and "://" not in value and not value.isdigit()
     if good:
         start = at + cell.find(value)
         taken.append(Span(start, start + len(value), PAIR, names.TYPES[kind]))

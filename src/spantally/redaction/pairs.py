@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from spantally.redaction import names, shapes
+from spantally.redaction.columns import HEAD_END
 from spantally.redaction.spans import PAIR, Span
 
 _NAME_CHARS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
@@ -20,7 +21,8 @@ _LONGEST_NAME: Final = 64
 _QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|&apos;|%22|%27)"""
 
 _TAIL: Final = re.compile(r"[A-Za-z0-9_-]*+")
-_MAY_FOLLOW: Final = frozenset(" \t\r\n:=>,|(\"'`\\&%]*)-")
+_MAY_FOLLOW: Final = frozenset(" \t\r\n:=>,;|(\"'`\\&%]*)-")
+_HEAD_FOLLOWS: Final = frozenset(" \t\r\n,;|\"'`*\\")
 _AFTER_NAME: Final = re.compile(
     rf"""(?x)
     (?P<closing>{_QUOTE})?
@@ -53,13 +55,16 @@ _TO_SPACE: Final = re.compile(r"""[^\s"'`\\<]+""")
 _MORE_BASE: Final = re.compile(r"[A-Za-z0-9_\-+/=.~|:]{6,}")
 _ELSEWHERE: Final = frozenset({names.AUTH, names.COOKIE})
 """Their values have parts; structures.py reads them."""
+_WEAK_PROSE: Final = (" is", " was", " :", " =", " provided", " -", " (", " |", "  ", " to ", " as ", ' "', " '", " `")
+_VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
+"""Words of ordinary text, and names only before an operator."""
+_CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(|=(?!=|$))")
 _QUOTED_LIMIT: Final = 4096
 _ESCAPE_LEFT: Final = re.compile(r"(?:u00[0-9a-fA-F]{2}|[nrtbf])")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
 _WORD_AND_COUNT: Final = re.compile(r"[A-Za-z_.-]+[0-9]{0,2}\Z")
 _PATH: Final = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*\Z|[A-Za-z]:\\\\?[\w.-]+.*")
 _SPACED: Final = re.compile(r"[0-9!@#$%^&*]")
-_BEFORE: Final = re.compile(r"([A-Za-z]{2,16})[ \t]{1,2}\Z")
 _EXPORT: Final = re.compile(
     r"(?:(?:export|set|setenv|env|arg|-e|--env|\$|>|-|\+)[ \t]{1,4})*\Z", re.IGNORECASE
 )
@@ -82,7 +87,9 @@ class Site(NamedTuple):
     """A line break lies between name and value."""
 
 
-def find_pairs(text: str, lower: str, check: Callable[[], None], taken: list[Span]) -> None:
+def find_pairs(
+    text: str, lower: str, check: Callable[[], None], taken: list[Span], heads: list[int]
+) -> None:
     """Append a span to ``taken`` for each value that the name before it says is a secret.
 
     Args:
@@ -90,6 +97,7 @@ def find_pairs(text: str, lower: str, check: Callable[[], None], taken: list[Spa
         lower: ``text`` in lower case, of the same length.
         check: raises when the time is over.
         taken: receives the spans.
+        heads: receives the places of names that may be heads of columns.
     """
     cursor = 0
     seen = 0
@@ -102,13 +110,28 @@ def find_pairs(text: str, lower: str, check: Callable[[], None], taken: list[Spa
         seen += 1
         if not seen & 127:
             check()
-        cursor = name_end = _TAIL.match(text, at).end()  # type: ignore[union-attr] - it matches nothing too
+        cursor = name_end = _TAIL.match(text, at).end()  # type: ignore[union-attr]
         if name_end >= size or name_end - at > _LONGEST_NAME or text[name_end] not in _MAY_FOLLOW:
             continue
+        name_start, name = _name(text, at, name_end)
+        kind = names.classify(name)
+        if kind == names.NONE:
+            continue
+        following = text[name_end]
+        if following in _HEAD_FOLLOWS and HEAD_END.match(text, name_end):
+            heads.append(at)
+        if kind in _ELSEWHERE or (name in _VERBS and following == " " and text[name_end + 1 : name_end + 2].isalpha()):
+            continue
+        if kind == names.SIGNATURE and (name_start == 0 or text[name_start - 1] not in "?&;#"):
+            continue
+        if kind == names.WEAK:
+            kind = _with_word_before(text, name_start, name)
+            if kind == names.WEAK and following == " " and not text.startswith(_WEAK_PROSE, name_end):
+                continue
         found = _AFTER_NAME.match(text, name_end)
         if found is None:
             continue
-        cursor, read = _read(text, at, name_end, found, taken)
+        cursor, read = _read(text, (name_start, name_end), kind, name, found, taken)
         # A value that was read and let go may hold a further name, so the scan goes on behind its name only;
         # but not for ever, or `token=token=token=` would read everything a thousand times.
         if read > cursor:
@@ -117,18 +140,15 @@ def find_pairs(text: str, lower: str, check: Callable[[], None], taken: list[Spa
                 cursor = read
 
 
-def _read(text: str, at: int, name_end: int, found: re.Match[str], taken: list[Span]) -> tuple[int, int]:
-    """Judge one name, separator and value; the answer is where the scan may go on, and how far was read."""
+def _read(
+    text: str, place: tuple[int, int], kind: int, name: str, found: re.Match[str], taken: list[Span]
+) -> tuple[int, int]:
+    """Judge one separator and value; the answer is where the scan may go on, and how far was read."""
+    name_start, name_end = place
     how = _how(found)
-    name_start, name = _name(text, at, name_end)
-    kind = names.classify(name)
-    if kind <= names.WEAK and how != "list":
-        kind = _with_word_before(text, name_start, name, kind)
-    if kind == names.NONE or (kind == names.WEAK and how == "space") or kind in _ELSEWHERE:
+    if (kind == names.WEAK and how == "space") or (name in _VERBS and how != "operator"):
         return name_end, name_end
     in_url = how == "operator" and name_start > 0 and text[name_start - 1] in "?&;#"
-    if kind == names.SIGNATURE and not in_url:
-        return name_end, name_end
     separator = found[how]
     site = Site(
         kind,
@@ -165,13 +185,15 @@ def _name(text: str, at: int, end: int) -> tuple[int, str]:
     return start, text[start:end].strip("-.")
 
 
-def _with_word_before(text: str, start: int, name: str, kind: int) -> int:
+def _with_word_before(text: str, start: int, name: str) -> int:
     """``API key``, ``secret access key``: in prose the words of a name are apart."""
-    before = _BEFORE.search(text[max(0, start - 20) : start])
-    if before is None:
-        return kind
-    words = [before[1].lower(), *names.words_of(name)]
-    return max(kind, names.judge(words)) if len(words) > 1 else kind
+    before = text[max(0, start - 20) : start]
+    if not before.endswith((" ", "\t")):
+        return names.WEAK
+    word = before.rstrip(" \t").rpartition(" ")[2]
+    if not 2 <= len(word) <= 16 or not word.isalpha():
+        return names.WEAK
+    return max(names.WEAK, names.classify(f"{word.lower()}_{name}"))
 
 
 def _starts_line(text: str, start: int) -> bool:
@@ -201,12 +223,13 @@ def _read_value(
         end = start + len(value)
         if _is_call(text, value, end, site):
             return name_end, end
-        longer = _extended(text, end, site)
-        if not acceptable(value, site) and not (
-            text[end : end + 1] in ("|", ":", "&", "/") and shapes.looks_random(text[start:longer], 20)
-        ):
-            return name_end, end
-        end = longer
+        if not acceptable(value, site):
+            if text[end : end + 1] != "|" or site.how != "operator":
+                return name_end, end
+            more = _MORE_BASE.match(text, end + 1, end + 256)
+            if more is None or not shapes.looks_random(more[0], 16):
+                return name_end, end
+        end = _extended(text, end, site)
     taken.append(Span(start, end, PAIR, names.TYPES[site.kind]))
     return end, end
 
@@ -241,7 +264,7 @@ def _quoted_end(text: str, start: int, opening: str) -> int:
 
 def _extended(text: str, end: int, site: Site) -> int:
     """A value may go on behind a character that ends values elsewhere: ``NAME=a|b&c`` on a line of its own."""
-    end = _REST_OF_UNQUOTED.match(text, end).end()  # type: ignore[union-attr] - it matches nothing too
+    end = _REST_OF_UNQUOTED.match(text, end).end()  # type: ignore[union-attr]
     if site.how == "operator" and site.line_start and not site.quoted and not site.in_url:
         rest = _TO_SPACE.match(text, end)
         if rest is not None:
@@ -276,7 +299,7 @@ def _weak(value: str, site: Site) -> bool:
 
 def _loose(value: str, site: Site) -> bool:
     """Prose, flags, cells, argument lists: the value itself must look like a secret."""
-    if " " in value or "://" in value or _PATH.match(value):
+    if " " in value or "://" in value or _PATH.match(value) or _CALL.match(value):
         return False
     if not shapes.is_mixed(value) or (site.how == "space" and site.kind == names.WEAK):
         return False

@@ -77,6 +77,7 @@ class Redactor:
         self._patterns = tuple(patterns)
         self._callables = tuple(callables)
         self._defaults = defaults
+        self._simple = defaults and not patterns and not callables
         self._budget = budget_seconds
         self._cache = Cache()
         self._generation = registry.generation
@@ -219,7 +220,7 @@ class Redactor:
         if not spans:
             return text
         self.counts[names.TYPES[kind]] += len(spans)
-        return replaced(text, spans)
+        return replaced(text, spans)[0]
 
     def _by_callables(self, text: str, key: str | None, where: str) -> str:
         for rule in self._callables:

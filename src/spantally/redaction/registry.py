@@ -25,7 +25,8 @@ LONGEST: Final = 16_384
 
 _lock: Final = threading.Lock()
 _values: Final[set[str]] = set()
-_forms: tuple[str, ...] = ()
+forms: tuple[str, ...] = ()
+"""Every form of every literal, the longest first."""
 generation = 0
 """Grows with each new literal, so that caches of results know when they are stale."""
 
@@ -35,19 +36,19 @@ def register_literal(value: str) -> None:
 
     Values shorter than eight or longer than 16,384 characters are ignored, and so are placeholders.
     """
-    global _forms, generation
-    if not isinstance(value, str) or value in _values:
+    global forms, generation
+    if value in _values:
         return
     value = value.strip()
     if not SHORTEST <= len(value) <= LONGEST or shapes.is_placeholder(value) or value in _values:
         return
-    forms = _forms_of(value)
+    new = _forms_of(value)
     with _lock:
         if value in _values or len(_values) >= MOST:
             return
         _values.add(value)
         # Longest first, so that a literal within a longer one does not cut it.
-        _forms = tuple(sorted({*_forms, *forms}, key=lambda form: (-len(form), form)))
+        forms = tuple(sorted({*forms, *new}, key=lambda form: (-len(form), form)))
         generation += 1
 
 
@@ -110,7 +111,7 @@ def _forms_of(value: str) -> set[str]:
 
 def find_literals(text: str, taken: list[Span]) -> None:
     """Append a span to ``taken`` for every form of a registered literal in ``text``."""
-    for form in _forms:
+    for form in forms:
         if form in text:
             at = text.find(form)
             while at >= 0:
@@ -120,8 +121,8 @@ def find_literals(text: str, taken: list[Span]) -> None:
 
 def forget_literals() -> None:
     """Empty the registry (for tests)."""
-    global _forms, generation
+    global forms, generation
     with _lock:
         _values.clear()
-        _forms = ()
+        forms = ()
         generation += 1

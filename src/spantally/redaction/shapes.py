@@ -11,9 +11,9 @@ _CLASSES: Final = str.maketrans(
     "l" * 26 + "u" * 26 + "d" * 10,
 )
 _RUNS: Final = re.compile(r"l+|u+|d+|[^lud]")
-_CASE_CHANGE: Final = re.compile(r"[A-Z](?=[a-z][A-Z0-9_-])|[a-z](?=[A-Z](?:[A-Z]|[a-z][A-Z0-9]))")
-_CONSONANTS: Final = re.compile("(?i)[bcdfghjklmnpqrstvwxz]{5}")
-_LETTERS: Final = re.compile("[A-Za-z]{16,}")
+_CAMEL: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_CONSONANTS: Final = re.compile("[bcdfghjklmnpqrstvwxz]{5}|[BCDFGHJKLMNPQRSTVWXZ]{7}")
+_LETTERS: Final = re.compile("[A-Za-z]{14,}")
 _HEX: Final = re.compile(r"(?:[0-9a-f]+|[0-9A-F]+)\Z")
 _UUID: Final = re.compile(
     r"\{?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\}?\Z"
@@ -117,9 +117,12 @@ def looks_random(value: str, least: int) -> bool:
 
 
 def case_noise(value: str) -> bool:
-    """True if upper and lower case alternate as they do in random text, not at the seams of words."""
-    changes = len(_CASE_CHANGE.findall(value[:128]))
-    return changes >= 4 and changes >= 0.2 * min(len(value), 128)
+    """True if upper and lower case alternate as they do in random text: camel case has longer words."""
+    head = value[:128]
+    if head.islower() or head.isupper():
+        return False
+    parts = _CAMEL.findall(head)
+    return len(parts) >= 5 and sum(map(len, parts)) <= 2.7 * len(parts)
 
 
 def is_gibberish(value: str) -> bool:

@@ -64,13 +64,19 @@ def _cut(spans: list[Span], tags: list[tuple[int, int]]) -> list[Span]:
     return pieces
 
 
-def replaced(text: str, spans: list[Span]) -> str:
-    """``text`` with a tag in the place of each of the settled ``spans``."""
+def replaced(text: str, spans: list[Span]) -> tuple[str, list[int]]:
+    """``text`` with a tag in the place of each of the settled ``spans``, and where the tags begin."""
     parts: list[str] = []
+    places: list[int] = []
     at = 0
+    size = 0
     for start, end, _, kind in spans:
         parts.append(text[at:start])
-        parts.append(tag(kind, text[start:end]))
+        size += start - at
+        places.append(size)
+        new = tag(kind, text[start:end])
+        parts.append(new)
+        size += len(new)
         at = end
     parts.append(text[at:])
-    return "".join(parts)
+    return "".join(parts), places

@@ -40,7 +40,7 @@ _SCHEME: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9-]{1,24})(?:[ \t]|%20
 _HEADER_END: Final = re.compile(r"""[\r\n"'`<>]|\\+(?:["'`nr]|u0022)|&quot;|%22""")
 _CREDENTIAL: Final = re.compile(r"""[^\s"'`\\<>,;)\]}&]{4,4096}""")
 _PARAMETER: Final = re.compile(r"""(?:^|[\s,;:])[A-Za-z-]{2,24}=""")
-_LISTED: Final = re.compile(r"""([^=;,\s]{1,128}+)\s{0,2}=\s{0,2}"?([^;\s"]{1,4096}+)""")
+_CALL: Final = re.compile(r"[A-Za-z_][\w.]*\(")
 _COOKIE_ATTRIBUTES: Final = frozenset(
     {"path", "domain", "expires", "max-age", "samesite", "version", "comment", "theme", "lang", "locale"}
 )
@@ -144,7 +144,7 @@ def _userinfo(text: str, at: int, taken: list[Span]) -> int:
         return at
     secret = hit[2]
     cut = secret.rfind("@")
-    if cut <= 0 or shapes.is_placeholder(secret[:cut]) or "://" in secret[:cut]:
+    if cut < 3 or shapes.is_placeholder(secret[:cut]) or "://" in secret[:cut]:
         return at
     if _PORT.match(secret[:cut]) and ("?" in secret[:cut] or "#" in secret[:cut]):
         return at
@@ -192,11 +192,12 @@ def _headers(text: str, lower: str, check: Check, taken: list[Span]) -> None:
             if hit is not None:
                 end = _HEADER_END.search(text, hit.end(), hit.end() + 8192)
                 stop = end.start() if end else min(len(text), hit.end() + 8192)
-                read(text, hit.end(), stop, bool(hit["opening"]), taken)
+                certain = "," not in hit[0] and "(" not in hit[0]
+                read(text, hit.end(), stop, bool(hit["opening"]), certain, taken)
                 cursor = stop
 
 
-def _authorization(text: str, start: int, stop: int, quoted: bool, taken: list[Span]) -> None:
+def _authorization(text: str, start: int, stop: int, quoted: bool, certain: bool, taken: list[Span]) -> None:
     scheme = _SCHEME.match(text, start, stop)
     if scheme is not None:
         start = scheme.end()
@@ -210,9 +211,11 @@ def _authorization(text: str, start: int, stop: int, quoted: bool, taken: list[S
     secret = value[0].rstrip(".:")
     if shapes.is_placeholder(secret):
         return
-    if (quoted or scheme is not None) and len(secret) >= 6 and shapes.is_mixed(secret):
-        _whole(text, start, start + len(secret), taken)
-    elif len(secret) >= 12 and (shapes.looks_random(secret, 12) or shapes.is_mixed(secret)):
+    if certain and (quoted or scheme is not None) and len(secret) >= 6:
+        good = shapes.is_mixed(secret) and not _CALL.match(secret)
+    else:
+        good = shapes.looks_random(secret, 12 if certain else 20) or (certain and shapes.is_plain_id(secret))
+    if good:
         _whole(text, start, start + len(secret), taken)
 
 
@@ -221,13 +224,23 @@ def _whole(text: str, start: int, stop: int, taken: list[Span]) -> None:
         taken.append(Span(start, stop, STRUCTURE, "authorization"))
 
 
-def _cookie(text: str, start: int, stop: int, quoted: bool, taken: list[Span]) -> None:
-    for pair in _LISTED.finditer(text, start, stop):
-        name, value = pair[1].strip().lower(), pair[2].rstrip(",)]}")
+def _cookie(text: str, start: int, stop: int, quoted: bool, certain: bool, taken: list[Span]) -> None:
+    at = start
+    for part in text[start:stop].split(";"):
+        name, equals, value = part.partition("=")
+        begin = at + len(name) + 1
+        at += len(part) + 1
+        if not equals or len(name) > 128:
+            continue
+        begin += len(value) - len(value.lstrip(' "'))
+        value = value.strip(' "')
+        space = value.find(" ")
+        value = (value if space < 0 else value[:space]).rstrip(",)]}")
+        name = name.strip().lower()
         if name in _COOKIE_ATTRIBUTES or len(value) < 6 or shapes.is_placeholder(value):
             continue
         if _SESSION_COOKIE.search(name) or (shapes.is_mixed(value) and shapes.looks_random(value, 12)):
-            taken.append(Span(pair.start(2), pair.start(2) + len(value), STRUCTURE, "cookie"))
+            taken.append(Span(begin, begin + len(value), STRUCTURE, "cookie"))
 
 
 def _user_flag(text: str, at: int, taken: list[Span]) -> None:

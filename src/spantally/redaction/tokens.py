@@ -16,6 +16,9 @@ from spantally.redaction.tags import know_types
 LONGEST_GENERIC: Final = 512
 """A longer word without a known prefix is data (media, a certificate), not a key."""
 
+SHORTEST_TOKEN: Final = 16
+"""Shorter words are left to the rules that look at names."""
+
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_\-+/=.~%]{16,}")
 _DIGIT: Final = re.compile("[0-9]")
 _WORTH: Final = re.compile("[0-9]|[A-Z][a-z][A-Z]|[a-z][A-Z]{2}[a-z]")
@@ -34,6 +37,9 @@ _AZURE_KEY: Final = re.compile(
 _FOREIGN: Final = re.compile(
     r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{0,15}(?:[_.-][A-Za-z0-9]{1,12}){0,3}[_.-])(?P<body>[A-Za-z0-9]{18,})"
 )
+_MANGLED: Final = ("_Z", "__Z", "_R")
+"""How names of compiled C++ and Rust begin."""
+_LONG_RUN: Final = re.compile("[A-Za-z0-9]{18}")
 _TELLING: Final = re.compile(
     r"(?i)(?:^|[_.-])(?:live|test|prod|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private|priv)[_.-]"
 )
@@ -99,7 +105,7 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
         return
     if _special(text, start, word, taken):
         return
-    if generic:
+    if generic and not word.startswith(_MANGLED) and _LONG_RUN.search(word) is not None:
         _generic(start, word, taken)
 
 
@@ -133,9 +139,7 @@ def _is_noise(body: str, prefix: str) -> bool:
     for segment in _SEGMENT.findall(body[:256]):
         if _DIGIT.search(segment) and not segment.isdigit():
             return True
-        if shapes.case_noise(segment):
-            return True
-    return False
+    return len(body) >= 14 and (shapes.case_noise(body) or shapes.is_gibberish(body))
 
 
 def _jwt(start: int, word: str, at: int, taken: list[Span]) -> int:
@@ -160,16 +164,17 @@ def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
         if 7 <= number <= 12:
             taken.append(Span(start - 1 - number, start + len(word), VENDOR, "telegram-token"))
             return True
-    for pattern, kind in (
-        (_DISCORD, "discord-token"),
-        (_AZURE, "azure-secret"),
-        (_AZURE_KEY, "azure-secret"),
-    ):
-        hit = pattern.search(word)
-        if hit is not None and shapes.looks_random(hit[0], 20):
-            taken.append(Span(start + hit.start(), start + hit.end(), VENDOR, kind))
-            return True
-    return False
+    hit = _AZURE.search(word) if "Q~" in word else None
+    if hit is None and len(word) >= 52:
+        hit = _AZURE_KEY.search(word)
+    kind = "azure-secret"
+    if hit is None and word[0] in "MNO" and "." in word:
+        hit = _DISCORD.match(word)
+        kind = "discord-token"
+    if hit is None or not shapes.looks_random(hit[0], 20):
+        return False
+    taken.append(Span(start + hit.start(), start + hit.end(), VENDOR, kind))
+    return True
 
 
 def _generic(start: int, word: str, taken: list[Span]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 import numbers
@@ -20,7 +20,7 @@ MOST_NODES: Final = 100_000
 """Leaves and containers of one value; what comes after is replaced."""
 
 _PLAIN: Final = (
-    type(None), bool, int, float, complex, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal,
+    type(None), bool, int, float, complex, dt.date, dt.time, dt.timedelta, decimal.Decimal,
     uuid.UUID, enum.Enum, numbers.Number, type,
 )  # fmt: skip
 _MISSING: Final = object()

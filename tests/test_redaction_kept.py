@@ -1,0 +1,67 @@
+"""What is no secret stays, as the same object: ids, hashes, counts, code, prose."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import pytest
+
+from spantally.redaction import Redactor
+
+REDACTOR = Redactor()
+DIGEST = hashlib.sha256(b"x").hexdigest()
+MEDIA = base64.b64encode(hashlib.shake_256(b"media").digest(3000)).decode()
+
+TEXTS = [
+    "gpt-4o-mini-2024-07-18",
+    "request 4ef776f4-d8f2-bc3b-9cad-ee3b7139af26 finished",
+    f"sha256:{DIGEST} commit {DIGEST[:40]} md5={DIGEST[:32]}",
+    '{"traceparent": "00-895cf4dbd6999126f95a04d31d2b0682-3f16e4115d594ab0-01"}',
+    '{"id": "chatcmpl-9Zx81mQ4tLw9Bv72KpY3sA", "tool": "call_ILtbSuMFndfwrzVgZs9rXmu3", "m": "msg_01wLDI9xdCtzADqtzkE1spKW"}',
+    '{"usage": {"prompt_tokens": 4155, "total_tokens": 7070}, "max_tokens": 4096, "token_type": "bearer"}',
+    f"data:image/png;base64,{MEDIA}",
+    '{"embedding": [-0.66252774, -0.75827628, -0.09199683, 0.012345678901234567]}',
+    'api_key = os.environ["OPENAI_API_KEY"]\nclient = OpenAI(api_key=api_key)',
+    "OPENAI_API_KEY=your-api-key-here",
+    "Authorization: Bearer <YOUR_TOKEN>",
+    "password: str = Field(..., min_length=8)",
+    "token = self.tokens[self.pos]\nself.pos += 1",
+    "The secret to good pasta is salt. Basic instructions: bearer of bad news arrives.",
+    "Please reset my password. I forgot it and the token for the API key page expired.",
+    "http://localhost:3245/path:segment@v1.2 and https://example.com/docs?id=284&utm_source=news",
+    'author="someone", keyboard="qwertz123", primary_key="user_0001", passage: 12345678',
+    "def f(password: str | None = None, token=token, key=lambda row: row[0]) -> None: ...",
+    "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQZM9unoTzm6eJZlEWsMHUAsLEtv dev@host",
+    "password: ${DB_PASSWORD}\nsecret: {{ vault.secret }}\ntoken: ********",
+    'it is "pass it to `ExtractedUsage.calc_price()`" and pass `capture_all=True`',
+]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=[text[:30] for text in TEXTS])
+def test_it_stays_as_it_is(text: str) -> None:
+    """The same object comes back."""
+    assert REDACTOR.text(text) is text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("session.id", "fANTg9eShhsFV6UKbnrsFRzvsq8nY"),
+        ("gen_ai.response.id", "Zx81mQ4tLw9Bv72KpY3s"),
+        ("gen_ai.tool.call.id", "vendor_Zx81mQ4tLw9Bv72KpY3s1"),
+        ("gen_ai.token.type", "input"),
+        ("gen_ai.request.model", "gpt-4o"),
+        ("author", "Someone 123"),
+        ("token_type", "bearer"),
+    ],
+)
+def test_keys_of_ids_and_counts_keep_their_values(key: str, value: str) -> None:
+    """Neither the policy of keys nor the rule of unknown vendors touches ids."""
+    assert REDACTOR.attributes({key: value}) == {key: value}
+
+
+def test_numbers_under_kept_keys_stay() -> None:
+    """Token counts are numbers, and numbers stay."""
+    attributes = {"gen_ai.usage.input_tokens": 123456, "gen_ai.request.max_tokens": 4096, "a": 0.5, "b": True}
+    assert REDACTOR.attributes(attributes) == attributes

@@ -1,0 +1,133 @@
+"""Properties of the engine on any input: it never raises, settles, stays small and stays fast."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spantally.redaction import ERROR_TAG, Redactor, engine, table
+from spantally.redaction.cache import Cache
+
+REDACTOR = Redactor()
+LONGEST_TAG = 52
+
+PIECES = st.sampled_from(
+    [
+        "password", "api_key", "token", "key", "Authorization", "Cookie", "secret", "sig", "pass", "=", ":", ": ", " ",
+        "\n", '"', '\\"', '\\\\\\"', "'", "\\n", "&", "?", ";", ",", "|", "\t", "://", "@", "user", "/", "-----BEGIN ",
+        "PRIVATE KEY-----", "-----END ", "Bearer ", "Basic ", "eyJ", "eyJhbGciOiJIUzI1NiJ9.", "a1B2c3D4e5F6g7H8i9J0",
+        "QUJDRDEyMzRlZmdoSUpLTA==", "hunter2!", "sk-", "AKIA", "ghp_", "[REDACTED:", "[REDACTED:error]",
+        "[REDACTED:password:01234567]", "]", "%3D", "%22", "is", "é", "\ud800", "İ", "\x00", "0", "a", "_", "-", ".", "{", "}", "(", "<",
+        table.example(table.ROWS[0]), table.example(table.ROWS[40]), "-u a:b", "code=", "value", "api_key,\n1,",
+    ]
+)  # fmt: skip
+TEXTS = st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=40).map("".join))
+
+
+@settings(max_examples=600, deadline=None)
+@given(text=TEXTS, key=st.none() | st.sampled_from(["password", "authorization", "session.id", "x"]))
+def test_any_text_settles_without_failure(text: str, key: str | None) -> None:
+    """No failure, a second redaction changes nothing, and the growth is bounded."""
+    redactor = Redactor()
+    once = redactor.text(text, key)
+    assert redactor.failures == 0
+    assert redactor.text(once, key) == once
+    assert len(once) <= LONGEST_TAG * (len(text) / 3 + 1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.binary(max_size=50),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4) | st.tuples(inner, inner),
+        max_leaves=15,
+    )
+)
+def test_any_value_is_walked_without_failure(value: object) -> None:
+    """No shape raises or fails."""
+    redactor = Redactor()
+    redactor.value(value)
+    redactor.attributes({"a": value, "b": 1})
+    assert redactor.failures == 0
+
+
+REPEATED = [
+    "a", "a_", "a-", " ", "\n", '"', "\\", '\\"', "é", "😀", "eyJ", "eyJ.", "eyJhbGci.", "://", "://a:b", "://a:bcd@",
+    "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "QUJDREVGR0hJSktMTU5PUFFS", "api_key=", "token=", "token: ", "key ",
+    "pass ", "sk-", "sk-a1", "Bearer ", "Basic YTpi ", "authorization: x ", "cookie:", "a=b;", 'password="', "api_key,\n",
+    "|key|\n", "[REDACTED:", "[REDACTED:error]", "token for a is ", "AKIA", "1-2_a.", "%3a%2f%2fa%3Ab", "code=", "İ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", REPEATED)
+def test_hostile_repetition_is_linear(piece: str) -> None:
+    """100 KB of anything stay within a tenth of a second, generously timed, and four times that is not sixteen."""
+    text = (piece * (100_000 // len(piece) + 1))[:100_000]
+    redactor = Redactor()
+    before = time.thread_time()
+    redactor.text(text)
+    spent = time.thread_time() - before
+    assert redactor.failures == 0
+    assert spent < 0.8
+    before = time.thread_time()
+    Redactor().text(text * 4)
+    assert time.thread_time() - before < 10 * spent + 0.3
+
+
+def test_a_long_text_is_read_in_full() -> None:
+    """Secrets at the beginning, in the middle and at the end of a long text all go."""
+    secret = table.example(table.ROWS[0])
+    filler = "some ordinary words of a long document. " * 5_000
+    answer = REDACTOR.text(f"{secret} {filler} {secret} {filler} password={secret}")
+    assert secret[:20] not in answer
+    assert answer.count("[REDACTED:") == 3
+
+
+def test_lower_case_keeps_every_place() -> None:
+    """Characters whose lower case is longer do not shift what follows."""
+    text = "İİİ password=Zebra8964! İ"
+    assert len(engine.lowered(text)) == len(text)
+    assert REDACTOR.text(text).startswith("İİİ password=[REDACTED:password:")
+
+
+def test_the_cache_holds_no_raw_text() -> None:
+    """Nothing that the cache refers to contains the secret, and a repeated text gives the same answer."""
+    redactor = Redactor()
+    text = "words before the secret " * 10 + "password=Zebra8964!"
+    first = redactor.text(text)
+    assert redactor.text(text) == first
+    held = [str(item) for part in gc.get_referents(redactor._cache) for item in [part]]
+    assert held and not any("Zebra" in item for item in held)
+
+
+def test_the_cache_is_bounded() -> None:
+    """Old entries go when there are too many."""
+    cache = Cache()
+    for number in range(20_000):
+        cache.put(str(number).encode(), "x" * 100)
+    assert len(cache) <= 4_096
+    assert cache.get(b"19999") == (True, "x" * 100)
+    assert cache.get(b"0") == (False, None)
+
+
+def test_a_key_of_the_environment_makes_tags_comparable() -> None:
+    """Two processes with the same key write the same tag; without one they differ."""
+    code = "from spantally.redaction.tags import tag; print(tag('password', 'x'))"
+
+    def run(**environ: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path), **environ}
+        )
+        return done.stdout
+
+    same = run(SPANTALLY_REDACTION_KEY="k")
+    assert same == run(SPANTALLY_REDACTION_KEY="k")
+    assert same != run(SPANTALLY_REDACTION_KEY="other")
+    assert run() != run()
+    assert ERROR_TAG not in same
