@@ -156,7 +156,8 @@ def test_a_missing_finish_reason_is_an_error_and_an_unknown_one_stays() -> None:
 
 def test_no_usage_is_none_and_never_zero() -> None:
     """Absent, null and empty usage are unknown."""
-    for body in ({}, {"usage": None}, {"usage": {}}, {"usage": 5}):
+    bodies: list[dict[str, Any]] = [{}, {"usage": None}, {"usage": {}}, {"usage": 5}]
+    for body in bodies:
         assert response_facts(op.CHAT, body).usage is None
 
 
