@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
@@ -13,6 +12,7 @@ from spantally.cli.cost import cost
 from spantally.cli.demo import demo
 from spantally.cli.doctor import doctor
 from spantally.cli.path import path
+from spantally.cli.render.output import forget_stdout
 from spantally.cli.run import run
 from spantally.cli.sessions import sessions
 from spantally.cli.show import show
@@ -71,7 +71,6 @@ def main() -> None:
     except click.Abort:
         code = 130
     except BrokenPipeError:
-        # The reader left (`| head`). Python flushes stdout once more at exit: let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_stdout()
         code = exits.BROKEN_PIPE
     sys.exit(code if isinstance(code, int) else exits.OK)

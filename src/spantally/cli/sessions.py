@@ -13,6 +13,10 @@ from spantally.ledger.ordering import SESSION_ORDERS
 if TYPE_CHECKING:
     from spantally.cli.render.tables import Column
     from spantally.ledger.contract import SessionRow
+    from spantally.queries import Ledger
+
+MOST_ASKED = 200
+"""Sessions up to which short ids are looked up one by one."""
 
 
 @click.command()
@@ -39,7 +43,8 @@ def sessions(explicit: str | None, /, as_json: bool, order: str, limit: int, **w
         if ledger is not None:
             rows = ledger.sessions(**arguments, order_by=order, limit=limit or None)
             if on_terminal() and not as_json:
-                names = _short_names(rows, [row.session_id for row in ledger.sessions(limit=None)])
+                whole = not arguments and (not limit or len(rows) < limit)
+                names = _short_names(ledger, rows, whole=whole)
     if as_json:
         from spantally.cli.jsonout import print_array, session_object
 
@@ -54,10 +59,29 @@ def sessions(explicit: str | None, /, as_json: bool, order: str, limit: int, **w
         say("no session matches")
 
 
-def _short_names(rows: Sequence[SessionRow], known: Sequence[str]) -> dict[str, str]:
-    from spantally.cli.render.ids import unique_prefixes
+def _short_names(ledger: Ledger, rows: Sequence[SessionRow], *, whole: bool) -> dict[str, str]:
+    """Unique beginnings of the ids by id; ids that are not in it are shown as they are.
 
-    return unique_prefixes([row.session_id for row in rows], known)
+    Args:
+        ledger: asked where the rows are not all that it holds.
+        rows: the sessions to show.
+        whole: the rows are all sessions of the ledger.
+    """
+    from spantally.cli.render.ids import unique_prefixes
+    from spantally.ground.errors import ArgumentError
+
+    ids = [row.session_id for row in rows]
+    names = unique_prefixes(ids, ids)
+    if whole:
+        return names
+    if len(rows) > MOST_ASKED:
+        return {}
+    for ident, name in names.items():
+        try:
+            ledger.session(name)
+        except ArgumentError:  # a session that is not shown begins so too
+            names[ident] = ident
+    return names
 
 
 def _columns(names: Mapping[str, str]) -> list[Column[SessionRow]]:

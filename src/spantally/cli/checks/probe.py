@@ -5,6 +5,7 @@ Printed as JSON on the last line of stdout. It is a process of its own so that t
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 from importlib.util import find_spec
@@ -12,6 +13,12 @@ from typing import Final
 
 SDKS: Final = ("openai",)
 """SDKs that our instrumentors patch when they are imported."""
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return str(value)
 
 
 def main() -> None:
@@ -25,7 +32,7 @@ def main() -> None:
             errors[name] = f"{type(error).__name__}: {error}"
     from spantally.api.report import report
 
-    print(json.dumps({"report": report(), "errors": errors}, default=str), flush=True)
+    print(json.dumps({"report": report(), "errors": errors}, default=_plain), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -43,22 +42,24 @@ def check(environ: Mapping[str, str]) -> list[Finding]:
     except (ValueError, IndexError):
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         return [Finding(SECTION, "start", "failed", Level.PROBLEM, last)]
-    return findings(told["report"], told["errors"])
+    return findings(told["report"], told["errors"], disabled=bool(environ.get("SPANTALLY_DISABLED")))
 
 
-def findings(report: Mapping[str, Any], errors: Mapping[str, str]) -> list[Finding]:
+def findings(
+    report: Mapping[str, Any], errors: Mapping[str, str], *, disabled: bool = False
+) -> list[Finding]:
     """The report of a process as findings.
 
     Args:
         report: of :func:`spantally.api.report.report`.
         errors: SDKs that could not be imported, with the reason.
+        disabled: SPANTALLY_DISABLED was set.
     """
     if not report.get("active"):
-        advice = (
-            "SPANTALLY_DISABLED switches everything off" if os.environ.get("SPANTALLY_DISABLED") else None
-        )
-        level = Level.NOTE if advice else Level.PROBLEM
-        return [Finding(SECTION, "spantally", "not active", level, advice or "it did not start; see above")]
+        if disabled:
+            advice = "SPANTALLY_DISABLED switches everything off"
+            return [Finding(SECTION, "spantally", "not active", Level.NOTE, advice)]
+        return [Finding(SECTION, "spantally", "not active", Level.PROBLEM, "it did not start; see above")]
     found = [Finding(SECTION, "spantally", "active")]
     found.extend(
         Finding(SECTION, name, "cannot be imported", Level.PROBLEM, reason) for name, reason in errors.items()
@@ -85,8 +86,8 @@ def _patched(name: str, patches: Sequence[Mapping[str, Any]]) -> list[Finding]:
     if not any(patch["enabled"] for patch in patches):
         advice = "switched off (OTEL_PYTHON_DISABLED_INSTRUMENTATIONS?)"
         return [Finding(SECTION, name, "not enabled", Level.NOTE, advice)]
-    applied = [patch["target"] for patch in patches if patch["applied"]]
-    found = [Finding(SECTION, name, f"patches {', '.join(applied) or 'nothing that is imported here'}")]
+    found = [Finding(SECTION, name, f"patches {patch['target']}") for patch in patches if patch["applied"]]
+    found = found or [Finding(SECTION, name, "patches nothing that is imported here")]
     found.extend(
         Finding(
             SECTION,
@@ -113,8 +114,16 @@ def _patched(name: str, patches: Sequence[Mapping[str, Any]]) -> list[Finding]:
 
 
 def _redaction(told: Mapping[str, Any]) -> Finding:
+    """The net that was seen at work when the process started."""
     if not told.get("on"):
         return Finding(
             SECTION, "redaction", "off", Level.PROBLEM, "secrets leave as they are; use redact=True"
         )
-    return Finding(SECTION, "redaction", str(told.get("net") or "on, at the source (no provider is set)"))
+    net = told.get("net")
+    if not isinstance(net, Mapping):
+        return Finding(SECTION, "redaction", str(net or "at the source (no provider is set)"))
+    value = f"at the source, and by net {net['net']}: {net['detail']}"
+    whole = net["earlier"] and net["later"]
+    advice = "processors that are added before ours may get foreign spans as they are; add spantally's first"
+    level = Level.OK if whole else Level.PROBLEM
+    return Finding(SECTION, "redaction", value, level, None if whole else advice)

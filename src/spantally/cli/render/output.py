@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spantally.cli.exits import BROKEN_PIPE
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -66,4 +68,13 @@ def draw(*parts: RenderableType) -> None:
 
 def write(text: str) -> None:
     """Write text that ends its last line, as it is."""
-    click.echo(text if text.endswith("\n") else f"{text}\n", nl=False, color=None if plain() else True)
+    try:
+        click.echo(text if text.endswith("\n") else f"{text}\n", nl=False, color=None if plain() else True)
+    except BrokenPipeError:
+        forget_stdout()
+        raise click.exceptions.Exit(BROKEN_PIPE) from None
+
+
+def forget_stdout() -> None:
+    """Let stdout go nowhere: its reader left (`| head`), and Python flushes it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

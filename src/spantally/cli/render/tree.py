@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spantally.cli.moments import span_text
-from spantally.cli.render.numbers import cost_text, count_text
+from spantally.cli.render.numbers import NONE, cost_text, count_text
 from spantally.cli.render.output import can_draw_lines
 from spantally.cli.render.rows import own_cost_text, status_text
 from spantally.cli.render.tables import Column, print_table, status_style
@@ -73,8 +73,8 @@ def print_tree(roots: Sequence[TreeNode]) -> None:
         Column[Line]("WHAT", lambda line: line.label),
         Column[Line]("OWN", lambda line: own_cost_text(line.node.call), keep=6),
         Column[Line]("INCLUSIVE", _inclusive_text, keep=8),
-        Column[Line]("TOKENS IN", lambda line: count_text(line.node.input_tokens), number=True, keep=4),
-        Column[Line]("OUT", lambda line: count_text(line.node.output_tokens), number=True, keep=4),
+        Column[Line]("TOKENS IN", lambda line: _counted(line, line.node.input_tokens), number=True, keep=4),
+        Column[Line]("OUT", lambda line: _counted(line, line.node.output_tokens), number=True, keep=4),
         Column[Line]("LATENCY", lambda line: span_text(line.node.call.duration_ms), number=True, keep=5),
         Column[Line](
             "FIRST CHUNK",
@@ -92,6 +92,13 @@ def print_tree(roots: Sequence[TreeNode]) -> None:
     print_table(columns, outline(roots))
 
 
+def _counted(line: Line, tokens: int) -> str:
+    """Tokens of a row and all beneath; a dash where no call was made, which is not a call of 0."""
+    return count_text(tokens) if line.node.calls else NONE
+
+
 def _inclusive_text(line: Line) -> str:
     node = line.node
+    if not node.calls:
+        return NONE
     return cost_text(node.cost_nano_usd, node.unpriced_calls, node.pending_calls, node.possibly_billed_calls)

@@ -1,0 +1,83 @@
+"""What doctor says of a program: patches, missing taps, others at the same place, redaction, failures."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from spantally.cli.checks import process
+from spantally.cli.checks.finding import Finding, Level
+
+HEALTHY: dict[str, Any] = {
+    "active": True,
+    "patches": [
+        {
+            "instrumentor": "spantally_openai",
+            "target": "openai._base_client:SyncAPIClient.request",
+            "enabled": True,
+            "applied": True,
+            "missing": False,
+            "others": [],
+        }
+    ],
+    "redaction": {"on": True, "net": {"net": "on_ending", "earlier": True, "later": True, "detail": "all"}},
+    "failures": [],
+}
+
+
+def told(**changes: Any) -> dict[str, Finding]:
+    """Findings by name of the healthy report with some parts replaced."""
+    return {one.name: one for one in process.findings({**HEALTHY, **changes}, {})}
+
+
+def patch(**changes: Any) -> list[dict[str, Any]]:
+    """The one patch of the healthy report with some parts replaced."""
+    return [{**HEALTHY["patches"][0], **changes}]
+
+
+def test_a_healthy_program_has_no_problem() -> None:
+    """The report of a real small program names our patches and the net, and no problem."""
+    found = process.check(os.environ)
+    assert [one for one in found if one.level is not Level.OK] == []
+    values = " ".join(one.value for one in found)
+    assert "openai._base_client:SyncAPIClient.request" in values
+    assert "on_ending" in values
+
+
+def test_program_of_a_user_with_broken_exporters_is_still_examined() -> None:
+    """The user's exporters are left out of the small program: it needs none and must not wait for them."""
+    environ = {**os.environ, "OTEL_TRACES_EXPORTER": "no_such", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    assert process.check(environ)[0] == Finding(process.SECTION, "spantally", "active")
+
+
+def test_missing_tap_is_a_problem() -> None:
+    """A place that this version of the SDK lacks is named."""
+    found = told(patches=patch(applied=False, missing=True))["spantally_openai tap"]
+    assert found.level is Level.PROBLEM
+    assert "SyncAPIClient.request is missing" in found.value
+
+
+def test_other_patchers_are_named() -> None:
+    """Who else wraps the same place is worth a note, no problem."""
+    found = told(patches=patch(others=["openinference.instrumentation.openai"]))["spantally_openai shares"]
+    assert (found.level, "openinference" in found.value) == (Level.NOTE, True)
+
+
+def test_weak_redaction_is_a_problem() -> None:
+    """Redaction that is off, or that some processors do not see, is a problem."""
+    assert told(redaction={"on": False, "net": None})["redaction"].level is Level.PROBLEM
+    weak = {"on": True, "net": {"net": "front", "earlier": False, "later": True, "detail": "some"}}
+    assert told(redaction=weak)["redaction"].level is Level.PROBLEM
+
+
+def test_failures_are_listed() -> None:
+    """What the guard swallowed at start comes out with its place, and its count."""
+    found = told(failures=[{"where": "api.ledger", "error": "OSError", "count": 2}])["api.ledger"]
+    assert (found.level, found.value) == (Level.PROBLEM, "OSError, 2 times")
+
+
+def test_disabled_is_told_apart_from_broken() -> None:
+    """A program in which we do not start is a problem, unless SPANTALLY_DISABLED asked for it."""
+    assert told(active=False)["spantally"].level is Level.PROBLEM
+    (found,) = process.check({**os.environ, "SPANTALLY_DISABLED": "true"})
+    assert (found.value, found.level) == ("not active", Level.NOTE)
