@@ -17,6 +17,7 @@ from spantally.api.config import Config, apply_policy, completed, disabled_instr
 from spantally.api.providers import Providers
 from spantally.api.store import LedgerConsumer, sink_of
 from spantally.api.summary import SummaryConsumer, claim, print_line
+from spantally.api.totals import FoldingConsumer
 from spantally.calls import implicit, pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.operation import interrupt_open_operations
@@ -41,6 +42,8 @@ class Runtime:
         self.providers = Providers()
         self.ledger: LedgerConsumer | None = None
         self.summary: SummaryConsumer | None = None
+        self.folding = FoldingConsumer()
+        pipeline.add_consumer(self.folding)
         self.finished = False
 
     def configure(self, config: Config, *, build_provider: bool) -> None:
@@ -113,6 +116,7 @@ class Runtime:
         termination.uninstall()
         worker.flush(EXIT_SECONDS)
         self.providers.uninstall()
+        pipeline.remove_consumer(self.folding)
         if self.summary is not None:
             pipeline.remove_consumer(self.summary)
         self._drop_ledger()

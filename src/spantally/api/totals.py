@@ -3,55 +3,38 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
 
+from spantally.api.fold import Fold, Totals, added
 from spantally.calls.pipeline import end_late_now
 from spantally.ground.guard import swallowed
-from spantally.ground.money import CostStatus, Rating, usd
-from spantally.ground.records import CallRecord, Precedence
-from spantally.ground.session_state import SessionState
+from spantally.ground.money import CostStatus, Rating
+from spantally.ground.records import CallRecord, Record
+from spantally.ground.session_state import SessionState, known_session
+from spantally.pricing import ensure_loading
+from spantally.pricing.rate import rate, rate_if_loaded
+
+MAX_UNFOLDED: Final = 256
+"""Records of a session that wait in memory to be folded into its totals."""
+
+MAX_PENDING: Final = 20_000
+"""Records of a session that wait for the price data at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What a session has spent so far, child sessions included."""
+class FoldingConsumer:
+    """Folds long tallies on the worker, so that a session nobody asks after does not grow without bound."""
 
-    calls: int = 0
-    """Model operations that count; never tools, agents or workflows."""
-    errors: int = 0
-    input_tokens: int = 0
-    """All input tokens, cached ones included."""
-    output_tokens: int = 0
-    """All output tokens, reasoning included."""
-    cost_nano_usd: int | None = 0
-    """The known cost in nano-USD; None when calls were made and none of them has a cost."""
-    priced_calls: int = 0
-    unpriced_calls: int = 0
-    """Calls that are rated and have no cost: unknown model, no usage, bad usage."""
-    pending_calls: int = 0
-    """Calls that wait for the price data."""
-    possibly_billed_calls: int = 0
-    """Calls that were sent and ended without usage."""
-
-    @property
-    def cost_usd(self) -> Decimal | None:
-        """The known cost in US dollars, exact; None when no call has a cost."""
-        return usd(self.cost_nano_usd)
-
-
-@dataclass(slots=True)
-class _Fold:
-    """Totals so far, and what is needed to count each call once."""
-
-    totals: Totals = field(default_factory=Totals)
-    spans: dict[str, int] = field(default_factory=dict)
-    """Span ids that count, with the precedence of who told of them."""
-    covered: set[str] = field(default_factory=set)
-    """Parent span ids of counted calls: a model span of theirs would be a second view."""
-    responses: dict[str, str | None] = field(default_factory=dict)
-    """Response ids that count, with the instrumentation scope they came from."""
+    def __call__(self, batch: Sequence[Record]) -> None:
+        """Look at the sessions of a batch."""
+        for session_id in {record.session_id for record in batch if isinstance(record, CallRecord)}:
+            state = known_session(session_id)
+            while state is not None:
+                if len(state.unfolded) > MAX_UNFOLDED:
+                    ensure_loading()
+                    _fold(state, wait=False)
+                state = state.parent
 
 
 def totals_of(state: SessionState | None) -> Totals:
@@ -76,61 +59,30 @@ def _in_event_loop() -> bool:
 
 
 def _fold(state: SessionState, *, wait: bool) -> Totals:
-    from spantally.pricing.rate import rate, rate_if_loaded
-
     with state.lock:
-        fold = state.fold if isinstance(state.fold, _Fold) else _Fold()
+        fold = state.fold if isinstance(state.fold, Fold) else Fold()
         state.fold = fold
         taken = tuple(state.unfolded)
         del state.unfolded[: len(taken)]  # what is appended meanwhile stays
         waiting: list[CallRecord] = []
-        open_totals = fold.totals
         for record in taken:
             rating = rate(record) if wait else rate_if_loaded(record)
             if rating.status == CostStatus.PENDING:
                 waiting.append(record)
-                open_totals = _add(open_totals, record, rating)
-            elif _counts(fold, record):
-                fold.totals = _add(fold.totals, record, rating)
-                open_totals = _add(open_totals, record, rating)
+            else:
+                fold.take(record, rating)
+        if len(waiting) > MAX_PENDING:
+            # The price data does not come: count the oldest without a price rather than keep them for ever.
+            for record in waiting[: len(waiting) - MAX_PENDING]:
+                unpriced = Rating(None, CostStatus.UNKNOWN_MODEL, rate_if_loaded(record).parts)
+                fold.take(record, unpriced)
+            del waiting[: len(waiting) - MAX_PENDING]
         state.unfolded[:0] = waiting
-        return _honest(open_totals)
-
-
-def _counts(fold: _Fold, record: CallRecord) -> bool:
-    """Whether a record counts: a second view of a call (another instrumentor's span) does not."""
-    if record.response_id is not None:
-        seen = fold.responses.setdefault(record.response_id, record.scope_name)
-        if seen != record.scope_name:
-            return False
-    second_look = record.precedence < Precedence.METERED and record.span_id is not None
-    if second_look and (
-        record.span_id in fold.covered or record.span_id in fold.spans or record.parent_span_id in fold.spans
-    ):
-        return False
-    if record.span_id is not None:
-        fold.spans[record.span_id] = record.precedence
-    if record.parent_span_id is not None:
-        fold.covered.add(record.parent_span_id)
-    return True
-
-
-def _add(totals: Totals, record: CallRecord, rating: Rating) -> Totals:
-    parts = rating.parts
-    pending = rating.status == CostStatus.PENDING
-    cost = rating.nano_usd
-    return replace(
-        totals,
-        calls=totals.calls + 1,
-        errors=totals.errors + (record.status == "error"),
-        input_tokens=totals.input_tokens + (0 if parts is None else parts.input_total),
-        output_tokens=totals.output_tokens + (0 if parts is None else parts.output_total),
-        cost_nano_usd=(totals.cost_nano_usd or 0) + (cost or 0),
-        priced_calls=totals.priced_calls + (cost is not None),
-        unpriced_calls=totals.unpriced_calls + (cost is None and not pending),
-        pending_calls=totals.pending_calls + pending,
-        possibly_billed_calls=totals.possibly_billed_calls + record.possibly_billed,
-    )
+        fold.trim()
+        totals = fold.totals
+        for record in waiting:
+            totals = added(totals, record, rate_if_loaded(record))
+        return _honest(totals)
 
 
 def _honest(totals: Totals) -> Totals:
@@ -138,3 +90,6 @@ def _honest(totals: Totals) -> Totals:
     if totals.calls and not totals.priced_calls:
         return replace(totals, cost_nano_usd=None)
     return totals
+
+
+__all__ = ["FoldingConsumer", "Totals", "totals_of"]

@@ -21,6 +21,10 @@ MAX_EXPECTED: Final = 512
 """How many asked-for tool calls one session remembers."""
 
 
+MAX_SETTLED: Final = 8192
+"""How many settled tool calls one session remembers."""
+
+
 class ToolResult(Protocol):
     """A tool's result as a request carries it."""
 
@@ -46,9 +50,16 @@ def claim_tool_call(session: SessionState, name: str) -> str | None:
     """The id of the oldest asked-for call of this tool that no run has taken; the run takes it."""
     for tool_call_id, wanted in tuple(session.expected_tools.items()):
         if wanted == name and session.expected_tools.pop(tool_call_id, None) is not None:
-            session.settled_tools.add(tool_call_id)
+            _settle(session, tool_call_id)
             return tool_call_id
     return None
+
+
+def _settle(session: SessionState, tool_call_id: str) -> None:
+    """Note that a tool call has its row. Forgetting is harmless: the ledger merges rows of one id."""
+    if len(session.settled_tools) >= MAX_SETTLED:
+        session.settled_tools.clear()
+    session.settled_tools.add(tool_call_id)
 
 
 def infer_tool_results(operation: Operation, results: Sequence[ToolResult]) -> None:
@@ -62,7 +73,7 @@ def infer_tool_results(operation: Operation, results: Sequence[ToolResult]) -> N
         tool_call_id = result.tool_call_id
         if tool_call_id in session.settled_tools:
             continue
-        session.settled_tools.add(tool_call_id)
+        _settle(session, tool_call_id)
         asked_for = session.expected_tools.pop(tool_call_id, None)
         name = result.name or asked_for
         pipeline.emit(

@@ -1,0 +1,127 @@
+"""Counting each call once in memory: a second view of a call, by another instrumentor's span, adds nothing.
+
+The ledger holds the full rule; this is the part that live totals need. A foreign span that came first is taken
+out again when the metered call that it shows arrives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Final
+
+from spantally.ground.money import CostStatus, Rating, usd
+from spantally.ground.records import CallRecord, Precedence
+
+MAX_SEEN: Final = 4096
+"""Spans and responses a session remembers, to count a second view of a call once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a session has spent so far, child sessions included."""
+
+    calls: int = 0
+    """Model operations that count; never tools, agents or workflows."""
+    errors: int = 0
+    input_tokens: int = 0
+    """All input tokens, cached ones included."""
+    output_tokens: int = 0
+    """All output tokens, reasoning included."""
+    cost_nano_usd: int | None = 0
+    """The known cost in nano-USD; None when calls were made and none of them has a cost."""
+    priced_calls: int = 0
+    unpriced_calls: int = 0
+    """Calls that are rated and have no cost: unknown model, no usage, bad usage."""
+    pending_calls: int = 0
+    """Calls that wait for the price data."""
+    possibly_billed_calls: int = 0
+    """Calls that were sent and ended without usage."""
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """The known cost in US dollars, exact; None when no call has a cost."""
+        return usd(self.cost_nano_usd)
+
+
+@dataclass(slots=True)
+class Fold:
+    """Totals so far, and what is needed to count each call once."""
+
+    totals: Totals = field(default_factory=Totals)
+    spans: dict[str, None] = field(default_factory=dict)
+    """Span ids that count."""
+    covered: dict[str, None] = field(default_factory=dict)
+    """Parent span ids of counted calls: a model span of theirs would be a second view."""
+    responses: dict[str, str | None] = field(default_factory=dict)
+    """Response ids that count, with the instrumentation scope they came from."""
+    foreign: dict[str, tuple[CallRecord, Rating]] = field(default_factory=dict)
+    """Foreign rows that count, by each id that a metered call may share with them."""
+
+    def take(self, record: CallRecord, rating: Rating) -> None:
+        """Add a rated call, unless it is a second view of one that counts."""
+        if record.precedence >= Precedence.METERED:
+            self._retract_views(record)
+        elif self._is_second_view(record):
+            return
+        if record.response_id is not None:
+            seen = self.responses.setdefault(record.response_id, record.scope_name)
+            if seen != record.scope_name:
+                return
+        if record.span_id is not None:
+            self.spans[record.span_id] = None
+        if record.parent_span_id is not None:
+            self.covered[record.parent_span_id] = None
+        if record.precedence < Precedence.METERED:
+            for key in (record.parent_span_id, record.span_id, record.response_id):
+                if key is not None:
+                    self.foreign[key] = (record, rating)
+        self.totals = added(self.totals, record, rating)
+
+    def _is_second_view(self, record: CallRecord) -> bool:
+        span_id = record.span_id
+        return span_id is not None and (
+            span_id in self.covered or span_id in self.spans or record.parent_span_id in self.spans
+        )
+
+    def _retract_views(self, record: CallRecord) -> None:
+        """Take out foreign rows beneath this call, of its span, around it, or of its response."""
+        for key in (record.span_id, record.response_id, record.parent_span_id):
+            view = None if key is None else self.foreign.get(key)
+            if view is None or (key == record.parent_span_id and view[0].span_id != key):
+                continue
+            other, rating = view
+            if key == record.response_id and other.scope_name == record.scope_name:
+                continue
+            self.totals = added(self.totals, other, rating, sign=-1)
+            for known in (other.parent_span_id, other.span_id, other.response_id):
+                if known is not None:
+                    self.foreign.pop(known, None)
+            if other.response_id is not None:
+                self.responses.pop(other.response_id, None)
+
+    def trim(self) -> None:
+        """Forget the oldest ids."""
+        for seen in (self.spans, self.covered, self.responses, self.foreign):
+            known: dict[str, object] = seen  # type: ignore[assignment]
+            while len(known) > MAX_SEEN:
+                del known[next(iter(known))]
+
+
+def added(totals: Totals, record: CallRecord, rating: Rating, sign: int = 1) -> Totals:
+    """Totals with a call added, or (``sign=-1``) taken out."""
+    parts = rating.parts
+    pending = rating.status == CostStatus.PENDING
+    cost = rating.nano_usd
+    return replace(
+        totals,
+        calls=totals.calls + sign,
+        errors=totals.errors + sign * (record.status == "error"),
+        input_tokens=totals.input_tokens + sign * (0 if parts is None else parts.input_total),
+        output_tokens=totals.output_tokens + sign * (0 if parts is None else parts.output_total),
+        cost_nano_usd=(totals.cost_nano_usd or 0) + sign * (cost or 0),
+        priced_calls=totals.priced_calls + sign * (cost is not None),
+        unpriced_calls=totals.unpriced_calls + sign * (cost is None and not pending),
+        pending_calls=totals.pending_calls + sign * pending,
+        possibly_billed_calls=totals.possibly_billed_calls + sign * record.possibly_billed,
+    )
