@@ -29,9 +29,7 @@ def rate(record: CallRecord) -> Rating:
     """1000 nano-USD an input token, 3000 an output token; nothing without usage."""
     if record.usage is None:
         return Rating(None, CostStatus.NO_USAGE)
-    parts = UsageParts(
-        uncached_input=record.usage["prompt_tokens"], output=record.usage["completion_tokens"]
-    )
+    parts = UsageParts(uncached_input=record.usage["prompt_tokens"], output=record.usage["completion_tokens"])
     if record.response_model == "unknown":
         return Rating(None, CostStatus.UNKNOWN_MODEL, parts)
     nano = parts.input_total * 1000 + parts.output_total * 3000
@@ -122,7 +120,7 @@ def dump(db: sqlite3.Connection) -> dict[str, list[Any]]:
     names = [one[0] for one in rollups.description]
     keep = [place for place, name in enumerate(names) if name != "dimension_id"]
     found: dict[str, list[Any]] = {
-        "rollup": sorted((repr([row[place] for place in keep]) for row in rollups)),
+        "rollup": sorted(repr([row[place] for place in keep]) for row in rollups),
     }
     for table in ("call", "session", "seen", "link", "common_response"):
         found[table] = sorted(repr(row) for row in db.execute(f"SELECT * FROM {table}"))
@@ -144,7 +142,8 @@ def recomputed(db: sqlite3.Connection) -> dict[str, list[Any]]:
     rollups = db.execute(
         f"""SELECT session_id, start_ns / 900000000000, agent_path, SUM({counted}),
         SUM(CASE WHEN {counted} THEN COALESCE(cost_nano_usd, 0) ELSE 0 END)
-        FROM call WHERE {counted} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+        FROM call WHERE {counted} GROUP BY 1, 2, 3
+        ORDER BY 1, 2, 3"""
     ).fetchall()
     return {"sessions": sessions, "rollups": rollups}
 
@@ -157,7 +156,8 @@ def kept_totals(db: sqlite3.Connection) -> dict[str, list[Any]]:
     ).fetchall()
     rollups = db.execute(
         """SELECT d.session_id, r.quarter, d.agent_path, SUM(r.calls), SUM(r.cost) FROM rollup r
-        JOIN dimension d ON d.dimension_id = r.dimension_id WHERE r.calls > 0 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+        JOIN dimension d ON d.dimension_id = r.dimension_id WHERE r.calls > 0 GROUP BY 1, 2, 3
+        ORDER BY 1, 2, 3"""
     ).fetchall()
     return {"sessions": sessions, "rollups": rollups}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from ledger_kit import (
     SECOND,
     T0,
@@ -24,7 +25,6 @@ from ledger_kit import (
     tool,
     usage,
 )
-
 from spantally.ground.ids import foreign_call_id
 from spantally.ground.records import Kind, Precedence, Record, Status
 from spantally.ledger.sqlite.store import SQLiteStore
@@ -109,7 +109,7 @@ WORLD = st.lists(
 )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(WORLD, st.randoms(use_true_random=False))
 def test_any_order_any_batches_any_repetition(records: list[Record], chance: random.Random) -> None:
     """Shuffled, split into other batches and partly delivered again, records leave the same ledger."""
@@ -138,7 +138,7 @@ def test_every_order_of_a_covered_chain() -> None:
 
 
 def test_every_order_of_two_views_with_tools_and_agents() -> None:
-    """A metered call, its foreign twin, an agent and an inferred tool with its real one: 120 orders, one ledger."""
+    """A metered call, its foreign twin, an agent, an inferred and a real tool: 120 orders, one ledger."""
     import itertools
 
     records: list[Record] = [

@@ -6,6 +6,7 @@ between what the row added before and what it adds now; totals are never recompu
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from typing import Final, NamedTuple
@@ -93,6 +94,18 @@ class Dimension(NamedTuple):
         return hashlib.blake2b(json.dumps(self).encode(), digest_size=16).digest()
 
 
+@functools.lru_cache(maxsize=4096)
+def path_text(path: tuple[str, ...]) -> str | None:
+    """A JSON array of agent names; None for none."""
+    return json.dumps(path) if path else None
+
+
+@functools.lru_cache(maxsize=4096)
+def tags_text(tags: tuple[tuple[str, str], ...]) -> str | None:
+    """A JSON object of tags sorted by key; None for none."""
+    return json.dumps(dict(tags), sort_keys=True) if tags else None
+
+
 def amounts(row: Row) -> Amounts:
     """What ``row`` adds to the totals of its session."""
     if row.hidden:
@@ -129,12 +142,12 @@ def dimension(record: CallRecord) -> Dimension:
         record.provider,
         record.response_model or record.request_model,
         record.request_model,
-        json.dumps(record.agent_path) if record.agent_path else None,
+        path_text(record.agent_path),
         record.user_id,
         record.entity_type,
         record.entity_id,
         record.tool,
-        json.dumps(dict(record.tags), sort_keys=True) if record.tags else None,
+        tags_text(record.tags),
     )
 
 

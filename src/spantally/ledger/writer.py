@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -51,6 +52,7 @@ class LedgerWriter:
         self.dropped_calls = 0
         """Records with a cost given up; only beyond ten times ``most_kept``."""
         self._most = most_kept
+        self._pid = os.getpid()
         self._kept: deque[Record] = deque()
         self._lock = threading.RLock()
         self._error: LedgerError | None = None
@@ -67,6 +69,9 @@ class LedgerWriter:
             batch: records in the order in which they came.
         """
         try:
+            if self._pid != os.getpid():
+                # The child of a fork: what waits is the parent's, and so may be who holds the lock.
+                self._pid, self._lock, self._kept = os.getpid(), threading.RLock(), deque()
             with self._lock:
                 self._kept.extend(batch)
                 self._drain()
@@ -188,11 +193,6 @@ class LedgerWriter:
     def kept(self) -> int:
         """Records that wait in memory."""
         return len(self._kept)
-
-    def forget(self) -> None:
-        """In the child of a fork: what waits is the parent's."""
-        self._lock = threading.RLock()
-        self._kept = deque()
 
     def let_go(self) -> None:
         """Let go of the store's connections; it opens them again when it is used again. Never raises."""

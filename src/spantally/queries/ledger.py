@@ -48,10 +48,9 @@ def active_store() -> Store | None:
 
 def _rate(record: CallRecord) -> Rating:
     """Price a record, loading the price data at the first one."""
-    from spantally import pricing
+    from spantally.pricing.rate import rate
 
-    rating: Rating = pricing.rate(record)
-    return rating
+    return rate(record)
 
 
 def open_ledger(path: str | os.PathLike[str] | Store | None = None) -> Ledger:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from spantally.ground.money import Rating, UsageParts
 from spantally.ground.records import CallRecord, SessionRecord
 from spantally.ledger.merge import Facts
-from spantally.ledger.tally import Row
+from spantally.ledger.tally import Row, path_text, tags_text
 
 
 class PoisonError(ValueError):
@@ -46,8 +46,11 @@ UPSERT: Final = (
 
 _PLACE: Final = {name: place for place, name in enumerate(RECORD_COLUMNS)}
 _JSON_PLACES: Final = tuple(_PLACE[name] for name in _JSON)
+_BODY_PLACES: Final = tuple(_PLACE[name] for name in _JSON if name not in ("tags", "agent_path"))
 _INTEGER_PLACES: Final = tuple(_PLACE[name] for name in _INTEGERS)
 _FLAG_PLACES: Final = tuple(_PLACE[name] for name in _FLAGS)
+_PATH_PLACE: Final = _PLACE["agent_path"]
+_TAGS_PLACE: Final = _PLACE["tags"]
 _TEXT_PLACES: Final = tuple(
     place for name, place in _PLACE.items() if name not in {*_JSON, *_INTEGERS, *_FLAGS}
 )
@@ -65,7 +68,7 @@ def _plain(value: object) -> object:
     return dump() if callable(dump) else str(value)
 
 
-_encode: Final = json.JSONEncoder(default=_plain, separators=(",", ":")).encode
+_encode: Final = json.JSONEncoder(default=_plain, separators=(",", ":"), check_circular=False).encode
 
 
 def to_json(value: object) -> str | None:
@@ -106,18 +109,50 @@ def normalise(record: CallRecord) -> CallRecord:
     for place in _FLAG_PLACES:
         values[place] = bool(values[place])
     for place in _JSON_PLACES:
-        values[place] = _from_json(place, to_json(values[place]))
+        value = values[place]
+        if value is None or value == () or _is_plain(place, value):
+            continue
+        values[place] = _from_json(place, to_json(value))
     for name in ("call_id", "session_id", "kind", "operation", "status", "start_ns"):
         if values[_PLACE[name]] in (None, ""):
             raise PoisonError(f"{name} is missing")
     return CallRecord(*values)
 
 
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+
+
+def _is_plain(place: int, value: Any) -> bool:
+    """True for what comes back from JSON as it went in, so that the way there and back can be saved."""
+    if place == _TAGS_PLACE:
+        return False
+    if place == _PATH_PLACE:
+        return type(value) is tuple and all(type(part) is str for part in value)
+    return type(value) is dict and _is_plain_dict(value)
+
+
+def _is_plain_dict(value: dict[Any, Any]) -> bool:
+    for key, inner in value.items():
+        if type(key) is not str:
+            return False
+        kind = type(inner)
+        if kind in _SCALARS:
+            if kind is float and inner != inner:
+                return False  # not a number has no JSON, and never equals itself
+        elif kind is not dict or not _is_plain_dict(inner):
+            return False
+    return True
+
+
+def _no_number(text: str) -> None:
+    """What stands for NaN and infinities, which are no JSON and never equal themselves."""
+
+
 def _from_json(place: int, text: str | None) -> Any:
     name = RECORD_COLUMNS[place]
     if text is None:
         return () if name in ("tags", "agent_path") else None
-    value = json.loads(text)
+    value = json.loads(text, parse_constant=_no_number)
     if name == "tags":
         pairs = value.items() if isinstance(value, dict) else value
         return tuple(sorted((str(key), str(text)) for key, text in pairs))
@@ -130,12 +165,11 @@ def encode(row: Row) -> list[Any]:
     """The values of a row in the order of :data:`COLUMNS`; its record is normalised."""
     facts, rating, counted, hidden = row
     values: list[Any] = list(facts.record)
-    for place in _JSON_PLACES:
-        value = values[place]
-        if value is not None:
-            values[place] = (
-                to_json(dict(value)) if value and RECORD_COLUMNS[place] == "tags" else to_json(value)
-            )
+    for place in _BODY_PLACES:
+        if values[place] is not None:
+            values[place] = to_json(values[place])
+    values[_TAGS_PLACE] = tags_text(facts.record.tags)
+    values[_PATH_PLACE] = path_text(facts.record.agent_path)
     values.append(None if facts.ranks is None else _encode(dict(facts.ranks)))
     values.append(int(counted))
     values.append(int(hidden))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -158,13 +159,19 @@ class Graph:
 
     def load_responses(self, keys: Iterable[ResponseKey]) -> None:
         """Load rows by response id, unless the id is too common."""
+        # A single row needs no loading when it is the one that asks: it is among the nodes already.
         wanted = [key for key in set(keys) if key not in self._responses]
         if not wanted:
             return
         for key in wanted:
             self._responses[key] = []
         counts = self._db.execute(_RESPONSE_COUNT, (COMMON_RESPONSE + 1, json.dumps(wanted))).fetchall()
-        several = [(provider, response) for provider, response, common, n in counts if not common and n > 1]
+        present = Counter(node.response for node in self.nodes.values())
+        several = [
+            (provider, response)
+            for provider, response, common, n in counts
+            if not common and n > (1 if present[(provider, response)] else 0)
+        ]
         over = {(provider, response) for provider, response, common, n in counts if n > COMMON_RESPONSE}
         if not several:
             return

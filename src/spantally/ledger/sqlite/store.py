@@ -19,6 +19,7 @@ from spantally.ledger.contract import CallRow, CostRow, Filter, Health, Rater, S
 from spantally.ledger.sqlite import connect, files, read_calls, read_cost, read_sessions, schema
 from spantally.ledger.sqlite.codec import PoisonError
 from spantally.ledger.sqlite.write import Batch, check
+from spantally.ledger.tally import Dimension
 
 _T = TypeVar("_T")
 
@@ -77,7 +78,7 @@ class SQLiteStore:
         self._reader: sqlite3.Connection | None = None
         self._writer_file: tuple[int, int] | None = None
         self._reader_file: tuple[int, int] | None = None
-        self._dimensions: dict[bytes, int] = {}
+        self._dimensions: dict[Dimension, int] = {}
 
     def _check_process(self) -> None:
         if self._pid != os.getpid():

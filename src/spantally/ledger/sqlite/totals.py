@@ -44,17 +44,15 @@ MOST_DIMENSIONS: Final = 20_000
 class Totals:
     """Differences of one transaction."""
 
-    def __init__(self, db: sqlite3.Connection, dimensions: dict[bytes, int]) -> None:
+    def __init__(self, db: sqlite3.Connection, dimensions: dict[Dimension, int]) -> None:
         """Start empty.
 
         Args:
             db: the connection with the open transaction.
-            dimensions: numbers of dimensions by digest, kept by the store between transactions.
+            dimensions: numbers of dimensions, kept by the store until a transaction fails.
         """
         self._db = db
         self._numbers = dimensions
-        self.added: list[bytes] = []
-        """Digests that this transaction put into ``dimensions``; to be taken out if it fails."""
         self._sessions: dict[str, list[int]] = {}
         self._names: dict[tuple[str, str, str], int] = {}
         self._rollups: dict[tuple[int, Dimension], list[int]] = {}
@@ -113,14 +111,13 @@ class Totals:
                 db.executemany(_DROP_EMPTY, lowered)
 
     def _number(self, of: Dimension) -> int:
-        digest = of.digest()
-        number = self._numbers.get(digest)
+        number = self._numbers.get(of)
         if number is None:
+            digest = of.digest()
             self._db.execute(_ADD_DIMENSION, (digest, *of))
             found = self._db.execute("SELECT dimension_id FROM dimension WHERE digest = ?", (digest,))
             number = int(found.fetchone()[0])
-            self.added.append(digest)
             if len(self._numbers) >= MOST_DIMENSIONS:
                 self._numbers.clear()
-            self._numbers[digest] = number
+            self._numbers[of] = number
         return number

@@ -28,7 +28,7 @@ from spantally.ledger.sqlite.graph import Graph, node_of
 from spantally.ledger.sqlite.sessions import write_sessions
 from spantally.ledger.sqlite.standing import restand
 from spantally.ledger.sqlite.totals import Totals
-from spantally.ledger.tally import Row, sane
+from spantally.ledger.tally import Dimension, Row, sane
 
 _UPDATE_STANDING: Final = "UPDATE call SET counted = ?, hidden = ? WHERE call_id = ?"
 _OWN_OF_SPAN: Final = (
@@ -66,7 +66,7 @@ def rated(record: CallRecord, rate: Rater) -> Rating | None:
 class Batch:
     """One transaction's worth of records; :meth:`apply` runs inside the open transaction."""
 
-    def __init__(self, db: sqlite3.Connection, dimensions: dict[bytes, int]) -> None:
+    def __init__(self, db: sqlite3.Connection, dimensions: dict[Dimension, int]) -> None:
         self._db = db
         self._totals = Totals(db, dimensions)
 
