@@ -44,7 +44,7 @@ def attributes(span: Span) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for pair in span.attributes:
         kind = pair.value.WhichOneof("value")
-        value = getattr(pair.value, kind) if kind else None
+        value: Any = getattr(pair.value, kind) if kind else None
         if kind == "array_value":
             value = [getattr(item, item.WhichOneof("value") or "string_value") for item in value.values]
         found[pair.key] = value

@@ -1,7 +1,7 @@
-"""Counting each call once in memory: a second view of a call, by another instrumentor's span, adds nothing.
+"""Counting each call once in memory: a second view, by another instrumentor's span, adds nothing.
 
-The ledger holds the full rule; this is the part that live totals need. A foreign span that came first is taken
-out again when the metered call that it shows arrives.
+The ledger holds the full rule; this is the part that live totals need. A foreign span that came first is
+taken out again when the metered call that it shows arrives.
 """
 
 from __future__ import annotations
