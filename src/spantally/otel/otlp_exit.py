@@ -66,6 +66,7 @@ class WatchedExporter:
         self.delivered = 0
         self.lost = 0
         self.last_ok: bool | None = None
+        self._in_flight = 0
         self.on_delivered: Callable[[], None] | None = None
         self._kept: deque[Any] = deque()
         self._resending = threading.Lock()
@@ -80,7 +81,11 @@ class WatchedExporter:
         if target is not None and not target.explicit and not target.listening():
             self._note(batch, ok=False)
             return self._failure(batch, args, kwargs)
-        result = self._export(batch, *args, **kwargs)
+        count = self._in_flight = _size(batch)
+        try:
+            result = self._export(batch, *args, **kwargs)
+        finally:
+            self._in_flight -= count
         ok = getattr(result, "name", "") == "SUCCESS"
         self._note(batch, ok=ok)
         if ok and self.on_delivered is not None:
@@ -103,7 +108,7 @@ class WatchedExporter:
 
     def _note(self, batch: Any, *, ok: bool) -> None:
         self.last_ok = ok
-        count = len(batch) if isinstance(batch, Sequence) else 1
+        count = _size(batch)
         if ok:
             self.delivered += count
         elif self.signal == "traces" and isinstance(batch, Sequence):
@@ -135,7 +140,7 @@ class WatchedExporter:
     def waiting(self) -> int:
         """Items that have not arrived anywhere."""
         queue = getattr(getattr(self.holder, "_batch_processor", None), "_queue", ())
-        return len(self._kept) + self.lost + len(queue)
+        return len(self._kept) + self.lost + self._in_flight + len(queue)
 
     @guarded("otel.give_up")
     def give_up(self) -> None:
@@ -165,6 +170,10 @@ class WatchedExporter:
         """Give the exporter its own ``export`` back."""
         if self.exporter.__dict__.get("export") == self.export:
             del self.exporter.export
+
+
+def _size(batch: Any) -> int:
+    return len(batch) if isinstance(batch, Sequence) else 1
 
 
 class ExitGuard:
