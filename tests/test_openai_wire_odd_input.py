@@ -118,6 +118,49 @@ def _read_everything(body: Any) -> None:
     errors.error_code(body)
 
 
+NAMES = [
+    "model",
+    "messages",
+    "input",
+    "choices",
+    "message",
+    "delta",
+    "usage",
+    "error",
+    "output",
+    "tools",
+    "stop",
+    "n",
+    "conversation",
+    "response",
+    "item",
+    "type",
+    "functions",
+    "instructions",
+    "prompt",
+    "x_groq",
+    "id",
+    "status",
+    "service_tier",
+    "reasoning",
+    "text",
+    "response_format",
+    "modalities",
+]
+
+
+@pytest.mark.parametrize("make", [Hostile, HostileDict, HostileList, lambda: [Hostile()], lambda: iter("ab")])
+def test_a_hostile_value_harms_in_no_place(make: Callable[[], Any]) -> None:
+    """As the body itself, under each key, and one level down."""
+    _read_everything(make())
+    for outer in NAMES:
+        _read_everything({outer: make()})
+        _read_everything({outer: [make()]})
+        for inner in NAMES:
+            _read_everything({outer: {inner: make()}})
+            _read_everything({outer: [{inner: make()}]})
+
+
 KEYS = st.sampled_from(
     [
         "id",

@@ -55,8 +55,9 @@ def output_messages(op: Operation, source: Any) -> list[Message] | None:
         source: the response's body (JSON or the SDK's object), or the :class:`StreamFacts` of a stream that
             collected.
     """
-    if isinstance(source, StreamFacts):
-        return source.content()
+    if issubclass(type(source), StreamFacts):
+        found: list[Message] | None = source.content()
+        return found
     if op.api == "responses":
         return response_messages(source)
     if op.api not in ("chat_completions", "completions"):
@@ -66,12 +67,12 @@ def output_messages(op: Operation, source: Any) -> list[Message] | None:
         return None
     if op.api == "completions":
         return [{"role": "assistant", "parts": content_parts(field(one, "text"))} for one in choices]
-    found: list[Message] = []
+    answers: list[Message] = []
     for one in choices:
         message = field(one, "message")
         if message is not None:
-            found.append(chat_message(message) | {"role": "assistant"})
-    return found or None
+            answers.append(chat_message(message) | {"role": "assistant"})
+    return answers or None
 
 
 def system_instructions(op: Operation, body: Any) -> list[Part] | None:
