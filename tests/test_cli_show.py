@@ -130,7 +130,7 @@ def test_content_that_was_not_kept() -> None:
 
 def test_deep_tree_is_shown(tmp_path: Path) -> None:
     """A program that nests deeper than Python's own stack is drawn, and given as JSON."""
-    depth = 1500
+    depth = 1100
     rows = [session("deep", start_ns=T0 + 500 * SECOND)]
     chain = [chat("leaf", "deep", parent_call_id=f"a{depth - 1:04d}", start_ns=T0 + depth)]
     for level in range(depth):
