@@ -42,7 +42,8 @@ def test_every_form_goes(form: str, defaults: bool) -> None:
     register_literal(SECRET)
     answer = Redactor(defaults=defaults).text(f"before {form} after")
     assert form[4:-4] not in answer
-    assert answer.startswith("before ") and answer.endswith(" after")
+    assert answer.startswith("before ")
+    assert answer.endswith(" after")
 
 
 def test_a_literal_inside_a_word_goes() -> None:
@@ -90,6 +91,6 @@ def test_the_number_of_literals_is_bounded() -> None:
     """A program that makes keys without end does not slow every scan down."""
     for number in range(registry.MOST + 50):
         register_literal(f"literal-number-{number:06d}")
-    assert "literal" not in Redactor().text("xx literal-number-000000")[10:20]
+    assert Redactor(defaults=False).text("xx literal-number-000000").startswith("xx [REDACTED:literal:")
     late = f"xx literal-number-{registry.MOST + 10:06d}"
     assert Redactor(defaults=False).text(late) == late

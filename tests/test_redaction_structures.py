@@ -26,7 +26,10 @@ TEXTS = [
     ("redis://:p@ss#w0rd@cache:6379/0", "p@ss#w0rd"),
     ("amqp:\\/\\/user:Zebra8964!@mq\\/vhost", "Zebra8964!"),
     ("u=postgres%3A%2F%2Fsvc%3AZebra8964%40db%2Fmain", "Zebra8964"),
-    (f"https://b.s3.amazonaws.com/k?X-Amz-Date=2026&X-Amz-Signature={'10e20c17f15f51d3' * 4}", "10e20c17f15f51d3"),
+    (
+        f"https://b.s3.amazonaws.com/k?X-Amz-Date=2026&X-Amz-Signature={'10e20c17f15f51d3' * 4}",
+        "10e20c17f15f51d3",
+    ),
     ("https://a.blob.core.windows.net/c?sv=2024&sig=ab%2Bcd12Ef34Gh56Ij78%3D&se=1", "cd12Ef34Gh56Ij78"),
     ("Server=tcp:db,1433;User Id=svc;Password=Zebra8964!;Encrypt=true;", "Zebra8964!"),
     ("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=" + PEM_LINES[0] + "==;", PEM_LINES[0]),
@@ -36,16 +39,17 @@ TEXTS = [
     ("mysql --password Zebra8964 -h db", "Zebra8964"),
     (f"$ export STRANGE_CLIENT_SECRET={NOISE} && ./deploy.sh", NOISE),
     (f"os.environ['STRANGE_API_KEY'] = '{NOISE}'", NOISE),
-    (f'password: str = "Zebra8964!"', "Zebra8964!"),
+    ('password: str = "Zebra8964!"', "Zebra8964!"),
     (f"<ApiKey>{NOISE}</ApiKey>", NOISE),
     (f'<add key="ApiKey" value="{NOISE}"/>', NOISE),
     (f'{{"name": "STRANGE_TOKEN", "value": "{NOISE}"}}', NOISE),
+    (f'variable "strange_token" {{\n  default = "{NOISE}"\n}}', NOISE),
     (f'[("x-api-key", "{NOISE}")]', NOISE),
     (f"my strange auth token is {NOISE}. please use it", NOISE),
     (f"**API key:** `{NOISE}`", NOISE),
     (f"?client_secret={NOISE}&page=2", NOISE),
     (f"id,name,strange_api_key\n1,alice,{NOISE}\n2,bob,n/a", NOISE),
-    (f"| user | password |\n|---|---|\n| bob | Zebra8964! |\n", "Zebra8964!"),
+    ("| user | password |\n|---|---|\n| bob | Zebra8964! |\n", "Zebra8964!"),
     (f"id\\tstrange_token\\n1\\t{NOISE}\\n", NOISE),
     (f"https://hooks.slack.com/services/T0AAAAAA/B0BBBBBB/{NOISE}", NOISE),
     (f"aws_access_key_id AKIA{'Q3' * 8} {PEM_LINES[1][:40]}", PEM_LINES[1][:40]),
@@ -66,7 +70,9 @@ def test_the_secret_goes_and_stays_gone(text: str, secret: str) -> None:
 
 
 @pytest.mark.parametrize("depth", range(1, 6))
-@pytest.mark.parametrize("name", ["password", "api_key", "Authorization", "clientSecret", "AWS_SECRET_ACCESS_KEY"])
+@pytest.mark.parametrize(
+    "name", ["password", "api_key", "Authorization", "clientSecret", "AWS_SECRET_ACCESS_KEY"]
+)
 def test_pairs_are_found_at_any_depth_of_escaping(name: str, depth: int) -> None:
     """A pair inside JSON inside JSON: the value goes, its neighbour stays."""
     text: object = {"before": "kept text", name: NOISE, "after": "kept too"}
@@ -74,7 +80,8 @@ def test_pairs_are_found_at_any_depth_of_escaping(name: str, depth: int) -> None
         text = json.dumps(text)
     answer = REDACTOR.text(str(text))
     assert NOISE not in answer
-    assert "kept text" in answer and "kept too" in answer
+    assert "kept text" in answer
+    assert "kept too" in answer
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\\n", "\\\\n"])
@@ -82,9 +89,14 @@ def test_pairs_are_found_at_any_depth_of_escaping(name: str, depth: int) -> None
 @pytest.mark.parametrize("kind", ["RSA ", "", "EC ", "OPENSSH ", "ENCRYPTED "])
 @pytest.mark.parametrize("closed", [True, False])
 def test_private_keys_go_whole_or_cut(newline: str, lines: int, kind: str, closed: bool) -> None:
-    """A PEM block goes with real or written line breaks, with or without its end; the text around it stays."""
+    """A PEM block goes with real or written line breaks, whole or cut; the text around it stays."""
     body = newline.join([f"-----BEGIN {kind}PRIVATE KEY-----", *PEM_LINES[:lines]])
-    text = "before " + body + (f"{newline}-----END {kind}PRIVATE KEY-----" if closed else "") + f"{newline}and then we go on"
+    text = (
+        "before "
+        + body
+        + (f"{newline}-----END {kind}PRIVATE KEY-----" if closed else "")
+        + f"{newline}and then we go on"
+    )
     answer = REDACTOR.text(text)
     assert not any(line[:16] in answer for line in PEM_LINES[:lines])
     assert answer.startswith("before [REDACTED:private-key:")

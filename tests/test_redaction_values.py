@@ -6,9 +6,9 @@ import copy
 import dataclasses
 import datetime as dt
 import uuid
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,7 +16,13 @@ from spantally.redaction import ERROR_TAG, Redactor
 
 KEY = "sk-proj-Zx81mQ4tLw9Bv72KpY3sA"
 REDACTOR = Redactor()
-Pair = namedtuple("Pair", "a b")
+
+
+class Pair(NamedTuple):
+    """A named tuple."""
+
+    a: str
+    b: str
 
 
 @dataclasses.dataclass
@@ -110,7 +116,8 @@ def test_without_a_secret_the_same_object_comes_back(value: Any) -> None:
 def test_bytes_that_are_no_text_keep_their_other_bytes() -> None:
     """Only the secret changes in bytes."""
     answer = REDACTOR.value(b"\xff\xfe " + KEY.encode() + b" \x80")
-    assert answer.startswith(b"\xff\xfe [REDACTED:openai-key:") and answer.endswith(b"] \x80")
+    assert answer.startswith(b"\xff\xfe [REDACTED:openai-key:")
+    assert answer.endswith(b"] \x80")
 
 
 def test_a_value_that_holds_itself_ends() -> None:
@@ -127,7 +134,9 @@ def test_what_is_too_deep_or_too_large_is_replaced() -> None:
         deep = [deep]
     assert "Zx81" not in str(REDACTOR.value(deep))
     wide = REDACTOR.value([["x"] * 150_000, KEY])
-    assert wide[0][0] == "x" and wide[0][-1] == ERROR_TAG and wide[1] == ERROR_TAG
+    assert wide[0][0] == "x"
+    assert wide[0][-1] == ERROR_TAG
+    assert wide[1] == ERROR_TAG
 
 
 def test_attributes_apply_the_policy_of_keys() -> None:
@@ -150,7 +159,8 @@ def test_attributes_apply_the_policy_of_keys() -> None:
     text = str(answer)
     for secret in ("Bearer abc", "some words", "hunter2!", "Zx81", "abcdefgh"):
         assert secret not in text
-    assert answer["n"] == 5 and answer["flags"] == [True, False]
+    assert answer["n"] == 5
+    assert answer["flags"] == [True, False]
     assert answer["db.password"].startswith("[REDACTED:password:")
     assert "in a key" in answer.values()
 

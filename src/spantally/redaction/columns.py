@@ -1,4 +1,4 @@
-"""Columns: a table whose head names a secret, as comma, tab, semicolon or bar separated lines.
+r"""Columns: a table whose head names a secret, as comma, tab, semicolon or bar separated lines.
 
 Line breaks may be real or written as ``\\n``, as they are inside JSON.
 """
@@ -13,7 +13,7 @@ from spantally.redaction import names, shapes
 from spantally.redaction.spans import PAIR, Span
 
 HEAD_END: Final = re.compile(
-    r"[A-Za-z0-9_-]*+[\"'`*]{0,2}[ ]{0,40}(?:[,;|\t]|\\+t|\r?\n|\\+r?\\*n)(?![ ]?[\"']?[A-Za-z0-9_]+[\"']?[ ]?[=:(])"
+    r"[A-Za-z0-9_-]*+[\"'`*]{0,2}[ ]{0,40}(?:[,;|\t]|\\+t|\r?\n|\\+r?\\*n)(?![ ]?[\"']?[A-Za-z0-9_]+[\"']?[ ]?[=:(])"  # noqa: E501 - one pattern
 )
 """What may follow the name of a column."""
 _TITLE: Final = re.compile(r"[\s\"'`*]*[A-Za-z_#][\w .#/-]{0,40}[\s\"'`*]*\Z|\s*\Z")
@@ -25,7 +25,7 @@ _MOST_BARREN: Final = 250_000
 """Characters of tables without a secret after which no further table of a text is read."""
 _MOST_ROWS: Final = 10_000
 _RULE: Final = re.compile(r"[ |:+-]*\Z")
-_DELIMITERS: Final = ("\t", "|", ";", ",")
+_DELIMITERS: Final = ("\\\\t", "\\t", "\t", "|", ";", ",")
 
 
 def find_columns(text: str, heads: list[int], check: Callable[[], None], taken: list[Span]) -> None:
@@ -116,7 +116,13 @@ def _rows(
 
 def _cell(at: int, cell: str, kind: int, taken: list[Span]) -> None:
     value = cell.strip(" \"'`*\\")
-    if len(value) < 6 or " " in value or _RULE.match(value) or _ASSIGNMENT.match(value) or shapes.is_placeholder(value):
+    if (
+        len(value) < 6
+        or " " in value
+        or _RULE.match(value)
+        or _ASSIGNMENT.match(value)
+        or shapes.is_placeholder(value)
+    ):
         return
     if kind == names.WEAK:
         good = (

@@ -6,6 +6,7 @@ so that ``max_tokens``, ``token_type``, ``author``, ``primary_key`` or ``passwor
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Final
 
@@ -44,51 +45,55 @@ _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _TAIL: Final = frozenset(
     """
-    algorithm arn as at attempts author authenticated authentication backend budget bits body bytes char chars class code
-    configured confirm confirmation context count counter counts created date default dir directory disabled
-    embedding enabled encoding endpoint env error errors exists expires expiry expiration exp field fields file filename
-    fingerprint flow format function generator group handler hash header help hint history id identifier ids in index
-    info input invalid is issuer label last left len length lengths level limit limits link list location logprobs
-    manager map mask max maximum message method min minimum missing mode model module name names needed notice num number
-    object only option options output owner page param parameter params part path pattern per placeholder policy
-    position prefix price pricing property provider question rate reader realm ref refs regex region required reset
-    response role rotation rule rules scheme scope scopes schema server set shape size source state status stem stems step
-    store strategy strength stream string style suffix table tail test text threshold time timeout timestamp title ttl
-    type types updated uri url urls usage used user username valid validation validator validity vars verified version window
-    word words
+    algorithm arn as at attempts authenticated authentication author backend bits body budget bytes
+    char chars class code configured confirm confirmation context count counter counts created date
+    default dir directory disabled embedding enabled encoding endpoint env error errors exists exp
+    expiration expires expiry field fields file filename fingerprint flow format function generator
+    group handler hash header help hint history id identifier ids in index info input invalid is
+    issuer label last left len length lengths level limit limits link list location logprobs manager
+    map mask max maximum message method min minimum missing mode model module name names needed
+    notice num number object only option options output owner page param parameter params part path
+    pattern per placeholder policy position prefix price pricing property provider question rate
+    reader realm ref refs regex region required reset response role rotation rule rules schema
+    scheme scope scopes server set shape size source state status stem stems step store strategy
+    stream strength string style suffix table tail test text threshold time timeout timestamp title
+    ttl type types updated uri url urls usage used user username valid validation validator validity
+    vars verified version window word words
     """.split()  # noqa: SIM905
 )
 """Last words that turn a name into one *about* a secret."""
 
 _BEFORE_KEY: Final = frozenset(
     """
-    access account admin api app application auth authorization bearer bot client conn connection consumer crypt
-    customer data db deploy deployment dev developer device encryption encrypt enc decryption feed gateway hmac
-    host identity integration jwt license live management master merchant oauth personal primary priv private
-    prod production project publishable push read recovery rest restricted root sas secondary secret security
-    seller sending server service session shared sign signing smtp sse ssh ssl staging storage stream
-    subscription super team test tls transport user vault vendor wallet webhook write writer
+    access account admin api app application auth authorization bearer bot client conn connection
+    consumer crypt customer data db decryption deploy deployment dev developer device enc encrypt
+    encryption feed gateway hmac host identity integration jwt license live management master
+    merchant oauth personal primary priv private prod production project publishable push read
+    recovery rest restricted root sas secondary secret security seller sending server service
+    session shared sign signing smtp sse ssh ssl staging storage stream subscription super team test
+    tls transport user vault vendor wallet webhook write writer
     """.split()  # noqa: SIM905
 )
 """``<word> key`` that names a secret."""
 
 _PLAIN_KEY: Final = frozenset(
     """
-    alias answer arrow attribute backup bucket cache candidate column composite config context cursor dedup
-    dedupe dict dictionary down enter entity escape event field filter first foreign group hash hot idempotency idx
-    index item join json label last left lookup map meta metadata natural next object order parent partition
-    pk prev primary prompt property public pub query range redis registry resource right route routing row
-    s3 safety sort state string sub surrogate tag tenant translation tree trigger unique up value variable which
+    alias answer arrow attribute backup bucket cache candidate column composite config context
+    cursor dedup dedupe dict dictionary down enter entity escape event field filter first foreign
+    group hash hot idempotency idx index item join json label last left lookup map meta metadata
+    natural next object order parent partition pk prev primary prompt property pub public query
+    range redis registry resource right route routing row s3 safety sort state string sub surrogate
+    tag tenant translation tree trigger unique up value variable which
     """.split()  # noqa: SIM905
 )
 """``<word> key`` that names a place, not a secret; ``primary`` counts only where a value looks random."""
 
 _PLAIN_TOKEN: Final = frozenset(
     """
-    added bos cached class cls completion continuation count current cursor delimiter each end eos eot estimated
-    every fim first generated image input last lookahead mask max min next no num number of output pad padding
-    page pagination per position prev previous prompt reasoning remaining sep skip special start stop sync text
-    thinking token total type unk used vocab word
+    added bos cached class cls completion continuation count current cursor delimiter each end eos
+    eot estimated every fim first generated image input last lookahead mask max min next no num
+    number of output pad padding page pagination per position prev previous prompt reasoning
+    remaining sep skip special start stop sync text thinking token total type unk used vocab word
     """.split()  # noqa: SIM905
 )
 
@@ -173,7 +178,7 @@ def judge(words: list[str]) -> int:
 
 
 def _pairs(words: list[str]) -> list[str]:
-    return [first + second for first, second in zip(words, words[1:], strict=False)]
+    return [first + second for first, second in itertools.pairwise(words)]
 
 
 def _judge_key(words: list[str], before: str, last: str) -> int:

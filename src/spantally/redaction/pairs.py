@@ -28,17 +28,21 @@ _AFTER_NAME: Final = re.compile(
     (?P<closing>{_QUOTE})?
     (?:
       (?P<operator>
-          \*{{0,2}} [^\S\n]{{0,16}} \]? [^\S\n]{{0,16}} (?: => | := | -> | ={{1,3}} | : | %3[AaDd] ) \*{{0,2}} \s{{0,16}}
+          \*{{0,2}} [^\S\n]{{0,16}} \]? [^\S\n]{{0,16}}
+            (?: => | := | -> | ={{1,3}} | : | %3[AaDd] ) \*{{0,2}} \s{{0,16}}
           (?: [A-Za-z] [\w.\[\]|]{{0,40}} (?: [ ]\|[ ] \w{{1,20}} )? \s{{0,4}} = \s{{0,4}} (?={_QUOTE}) )?
-        | (?: \s{{0,8}} [,)}}] )? \s{{0,8}} [\[({{]? {_QUOTE}? (?:[vV]alue|val|content) {_QUOTE}? \s{{0,8}} [:=] \s{{0,8}}
+        | (?: \s{{0,8}} [,)}}] )? \s{{0,8}} [\[({{]? \s{{0,8}} {_QUOTE}? (?:[vV]alue|val|content|default)
+            {_QUOTE}? \s{{0,8}} [:=] \s{{0,8}}
       )
       | (?P<element> > \s{{0,8}} )
       | (?P<list> \s{{0,8}} , \s{{0,8}} (?: [\w.]{{1,40}} \( )? (?={_QUOTE}) | \s? \( \s{{0,4}} (?={_QUOTE}) )
       | (?P<cell> [^\S\n]{{0,40}} \|{{1,2}} [^\S\n]{{0,40}} | [ ]? \( | \t{{1,4}} )
       | (?P<prose> [^\S\n]{{1,4}}
-          (?: (?: is | was | are | provided | used | found | reads | below | set[ ]to | to | as | equals | value ) [^\S\n]{{0,3}} [:=]? \s{{1,4}}
+          (?: (?: is | was | are | provided | used | found | reads | below | set[ ]to | to | as
+                | equals | value ) [^\S\n]{{0,3}} [:=]? \s{{1,4}}
             | [A-Za-z]{{1,16}} [^\S\n]{{1,3}} (?:is|was|to) [^\S\n]{{0,3}} :? \s{{1,4}}
-            | (?: for | of | to | in | on ) [ ] [\w.@/-]{{1,40}} (?: [ ] (?:is|was|=) [ ]{{0,2}} :? | : ) \s{{1,4}}
+            | (?: for | of | to | in | on ) [ ] [\w.@/-]{{1,40}}
+              (?: [ ] (?:is|was|=) [ ]{{0,2}} :? | : ) \s{{1,4}}
           )
         )
       | (?P<space> [^\S\n]{{1,8}} )
@@ -55,7 +59,22 @@ _TO_SPACE: Final = re.compile(r"""[^\s"'`\\<]+""")
 _MORE_BASE: Final = re.compile(r"[A-Za-z0-9_\-+/=.~|:]{6,}")
 _ELSEWHERE: Final = frozenset({names.AUTH, names.COOKIE})
 """Their values have parts; structures.py reads them."""
-_WEAK_PROSE: Final = (" is", " was", " :", " =", " provided", " -", " (", " |", "  ", " to ", " as ", ' "', " '", " `")
+_WEAK_PROSE: Final = (
+    " is",
+    " was",
+    " :",
+    " =",
+    " provided",
+    " -",
+    " (",
+    " |",
+    "  ",
+    " to ",
+    " as ",
+    ' "',
+    " '",
+    " `",
+)
 _VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(|=(?!=|$))")
@@ -87,9 +106,7 @@ class Site(NamedTuple):
     """A line break lies between name and value."""
 
 
-def find_pairs(
-    text: str, lower: str, check: Callable[[], None], taken: list[Span], heads: list[int]
-) -> None:
+def find_pairs(text: str, lower: str, check: Callable[[], None], taken: list[Span], heads: list[int]) -> None:
     """Append a span to ``taken`` for each value that the name before it says is a secret.
 
     Args:
@@ -120,7 +137,9 @@ def find_pairs(
         following = text[name_end]
         if following in _HEAD_FOLLOWS and HEAD_END.match(text, name_end):
             heads.append(at)
-        if kind in _ELSEWHERE or (name in _VERBS and following == " " and text[name_end + 1 : name_end + 2].isalpha()):
+        if kind in _ELSEWHERE or (
+            name in _VERBS and following == " " and text[name_end + 1 : name_end + 2].isalpha()
+        ):
             continue
         if kind == names.SIGNATURE and (name_start == 0 or text[name_start - 1] not in "?&;#"):
             continue
@@ -263,13 +282,12 @@ def _quoted_end(text: str, start: int, opening: str) -> int:
 
 
 def _extended(text: str, end: int, site: Site) -> int:
-    """A value may go on behind a character that ends values elsewhere: ``NAME=a|b&c`` on a line of its own."""
+    """A value may go on behind what ends values elsewhere: ``NAME=a|b&c`` on a line of its own."""
     end = _REST_OF_UNQUOTED.match(text, end).end()  # type: ignore[union-attr]
     if site.how == "operator" and site.line_start and not site.quoted and not site.in_url:
         rest = _TO_SPACE.match(text, end)
         if rest is not None:
-            stop = end + len(rest[0].rstrip(",;)]}&|"))
-            return stop
+            return end + len(rest[0].rstrip(",;)]}&|"))
     elif text[end : end + 1] == "|":
         more = _MORE_BASE.match(text, end + 1)
         if more is not None:
@@ -305,7 +323,7 @@ def _loose(value: str, site: Site) -> bool:
         return False
     if site.kind == names.PASSWORD:
         return len(value) >= 6 and not value.isdigit() and (site.how != "list" or len(value) >= 8)
-    if shapes.looks_random(value, 12):
+    if shapes.looks_random(value, 12) or (len(value) >= 16 and shapes.case_noise(value)):
         return not shapes.is_provider_id(value)
     if len(value) >= 16 and value.isalnum() and site.kind != names.WEAK and sum(map(str.isdigit, value)) >= 2:
         return True
@@ -335,7 +353,7 @@ def _sentence(value: str) -> bool:
 
 
 def _token(value: str, site: Site) -> bool:
-    if " " in value or len(value) < 8 or value.isdigit() and len(value) < 16:
+    if " " in value or len(value) < 8 or (value.isdigit() and len(value) < 16):
         return False
     if _PATH.match(value) or "://" in value:
         return False

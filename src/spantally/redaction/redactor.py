@@ -18,7 +18,6 @@ from spantally.redaction import engine, names, registry, shapes
 from spantally.redaction.cache import SHORTEST, Cache
 from spantally.redaction.spans import STRUCTURE, Span, replaced, settle
 from spantally.redaction.tags import ERROR_TAG, digest, find_tags
-from spantally.redaction.walk import Walk
 
 Rule: TypeAlias = re.Pattern[str] | Callable[[str | None, str, str], str | None]
 """A rule of the user: a compiled pattern, whose matches go, or a callable ``(key, value, where)``.
@@ -34,13 +33,14 @@ _TINY: Final = 6
 """Too short to hold a secret and the words that give it away."""
 
 _KEPT_KEY: Final = re.compile(
-    r"(?:.*[._])?(?:ids?|uuid|fingerprint|hash|digest|checksum|etag|sha256|version|path|model|traceparent|parent_id)\Z"
+    r"(?:.*[._])?(?:ids?|uuid|fingerprint|hash|digest|checksum|etag|sha256|version|path|model|traceparent)\Z"
     r"|gen_ai\.usage\..*|spantally\.(?:call|cost|usage|agent)\b.*",
     re.IGNORECASE,
 )
 _SCHEME_ONLY: Final = re.compile(
     r"[\s\"'\[\],]*(?:bearer|basic|token|apikey|digest|negotiate)?[\s\"'\[\],]*", re.IGNORECASE
 )
+_NO_SECRETS: Final = frozenset({"true", "false", "none", "null", "undefined"})
 _WHOLE: Final = frozenset({names.PASSWORD, names.SECRET, names.TOKEN, names.AUTH, names.COOKIE})
 
 
@@ -113,7 +113,7 @@ class Redactor:
         try:
             if isinstance(value, str):
                 return self._text(value, key, "value", engine.Clock(self._budget))
-            return Walk(self._leaf("value"), self._failed).value(value, key)
+            return self._walk(self._leaf("value"), value, key)
         except Exception as error:
             return self._failed("redaction.value", error)
 
@@ -137,14 +137,18 @@ class Redactor:
                     answer[name] = value
                     continue
                 name = leaf(key, None)
-                answer[name] = (
-                    leaf(value, key) if type(value) is str else Walk(leaf, self._failed).value(value, key)
-                )
+                answer[name] = leaf(value, key) if type(value) is str else self._walk(leaf, value, key)
             except Exception as error:
                 answer[name] = self._failed("redaction.attributes", error)
         return answer
 
     # -- one string ----------------------------------------------------------------------------------
+
+    def _walk(self, leaf: Callable[[str, str | None], str], value: Any, key: str | None) -> Any:
+        # Imported here: it needs the modules of many plain types, which a program may not use.
+        from spantally.redaction.walk import Walk
+
+        return Walk(leaf, self._failed).value(value, key)
 
     def _leaf(self, where: str) -> Callable[[str, str | None], str]:
         clock: list[engine.Clock] = []
@@ -201,12 +205,14 @@ class Redactor:
     def _goes_whole(text: str, kind: int) -> bool:
         """Whether the name alone decides over the value."""
         bare = text.strip()
-        if not bare or shapes.is_placeholder(bare):
+        if not bare:
             return False
         if kind in _WHOLE:
-            return kind != names.TOKEN or len(bare) >= 4
+            # A stand-in (true, ********) is no secret, but anything in doubt goes.
+            return any(map(str.isalnum, bare)) and bare.lower() not in _NO_SECRETS
         return (
             kind == names.WEAK
+            and not shapes.is_placeholder(bare)
             and shapes.looks_random(bare, 14)
             and not shapes.is_plain_id(bare)
             and not shapes.is_provider_id(bare)
@@ -243,7 +249,7 @@ _default_lock: Final = threading.Lock()
 
 
 def default_redactor() -> Redactor:
-    """The redactor that is used where none is given; made at the first call, with the environment's secrets."""
+    """The redactor used where none is given; made at the first call, with the environment's secrets."""
     global _default
     if _default is None:
         with _default_lock:

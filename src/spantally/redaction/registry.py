@@ -7,12 +7,9 @@ itself, so it is held in memory (where the program holds it anyway) and is never
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from spantally.redaction import names, shapes
 from spantally.redaction.spans import LITERAL, Span
@@ -62,14 +59,16 @@ def register_environment(environ: Mapping[str, str]) -> None:
         if "://" in value and len(value) <= LONGEST:
             _register_url(value)
         kind = names.classify(name)
-        if kind in (names.TOKEN, names.SECRET, names.PASSWORD) or (
+        telling = kind in (names.TOKEN, names.SECRET, names.PASSWORD) or (
             kind == names.WEAK and shapes.looks_random(value, 16) and not shapes.is_plain_id(value)
-        ):
-            if _worth_it(value):
-                register_literal(value)
+        )
+        if telling and _worth_it(value):
+            register_literal(value)
 
 
 def _register_url(value: str) -> None:
+    from urllib.parse import unquote, urlsplit
+
     try:
         password = urlsplit(value).password
     except ValueError:
@@ -91,6 +90,10 @@ def _worth_it(value: str) -> bool:
 
 
 def _forms_of(value: str) -> set[str]:
+    import base64
+    import json
+    from urllib.parse import quote, quote_plus
+
     forms = {
         value,
         quote(value, safe="", errors="surrogatepass"),

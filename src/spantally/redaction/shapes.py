@@ -23,20 +23,28 @@ _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 KEPT_PREFIXES: Final = frozenset(
     """
-    ami arn asst batch build call ch chatcmpl chunk ci cmpl commit container conv cus doc embd etag event evt
-    fc file fp fs ft ftckpt ftjob gen i id img in item job mcp mcpl mcpr md5 message modr msg msgbatch node obj
-    org part pi price prod proj project rect reasoning req request resp rev rs run sess session sha1 sha256 sha384
-    sha512 span srvtoolu step sub subnet task thread tool tooluse toolu trace txn upload user usr uuid video vpc vs
-    vsfc ws wf workflow
+    ami arn asst batch build call ch chatcmpl chunk ci cmpl commit container conv cus doc embd etag
+    event evt fc file fp fs ft ftckpt ftjob gen i id img in item job mcp mcpl mcpr md5 message modr
+    msg msgbatch node obj org part pi price prod proj project reasoning rect req request resp rev rs
+    run sess session sha1 sha256 sha384 sha512 span srvtoolu step sub subnet task thread tool toolu
+    tooluse trace txn upload user usr uuid video vpc vs vsfc wf workflow ws
     """.split()  # noqa: SIM905 - a block of words reads better than 80 quoted strings
 )
 """First words of ids that providers give to objects; such an id opens nothing."""
 
+_STAND_INS: Final = frozenset(
+    """
+    any bool boolean bytes change-me changeme default disabled empty enabled expired false float
+    hash hidden incorrect int integer invalid login missing n/a na nil no none null number object
+    optional passwd password plain required secret secretstr str string tbd text todo token true
+    type undefined unknown unset user username valid yes
+    """.split()  # noqa: SIM905
+)
 _PLACEHOLDER: Final = re.compile(
     r"""(?xi)
       \$ [A-Za-z_]\w* | \$ [{(\[] .* | % [(sd{] .* | % \w+ % | < [^>]* >? | \{ [^}]* \}{0,2} | \( .* | \#\{ .*
     | (?: \*+ | \.{2,} | -+ | _+ | \?+ | \u2026+ | \u2022+ ) .{0,8}     # *****, ..., ---
-    | .{0,12} (?: \*{3} | \.{3} | \u2026 | \u2022{3} ) [*.\u2022]* .{0,8}  # sk-...abcd: shown shortened on purpose
+    | .{0,12} (?: \*{3} | \.{3} | \u2026 | \u2022{3} ) [*.\u2022]* .{0,8}  # sk-...abcd: shortened
     | x{3,} .{0,4} | .{0,12} x{6,}
     | (?: your | my | the | some | insert | enter | put | add | replace | change | fill | paste | set )
       (?: [-_ ] [a-z_ -]* | (?: api | secret | token | key | pass ) [a-z_ -]* )
@@ -44,19 +52,16 @@ _PLACEHOLDER: Final = re.compile(
     | (?: example | placeholder | redacted | filtered | hidden | masked | scrubbed | dummy | fake | sample )
       (?: [-_ ] [a-z_-]* )?
     | \[ (?: redacted | filtered | scrubbed | hidden | masked ) .*
-    | (?: os\.|process\.env|env[.(\[]|import\.meta|getenv|secrets?\.|vault:|ref\+|op://|arn:|file:|config[.\[(]
+    | (?: os\.|process\.env|env[.(\[]|import\.meta|getenv|secrets?\.|vault:|ref\+|op://
+      |arn:|file:|config[.\[(]
       |settings[.\[(]|self[.\[]|this\.|args?\.|options?\.|params?\.|kwargs|request\.|data\[|st\.secrets ) .*
-    | changeme | change-me | todo | tbd | none | null | nil | undefined | true | false | n/a | na | unset
-    | string | str | bytes | int | integer | float | number | bool | boolean | any | object | optional | required
-    | secretstr | missing | empty | default | expired | invalid | valid | unknown | incorrect | hidden | disabled
-    | enabled | yes | no | password | passwd | secret | token | username | user | login | text | hash | plain | type
     """
 )
 
 
 def is_placeholder(value: str) -> bool:
-    """True for a stand-in (``<your key>``, ``${TOKEN}``, ``os.environ[...]``, ``********``), not a secret."""
-    return _PLACEHOLDER.fullmatch(value, 0, 200) is not None
+    """True for a stand-in, not a secret: ``<your key>``, ``${TOKEN}``, ``os.environ[...]``, ``********``."""
+    return value.lower() in _STAND_INS or _PLACEHOLDER.fullmatch(value, 0, 200) is not None
 
 
 def has_digit(value: str) -> bool:

@@ -5,7 +5,6 @@ Each handler finds its fixed mark with ``str.find`` and then reads anchored and 
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator
@@ -36,10 +35,11 @@ _HEADER: Final = re.compile(
     (?: \[ \s{{0,8}} )? (?: [bfr](?=["']) )? (?P<opening>{_QUOTE})?
     """
 )
+_LINE_END: Final = re.compile(r"""[\r\n<>]|\\+[nr]|\\*["'][ ]{0,4}(?:[}\])]|,\s{0,8}\\*["'])""")
 _SCHEME: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9-]{1,24})(?:[ \t]|%20|\+){1,4}(?=\S)")
 _HEADER_END: Final = re.compile(r"""[\r\n"'`<>]|\\+(?:["'`nr]|u0022)|&quot;|%22""")
 _CREDENTIAL: Final = re.compile(r"""[^\s"'`\\<>,;)\]}&]{4,4096}""")
-_PARAMETER: Final = re.compile(r"""(?:^|[\s,;:])[A-Za-z-]{2,24}=""")
+_PARAMETER: Final = re.compile(r"[A-Za-z-]{2,24}=(?=[^=\s])")
 _CALL: Final = re.compile(r"[A-Za-z_][\w.]*\(")
 _COOKIE_ATTRIBUTES: Final = frozenset(
     {"path", "domain", "expires", "max-age", "samesite", "version", "comment", "theme", "lang", "locale"}
@@ -87,8 +87,7 @@ def find_structures(text: str, lower: str, check: Check, taken: list[Span]) -> N
         _basic(text, at, taken)
     _headers(text, lower, check, taken)
     if "private-lines:" in lower:
-        for hit in _PUTTY.finditer(text):
-            taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "private-key"))
+        taken.extend(Span(*hit.span(1), STRUCTURE, "private-key") for hit in _PUTTY.finditer(text))
     if "-u" in text or "-U" in text:
         for at in _places(text, " -u", check):
             _user_flag(text, at + 1, taken)
@@ -162,7 +161,7 @@ def _bearer(text: str, at: int, taken: list[Span]) -> None:
     value = hit[1].rstrip(".,:=" if hit[1].endswith((".", ",", ":")) else ".,:")
     if shapes.is_placeholder(value) or len(value) < 8:
         return
-    if shapes.has_digit(value) or shapes.looks_random(value, 8) or len(value) >= 32 and not value.islower():
+    if shapes.has_digit(value) or shapes.looks_random(value, 8) or (len(value) >= 32 and not value.islower()):
         taken.append(Span(hit.start(1), hit.start(1) + len(value), STRUCTURE, "bearer"))
 
 
@@ -171,11 +170,10 @@ def _basic(text: str, at: int, taken: list[Span]) -> None:
     if hit is None:
         return
     value = hit[1].rstrip("=")
+    whole = value[: len(value) // 4 * 4].replace("-", "+").replace("_", "/")
     try:
-        decoded = base64.b64decode(
-            value[: len(value) // 4 * 4], altchars=b"-_" if "-" in value or "_" in value else None
-        )
-    except (ValueError, binascii.Error):
+        decoded = binascii.a2b_base64(whole)
+    except binascii.Error:
         return
     printable = sum(32 <= byte < 127 for byte in decoded)
     if b":" in decoded and printable >= 0.9 * len(decoded):
@@ -201,8 +199,10 @@ def _authorization(text: str, start: int, stop: int, quoted: bool, certain: bool
     scheme = _SCHEME.match(text, start, stop)
     if scheme is not None:
         start = scheme.end()
-    if _PARAMETER.search(text, start, min(stop, start + 40)) and scheme is not None:
-        # Digest, AWS4-HMAC-SHA256, OAuth: a list of parameters, most of them telling
+    if scheme is not None and _PARAMETER.match(text, start):
+        # Digest, AWS4-HMAC-SHA256, OAuth: a list of parameters, most of them telling, to the end of the line
+        line = _LINE_END.search(text, start, start + 8192)
+        stop = max(stop, line.start() if line else min(len(text), start + 8192))
         _whole(text, start, stop, taken)
         return
     value = _CREDENTIAL.match(text, start, stop)
@@ -245,9 +245,10 @@ def _cookie(text: str, start: int, stop: int, quoted: bool, certain: bool, taken
 
 def _user_flag(text: str, at: int, taken: list[Span]) -> None:
     hit = _USER_FLAG.match(text, at)
-    if hit is not None and not shapes.is_placeholder(hit[2]) and not hit[2].startswith("//"):
-        if not hit[2].isdigit() or len(hit[2]) > 5:
-            taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
+    if hit is None or shapes.is_placeholder(hit[2]) or hit[2].startswith("//"):
+        return
+    if not hit[2].isdigit() or len(hit[2]) > 5:
+        taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
 
 
 # -- PEM ---------------------------------------------------------------------------------------------------
@@ -273,9 +274,9 @@ def _pem(text: str, begin: re.Match[str], check: Check, taken: list[Span]) -> in
     while (line := _PEM_LINE.match(text, end)) is not None:
         closing = _PEM_END.match(text, line.end())
         body = line[1]
-        if closing is None and (len(body) < 16 or (body.isalpha() and (body.islower() or body.istitle()))):
-            if not (lines and body.endswith("=")):
-                break
+        word = len(body) < 16 or (body.isalpha() and (body.islower() or body.istitle()))
+        if closing is None and word and not (lines and body.endswith("=")):
+            break
         end = line.end()
         lines += 1
         if not lines & 127:

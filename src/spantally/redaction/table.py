@@ -155,7 +155,6 @@ shopify-token|shpss_|h|16|Shopify docs, Shared secrets
 square-token|sq0atp-|w|16|Square docs, Access tokens
 square-token|sq0csp-|w|20|Square docs, OAuth secrets
 square-token|EAAA|w|40|Square docs, Access tokens
-paypal-token|access_token$production$|a|12|Braintree docs, Access tokens
 meta-token|EAAC|a|60|Meta for Developers, Access tokens
 meta-token|EAAM|a|60|Meta for Developers, Access tokens
 mailgun-key|key-|h|24|Mailgun docs, API keys

@@ -35,13 +35,15 @@ _AZURE_KEY: Final = re.compile(
     r"[A-Za-z0-9+/]{40,90}(?:JQQJ9|AzCa|AAAA?ACO|APIM|ACDb|AzSe|AIoT|ASbT|AStk|AStv)[A-Za-z0-9+/]{3,12}=*"
 )
 _FOREIGN: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{0,15}(?:[_.-][A-Za-z0-9]{1,12}){0,3}[_.-])(?P<body>[A-Za-z0-9]{18,})"
+    r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{0,15}(?:[_.-][A-Za-z0-9]{1,12}){0,3}[_.-])"
+    r"(?P<body>[A-Za-z0-9]{18,})"
 )
 _MANGLED: Final = ("_Z", "__Z", "_R")
 """How names of compiled C++ and Rust begin."""
 _LONG_RUN: Final = re.compile("[A-Za-z0-9]{18}")
 _TELLING: Final = re.compile(
-    r"(?i)(?:^|[_.-])(?:live|test|prod|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private|priv)[_.-]"
+    r"(?i)(?:^|[_.-])(?:live|test|prod|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private"
+    r"|priv)[_.-]"
 )
 
 _BY_PREFIX: Final = {row.prefix: row for row in table.ROWS}
@@ -53,7 +55,7 @@ know_types(
 
 
 def _prefix_pattern(prefixes: list[str]) -> str:
-    """An alternation that shares beginnings, so that a miss is noticed at the first character that differs."""
+    """An alternation that shares beginnings, so that a miss shows at the first character that differs."""
     tree: dict[str, list[str]] = {}
     for prefix in prefixes:
         if prefix:
@@ -133,7 +135,8 @@ def _vendor(text: str, start: int, word: str, hit: re.Match[str], taken: list[Sp
 def _is_noise(body: str, prefix: str) -> bool:
     """Not words: ``sk-learn-pipeline-version-2`` has the prefix of a key and is none."""
     if prefix.startswith("xox") or len(prefix) >= 8:
-        return _DIGIT.search(body) is not None or shapes.case_noise(body)
+        mixed = not body.islower() and not body.isupper() and not body.istitle()
+        return _DIGIT.search(body) is not None or mixed or shapes.is_gibberish(body)
     if shapes.looks_random(body, 8):
         return True
     for segment in _SEGMENT.findall(body[:256]):
@@ -186,9 +189,8 @@ def _generic(start: int, word: str, taken: list[Span]) -> None:
         if shapes.is_hex(body):
             if len(body) < 24 or _TELLING.search(prefix) is None:
                 continue
-        elif not shapes.looks_random(body, 20):
-            if not (_TELLING.search(prefix) and shapes.looks_random(body, 18)):
-                continue
+        elif not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20):
+            continue
         end = hit.end()
         tail = _CLASS["w"].match(word, end)
         if tail is not None:

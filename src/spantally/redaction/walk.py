@@ -7,6 +7,7 @@ import decimal
 import enum
 import numbers
 import pathlib
+import types
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -172,7 +173,7 @@ def _slots(kind: type) -> list[str]:
 def _read_slot(value: Any, name: str) -> Any:
     for base in type(value).__mro__:
         member = base.__dict__.get(name)
-        if type(member).__name__ == "member_descriptor":
+        if isinstance(member, types.MemberDescriptorType):
             try:
                 return member.__get__(value)
             except AttributeError:
