@@ -169,11 +169,12 @@ def _position(
     else:
         path, run_id, tool = scope.agent_path, scope.run_id, scope.tool
         parent_call_id = written or scope.call_id
-    if not path:
-        text = _text(attributes, semconv.AGENT_PATH)
-        path = tuple(text.split(PATH_SEPARATOR)) if text else ()
+    text = None if path else _text(attributes, semconv.AGENT_PATH)
+    if text is not None:
+        path = tuple(text.split(PATH_SEPARATOR))  # of an agent of ours it ends with the agent itself
     if facts.kind == Kind.AGENT:
-        path = (*path, facts.name) if facts.name else path
+        if facts.name and (text is None or path[-1] != facts.name):
+            path = (*path, facts.name)
         run_id = run_id or call_id
     elif facts.kind == Kind.TOOL:
         tool = facts.name or tool

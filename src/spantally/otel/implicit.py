@@ -7,7 +7,6 @@ trace; its id follows from the trace id, so that every service the trace passes 
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import OrderedDict
 from typing import Final, NamedTuple
@@ -33,7 +32,6 @@ class _Traced(NamedTuple):
 
 
 _traces: Final[OrderedDict[int, _Traced]] = OrderedDict()
-_lock: Final = threading.Lock()
 
 
 def enter_trace(trace_id: int, context: Context, telemetry: Telemetry, *, trust_baggage: bool) -> Scope:
@@ -80,11 +78,14 @@ def _completed(scope: Scope, telemetry: Telemetry) -> Scope:
 
 
 def _remember(trace_id: int, entry: _Traced) -> Scope:
-    with _lock:
-        _traces[trace_id] = entry
+    # No lock: each step is atomic, and a lock held at a fork would stop the child's first span.
+    _traces[trace_id] = entry
+    try:
         _traces.move_to_end(trace_id)
         while len(_traces) > TRACES_LIMIT:
             _traces.popitem(last=False)
+    except KeyError:
+        pass  # another thread has made room
     return entry.scope
 
 
@@ -156,5 +157,4 @@ def unregister_resolvers() -> None:
 
 def forget_traces() -> None:
     """Forget every trace (tests, and the child of a fork)."""
-    with _lock:
-        _traces.clear()
+    _traces.clear()

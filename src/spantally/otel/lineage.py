@@ -30,11 +30,11 @@ class SpanState:
         "inner_run",
         "inner_tool",
         "local_root",
-        "metered",
         "parent_call_id",
         "paused",
         "run_id",
         "scope",
+        "tallied",
         "tool",
     )
 
@@ -43,7 +43,8 @@ class SpanState:
         self.genai = False
         self.local_root = False
         self.paused = False
-        self.metered = False
+        self.tallied: tuple[object, ...] = ()
+        """Which tallies have the call: one for each ledger, however many processors there are."""
         self.has_children = False
         """True once a span of this process has begun beneath this one."""
         self.call_id: str | None = None

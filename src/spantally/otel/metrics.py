@@ -124,7 +124,7 @@ class MetricsConsumer:
             self._count(record, point, sums)
 
     def _count(self, record: CallRecord, point: Point, sums: Counter[tuple[str, Point]]) -> None:
-        """Token counts by modality; a call without usage counts 0 of an unknown one, as the conventions ask."""
+        """Token counts by modality; a call without usage counts 0 of an unknown one."""
         parts = self._parts_of(record) if record.usage is not None else None
         if parts is None:
             unknown = (*point, (semconv.TOKEN_MODALITY, "unknown"))

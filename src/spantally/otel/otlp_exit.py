@@ -78,7 +78,8 @@ class WatchedExporter:
     def export(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
         """Stand in for the exporter's ``export``: the same result, without retries where nobody listens."""
         target = self.target
-        if target is not None and not target.explicit and not target.listening():
+        by_default = target is not None and not target.explicit and not self.last_ok
+        if by_default and target is not None and not target.listening():
             self._note(batch, ok=False)
             return self._failure(batch, args, kwargs)
         count = self._in_flight = _size(batch)

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from spantally.ground.guard import guarded, say_once, swallowed
 from spantally.otel import global_providers
-from spantally.otel.implicit import register_resolvers, unregister_resolvers
+from spantally.otel.implicit import register_resolvers, set_trust_baggage, unregister_resolvers
 from spantally.otel.log_processor import LogRecordProcessor, place_log_processor, remove_log_processor
 from spantally.otel.otlp_exit import exit_guard, watch_exporters
 from spantally.otel.redaction_net import multi_processor, place_in_front
@@ -298,6 +298,7 @@ class GlobalInstallation:
     def begin(self) -> GlobalInstallation:
         """Install where providers are set, and watch where they are not."""
         register_resolvers()
+        set_trust_baggage(getattr(self.processor, "trust_baggage", None))
         watch_exporters(metrics.get_meter_provider())
         if self.processor is not None:
             if global_providers.is_set("tracer"):
@@ -336,6 +337,7 @@ class GlobalInstallation:
     def uninstall(self) -> None:
         """Take everything back."""
         unregister_resolvers()
+        set_trust_baggage(None)
         exit_guard.stop()
         for watch in self._watches:
             watch.stop()

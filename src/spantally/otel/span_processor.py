@@ -69,6 +69,10 @@ def _never(call_id: str) -> bool:
     return False
 
 
+def _metered_into_active(call_id: str) -> bool:
+    return bool(pipeline.consumers()) and pipeline.is_metered(call_id)
+
+
 class SpanProcessor(SdkSpanProcessor):
     """Stamps, redacts and tallies the spans of a provider, whoever makes them.
 
@@ -83,7 +87,7 @@ class SpanProcessor(SdkSpanProcessor):
         meter_foreign: bool = True,
         trust_baggage: bool | None = None,
         sink: Sink | None = None,
-        is_metered: Callable[[str], bool] = _never,
+        is_metered: Callable[[str], bool] | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
         """Make a processor.
@@ -95,7 +99,8 @@ class SpanProcessor(SdkSpanProcessor):
             trust_baggage: whether inbound baggage may name session, user, entity and tags; by default
                 as ``SPANTALLY_TRUST_BAGGAGE`` says.
             sink: takes the records instead of a ledger.
-            is_metered: tells whether a call id was metered at the source already.
+            is_metered: tells whether the same ledger has a call id from the source already; by default
+                that holds for the active ledger only.
             telemetry: fallbacks and policy; by default those of the process.
 
         Raises:
@@ -105,6 +110,10 @@ class SpanProcessor(SdkSpanProcessor):
         self.trust_baggage = bool(from_argument("trust_baggage", trust_baggage))
         self.meter_foreign = meter_foreign
         self._telemetry = telemetry if telemetry is not None else calls_telemetry.active
+        shares_active = sink is pipeline.emit_foreign or (sink is None and ledger is None)
+        self._tally_key: object = "active" if shares_active else (sink or self)
+        if is_metered is None:
+            is_metered = _metered_into_active if shares_active else _never
         self._is_metered = is_metered
         if sink is None:
             sink = _ledger_opener[0](ledger) if _ledger_opener else pipeline.emit_foreign
@@ -269,9 +278,9 @@ class SpanProcessor(SdkSpanProcessor):
 
     def _meter(self, span: ReadableSpan, attributes: SafeAttributes, state: SpanState | None) -> None:
         if state is not None:
-            if state.paused or state.metered:
+            if state.paused or self._tally_key in state.tallied:
                 return
-            state.metered = True
+            state.tallied += (self._tally_key,)
         facts = _facts(attributes, span.name)
         if facts is None:
             self._link(span, state)
@@ -353,6 +362,8 @@ def _stamps(
         return stamps(scope, genai=False)
     values = stamps(scope, genai=True)
     path = state.agent_path
+    if facts.kind == Kind.AGENT and facts.name:
+        path = (*path, facts.name)  # an agent's path ends with itself
     if path:
         values[semconv.AGENT_PATH] = foreign.PATH_SEPARATOR.join(path)
         values[semconv.AGENT_NAME] = path[-1]
