@@ -88,6 +88,21 @@ def test_narrow_terminal_leaves_out_columns(
     assert "EXTRA" in caught.err
 
 
+def test_last_resort_cuts_words_and_never_money(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing more can be left out, the widest text is cut with an ellipsis; costs stay whole."""
+    monkeypatch.setattr("spantally.cli.render.tables.terminal_width", lambda: 30)
+    columns = [
+        Column[str]("NAME", lambda row: row),
+        Column[str]("COST", lambda row: "$0.123456789", whole=True),
+    ]
+    print_table(columns, ["a name of forty characters, or nearly so", "日本語の名前はとても長いです"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "a name of forty…  $0.123456789"
+    assert lines[2] == "日本語の名前は …  $0.123456789"
+
+
 @pytest.mark.parametrize(
     ("start", "end", "drawn"),
     [

@@ -75,7 +75,7 @@ def _columns() -> list[Column[CallRow]]:
         Column("MODEL", lambda row: row.model or NONE, keep=8),
         Column("TOKENS IN", lambda row: count_text(row.input_tokens), number=True, keep=7),
         Column("OUT", lambda row: count_text(row.output_tokens), number=True, keep=7),
-        Column("COST", own_cost_text),
+        Column("COST", own_cost_text, whole=True),
         Column("DURATION", lambda row: span_text(row.duration_ms), number=True, keep=6),
         Column("FIRST CHUNK", lambda row: span_text(row.time_to_first_chunk_ms), number=True, keep=3),
         Column("STATUS", status_text, style=lambda row: status_style(row.status)),

@@ -123,5 +123,6 @@ def _columns(by: Sequence[str]) -> list[Column[CostRow]]:
             lambda row: cost_text(
                 row.cost_nano_usd, row.unpriced_calls, row.pending_calls, row.possibly_billed_calls
             ),
+            whole=True,
         ),
     ]

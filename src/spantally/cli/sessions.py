@@ -95,7 +95,7 @@ def _columns(names: Mapping[str, str]) -> list[Column[SessionRow]]:
     from spantally.cli.render.tables import Column, status_style
 
     return [
-        Column("SESSION", lambda row: names.get(row.session_id, row.session_id)),
+        Column("SESSION", lambda row: names.get(row.session_id, row.session_id), whole=True),
         Column("NAME", lambda row: (row.name or NONE) + (" (implicit)" if row.implicit else ""), keep=8),
         Column("USER", lambda row: row.user_id or NONE, keep=4),
         Column(
@@ -112,6 +112,7 @@ def _columns(names: Mapping[str, str]) -> list[Column[SessionRow]]:
             lambda row: cost_text(
                 row.cost_nano_usd, row.unpriced_calls, row.pending_calls, row.possibly_billed_calls
             ),
+            whole=True,
         ),
         Column("STATUS", lambda row: row.status, keep=7, style=lambda row: status_style(row.status)),
         Column("STARTED", lambda row: local_text(row.started_ns), keep=3),

@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+import click
+
 from spantally.cli.exits import say
 from spantally.cli.render.numbers import safe
-from spantally.cli.render.output import console, draw
+from spantally.cli.render.output import can_draw_lines, plain, terminal_width, write
 
 _T = TypeVar("_T")
 _GAP: Final = 2
+_LEAST: Final = 12
+"""Characters that a cut text keeps at least."""
 ALWAYS: Final = 9
 
 
@@ -25,6 +29,8 @@ class Column(Generic[_T]):
     """Right-aligned."""
     keep: int = ALWAYS
     """Rank on a narrow terminal: the lowest goes first, ALWAYS stays."""
+    whole: bool = False
+    """Never cut: a cost, or an id to be typed again."""
     style: Callable[[_T], str | None] | None = None
 
 
@@ -44,57 +50,94 @@ def status_style(status: str) -> str | None:
     return STATUS_STYLE.get(status)
 
 
-def print_table(
-    columns: Sequence[Column[_T]], rows: Sequence[_T], *, footer: Sequence[str] | None = None
-) -> None:
+def print_table(columns: Sequence[Column[_T]], rows: Sequence[_T]) -> None:
     """Draw rows to stdout; columns left out for want of width are named on stderr.
+
+    Laid out by hand: rich takes a millisecond a row, and a ledger has many.
 
     Args:
         columns: in order of appearance.
         rows: one line each.
-        footer: a last line, one text a column.
     """
-    from rich.table import Table
-    from rich.text import Text
-
     cells = [[safe(column.text(row)) for column in columns] for row in rows]
-    shown = _that_fit(columns, [*cells, list(footer or ())], console().width)
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_footer=footer is not None)
-    for index in shown:
-        column = columns[index]
-        table.add_column(
-            Text(column.heading),
-            footer=Text(footer[index]) if footer else "",
-            justify="right" if column.number else "left",
-            no_wrap=True,
-            overflow="fold" if column.number else "ellipsis",
-            header_style="bold",
-            footer_style="bold",
-        )
+    headings = [column.heading for column in columns]
+    widths = [max(map(_cells, column)) for column in zip(headings, *cells, strict=True)]
+    room = terminal_width()
+    shown = _that_fit(columns, widths, room)
+    _shrink(columns, widths, shown, room)
+    coloured = not plain()
+    bold: list[str | None] = ["bold"] * len(columns) if coloured else [None] * len(columns)
+    unstyled: list[str | None] = [None] * len(columns)
+    lines = [_line(columns, widths, shown, headings, bold)]
     for row, texts in zip(rows, cells, strict=True):
-        table.add_row(*(Text(texts[index], style=_style(columns[index], row)) for index in shown))
-    draw(table)
+        styles = [column.style(row) if column.style else None for column in columns] if coloured else unstyled
+        lines.append(_line(columns, widths, shown, texts, styles))
+    write("\n".join(lines))
     left_out = [column.heading for index, column in enumerate(columns) if index not in shown]
     if left_out:
         say(f"(no room for: {', '.join(left_out)}; widen the terminal, or use --json)")
 
 
-def _style(column: Column[_T], row: _T) -> str:
-    return (column.style(row) if column.style else None) or ""
-
-
-def _that_fit(columns: Sequence[Column[_T]], lines: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Indexes of the columns to show: the lowest ranks give way until the rest fits."""
+def _cells(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
     from rich.cells import cell_len
 
-    widths = [
-        max([cell_len(column.heading), *(cell_len(line[index]) for line in lines if line)])
-        for index, column in enumerate(columns)
-    ]
+    return cell_len(text)
+
+
+def _cut(text: str, width: int) -> str:
+    """A text cut to a width, with an ellipsis where it is."""
+    if _cells(text) <= width:
+        return text
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, width - 1) + ("…" if can_draw_lines() else "~")
+
+
+def _that_fit(columns: Sequence[Column[_T]], widths: Sequence[int], room: int) -> list[int]:
+    """Indexes of the columns to show: the lowest ranks give way until the rest fits."""
     shown = list(range(len(columns)))
-    while sum(widths[index] + _GAP for index in shown) - _GAP > width:
+    while _total(widths, shown) > room:
         least = min(shown, key=lambda index: (columns[index].keep, -index))
         if columns[least].keep >= ALWAYS:
             break
         shown.remove(least)
     return shown
+
+
+def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
+    return sum(widths[index] + _GAP for index in shown) - _GAP
+
+
+def _shrink(columns: Sequence[Column[_T]], widths: list[int], shown: Sequence[int], room: int) -> None:
+    """Where even the columns that stay are too wide, the widest text gives way; numbers never do."""
+    excess = _total(widths, shown) - room
+    texts = [index for index in shown if not columns[index].number and not columns[index].whole]
+    if excess > 0 and texts:
+        widest = max(texts, key=lambda index: widths[index])
+        widths[widest] = max(widths[widest] - excess, min(_LEAST, widths[widest]))
+
+
+def _line(
+    columns: Sequence[Column[_T]],
+    widths: Sequence[int],
+    shown: Sequence[int],
+    texts: Sequence[str],
+    styles: Sequence[str | None],
+) -> str:
+    parts = []
+    for index in shown:
+        column, width = columns[index], widths[index]
+        text = texts[index] if column.number or column.whole else _cut(texts[index], width)
+        blank = " " * (width - _cells(text))
+        text = _styled(text, styles[index])
+        parts.append(blank + text if column.number else text + blank)
+    return (" " * _GAP).join(parts).rstrip(" ")
+
+
+def _styled(text: str, style: str | None) -> str:
+    if style is None:
+        return text
+    return click.style(text, bold=True) if style == "bold" else click.style(text, fg=style)

@@ -71,8 +71,8 @@ def print_tree(roots: Sequence[TreeNode]) -> None:
     """
     columns = [
         Column[Line]("WHAT", lambda line: line.label),
-        Column[Line]("OWN", lambda line: own_cost_text(line.node.call), keep=6),
-        Column[Line]("INCLUSIVE", _inclusive_text, keep=8),
+        Column[Line]("OWN", lambda line: own_cost_text(line.node.call), keep=6, whole=True),
+        Column[Line]("INCLUSIVE", _inclusive_text, keep=8, whole=True),
         Column[Line]("TOKENS IN", lambda line: _counted(line, line.node.input_tokens), number=True, keep=4),
         Column[Line]("OUT", lambda line: _counted(line, line.node.output_tokens), number=True, keep=4),
         Column[Line]("LATENCY", lambda line: span_text(line.node.call.duration_ms), number=True, keep=5),
