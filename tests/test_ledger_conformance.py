@@ -31,6 +31,7 @@ from spantally.ground.records import (
     EventRecord,
     Kind,
     Precedence,
+    Record,
     SessionStatus,
     Status,
 )
@@ -143,7 +144,14 @@ def test_a_cost_that_nobody_knows_is_none(store: Store) -> None:
 
 def test_writing_again_changes_nothing(store: Store) -> None:
     """Delivering the same records three times gives the same answers as once."""
-    records = [session(), agent(), chat("c1", parent_call_id="a1"), foreign(1), link(3, 1), tool()]
+    records: list[Record] = [
+        session(),
+        agent(),
+        chat("c1", parent_call_id="a1"),
+        foreign(1),
+        link(3, 1),
+        tool(),
+    ]
     store.write(records, rate)
     before = as_json([store.sessions(ALL), store.calls(ALL), store.cost(["model", "day"], ALL, "UTC")])
     store.write(records, rate)
@@ -204,7 +212,7 @@ def test_only_model_operations_count(store: Store) -> None:
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_counted_child_covers_its_ancestors(store: Store, turned: bool) -> None:
     """Of a chain of three model rows through an agent and a plain span only the innermost counts."""
-    records = [
+    records: list[Record] = [
         foreign(1),
         link(2, 1),
         agent("a1", trace_id=TRACE, span_id=span_id(3), parent_span_id=span_id(2)),

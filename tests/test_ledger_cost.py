@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,9 +20,9 @@ ALL = Filter()
 
 
 @pytest.fixture
-def store() -> Iterator[SQLiteStore]:
+def store() -> SQLiteStore:
     """An empty store in memory."""
-    yield SQLiteStore(":memory:")
+    return SQLiteStore(":memory:")
 
 
 def at(text: str) -> int:
@@ -168,7 +167,7 @@ def test_rows_sum_to_the_total_in_every_grouping(store: SQLiteStore, where: Filt
     """Rollups, rows and any pair of groupings give the same total, that of the calls themselves."""
     world = some_world(7)
     store.write(world, rate)
-    rows = [row for row in store.calls(where)]
+    rows = store.calls(where)
     counted = [row for row in rows if row.counted]
     wanted = (
         len(counted),

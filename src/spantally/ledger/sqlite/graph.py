@@ -59,6 +59,42 @@ _BY_TOOL: Final = (
 )
 
 
+_OTHER: Final = "EXISTS (SELECT 1 FROM call AS o WHERE o.{0} AND o.rowid <> call.rowid)"
+_LONELY: Final = " ".join(
+    (
+        "SELECT call.call_id FROM json_each(?) AS w CROSS JOIN call ON call.call_id = w.value WHERE NOT",
+        _OTHER.format("parent_call_id = call.call_id"),
+        "AND (call.parent_call_id IS NULL OR NOT",
+        _OTHER.format("call_id = call.parent_call_id"),
+        ") AND (call.trace_id IS NULL OR (NOT",
+        _OTHER.format("trace_id = call.trace_id AND o.span_id = call.span_id"),
+        "AND NOT",
+        _OTHER.format("trace_id = call.trace_id AND o.parent_span_id = call.span_id"),
+        "AND NOT",
+        _OTHER.format("parent_call_id = call.trace_id || '-' || call.span_id"),
+        "AND NOT EXISTS (SELECT 1 FROM link WHERE link.trace_id = call.trace_id",
+        "AND link.parent_span_id = call.span_id)",
+        "AND (call.parent_span_id IS NULL OR NOT",
+        _OTHER.format("trace_id = call.trace_id AND o.span_id = call.parent_span_id"),
+        "AND NOT EXISTS (SELECT 1 FROM link WHERE link.trace_id = call.trace_id",
+        "AND link.span_id = call.parent_span_id))",
+        ")) AND (call.response_id IS NULL OR NOT",
+        _OTHER.format("response_id = call.response_id"),
+        ") AND (call.tool_call_id IS NULL OR NOT",
+        _OTHER.format("tool_call_id = call.tool_call_id"),
+        ")",
+    )
+)
+
+
+def lonely(db: sqlite3.Connection, call_ids: Iterable[str]) -> set[str]:
+    """Those of the rows that have no neighbour at all: nobody above, below or beside them.
+
+    Most rows arrive so (a call before its agent), and their standing needs no working out.
+    """
+    return {call_id for (call_id,) in db.execute(_LONELY, (json.dumps(list(call_ids)),))}
+
+
 def node_of(row: Row) -> Node:
     """The node of a row in memory."""
     record = row.record

@@ -3,9 +3,9 @@
 # ruff: noqa: S608 - only names of columns that stand in this package are put into SQL; values are bound.
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from spantally.ground.process import is_alive
@@ -15,35 +15,48 @@ from spantally.ledger.ordering import SESSION_ORDERS, resolve_order
 from spantally.ledger.sqlite.filters import of_sessions
 from spantally.ledger.tally import Amounts
 
-_FIELDS: Final = (
-    "session_id",
-    "name",
-    "implicit",
-    "parent_id",
-    "conversation_id",
-    "user_id",
-    "entity_type",
-    "entity_id",
-    "tags",
-    "project",
-    "status",
-    "reason",
-    "error_type",
-    "process",
-    "started_ns",
-    "ended_ns",
-    "last_ns",
-)
-_COLUMNS: Final = ", ".join(f"session.{name}" for name in (*_FIELDS, *Amounts._fields))
-_OWN_ORDER: Final = {"started_ns": "started_ns", "name": "name"}
-"""Orders that the database can give, since no child session changes them."""
-
 
 class _Stored(NamedTuple):
-    """A session as it is stored, without its children."""
+    """A session as it is stored, without its children; its last fields are those of ``Amounts``."""
 
-    values: dict[str, Any]
-    own: Amounts
+    session_id: str
+    name: str | None
+    implicit: int
+    parent_id: str | None
+    conversation_id: str | None
+    user_id: str | None
+    entity_type: str | None
+    entity_id: str | None
+    tags: str | None
+    project: str | None
+    status: str | None
+    reason: str | None
+    error_type: str | None
+    process: str | None
+    started_ns: int
+    ended_ns: int | None
+    last_ns: int
+    rows: int
+    calls: int
+    turns: int
+    errors: int
+    running: int
+    input_tokens: int
+    output_tokens: int
+    cost: int
+    priced: int
+    unpriced: int
+    pending: int
+    billed: int
+
+    @property
+    def own(self) -> Amounts:
+        """The session's own totals."""
+        return Amounts._make(self[_WIDTH:])
+
+
+_WIDTH: Final = len(_Stored._fields) - len(Amounts._fields)
+_COLUMNS: Final = ", ".join(f"session.{name}" for name in _Stored._fields)
 
 
 def ids_with_prefix(db: sqlite3.Connection, prefix: str, limit: int) -> list[str]:
@@ -98,139 +111,194 @@ def sessions(db: sqlite3.Connection, where: Filter) -> list[SessionRow]:
     condition = of_sessions(where)
     sql = f"SELECT {_COLUMNS} FROM session WHERE {condition.sql}"
     values = list(condition.values)
-    in_database = field in _OWN_ORDER and where.status is None
+    in_database = field in _OWN_FIELDS and where.status is None
     if in_database:
         way = "DESC" if descending else "ASC"
-        sql += f" ORDER BY session.{field} IS NULL, session.{field} {way}, session.session_id {way}"
+        # started_ns is never NULL, and without that term its index gives the order.
+        nulls = "" if field == "started_ns" else f"session.{field} IS NULL, "
+        sql += f" ORDER BY {nulls}session.{field} {way}, session.session_id {way}"
         if where.limit is not None or where.offset:
             sql += " LIMIT ? OFFSET ?"
             values.extend((-1 if where.limit is None else where.limit, where.offset))
-    found = [_stored(row) for row in db.execute(sql, values)]
-    below = _descendants(db, [one.values["session_id"] for one in found])
-    seen = _seen(db, found, below, everything=where == Filter(order_by=where.order_by))
-    alive: dict[str, bool] = {}
-    rows = [_row(one, below, seen, alive) for one in found]
-    if in_database:
-        return rows
+    found = [_Stored._make(row) for row in db.execute(sql, values)]
+    everything = len(found)
+    family = _Family(db, found)
+    if not in_database:
+        found = _page(found, family, where, field, descending=descending)
+    family.load_names(db, found, everything=everything == len(found) > _MANY)
+    return [family.row(one) for one in found]
+
+
+_MANY: Final = 1000
+"""Sessions from which on reading every name at once beats looking names up by session."""
+
+
+def _page(
+    found: list[_Stored], family: _Family, where: Filter, field: str, *, descending: bool
+) -> list[_Stored]:
+    """The sessions asked for, ordered by what children or processes decide; None comes last."""
     if where.status is not None:
-        rows = [row for row in rows if row.status == where.status]
-    rows.sort(key=lambda row: row.session_id, reverse=descending)
-    known = [row for row in rows if getattr(row, field) is not None]
-    known.sort(key=lambda row: (getattr(row, field), row.started_ns), reverse=descending)
-    rows = known + [row for row in rows if getattr(row, field) is None]
-    return rows[where.offset : None if where.limit is None else where.offset + where.limit]
-
-
-def _stored(row: tuple[Any, ...]) -> _Stored:
-    width = len(_FIELDS)
-    return _Stored(dict(zip(_FIELDS, row[:width], strict=True)), Amounts(*row[width:]))
-
-
-def _descendants(db: sqlite3.Connection, ids: list[str]) -> dict[str, list[_Stored]]:
-    """All sessions below each session; empty for most."""
-    children: dict[str, list[_Stored]] = {}
-    for row in db.execute(f"SELECT {_COLUMNS} FROM session WHERE session.parent_id IS NOT NULL"):
-        one = _stored(row)
-        children.setdefault(one.values["parent_id"], []).append(one)
-    below: dict[str, list[_Stored]] = {}
-    if not children:
-        return below
-    for top in ids:
-        if top not in children:
-            continue
-        taken = {top}  # parents may form a circle; nobody is counted twice
-        level = [top]
-        found: list[_Stored] = []
-        while level:
-            following: list[str] = []
-            for parent in level:
-                for child in children.get(parent, ()):
-                    child_id = child.values["session_id"]
-                    if child_id not in taken:
-                        taken.add(child_id)
-                        found.append(child)
-                        following.append(child_id)
-            level = following
-        below[top] = found
-    return below
-
-
-def _seen(
-    db: sqlite3.Connection, found: list[_Stored], below: dict[str, list[_Stored]], *, everything: bool
-) -> dict[str, tuple[set[str], set[str]]]:
-    """Agents and models by session."""
-    names: dict[str, tuple[set[str], set[str]]] = {}
-    if everything:
-        rows: Iterable[Any] = db.execute("SELECT session_id, what, name FROM seen WHERE n > 0")
-    else:
-        ids = {one.values["session_id"] for one in found}
-        ids |= {child.values["session_id"] for group in below.values() for child in group}
-        rows = db.execute(
-            "SELECT seen.session_id, seen.what, seen.name FROM json_each(?) AS w "
-            "CROSS JOIN seen ON seen.session_id = w.value WHERE seen.n > 0",
-            (json.dumps(sorted(ids)),),
-        )
-    for session_id, what, name in rows:
-        if what == "agent":
-            names.setdefault(session_id, (set(), set()))[0].add(name)
-        elif what == "model":
-            names.setdefault(session_id, (set(), set()))[1].add(name)
-    return names
+        found = [one for one in found if family.status(one) == where.status]
+    keyed = [(family.value(one, field), one.started_ns, one.session_id, one) for one in found]
+    known = [entry for entry in keyed if entry[0] is not None]
+    unknown = [entry for entry in keyed if entry[0] is None]
+    known.sort(key=lambda entry: entry[:3], reverse=descending)
+    unknown.sort(key=lambda entry: entry[1:3], reverse=descending)
+    page = [entry[3] for entry in (*known, *unknown)]
+    return page[where.offset : None if where.limit is None else where.offset + where.limit]
 
 
 _NOBODY: Final[tuple[frozenset[str], frozenset[str]]] = (frozenset(), frozenset())
 
 
-def _row(
-    one: _Stored,
-    below: dict[str, list[_Stored]],
-    seen: dict[str, tuple[set[str], set[str]]],
-    alive: dict[str, bool],
-) -> SessionRow:
-    values, own = one
-    session_id = values["session_id"]
-    children = below.get(session_id, ())
-    total = own if not children else Amounts(*map(sum, zip(own, *(c.own for c in children), strict=True)))
-    agents, models = seen.get(session_id, _NOBODY)
-    for child in children:
-        more_agents, more_models = seen.get(child.values["session_id"], _NOBODY)
-        agents, models = {*agents, *more_agents}, {*models, *more_models}
-    status = status_of(values["status"], own.running, values["process"], alive)
-    ended = values["ended_ns"]
-    if values["status"] is None and status != SessionStatus.RUNNING:
-        ended = values["last_ns"]
-    # A model call whose process died while it ran was sent, and may have been billed.
-    interrupted = sum(each.own.running for each in (one, *children) if is_dead(each.values["process"], alive))
-    return SessionRow(
-        session_id=session_id,
-        name=values["name"],
-        implicit=bool(values["implicit"]),
-        parent_id=values["parent_id"],
-        conversation_id=values["conversation_id"],
-        user_id=values["user_id"],
-        entity_type=values["entity_type"],
-        entity_id=values["entity_id"],
-        tags=json.loads(values["tags"]) if values["tags"] else {},
-        project=values["project"],
-        status=status,
-        reason=values["reason"],
-        error_type=values["error_type"],
-        agents=tuple(sorted(agents)),
-        models=tuple(sorted(models)),
-        calls=total.calls,
-        turn_count=total.turns,
-        errors=total.errors,
-        input_tokens=total.input_tokens,
-        output_tokens=total.output_tokens,
-        cost_nano_usd=known_cost(total.calls, total.priced, total.cost),
-        own_cost_nano_usd=known_cost(own.calls, own.priced, own.cost),
-        unpriced_calls=total.unpriced,
-        pending_calls=total.pending,
-        possibly_billed_calls=total.billed + interrupted,
-        started_ns=values["started_ns"],
-        ended_ns=ended,
-        duration_ms=None if ended is None else (ended - values["started_ns"]) / 1e6,
-    )
+@functools.lru_cache(maxsize=1024)
+def _tags(text: str) -> dict[str, str]:
+    """Tags of their JSON; many sessions have the same."""
+    found: dict[str, str] = json.loads(text)
+    return found
+
+
+class _Family:
+    """Sessions with those below them, the names seen in them, and what is known of their processes."""
+
+    def __init__(self, db: sqlite3.Connection, found: list[_Stored]) -> None:
+        self._alive: dict[str, bool] = {}
+        self._names: dict[str, tuple[set[str], set[str]]] = {}
+        self._below = _descendants(db, found)
+
+    def load_names(self, db: sqlite3.Connection, found: list[_Stored], *, everything: bool) -> None:
+        """Read agents and models of sessions and of those below them."""
+        wanted = "seen.what IN ('agent', 'model') AND seen.n > 0"
+        if everything:
+            rows = db.execute(f"SELECT session_id, what, name FROM seen WHERE {wanted}")
+        else:
+            ids = {one.session_id for one in found}
+            ids |= {child.session_id for one in found for child in self._below.get(one.session_id, ())}
+            rows = db.execute(
+                "SELECT seen.session_id, seen.what, seen.name FROM json_each(?) AS w "
+                f"CROSS JOIN seen ON seen.session_id = w.value WHERE {wanted}",
+                (json.dumps(sorted(ids)),),
+            )
+        names = self._names
+        for session_id, what, name in rows:
+            known = names.get(session_id)
+            if known is None:
+                known = names[session_id] = (set(), set())
+            known[0 if what == "agent" else 1].add(name)
+
+    def total(self, one: _Stored) -> Amounts | _Stored:
+        """Inclusive totals; a session without children holds its own under the same names."""
+        children = self._below.get(one.session_id)
+        if not children:
+            return one
+        return Amounts(*map(sum, zip(one.own, *(child.own for child in children), strict=True)))
+
+    def status(self, one: _Stored) -> str:
+        """The status as it reads now."""
+        return status_of(one.status, one.running, one.process, self._alive)
+
+    def ended(self, one: _Stored) -> int | None:
+        """When it ended; a session that only its calls tell of ends with the last of them."""
+        return one.ended_ns if one.status is not None or one.running else one.last_ns
+
+    def value(self, one: _Stored, field: str) -> Any:
+        """The value of a field of the row, without making the row."""
+        if field in _OWN_FIELDS:
+            return getattr(one, field)
+        if field == "ended_ns":
+            return self.ended(one)
+        if field == "duration_ms":
+            ended = self.ended(one)
+            return None if ended is None else ended - one.started_ns
+        total = one if field == "own_cost_nano_usd" else self.total(one)
+        if field in ("cost_nano_usd", "own_cost_nano_usd"):
+            return known_cost(total.calls, total.priced, total.cost)
+        return getattr(total, _TOTAL_FIELDS[field])
+
+    def row(self, one: _Stored) -> SessionRow:
+        """The row that a reader sees."""
+        total = self.total(one)
+        children = self._below.get(one.session_id, ())
+        agents, models = self._names.get(one.session_id, _NOBODY)
+        for child in children:
+            more_agents, more_models = self._names.get(child.session_id, _NOBODY)
+            agents, models = {*agents, *more_agents}, {*models, *more_models}
+        billed = total.billed
+        if total.running:
+            # A model call whose process died while it ran was sent, and may have been billed.
+            billed += sum(each.running for each in (one, *children) if is_dead(each.process, self._alive))
+        ended = self.ended(one)
+        return SessionRow(
+            session_id=one.session_id,
+            name=one.name,
+            implicit=bool(one.implicit),
+            parent_id=one.parent_id,
+            conversation_id=one.conversation_id,
+            user_id=one.user_id,
+            entity_type=one.entity_type,
+            entity_id=one.entity_id,
+            tags=dict(_tags(one.tags)) if one.tags else {},
+            project=one.project,
+            status=self.status(one),
+            reason=one.reason,
+            error_type=one.error_type,
+            agents=tuple(sorted(agents)),
+            models=tuple(sorted(models)),
+            calls=total.calls,
+            turn_count=total.turns,
+            errors=total.errors,
+            input_tokens=total.input_tokens,
+            output_tokens=total.output_tokens,
+            cost_nano_usd=known_cost(total.calls, total.priced, total.cost),
+            own_cost_nano_usd=known_cost(one.calls, one.priced, one.cost),
+            unpriced_calls=total.unpriced,
+            pending_calls=total.pending,
+            possibly_billed_calls=billed,
+            started_ns=one.started_ns,
+            ended_ns=ended,
+            duration_ms=None if ended is None else (ended - one.started_ns) / 1e6,
+        )
+
+
+_OWN_FIELDS: Final = ("started_ns", "name")
+"""What no child session changes: the database can order by it."""
+_TOTAL_FIELDS: Final = {
+    "calls": "calls",
+    "turn_count": "turns",
+    "errors": "errors",
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "unpriced_calls": "unpriced",
+    "pending_calls": "pending",
+}
+
+
+def _descendants(db: sqlite3.Connection, found: list[_Stored]) -> dict[str, list[_Stored]]:
+    """All sessions below each session; empty for most."""
+    children: dict[str, list[_Stored]] = {}
+    for values in db.execute(f"SELECT {_COLUMNS} FROM session WHERE session.parent_id IS NOT NULL"):
+        one = _Stored._make(values)
+        children.setdefault(one.parent_id or "", []).append(one)
+    below: dict[str, list[_Stored]] = {}
+    if not children:
+        return below
+    for top in found:
+        if top.session_id not in children:
+            continue
+        taken = {top.session_id}  # parents may form a circle; nobody is counted twice
+        level = [top.session_id]
+        beneath: list[_Stored] = []
+        while level:
+            following: list[str] = []
+            for parent in level:
+                for child in children.get(parent, ()):
+                    if child.session_id not in taken:
+                        taken.add(child.session_id)
+                        beneath.append(child)
+                        following.append(child.session_id)
+            level = following
+        below[top.session_id] = beneath
+    return below
 
 
 def known_cost(calls: int, priced: int, cost: int) -> int | None:

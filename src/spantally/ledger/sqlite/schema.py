@@ -128,7 +128,7 @@ CREATE TABLE session (
     pending            INTEGER NOT NULL DEFAULT 0,
     billed             INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX session_start ON session (started_ns);
+CREATE INDEX session_start ON session (started_ns, session_id);
 CREATE INDEX session_parent ON session (parent_id) WHERE parent_id IS NOT NULL;
 -- Agents, models and providers seen in a session, with the number of rows that name them.
 CREATE TABLE seen (

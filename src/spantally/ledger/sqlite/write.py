@@ -24,7 +24,7 @@ from spantally.ledger.counting import Node, SpanKey
 from spantally.ledger.merge import Facts, join
 from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.codec import PoisonError
-from spantally.ledger.sqlite.graph import Graph, node_of
+from spantally.ledger.sqlite.graph import Graph, lonely, node_of
 from spantally.ledger.sqlite.sessions import write_sessions
 from spantally.ledger.sqlite.standing import restand
 from spantally.ledger.sqlite.totals import Totals
@@ -168,7 +168,15 @@ class Batch:
 
     # -- standing -----------------------------------------------------------------------------------
 
-    def _restand(self, after: dict[str, Row], before: Mapping[str, Row], links: Iterable[SpanKey]) -> None:
+    def _restand(self, after: dict[str, Row], before: Mapping[str, Row], links: list[SpanKey]) -> None:
+        alone = lonely(self._db, [call_id for call_id in after if call_id not in before])
+        for call_id in alone:
+            # As it was stored: it counts if its kind does, and nothing else is touched by it.
+            self._totals.move(None, after[call_id])
+        if alone:
+            after = {call_id: row for call_id, row in after.items() if call_id not in alone}
+            if not after and not links:
+                return
         graph = Graph(self._db)
         nodes: list[Node] = [node_of(row) for row in after.values()]
         for node in nodes:
