@@ -134,8 +134,9 @@ def test_migrations_run_once_and_in_one_transaction(tmp_path: Path, monkeypatch:
     assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'more'").fetchone()
     monkeypatch.setattr(schema, "MIGRATIONS", {1: "CREATE TABLE more (x);"})
     store = SQLiteStore(path)
-    store.write([chat("c2")], rate)
+    assert len(store.calls(ALL)) == 1
     assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    store.write([chat("c2")], rate)
     assert len(store.calls(ALL)) == 2
     store.close()
     db.close()

@@ -159,6 +159,34 @@ def test_real_prices(tmp_path: Path) -> None:
     assert (row.cost_status, row.cost_nano_usd) == ("priced", 3_500_000)
 
 
+def test_reading_inside_an_event_loop_does_not_wait_for_prices(tmp_path: Path) -> None:
+    """In a process that has no prices yet, a query inside a running loop shows pending at once."""
+    import subprocess
+    import sys
+
+    program = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+from ledger_kit import chat, not_loaded
+from spantally import pricing
+from spantally.ledger.sqlite.store import SQLiteStore
+from spantally.queries import Ledger
+store = SQLiteStore(":memory:")
+store.write([chat(response_model="gpt-4o-2024-08-06")], not_loaded)
+async def ask():
+    return Ledger(store).sessions()[0].pending_calls
+print(asyncio.run(ask()), Ledger(store).sessions()[0].pending_calls)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == ["1", "0"], done.stderr
+
+
 def test_a_rater_that_raises_leaves_reading_alive(tmp_path: Path) -> None:
     """When prices cannot be told the rows are shown all the same."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -47,10 +48,23 @@ def active_store() -> Store | None:
 
 
 def _rate(record: CallRecord) -> Rating:
-    """Price a record, loading the price data at the first one."""
-    from spantally.pricing.rate import rate
+    """Price a record, loading the price data at the first one; never waits inside a running event loop."""
+    from spantally.pricing.rate import rate, rate_if_loaded
 
-    return rate(record)
+    if not _in_event_loop():
+        return rate(record)
+    from spantally.pricing import ensure_loading
+
+    ensure_loading()
+    return rate_if_loaded(record)
+
+
+def _in_event_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    try:
+        return asyncio is not None and asyncio.get_running_loop() is not None
+    except RuntimeError:
+        return False
 
 
 def open_ledger(path: str | os.PathLike[str] | Store | None = None) -> Ledger:

@@ -113,6 +113,11 @@ class SQLiteStore:
                 # Made here and not by the writer: its lock may not be taken while the reader's is held.
                 connect.open_writer(self.target, self._synchronous).close()
             self._reader = connect.open_reader(self.target)
+            if not self.read_only and schema.version(self._reader) < schema.SCHEMA_VERSION:
+                self._reader.close()
+                self._reader = None
+                connect.open_writer(self.target, self._synchronous).close()
+                self._reader = connect.open_reader(self.target)
             self._reader_file = self._file()
         return self._reader
 
