@@ -10,7 +10,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
@@ -19,11 +19,15 @@ from spantally.redaction.cache import SHORTEST, Cache
 from spantally.redaction.spans import STRUCTURE, Span, replaced, settle
 from spantally.redaction.tags import ERROR_TAG, digest, find_tags
 
+if TYPE_CHECKING:
+    from spantally.redaction.walk import Walk
+
 Rule: TypeAlias = re.Pattern[str] | Callable[[str | None, str, str], str | None]
 """A rule of the user: a compiled pattern, whose matches go, or a callable ``(key, value, where)``.
 
-The callable gets each string after all other rules; ``where`` is ``"text"``, ``"value"`` or
-``"attribute"``. It returns the text to use instead, or None to leave the value as it is.
+The callable gets each string after all other rules; ``where`` is ``"text"``, ``"value"``, ``"attribute"``
+or, for names of attributes and fields, ``"key"``. It returns the text to use instead, or None to leave the
+value as it is.
 """
 
 BUDGET_SECONDS: Final = 1.0
@@ -42,6 +46,22 @@ _SCHEME_ONLY: Final = re.compile(
 )
 _NO_SECRETS: Final = frozenset({"true", "false", "none", "null", "undefined"})
 _WHOLE: Final = frozenset({names.PASSWORD, names.SECRET, names.TOKEN, names.AUTH, names.COOKIE})
+
+
+_LONGEST_NAME: Final = 64
+_MOST_NAMES: Final = 4_096
+_policies: Final[dict[str, tuple[int, bool]]] = {}
+_walk: type[Walk] | None = None
+
+
+def _policy(key: str) -> tuple[int, bool]:
+    """What a key says of its value, and whether the rule of unknown vendors applies to it."""
+    known = _policies.get(key)
+    if known is None:
+        known = (names.classify(key), _KEPT_KEY.match(key) is None)
+        if len(key) <= _LONGEST_NAME and len(_policies) < _MOST_NAMES:
+            _policies[key] = known
+    return known
 
 
 class Redactor:
@@ -81,6 +101,8 @@ class Redactor:
         self._budget = budget_seconds
         self._cache = Cache()
         self._generation = registry.generation
+        self._clean: set[str] = set()
+        self._clean_generation = registry.generation
         self.counts: Counter[str] = Counter()
         """How many secrets went, by type."""
         self.failures = 0
@@ -94,9 +116,7 @@ class Redactor:
             key: the name under which it stands; ``api_key``, ``password`` ... let the whole value go.
         """
         try:
-            return self._text(
-                text, key, "text", engine.Clock(self._budget) if len(text) >= _TINY or key else None
-            )
+            return self._text(text, key, "text", None)
         except Exception as error:
             return self._failed("redaction.text", error)
 
@@ -112,7 +132,7 @@ class Redactor:
         """
         try:
             if isinstance(value, str):
-                return self._text(value, key, "value", engine.Clock(self._budget))
+                return self._text(value, key, "value", None)
             return self._walk(self._leaf("value"), value, key)
         except Exception as error:
             return self._failed("redaction.value", error)
@@ -132,12 +152,14 @@ class Redactor:
         for key, value in items:
             name = ERROR_TAG
             try:
-                if type(value) is bool or type(value) is float or (type(value) is int and value < 1000):
-                    name = leaf(key, None)
+                name = self._name(key)
+                kind = type(value)
+                if kind is str:
+                    answer[name] = leaf(value, key)
+                elif kind is bool or kind is float:
                     answer[name] = value
-                    continue
-                name = leaf(key, None)
-                answer[name] = leaf(value, key) if type(value) is str else self._walk(leaf, value, key)
+                else:
+                    answer[name] = self._walk(leaf, value, key)
             except Exception as error:
                 answer[name] = self._failed("redaction.attributes", error)
         return answer
@@ -146,9 +168,12 @@ class Redactor:
 
     def _walk(self, leaf: Callable[[str, str | None], str], value: Any, key: str | None) -> Any:
         # Imported here: it needs the modules of many plain types, which a program may not use.
-        from spantally.redaction.walk import Walk
+        global _walk
+        if _walk is None:
+            from spantally.redaction.walk import Walk
 
-        return Walk(leaf, self._failed).value(value, key)
+            _walk = Walk
+        return _walk(leaf, self._name, self._failed).value(value, key)
 
     def _leaf(self, where: str) -> Callable[[str, str | None], str]:
         clock: list[engine.Clock] = []
@@ -163,24 +188,33 @@ class Redactor:
         return leaf
 
     def _text(self, text: str, key: str | None, where: str, clock: engine.Clock | None) -> str:
-        generic = True
         given = text
         if type(text) is not str:
             text = str.__str__(text)
+        generic = True
         if key is not None and self._defaults:
-            kind = names.classify(key)
+            kind, generic = _policy(key)
             if kind != names.NONE and self._goes_whole(text, kind):
                 text = self._whole(text, kind)
-            generic = _KEPT_KEY.match(key) is None
-        if clock is not None and len(text) >= _TINY:
-            text = (
-                self._cached(text, generic, clock)
-                if len(text) >= SHORTEST
-                else self._scanned(text, generic, clock)
-            )
+        if len(text) >= SHORTEST:
+            text = self._cached(text, generic, clock or engine.Clock(self._budget))
+        elif len(text) >= _TINY and not (self._simple and not registry.forms and engine.is_quiet(text)):
+            text = self._scanned(text, generic, clock or engine.Clock(self._budget))
         if self._callables:
             text = self._by_callables(text, key, where)
         return given if text == given else text
+
+    def _name(self, key: str) -> str:
+        """The name of an attribute or field, which may hold data; clean ones repeat and are remembered."""
+        if self._clean_generation != registry.generation:
+            self._clean = set()
+            self._clean_generation = registry.generation
+        if key in self._clean:
+            return key
+        answer = self._text(key, None, "key", None)
+        if answer is key and len(key) <= _LONGEST_NAME and len(self._clean) < _MOST_NAMES:
+            self._clean.add(key)
+        return answer
 
     def _scanned(self, text: str, generic: bool, clock: engine.Clock) -> str:
         return engine.redact(

@@ -36,15 +36,20 @@ class Walk:
 
     Args:
         leaf: redacts one string: ``(text, key) -> text``.
+        name: redacts the key of a mapping.
         failed: counts a failure and gives what stands in the place of the value.
     """
 
-    __slots__ = ("_failed", "_leaf", "_nodes", "_open")
+    __slots__ = ("_failed", "_leaf", "_name", "_nodes", "_open")
 
     def __init__(
-        self, leaf: Callable[[str, str | None], str], failed: Callable[[str, BaseException], str]
+        self,
+        leaf: Callable[[str, str | None], str],
+        name: Callable[[str], str],
+        failed: Callable[[str, BaseException], str],
     ) -> None:
         self._leaf = leaf
+        self._name = name
         self._failed = failed
         self._nodes = 0
         self._open: set[int] = set()
@@ -109,7 +114,7 @@ class Walk:
         changed = False
         for key, item in items.items():
             name = key if type(key) is str else str(key) if isinstance(key, (str, bytes)) else None
-            new_key = self._leaf(key, None) if type(key) is str else self.value(key, None)
+            new_key = self._name(key) if type(key) is str else self.value(key, None)
             new_item = self.value(item, name)
             changed = changed or new_key is not key or new_item is not item
             answer[new_key] = new_item
