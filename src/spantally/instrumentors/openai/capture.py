@@ -36,7 +36,7 @@ class Capture:
 
     def _keep(self, key: str, value: Any) -> None:
         if value:
-            self.parts[key] = self.telemetry.redactor.value(value, key)
+            self.parts[key] = encodable(self.telemetry.redactor.value(value, key))
 
     def take_output(self, wire: WireOperation, body: Any) -> None:
         """Take the answer of a complete body."""
@@ -75,6 +75,16 @@ def event_attributes(operation: Operation, parts: Mapping[str, Any]) -> dict[str
     attributes.update(operation.telemetry.redactor.attributes(operation.end_attributes))
     attributes.update(parts)
     return attributes
+
+
+def encodable(value: Any) -> Any:
+    """The value, with lone surrogates replaced if it has any: no exporter can encode those."""
+    text = to_json(value)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.loads(text.encode("utf-8", "replace").decode("utf-8"))
+    return value
 
 
 def to_json(value: Any) -> str:
