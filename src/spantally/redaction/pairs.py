@@ -75,6 +75,13 @@ _WEAK_PROSE: Final = (
     " '",
     " `",
 )
+_LITTLE_WORDS: Final = frozenset(
+    """
+    and any by each every first for from in is its key last my new next no not of on one or our same that the
+    their this to token two what which with your
+    """.split()  # noqa: SIM905
+)
+"""Words before ``key`` or ``token`` that are no part of its name."""
 _VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(|=(?!=|$))")
@@ -210,7 +217,7 @@ def _with_word_before(text: str, start: int, name: str) -> int:
     if not before.endswith((" ", "\t")):
         return names.WEAK
     word = before.rstrip(" \t").rpartition(" ")[2]
-    if not 2 <= len(word) <= 16 or not word.isalpha():
+    if not 2 <= len(word) <= 16 or not word.isalpha() or word.lower() in _LITTLE_WORDS:
         return names.WEAK
     return max(names.WEAK, names.classify(f"{word.lower()}_{name}"))
 
