@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import time
@@ -20,7 +21,7 @@ from spantally.calls.operation import type_name
 from spantally.calls.running import wrap_function
 from spantally.ground import ids
 from spantally.ground.errors import ArgumentError
-from spantally.ground.guard import swallowed
+from spantally.ground.guard import guard, swallowed
 from spantally.ground.records import SessionStatus
 from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, raw_scope, with_values
 from spantally.ground.session_state import SessionState, known_session, remember_session
@@ -91,23 +92,31 @@ class Session:
         return self._enter(None)
 
     def _enter(self, frame: FrameType | None) -> Self:
-        context = otel_context.get_current()
-        outer = current_scope(context)
+        try:
+            context = otel_context.get_current()
+            outer = current_scope(context)
+            disabled = is_disabled()
+        except Exception as error:
+            swallowed("session.enter", error)
+            return self._without_effect()
         tags = _merge_tags(outer, self._tags)  # raises before any effect
-        if is_disabled():
-            self.id = self.id or ids.new_session_id()
-            self._stack.append((None, None))
-            return self
-        entered = None
-        scope = None
+        if disabled:
+            return self._without_effect()
         try:
             scope, inner = self._scope(context, outer, tags)
-            implicit.record_session(scope, telemetry_module.active)
-            scope.session.entries += 1
             entered = Entered(inner, scope, frame)
         except Exception as error:
             swallowed("session.enter", error)
+            return self._without_effect()
+        scope.session.entries += 1
         self._stack.append((entered, scope))
+        with guard("session.record"):
+            implicit.record_session(scope, telemetry_module.active)
+        return self
+
+    def _without_effect(self) -> Self:
+        self.id = self.id or ids.new_session_id()
+        self._stack.append((None, None))
         return self
 
     def _scope(
@@ -172,8 +181,8 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._leave(error):
-            _wait_until_kept()
+        if self._leave(error) and not isinstance(error, GeneratorExit):
+            _wait_until_kept()  # a generator may be closed by the collector, where nothing may wait
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -214,17 +223,16 @@ class Session:
                 return False
             status = SessionStatus.FAILED if failed else _status_of(error)
             state.ended = True
-            record = implicit.session_record(scope, telemetry_module.active)
-            if reason is not None:
-                reason = telemetry_module.active.redactor.text(reason, "reason")
-            pipeline.emit(
-                record._replace(
-                    end_ns=time.time_ns(),
-                    status=status,
-                    reason=reason,
-                    error_type=None if error is None or status != SessionStatus.FAILED else type_name(error),
-                )
-            )
+            outcome = {
+                "end_ns": time.time_ns(),
+                "status": status,
+                "error_type": None if error is None or status != SessionStatus.FAILED else type_name(error),
+            }
+            if isinstance(error, GeneratorExit):
+                # Perhaps the collector closes the generator, inside any lock: the worker tells the ledger.
+                pipeline.late.put_from_finaliser(functools.partial(_tell_ended, scope, outcome, None))
+            else:
+                _tell_ended(scope, outcome, reason)
             return True
         except Exception as failure:
             swallowed("session.leave", failure)
@@ -280,6 +288,18 @@ class _Running:
     def _end(self, error: BaseException | None) -> None:
         if self.session._leave(error):
             _wait_until_kept()
+
+
+def _tell_ended(scope: Scope, outcome: dict[str, Any], reason: str | None) -> None:
+    """Tell the ledger that a session has ended."""
+    telemetry = telemetry_module.active
+    if reason is not None:
+        try:
+            reason = telemetry.redactor.text(reason, "reason")
+        except Exception as error:
+            swallowed("session.reason", error)
+            reason = None
+    pipeline.emit(implicit.session_record(scope, telemetry)._replace(reason=reason, **outcome))
 
 
 def _status_of(error: BaseException | None) -> SessionStatus:

@@ -35,6 +35,7 @@ class Entered:
             restore(self.context, self.before, _KEYS)
         except Exception as error:
             swallowed("calls.leave", error)
+            otel_context.attach(self.before)
 
 
 class Steps:
@@ -48,9 +49,18 @@ class Steps:
 
     def enter(self) -> None:
         """Before a send, throw or close."""
-        self._token = otel_context.attach(self.context)
+        try:
+            self._token = otel_context.attach(self.context)
+        except Exception as error:
+            swallowed("calls.steps", error)
 
     def leave(self) -> None:
         """After it: what the body itself entered is kept for its next step."""
-        self.context = otel_context.get_current()
-        otel_context.detach(self._token)  # type: ignore[arg-type]
+        token, self._token = self._token, None
+        if token is None:
+            return
+        try:
+            self.context = otel_context.get_current()
+            otel_context.detach(token)  # type: ignore[arg-type]
+        except Exception as error:
+            swallowed("calls.steps", error)

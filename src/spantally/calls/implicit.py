@@ -106,9 +106,12 @@ def process_session() -> SessionState:
     global _process_session, _process_owner
     state = _process_session
     if state is None:
-        state = SessionState(
-            ids.new_session_id(), start_ns=time.time_ns(), name=program_name(), implicit=True
-        )
+        name = None
+        try:
+            name = program_name()
+        except Exception as error:
+            swallowed("calls.program_name", error)
+        state = SessionState(ids.new_session_id(), start_ns=time.time_ns(), name=name, implicit=True)
         _process_session = remember_session(state)
         _process_owner = os.getpid()
     return state

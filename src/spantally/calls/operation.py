@@ -21,12 +21,15 @@ from opentelemetry.trace import Status as SpanStatus
 from spantally.calls import implicit, pipeline
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
-from spantally.ground.guard import swallowed
+from spantally.ground.guard import counted, guard, swallowed
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Status
 from spantally.ground.scope import BAGGAGE_KEY, SCOPE_KEY, Scope, current_scope, is_paused, with_values
 
 SPAN_KEY: Final = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 """Key of the current span in the Context: found by use, since the API keeps its constant private."""
+
+_NEVER_SECRET: Final = frozenset({semconv.OPERATION_NAME, semconv.CALL_ID, semconv.CALL_PARENT_ID})
+"""Attributes whose texts we make ourselves."""
 
 MAX_MESSAGE: Final = 1024
 """Longest status description, in characters."""
@@ -170,27 +173,40 @@ class Operation:
         open_operations.pop(self.call_id, None)
         end = time.time_ns() if end_ns is None else end_ns
         if error_type is None and error is not None:
-            error_type = type_name(error)
+            with guard("calls.error_type"):
+                error_type = type_name(error)
         try:
             pipeline.remember_metered(self.call_id)
+        except Exception as failure:
+            swallowed("calls.remember", failure)
+        try:
             self._end_span(status, error, error_type, end)
         except Exception as failure:
             swallowed("calls.span_end", failure)
         try:
             record = self._record(status, error_type, end)
             if record.kind in COUNTED_KINDS:
-                self.scope.session.add(record)
+                self._tally(record)
             pipeline.emit(record)
         except Exception as failure:
             swallowed("calls.record", failure)
         return True
 
+    def _tally(self, record: CallRecord) -> None:
+        try:
+            self.scope.session.add(record)
+        except Exception as failure:
+            swallowed("calls.tally", failure)
+
     def finish_later(self, **outcome: Any) -> None:
         """Note the end from a finaliser: one append; the worker ends the operation with this time."""
         if not self._ending:
             return
-        outcome["end_ns"] = time.time_ns()
-        pipeline.late.put_from_finaliser(_LateEnd(self, outcome))
+        try:
+            outcome["end_ns"] = time.time_ns()
+            pipeline.late.put_from_finaliser(_LateEnd(self, outcome))
+        except Exception as error:
+            counted("calls.finish_later", error)
 
     def _end_span(
         self, status: str, error: BaseException | None, error_type: str | None, end_ns: int
@@ -198,17 +214,24 @@ class Operation:
         span = self.span
         if span is INVALID_SPAN:
             return
-        if span.is_recording():
-            attributes = self.end_attributes
-            if self.abandoned:
-                attributes[semconv.CALL_ABANDONED] = True
-            if error_type is not None:
-                attributes[semconv.ERROR_TYPE] = error_type
-            if attributes:
-                span.set_attributes(self._safe(attributes))
-            if status in (Status.ERROR, Status.CANCELLED, Status.INTERRUPTED):
-                span.set_status(SpanStatus(StatusCode.ERROR, self._description(error, error_type)))
-        span.end(end_ns)
+        try:
+            if span.is_recording():
+                self._complete_span(span, status, error, error_type)
+        finally:
+            span.end(end_ns)
+
+    def _complete_span(
+        self, span: Span, status: str, error: BaseException | None, error_type: str | None
+    ) -> None:
+        attributes = self.end_attributes
+        if self.abandoned:
+            attributes[semconv.CALL_ABANDONED] = True
+        if error_type is not None:
+            attributes[semconv.ERROR_TYPE] = error_type
+        if attributes:
+            span.set_attributes(self._safe(attributes))
+        if status in (Status.ERROR, Status.CANCELLED, Status.INTERRUPTED):
+            span.set_status(SpanStatus(StatusCode.ERROR, self._description(error, error_type)))
 
     def _description(self, error: BaseException | None, error_type: str | None) -> str | None:
         """Text of the status: an error's message may quote prompt or result, so it needs content capture."""
@@ -226,10 +249,11 @@ class Operation:
             safe = self.telemetry.redactor.attributes(attributes)
         except Exception as failure:
             swallowed("calls.redaction", failure)
+            # Our own ids and names stay: without them the span would be tallied a second time.
             return {
                 key: value
                 for key, value in attributes.items()
-                if not isinstance(value, (str, bytes, tuple, list))
+                if key in _NEVER_SECRET or not isinstance(value, (str, bytes, tuple, list))
             }
         renames = self.telemetry.renames
         if renames:
@@ -356,22 +380,34 @@ def start(
         context = otel_context.get_current()
         if is_paused(context):
             return None
-        scope = current_scope(context)
-        if scope is None:
-            scope = implicit.implicit_scope(context, telemetry, conversation_id)
-        if conversation_id and conversation_id != scope.conversation_id:
-            scope = _with_conversation(scope, conversation_id)
-        implicit.record_session(scope, telemetry)
+        scope = _scope_for(context, telemetry, conversation_id)
         made = Operation(telemetry, kind, operation, scope)
         made.name = name
         made.parent_context = context
-        if is_instrumentation_enabled():
-            made.span = _start_span(made, context, subject, span_kind, attributes)
+        made.span = _start_span(made, context, subject, span_kind, attributes)
         open_operations[made.call_id] = made
         return made
     except Exception as error:
         swallowed("calls.start", error)
         return None
+
+
+def _scope_for(context: Context, telemetry: Telemetry, conversation_id: str | None) -> Scope:
+    """The scope of a new operation; the session of the process's run where finding it fails."""
+    try:
+        scope = current_scope(context)
+        if scope is None:
+            scope = implicit.implicit_scope(context, telemetry, conversation_id)
+        if conversation_id and conversation_id != scope.conversation_id:
+            scope = _with_conversation(scope, conversation_id)
+    except Exception as error:
+        swallowed("calls.scope", error)
+        scope = implicit.fallback_scope(implicit.process_session(), telemetry)
+    try:
+        implicit.record_session(scope, telemetry)
+    except Exception as error:
+        swallowed("calls.session_record", error)
+    return scope
 
 
 def _run_first_start() -> None:
@@ -389,14 +425,16 @@ def _start_span(
     span_kind: SpanKind,
     attributes: Mapping[str, Any] | None,
 ) -> Span:
-    values = stamps(made.scope, genai=True)
-    values[semconv.OPERATION_NAME] = made.operation
-    values[semconv.CALL_ID] = made.call_id
-    if made.scope.call_id is not None:
-        values[semconv.CALL_PARENT_ID] = made.scope.call_id
-    if attributes:
-        values.update(attributes)
     try:
+        if not is_instrumentation_enabled():
+            return INVALID_SPAN
+        values = stamps(made.scope, genai=True)
+        values[semconv.OPERATION_NAME] = made.operation
+        values[semconv.CALL_ID] = made.call_id
+        if made.scope.call_id is not None:
+            values[semconv.CALL_PARENT_ID] = made.scope.call_id
+        if attributes:
+            values.update(attributes)
         title = made.telemetry.redactor.text(f"{made.operation} {subject}") if subject else made.operation
         return made.telemetry.tracer.start_span(
             title, context=context, kind=span_kind, attributes=made._safe(values), start_time=made.start_ns

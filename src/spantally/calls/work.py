@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from spantally.calls import operation as operations
@@ -34,7 +35,11 @@ class _Running:
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
-        self.context: Context = operation.inner_context()
+        try:
+            self.context: Context = operation.inner_context()
+        except Exception as error:
+            swallowed("calls.inner_context", error)
+            self.context = otel_context.get_current()
 
     def result(self, value: Any) -> None:
         """The body returned."""
@@ -96,11 +101,14 @@ class Work:
             )
             if made is None:
                 return None
-            self._prepare(made, name)
-            return _Running(made)
         except Exception as error:
             swallowed(f"calls.{self.word}", error)
             return None
+        try:
+            self._prepare(made, name)
+        except Exception as error:
+            swallowed(f"calls.{self.word}.prepare", error)
+        return _Running(made)
 
     def _attributes(self, name: str, description: str | None) -> dict[str, Any]:
         return {}

@@ -16,10 +16,9 @@ def keep_arguments(
     operation: Operation, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> None:
     """Keep the redacted arguments of a tool's execution, by parameter name."""
-    telemetry = operation.telemetry
-    if not telemetry.wants_content:
-        return
     try:
+        if not operation.telemetry.wants_content:
+            return
         _put(operation, semconv.TOOL_CALL_ARGUMENTS, "arguments", _named(function, args, kwargs))
     except Exception as error:
         swallowed("calls.tool_arguments", error)
@@ -27,9 +26,9 @@ def keep_arguments(
 
 def keep_result(operation: Operation, value: Any) -> None:
     """Keep the redacted result of a tool's execution."""
-    if operation.kind != "tool" or not operation.telemetry.wants_content or value is None:
-        return
     try:
+        if operation.kind != "tool" or not operation.telemetry.wants_content or value is None:
+            return
         _put(operation, semconv.TOOL_CALL_RESULT, "result", value)
     except Exception as error:
         swallowed("calls.tool_result", error)
@@ -40,7 +39,8 @@ def _put(operation: Operation, key: str, name: str, value: Any) -> None:
     safe = telemetry.redactor.value(plain(value), key)
     if telemetry.capture_spans:
         text = safe if isinstance(safe, str) else json.dumps(safe, ensure_ascii=False, separators=(",", ":"))
-        operation.end_attributes[key] = text
+        # A lone surrogate is a text that no exporter can encode: one would lose the whole batch.
+        operation.end_attributes[key] = text.encode("utf-8", "replace").decode("utf-8")
     if telemetry.keep_content:
         operation.content = {**(operation.content or {}), name: safe}
 

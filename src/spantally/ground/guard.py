@@ -63,6 +63,19 @@ def swallowed(where: str, error: BaseException) -> None:
         pass
 
 
+def counted(where: str, error: BaseException) -> None:
+    """Count a swallowed exception without a log line: for finalisers, which may run inside any lock.
+
+    Args:
+        where: the part that failed, in dotted form.
+        error: what was raised.
+    """
+    try:
+        failures[(where, type(error).__name__)] += 1
+    except Exception:
+        pass
+
+
 class guard:  # noqa: N801 - reads as a statement: `with guard("where"):`
     """Context manager that keeps every ``Exception`` of its body from the caller."""
 

@@ -60,7 +60,8 @@ class SessionState:
         """Ended model calls of this session and of its children that no total holds yet."""
         self.fold: object = None
         """The totals so far; belongs to the face that reads them."""
-        self.lock = threading.Lock()
+        # Re-entrant: a signal handler of the program may read totals while the line it interrupted does.
+        self.lock = threading.RLock()
         self.expected_tools: dict[str, str] = {}
         """Tool calls a model asked for that no traced run has taken: id to tool name."""
         self.settled_tools: set[str] = set()

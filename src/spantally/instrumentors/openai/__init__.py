@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 from opentelemetry import context as otel_context
 
-from spantally.ground.guard import swallowed
+from spantally.ground.guard import guard, swallowed
 from spantally.instrumentors.base import TableInstrumentor
 from spantally.instrumentors.openai.call import OpenAICall, begin
 from spantally.instrumentors.openai.streams import watch, watch_async, watch_bytes
@@ -48,6 +48,9 @@ class _Inside:
         try:
             if self.call_token is not None:
                 _current.reset(self.call_token)
+        except Exception as error:
+            swallowed("openai.leave", error)
+        try:
             if self.context_token is not None:
                 otel_context.detach(self.context_token)
         except Exception as error:
@@ -60,7 +63,8 @@ def _returned(call: OpenAICall, result: Any) -> None:
             call.succeeded(result)
     except Exception as error:
         swallowed("openai.returned", error)
-        call.operation.finish()
+        with guard("openai.end"):
+            call.operation.finish()
 
 
 def _raised(call: OpenAICall, error: BaseException) -> None:
@@ -68,7 +72,8 @@ def _raised(call: OpenAICall, error: BaseException) -> None:
         call.failed(error)
     except Exception as failure:
         swallowed("openai.raised", failure)
-        call.operation.finish("error", error=error)
+        with guard("openai.end"):
+            call.operation.finish("error", error=error)
 
 
 def _request(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -116,12 +121,12 @@ def _process_response(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs
 
 def _read_wire(call: OpenAICall, kwargs: dict[str, Any]) -> None:
     http_response = kwargs["response"]
-    call.read_response_head(http_response, int(kwargs.get("retries_taken") or 0))
-    if http_response.is_closed:
-        call.read_buffered(http_response)
-    else:
+    if not http_response.is_closed:
         watch_bytes(call, http_response)
         call.streaming = True
+    call.read_response_head(http_response, int(kwargs.get("retries_taken") or 0))
+    if not call.streaming:
+        call.read_buffered(http_response)
 
 
 def _stream_init(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

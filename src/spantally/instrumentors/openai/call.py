@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from opentelemetry.trace import SpanKind
 
@@ -34,11 +34,13 @@ class OpenAICall:
 
     __slots__ = (
         "capture",
+        "choices",
         "error_type",
         "facts_read",
         "operation",
         "stream_facts",
         "streaming",
+        "wants_tools",
         "watched",
         "watcher",
         "wire",
@@ -50,6 +52,8 @@ class OpenAICall:
         self.capture = capture
         self.streaming = False
         """True once the body outlives ``request()``: the end then is the stream's or the response's."""
+        self.choices = 1
+        self.wants_tools = True
         self.error_type: str | None = None
         """What a complete body says of its own failure."""
         self.watched = False
@@ -110,6 +114,12 @@ class OpenAICall:
             target.price_context["server_tools"] = dict(facts.server_tools)
         if facts.tool_calls:
             expect_tool_calls(target.scope.session, facts.tool_calls)
+
+    def new_stream_facts(self) -> StreamFacts:
+        """What reads the chunks of this call's stream."""
+        return StreamFacts(
+            self.wire, collect=self.capture is not None, choices=self.choices, tools=self.wants_tools
+        )
 
     # -- ends ----------------------------------------------------------------------------------------
 
@@ -196,21 +206,23 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
         client: the SDK's client.
         options: its ``FinalRequestOptions``.
     """
-    body = options.json_data
+    body = _body_of(options)
     wire = classify(options.method, str(options.url), body)
     if wire is None:
         return None
-    remember_secret(getattr(client, "api_key", None))
-    url = client.base_url
-    host = url.host
-    vendor = provider.provider_of(type(client).__name__, host)
-    model = request.request_model(body)
-    conversation = request.conversation_id(body)
-    attributes = request.request_attributes(wire, body)
-    attributes[semconv.PROVIDER_NAME] = vendor
-    attributes[semconv.SERVER_ADDRESS] = host
-    port = url.port or (80 if url.scheme == "http" else 443)
-    attributes[semconv.SERVER_PORT] = port
+    _try(remember_secret, getattr(client, "api_key", None))
+    host, port = _try(_address, client) or (None, None)
+    vendor = _try(provider.provider_of, type(client).__name__, host)
+    model = _try(request.request_model, body)
+    conversation = _try(request.conversation_id, body)
+    attributes = _try(request.request_attributes, wire, body) or {}
+    for key, value in (
+        (semconv.PROVIDER_NAME, vendor),
+        (semconv.SERVER_ADDRESS, host),
+        (semconv.SERVER_PORT, port),
+    ):
+        if value is not None:
+            attributes[key] = value
     target = operations.start(
         telemetry,
         wire.kind,
@@ -226,24 +238,64 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
     target.request_model = model
     target.server_address = host
     target.server_port = port
-    target.price_context = {
-        "provider": vendor_of_rates(vendor, host, port),
-        "api": wire.api,
-        "server_address": host,
-    }
-    if isinstance(body, Mapping):
-        tier = body.get("service_tier")
-        if isinstance(tier, str) and tier != "auto":
-            target.price_context["requested_tier"] = tier
-    target.turn = target.scope.run_id is None and request.newest_message_is_user(wire, body)
+    target.price_context = {"provider": None, "api": wire.api, "server_address": host}
     call = OpenAICall(target, wire, None)
     try:
-        infer_tool_results(target, request.tool_results(wire, body))
+        _take_request(target, wire, body)
+    except Exception as error:
+        swallowed("openai.request_facts", error)
+    try:
+        infer_tool_results(target, request.tool_results(wire, body, latest=True))
+        call.choices = request.expected_choices(body)
+        call.wants_tools = _has_tools(body)
         if telemetry.wants_content:
             call.capture = Capture(telemetry, wire, body)
     except Exception as error:
         swallowed("openai.request_content", error)
     return call
+
+
+_R = TypeVar("_R")
+
+
+def _try(read: Callable[..., _R], *args: Any) -> _R | None:
+    """One fact of the request; None where reading it fails, so that the call is metered nevertheless."""
+    try:
+        return read(*args)
+    except Exception as error:
+        swallowed("openai.request", error)
+        return None
+
+
+def _address(client: Any) -> tuple[str, int]:
+    url = client.base_url
+    return url.host, url.port or (80 if url.scheme == "http" else 443)
+
+
+def _take_request(target: Operation, wire: WireOperation, body: Any) -> None:
+    """What chooses the rate, and whether this is a turn."""
+    context = target.price_context
+    if context is not None and target.provider and target.server_address and target.server_port:
+        context["provider"] = vendor_of_rates(target.provider, target.server_address, target.server_port)
+    if context is not None and isinstance(body, Mapping):
+        tier = body.get("service_tier")
+        if isinstance(tier, str) and tier != "auto":
+            context["requested_tier"] = tier
+    target.turn = target.scope.run_id is None and request.newest_message_is_user(wire, body)
+
+
+def _has_tools(body: Any) -> bool:
+    """False only where the body is known to offer the model nothing to call."""
+    return not isinstance(body, Mapping) or "tools" in body or "functions" in body
+
+
+def _body_of(options: Any) -> Any:
+    """The body that is sent: what the method built, and the program's ``extra_body`` over it."""
+    body = options.json_data
+    extra = getattr(options, "extra_json", None)
+    if isinstance(extra, Mapping) and isinstance(body, Mapping):
+        return {**body, **extra}
+    return body
 
 
 _OPEN_WEIGHTS_PORTS: Final = frozenset({11434, 1234})

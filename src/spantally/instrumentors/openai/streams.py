@@ -11,10 +11,9 @@ import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Final
 
-from spantally.ground.guard import swallowed
+from spantally.ground.guard import counted, swallowed
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.wire.sse import SseScanner
-from spantally.instrumentors.openai.wire.stream import StreamFacts
 
 MAX_RAW_BODY: Final = 8 * 1024 * 1024
 """Largest JSON body, in bytes, that is gathered when the program reads a response itself."""
@@ -29,7 +28,7 @@ def watch(call: OpenAICall, inner: Iterator[Any]) -> Generator[Any, None, None]:
             observe(chunk)
             yield chunk
     except GeneratorExit:
-        call.left_early()  # perhaps in a finaliser
+        _leave_early(call)
         raise
     except BaseException as error:
         _note(call.failed, error)
@@ -46,7 +45,7 @@ async def watch_async(call: OpenAICall, inner: AsyncIterator[Any]) -> AsyncGener
             observe(chunk)
             yield chunk
     except GeneratorExit:
-        call.left_early()
+        _leave_early(call)
         raise
     except BaseException as error:
         _note(call.failed, error)
@@ -61,21 +60,33 @@ def _note(end: Callable[..., None], *args: Any) -> None:
         swallowed("openai.stream_end", error)
 
 
+def _leave_early(call: OpenAICall) -> None:
+    """Note that a stream was left early; perhaps in a finaliser, so nothing is logged."""
+    try:
+        call.left_early()
+    except Exception as error:
+        counted("openai.left", error)
+
+
 def _observer(call: OpenAICall) -> Callable[[Any], None]:
     """What looks at each chunk: the first gives the time; a failure ends the looking, not the stream."""
-    facts = call.stream_facts
-    if facts is None:
-        facts = StreamFacts(call.wire, collect=call.capture is not None)
-        call.stream_facts = facts
-    look = facts.observe
+    look: Callable[[Any], None] = _ignore
+    try:
+        facts = call.stream_facts
+        if facts is None:
+            facts = call.new_stream_facts()
+            call.stream_facts = facts
+        look = facts.observe
+    except Exception as error:
+        swallowed("openai.chunk", error)
     first = True
 
     def observe(chunk: Any) -> None:
         nonlocal first, look
-        if first:
-            first = False
-            call.operation.mark_first_chunk()
         try:
+            if first:
+                first = False
+                call.operation.mark_first_chunk()
             look(chunk)
         except Exception as error:
             swallowed("openai.chunk", error)
@@ -94,6 +105,7 @@ class _Bytes:
     spantally_call: OpenAICall
     _inner: Any
     _scan: Callable[[bytes], None] | None
+    _scanner: SseScanner | None
     _gathered: list[bytes]
     _size: int
 
@@ -104,21 +116,21 @@ class _Bytes:
         self._size = 0
         self._headers = headers
         self._scan = None
-        self._closing = False
+        self._scanner = None
 
     def _first(self) -> None:
         """Choose how to read the bytes, once it is known that no Stream object of the SDK watches them."""
         call = self.spantally_call
-        if call.watched:
-            return
-        kind = self._headers.get("content-type", "")
-        encoding = self._headers.get("content-encoding")
         try:
+            if call.watched:
+                return
+            kind = self._headers.get("content-type", "")
+            encoding = self._headers.get("content-encoding")
             if "text/event-stream" in kind:
-                facts = StreamFacts(call.wire, collect=call.capture is not None)
+                facts = call.new_stream_facts()
                 call.stream_facts = facts
-                scan = SseScanner(facts.observe, content_encoding=encoding).feed
-                self._scan = functools.partial(self._feed_events, scan)
+                self._scanner = SseScanner(facts.observe, content_encoding=encoding)
+                self._scan = functools.partial(self._feed_events, self._scanner.feed)
             elif "json" in kind:
                 self._scan = functools.partial(self._gather, encoding)
         except Exception as error:
@@ -150,12 +162,14 @@ class _Bytes:
         if call.watched or call.operation.ended:
             return
         try:
+            if self._scanner is not None:
+                self._scanner.close()  # the last event may lack its blank line
             if self._gathered:
                 _read_json(call, b"".join(self._gathered), self._headers.get("content-encoding"))
             call.exhausted()
         except Exception as error:
             swallowed("openai.bytes_end", error)
-            call.left_early()
+            _leave_early(call)
 
     def _failed(self, error: BaseException) -> None:
         call = self.spantally_call
@@ -164,9 +178,12 @@ class _Bytes:
 
     def _closed(self) -> None:
         """The response is closed: inside a running iterator no news, else the stream was left early."""
-        call = self.spantally_call
-        if not call.operation.ended and not self._is_running():
-            call.left_early()
+        try:
+            call = self.spantally_call
+            if not call.operation.ended and not self._is_running():
+                call.left_early()
+        except Exception as error:
+            counted("openai.left", error)
 
     def _is_running(self) -> bool:
         """True while the watched iterator is inside its next item: it then tells the end itself."""
@@ -180,6 +197,8 @@ class _Bytes:
                 self.spantally_call.left_early()
         except AttributeError:
             pass  # never begun
+        except Exception as error:
+            counted("openai.left", error)
 
 
 def _inner_attribute(stream: Any, name: str) -> Any:

@@ -1,0 +1,338 @@
+"""An exception forced into each part that runs in a hook: the program gets what it gets without us."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.sdk import trace as sdk_trace
+from opentelemetry.sdk._logs import LoggerProvider
+
+import spantally
+from host_kit import Program, script
+from spantally.calls import implicit, secrets
+from spantally.calls.operation import open_operations
+from spantally.ground import guard
+from spantally.ground.records import COUNTED_KINDS
+from spantally.ground.worker import worker
+from spantally.redaction import Redactor
+from spantally.testing import ScriptedServer
+from watching import Watched
+
+
+class Boom(Exception):
+    """What the forced failures raise."""
+
+
+class Fault(NamedTuple):
+    """One part, and what is to become of it."""
+
+    target: str
+    """``module:path`` of what raises."""
+    places: tuple[str, ...]
+    """Guards that must have met it."""
+    metered: bool = True
+    """Whether every call is metered nevertheless."""
+    unpaused: bool = False
+    """Whether ``paused()`` cannot take effect, so that the call inside is metered too."""
+
+
+CALL = "spantally.instrumentors.openai.call"
+OPENAI = "spantally.instrumentors.openai"
+STREAMS = "spantally.instrumentors.openai.streams"
+FACTS = "spantally.instrumentors.openai.wire.stream"
+OPERATION = "spantally.calls.operation"
+WORK = "spantally.calls.work"
+SESSION = "spantally.api.session"
+THREADS = "spantally.instrumentors.threads"
+
+FAULTS = (
+    # the request
+    Fault(f"{CALL}:classify", ("openai.begin",), metered=False),
+    Fault(f"{OPENAI}:begin", ("openai.begin",), metered=False),
+    Fault(f"{CALL}:request.request_attributes", ("openai.request",)),
+    Fault(f"{CALL}:request.conversation_id", ("openai.request",)),
+    Fault(f"{CALL}:request.request_model", ("openai.request",)),
+    Fault(f"{CALL}:provider.provider_of", ("openai.request",)),
+    Fault(f"{CALL}:vendor_of_rates", ("openai.request_facts",)),
+    Fault(f"{CALL}:request.newest_message_is_user", ("openai.request_facts",)),
+    Fault(f"{CALL}:remember_secret", ("openai.request",)),
+    Fault("spantally.redaction:register_literal", ("calls.secrets",)),
+    Fault(f"{CALL}:request.tool_results", ("openai.request_content",)),
+    Fault(f"{CALL}:infer_tool_results", ("openai.request_content",)),
+    Fault(f"{CALL}:Capture.__init__", ("openai.request_content",)),
+    # the start
+    Fault(f"{OPERATION}:Operation.__init__", ("calls.start",), metered=False),
+    Fault(f"{OPERATION}:ids.new_call_id", ("calls.start",), metered=False),
+    Fault(f"{OPERATION}:current_scope", ("calls.scope",)),
+    Fault(f"{OPERATION}:is_paused", ("calls.start",), metered=False),
+    Fault(f"{OPERATION}:implicit.implicit_scope", ("calls.scope",)),
+    Fault(f"{OPERATION}:implicit.record_session", ("calls.session_record",)),
+    Fault("spantally.ground.process:identity", ("calls.session_record", "session.leave")),
+    Fault("spantally.calls.implicit:program_name", ("calls.program_name",)),
+    Fault(f"{OPERATION}:is_instrumentation_enabled", ("calls.span_start",)),
+    Fault(f"{OPERATION}:stamps", ("calls.span_start",)),
+    Fault("opentelemetry.sdk.trace:Tracer.start_span", ("calls.span_start",)),
+    Fault(f"{OPERATION}:Operation.inner_context", ("openai.enter", "calls.inner_context")),
+    # the middle
+    Fault(f"{CALL}:OpenAICall.read_response_head", ("openai.response",)),
+    Fault(f"{CALL}:OpenAICall.read_buffered", ("openai.response",)),
+    Fault(f"{CALL}:OpenAICall.read_body", ("openai.response", "openai.result")),
+    Fault(f"{OPENAI}:watch_bytes", ("openai.response",)),
+    Fault(f"{OPENAI}:watch", ("openai.stream",)),
+    Fault(f"{OPENAI}:watch_async", ("openai.stream",)),
+    Fault(f"{CALL}:StreamFacts.__init__", ("openai.chunk", "openai.bytes")),
+    Fault(f"{FACTS}:_CollectingChatFacts.observe", ("openai.chunk", "openai.bytes")),
+    Fault(f"{STREAMS}:SseScanner.feed", ("openai.bytes",)),
+    Fault(f"{STREAMS}:SseScanner.__init__", ("openai.bytes",)),
+    Fault(f"{OPERATION}:Operation.mark_first_chunk", ("openai.chunk", "openai.bytes")),
+    Fault(f"{STREAMS}:_read_json", ("openai.bytes_end",)),
+    Fault(f"{FACTS}:_ChatFacts.facts", ("openai.stream_facts",)),
+    Fault(f"{CALL}:response.response_facts", ("openai.response", "openai.result")),
+    Fault(f"{CALL}:response.usage_attributes", ("openai.response",)),
+    Fault(f"{CALL}:expect_tool_calls", ("openai.response",)),
+    # the end
+    Fault(f"{CALL}:OpenAICall.succeeded", ("openai.returned",)),
+    Fault(f"{CALL}:OpenAICall.failed", ("openai.raised", "openai.stream_end")),
+    Fault(f"{CALL}:OpenAICall.exhausted", ("openai.stream_end",), metered=False),
+    Fault(f"{CALL}:OpenAICall.left_early", ("openai.left",), metered=False),
+    Fault(f"{CALL}:errors.was_sent", ("openai.raised",)),
+    Fault(f"{CALL}:errors.error_type_of", ("openai.raised",)),
+    Fault(f"{CALL}:Capture.finish", ("openai.capture",)),
+    Fault(f"{CALL}:Capture.take_output", ("openai.response",)),
+    Fault(f"{CALL}:Capture.take_stream", ("openai.stream_facts",)),
+    Fault(f"{OPERATION}:Operation.finish", ("openai.end", "calls.running"), metered=False),
+    Fault(f"{OPERATION}:Operation.finish_later", ("openai.left", "calls.running"), metered=False),
+    Fault(f"{OPERATION}:Operation._end_span", ("calls.span_end",)),
+    Fault(f"{OPERATION}:Operation._record", ("calls.record",), metered=False),
+    Fault(f"{OPERATION}:type_name", ("calls.error_type",)),
+    Fault(f"{OPERATION}:pipeline.remember_metered", ("calls.remember",)),
+    Fault("spantally.ground.session_state:SessionState.add", ("calls.tally",)),
+    Fault("spantally.calls.pipeline:emit", ("calls.record",), metered=False),
+    Fault("opentelemetry.sdk.trace:Span.set_attributes", ("calls.span_end",)),
+    Fault("opentelemetry.sdk.trace:Span.set_status", ("calls.span_end",)),
+    Fault("opentelemetry.sdk.trace:Span.end", ("calls.span_end",)),
+    # redaction
+    Fault("spantally.redaction:Redactor.attributes", ("calls.redaction",)),
+    Fault("spantally.redaction:Redactor.text", ("calls.span_start",)),
+    Fault("spantally.redaction:Redactor.value", ("openai.request_content", "calls.tool_arguments")),
+    # the worker
+    Fault("spantally.ground.worker:Channel.put", ("calls.record",), metered=False),
+    Fault("spantally.ground.worker:Channel.put_from_finaliser", ("calls.finish_later",), metered=False),
+    Fault("spantally.ground.worker:Worker.start", ("calls.record",)),
+    Fault("spantally.ground.worker:Worker.wake", ("calls.record",)),
+    # agents, tools, sessions
+    Fault("spantally.calls.running:Entered.__init__", ("calls.enter",), unpaused=True),
+    Fault("spantally.calls.entering:restore", ("calls.leave",)),
+    Fault(f"{WORK}:operations.start", ("calls.agent", "calls.tool"), metered=False),
+    Fault(f"{WORK}:claim_tool_call", ("calls.tool.prepare",)),
+    Fault("spantally.calls.work_content:_named", ("calls.tool_arguments",)),
+    Fault("spantally.calls.work_content:_put", ("calls.tool_arguments", "calls.tool_result")),
+    Fault(f"{WORK}:keep_result", ("calls.running",)),
+    Fault(f"{WORK}:AgentWork._prepare", ("calls.agent.prepare",)),
+    Fault(f"{WORK}:is_disabled", ("calls.agent", "calls.tool")),
+    Fault(f"{WORK}:Entered.__init__", ("calls.agent.enter", "calls.tool.enter"), unpaused=True),
+    Fault(f"{SESSION}:is_disabled", ("session.enter",)),
+    Fault(f"{SESSION}:current_scope", ("session.enter",)),
+    Fault(f"{SESSION}:remember_session", ("session.enter",)),
+    Fault(f"{SESSION}:with_baggage", ("session.enter",)),
+    Fault(f"{SESSION}:Session._fresh", ("session.decorator",)),
+    Fault(f"{SESSION}:worker.flush", ("session.flush",)),
+    Fault(f"{SESSION}:worker.notify_when_drained", ("session.flush",)),
+    Fault("spantally.api.pausing:with_values", ("api.paused",), unpaused=True),
+    # threads
+    Fault(f"{THREADS}:_is_pool_worker", ("threads.start",)),
+    Fault(f"{THREADS}:_session_ended", ("threads.run",)),
+    Fault(f"{THREADS}:_InContext.__init__", ("threads.submit",)),
+    # processors
+    Fault("spantally.otel.span_processor:SpanProcessor._start", ("otel.on_start",)),
+    Fault("spantally.otel.span_processor:SpanProcessor._late_genai", ("otel.late_stamps",)),
+    Fault("spantally.otel.span_processor:SpanProcessor._close", ("otel.on_ending", "otel.on_end")),
+    Fault("spantally.otel.span_processor:SpanProcessor._meter", ("otel.on_end",)),
+    Fault("spantally.api.events:LogRecord", ("api.event",)),
+    Fault("spantally.otel.log_processor:_stamp", ("otel.log_on_emit",)),
+)
+
+
+PAUSED_CALLS = 2
+"""Calls of the program inside ``paused()``."""
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Program]:
+    """A program over a scripted server."""
+    with ScriptedServer(script) as server, asyncio.Runner() as loop:
+        made = Program(server, loop)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def without_us(program: Program) -> dict[str, Any]:
+    """What the program gets when nothing is instrumented."""
+    spantally.uninstrument()
+    return program.run()
+
+
+@pytest.fixture
+def active(program: Program) -> Iterator[Watched]:
+    """spantally with all content on, so that every part runs; the redactor is one for these tests."""
+    provider = LoggerProvider(shutdown_on_exit=False)
+    before = otel_context.get_current()
+    implicit.forget_process_session()
+    made = Watched(
+        capture_content="span_and_event", ledger_content="all", redact=Redactor(), logger_provider=provider
+    )
+    yield made
+    made.close()
+    otel_context.attach(before)  # a forced failure may have kept a scope from being left
+    open_operations.clear()
+
+
+def _bill(watched: Watched) -> list[str]:
+    """What was metered, whatever the order in which threads ended: the kind of each call."""
+    calls = {record.call_id: record for record in watched.records if record.kind in COUNTED_KINDS}
+    return sorted(record.kind for record in calls.values())
+
+
+@pytest.fixture(scope="module")
+def full_bill(program: Program, without_us: dict[str, Any]) -> list[str]:
+    """What is metered when nothing fails."""
+    watched = Watched()
+    try:
+        assert program.run() == without_us
+        return _bill(watched)
+    finally:
+        watched.close()
+
+
+def _force(patch: pytest.MonkeyPatch, target: str) -> None:
+    module_name, _, path = target.partition(":")
+    owner: Any = importlib.import_module(module_name)
+    *parents, last = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise Boom
+
+    patch.setattr(owner, last, fail)
+
+
+def _met() -> set[str]:
+    return {where for where, kind in guard.failures if kind == "Boom"}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.target.removeprefix("spantally."))
+def test_failure_of_a_part_stays_ours(
+    fault: Fault,
+    active: Watched,
+    program: Program,
+    without_us: dict[str, Any],
+    full_bill: list[str],
+) -> None:
+    """Every form of call returns or raises just what it does without us; the failure is counted as ours."""
+    with pytest.MonkeyPatch.context() as patch:
+        worker.stop()
+        secrets._seen.clear()
+        _force(patch, fault.target)
+        got = program.run()
+        if "span_processor" in fault.target:
+            with trace.get_tracer("db", tracer_provider=active.provider).start_as_current_span("SELECT"):
+                pass
+    changed = {name: (got[name], without_us[name]) for name in got if got[name] != without_us[name]}
+    assert not changed
+    assert set(fault.places) <= _met()
+    if fault.unpaused:
+        assert _bill(active) == sorted([*full_bill, *["inference"] * PAUSED_CALLS])
+    elif fault.metered:
+        assert _bill(active) == full_bill
+
+
+class _BrokenContext:
+    """The OpenTelemetry context API with one function that raises."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self.name:
+            raise Boom
+        return getattr(otel_context, name)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "places"),
+    [
+        (OPENAI, "attach", {"openai.enter"}),
+        (OPENAI, "detach", {"openai.leave"}),
+        (THREADS, "attach", {"threads.attach", "threads.run"}),
+        (THREADS, "detach", {"threads.detach"}),
+        (THREADS, "get_current", {"threads.start", "threads.submit"}),
+        (SESSION, "get_current", {"session.enter"}),
+        ("spantally.calls.entering", "attach", {"calls.enter", "calls.steps"}),
+        ("spantally.calls.entering", "detach", {"calls.steps"}),
+    ],
+)
+def test_failure_of_the_context_api_stays_ours(
+    module: str, name: str, places: set[str], active: Watched, program: Program, without_us: dict[str, Any]
+) -> None:
+    """A context API that raises beneath one of our rooms changes nothing for the program."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module(module), "otel_context", _BrokenContext(name))
+        got = program.run()
+    assert got == without_us
+    assert places <= _met()
+
+
+def test_failed_inner_context_leaves_no_operation_open(active: Watched, program: Program) -> None:
+    """An agent whose scope cannot be made still ends when its body does, not at exit."""
+    with pytest.MonkeyPatch.context() as patch:
+        _force(patch, f"{OPERATION}:Operation.inner_context")
+        program.run(("agent", "chat", "with agent", "async agent"))
+    assert not open_operations
+    assert {record.status for record in active.records} == {"ok"}
+
+
+def test_failures_are_logged_once_without_their_text(
+    active: Watched, program: Program, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two failures of one place give one line, which names place and type but quotes no message."""
+
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        message = "the planted text of a failure"
+        raise Boom(message)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"{CALL}.classify", fail)
+        program.run(("chat", "responses"))
+    lines = [record.getMessage() for record in caplog.records if "openai.begin" in record.getMessage()]
+    assert len(lines) == 1
+    assert "Boom" in lines[0]
+    assert "planted text" not in caplog.text
+
+
+def test_consumer_that_fails_costs_no_other_consumer(active: Watched, program: Program) -> None:
+    """One consumer of records that raises is counted; the others get every record."""
+    from spantally.calls import pipeline
+
+    def broken(batch: Any) -> None:
+        raise Boom
+
+    pipeline._consumers.insert(0, broken)
+    try:
+        program.run(("chat",))
+        assert [record.kind for record in active.records] == ["inference"]
+    finally:
+        pipeline.remove_consumer(broken)
+    assert "calls.consumer" in _met()
+
+
+def test_tracer_of_the_sdk_is_the_one_that_failed() -> None:
+    """The faults above reach the SDK's own classes, which our spans are made of."""
+    assert sdk_trace.Tracer.start_span.__module__ == "opentelemetry.sdk.trace"
