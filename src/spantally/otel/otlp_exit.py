@@ -151,6 +151,8 @@ class WatchedExporter:
                 logging.getLogger(kind.__module__).disabled = True
         for name in _NOISY:
             logging.getLogger(name).disabled = True
+        if self.signal == "logs":
+            _leave_log_handlers_alone()
         self.exporter.shutdown()
         batches = getattr(self.holder, "_batch_processor", None)
         if batches is not None:
@@ -171,6 +173,20 @@ class WatchedExporter:
         """Give the exporter its own ``export`` back."""
         if self.exporter.__dict__.get("export") == self.export:
             del self.exporter.export
+
+
+def _leave_log_handlers_alone() -> None:
+    """Let ``logging``'s own shutdown not flush into a provider that cannot deliver.
+
+    The SDK's handler starts a thread to flush, which from Python 3.12 on raises at that time.
+    """
+    for handler in logging.getLogger().handlers:
+        if type(handler).__module__.startswith("opentelemetry."):
+            handler.flush = _nothing  # type: ignore[method-assign]
+
+
+def _nothing() -> None:
+    return None
 
 
 def _size(batch: Any) -> int:
