@@ -56,7 +56,7 @@ def test_prefixes_are_unique_and_usable() -> None:
 
 def test_prefix_of_another_id_is_not_cut() -> None:
     """An id that begins another one is shown whole: only the exact id names it."""
-    one = "conversation-of-today"
+    one = "conversation-of-all-of-today"
     assert unique_prefixes([one], [one, one + "~2"]) == {one: one}
 
 

@@ -83,7 +83,8 @@ def _print(found: Sequence[Finding]) -> None:
             section = one.section
             lines.append(Text(section, style="bold"))
         sign, style = mark[one.level]
-        line = Text(f"{sign}{safe(one.name):<{width}}  ", style=style)
+        line = Text()
+        line.append(f"{sign}{safe(one.name):<{width}}  ", style=style)
         line.append(safe(one.value), style="" if one.level is Level.OK else style)
         lines.append(line)
         if one.advice:

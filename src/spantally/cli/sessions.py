@@ -99,11 +99,11 @@ def _columns(names: Mapping[str, str]) -> list[Column[SessionRow]]:
         Column("NAME", lambda row: (row.name or NONE) + (" (implicit)" if row.implicit else ""), keep=8),
         Column("USER", lambda row: row.user_id or NONE, keep=4),
         Column(
-            "ENTITY", lambda row: f"{row.entity_type}:{row.entity_id}" if row.entity_type else NONE, keep=5
+            "ENTITY", lambda row: f"{row.entity_type}:{row.entity_id}" if row.entity_type else NONE, keep=4
         ),
-        Column("AGENTS", lambda row: ", ".join(row.agents) or NONE, keep=1),
+        Column("AGENTS", lambda row: ", ".join(row.agents) or NONE, keep=0),
         Column("CALLS", lambda row: count_text(row.calls), number=True),
-        Column("TURNS", lambda row: count_text(row.turn_count), number=True, keep=2),
+        Column("TURNS", lambda row: count_text(row.turn_count), number=True, keep=1),
         Column("ERRORS", lambda row: count_text(row.errors), number=True, keep=5),
         Column("TOKENS IN", lambda row: count_text(row.input_tokens), number=True, keep=6),
         Column("OUT", lambda row: count_text(row.output_tokens), number=True, keep=6),
@@ -115,6 +115,6 @@ def _columns(names: Mapping[str, str]) -> list[Column[SessionRow]]:
             whole=True,
         ),
         Column("STATUS", lambda row: row.status, keep=7, style=lambda row: status_style(row.status)),
-        Column("STARTED", lambda row: local_text(row.started_ns), keep=3),
+        Column("STARTED", lambda row: local_text(row.started_ns), keep=2),
         Column("DURATION", lambda row: span_text(row.duration_ms), number=True, keep=3),
     ]

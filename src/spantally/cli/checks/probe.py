@@ -15,12 +15,6 @@ SDKS: Final = ("openai",)
 """SDKs that our instrumentors patch when they are imported."""
 
 
-def _plain(value: object) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return str(value)
-
-
 def main() -> None:
     """Import what is installed and print the report."""
     errors = {}
@@ -30,9 +24,14 @@ def main() -> None:
                 importlib.import_module(name)
         except Exception as error:
             errors[name] = f"{type(error).__name__}: {error}"
+    from spantally.api import runtime
     from spantally.api.report import report
 
-    print(json.dumps({"report": report(), "errors": errors}, default=_plain), flush=True)
+    told = report()
+    net = getattr(getattr(runtime.current, "providers", None), "net", None)
+    if dataclasses.is_dataclass(net) and not isinstance(net, type):
+        told["redaction"]["net"] = dataclasses.asdict(net)
+    print(json.dumps({"report": told, "errors": errors}, default=str), flush=True)
 
 
 if __name__ == "__main__":

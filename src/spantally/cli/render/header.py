@@ -19,7 +19,8 @@ def print_header(row: SessionRow) -> None:
 
     lines = []
     for name, value in facts(row):
-        line = Text(f"{name:<13}", style="bold")
+        line = Text()
+        line.append(f"{name:<13}", style="bold")
         line.append(safe(value), style=(status_style(row.status) or "") if name == "status" else "")
         lines.append(line)
     draw(*lines, "")

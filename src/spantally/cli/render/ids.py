@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-SHORT_ENOUGH = 16
+SHORT_ENOUGH = 24
 """Ids up to this length are shown whole."""
-_LEAST = 8
+_LEAST = 13
+"""The time within a UUID of version 7."""
 
 
 def unique_prefixes(shown: Iterable[str], known: Iterable[str]) -> dict[str, str]:

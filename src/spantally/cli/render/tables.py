@@ -28,7 +28,7 @@ class Column(Generic[_T]):
     number: bool = False
     """Right-aligned."""
     keep: int = ALWAYS
-    """Rank on a narrow terminal: the lowest goes first, ALWAYS stays."""
+    """Rank on a narrow terminal: the lowest goes first, ALWAYS stays; equal ones belong together."""
     whole: bool = False
     """Never cut: a cost, or an id to be typed again."""
     style: Callable[[_T], str | None] | None = None
@@ -97,14 +97,20 @@ def _cut(text: str, width: int) -> str:
 
 
 def _that_fit(columns: Sequence[Column[_T]], widths: Sequence[int], room: int) -> list[int]:
-    """Indexes of the columns to show: the lowest ranks give way until the rest fits."""
-    shown = list(range(len(columns)))
-    while _total(widths, shown) > room:
-        least = min(shown, key=lambda index: (columns[index].keep, -index))
-        if columns[least].keep >= ALWAYS:
-            break
-        shown.remove(least)
-    return shown
+    """Indexes of the columns to show: those that always stay, then by rank what there is room for.
+
+    Columns of one rank belong together (tokens in and out): after one that does not fit come no more of it.
+    """
+    shown = [index for index, column in enumerate(columns) if column.keep >= ALWAYS]
+    others = [index for index, column in enumerate(columns) if column.keep < ALWAYS]
+    left_out: set[int] = set()
+    for index in sorted(others, key=lambda index: -columns[index].keep):
+        rank = columns[index].keep
+        if rank not in left_out and _total(widths, [*shown, index]) <= room:
+            shown.append(index)
+        else:
+            left_out.add(rank)
+    return sorted(shown)
 
 
 def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
