@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 def calls(
     explicit: str | None, /, as_json: bool, order: str, limit: int, session: str | None, **wanted: Any
 ) -> None:
-    r"""List calls, with the agents and tools around them.
+    """List calls, with the agents and tools around them.
 
     \b
     spantally calls --status error --since 24h
-    """
+    """  # noqa: D301 - click's mark of a paragraph that is not wrapped
     from spantally.cli.access import reading
     from spantally.cli.exits import say
     from spantally.cli.find import find_session

@@ -53,11 +53,11 @@ def parse_zone(text: str) -> str:
 @as_json
 @click.pass_obj
 def cost(explicit: str | None, /, as_json: bool, by: tuple[str, ...], tz: str | None, **wanted: Any) -> None:
-    r"""Sum up costs in groups. Rows are disjoint, so they add up to the total.
+    """Sum up costs in groups. Rows are disjoint, so they add up to the total.
 
     \b
     spantally cost --by model,day --since 7d
-    """
+    """  # noqa: D301 - click's mark of a paragraph that is not wrapped
     from spantally.cli.access import reading
     from spantally.cli.exits import say
     from spantally.cli.queryargs import query_arguments

@@ -110,7 +110,7 @@ def _execute(command: Sequence[str], environ: dict[str, str]) -> NoReturn:
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def run(explicit: str | None, /, quiet: bool, command: tuple[str, ...]) -> None:
-    r"""Run a command and tally its LLM calls.
+    """Run a command and tally its LLM calls.
 
     Every Python process that COMMAND becomes or starts is tallied.
 
@@ -121,7 +121,7 @@ def run(explicit: str | None, /, quiet: bool, command: tuple[str, ...]) -> None:
     Nothing needs to listen anywhere: without an exporter in the environment none is used. OTEL_* variables
     are honoured as opentelemetry-instrument honours them. Exit code, signals, stdin and terminal are those
     of COMMAND. At the end one line on stderr says calls, tokens, cost and session (not with --quiet).
-    """
+    """  # noqa: D301 - click's mark of a paragraph that is not wrapped
     ledger = None
     if explicit is not None:
         from spantally.cli.access import ledger_in_force

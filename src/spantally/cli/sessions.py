@@ -26,11 +26,11 @@ MOST_ASKED = 200
 @as_json
 @click.pass_obj
 def sessions(explicit: str | None, /, as_json: bool, order: str, limit: int, **wanted: Any) -> None:
-    r"""List sessions: what each did and cost.
+    """List sessions: what each did and cost.
 
     \b
     spantally sessions --entity customer:acme --since 7d --order -cost
-    """
+    """  # noqa: D301 - click's mark of a paragraph that is not wrapped
     from spantally.cli.access import reading
     from spantally.cli.exits import say
     from spantally.cli.queryargs import query_arguments
