@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from collections.abc import Iterator
 
 import pytest
@@ -18,9 +19,9 @@ for _name in [name for name in os.environ if name.startswith(("SPANTALLY_", "OTE
 
 
 @pytest.fixture(autouse=True)
-def _isolated_ledger(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def _isolated_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test has its own default ledger."""
-    monkeypatch.setenv("SPANTALLY_LEDGER", os.path.join(os.fspath(tmp_path), "ledger.db"))
+    monkeypatch.setenv("SPANTALLY_LEDGER", str(tmp_path / "ledger.db"))
 
 
 @pytest.fixture
