@@ -1,0 +1,481 @@
+"""Writes docs/reference.md from the code: settings, attributes, schema, command line, functions, JSON.
+
+    python docs/generate.py            # write it
+    python docs/generate.py --check    # exit code 1 if it is not what the code says
+
+A test does the check as well, so the reference is never older than the code.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import itertools
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import click
+from reference_texts import ATTRIBUTES, JSON_FORMS, JSON_TEXTS, ON, READ_ONLY
+
+from spantally.cli import exits, jsonout, treejson
+from spantally.cli.main import cli
+from spantally.ground import semconv, settings
+from spantally.ledger.contract import CallRow, CostRow, SessionRow
+from spantally.ledger.sqlite import schema
+from spantally.queries.tree import build_tree
+
+TARGET: Final = Path(__file__).resolve().parent / "reference.md"
+SOURCE: Final = Path(semconv.__file__).resolve().parents[1]
+WIDTH: Final = 100
+
+_ROLE: Final = re.compile(r":[a-z]+:`~?(?:[\w.]+\.)?([\w]+)`")
+
+
+# -- helpers ------------------------------------------------------------------------------------------
+
+
+def names() -> dict[str, str]:
+    """The attribute names of ground/semconv.py by constant."""
+    return {
+        key: value
+        for key, value in vars(semconv).items()
+        if key.isupper() and isinstance(value, str) and not key.startswith("EVENT_")
+    }
+
+
+@cache
+def used() -> frozenset[str]:
+    """Constants of ground/semconv.py that any other file of the package mentions."""
+    found = set()
+    for path in SOURCE.rglob("*.py"):
+        if path.name == "semconv.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                if node.value.id == "semconv":
+                    found.add(node.attr)
+            elif isinstance(node, ast.ImportFrom) and node.module == "spantally.ground.semconv":
+                found.update(alias.name for alias in node.names)
+    return frozenset(found)
+
+
+def markdown(text: str) -> str:
+    """A docstring's text as Markdown."""
+    return _ROLE.sub(r"`\1`", text).replace("``", "`").strip()
+
+
+def cell(text: str) -> str:
+    """A text as a cell of a table."""
+    return " ".join(markdown(text).split()).replace("|", "\\|")
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def summary(owner: Any) -> str:
+    """The first paragraph of a docstring."""
+    return cell((inspect.getdoc(owner) or "").split("\n\n")[0])
+
+
+def field_docs(*owners: type) -> dict[str, str]:
+    """The texts beneath the fields of classes; the first owner that has one wins."""
+    found: dict[str, str] = {}
+    for owner in owners:
+        body = ast.parse(inspect.getsource(owner)).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for node, after in itertools.pairwise(body.body):
+            text = after.value if isinstance(after, ast.Expr) else None
+            if isinstance(node, ast.AnnAssign) and isinstance(text, ast.Constant):
+                assert isinstance(node.target, ast.Name)
+                found.setdefault(node.target.id, inspect.cleandoc(str(text.value)))
+    return found
+
+
+# -- sections -----------------------------------------------------------------------------------------
+
+
+def settings_section() -> Iterator[str]:
+    """The table of options."""
+    yield "## Settings"
+    yield (
+        "An argument wins over the environment, the environment over the default. A wrong value in a call "
+        "raises `SettingsError` before any effect; a wrong value in the environment is logged once and the "
+        "default is used. The arguments are those of `spantally.instrument()`, but for the settings marked —."
+    )
+    arguments = set(inspect.signature(importlib.import_module("spantally").instrument).parameters)
+    rows = [
+        (
+            f"`{option.env}`",
+            f"`{option.name}`" if option.name in arguments else "—",
+            cell(option.allowed),
+            "none" if option.default in (None, ()) else f"`{str(option.default).lower()}`",
+            cell(option.doc),
+        )
+        for option in settings.OPTIONS
+    ]
+    yield table(("variable", "argument", "allowed", "default", "meaning"), rows)
+    yield (
+        f"An id has at most {settings.MAX_ID_LENGTH} characters. At most {settings.MAX_TAGS} tags are in "
+        f"force at once, of {settings.MAX_BAGGAGE_BYTES // 2:,} bytes as baggage; a tag's key has at most "
+        f"{settings.MAX_TAG_KEY} characters (letters, digits and `_-./`), its value {settings.MAX_TAG_VALUE}."
+    )
+
+
+def attributes_section() -> Iterator[str]:
+    """The attributes on spans."""
+    known = names()
+    missing = [name for name in known if name in used() and name not in {*ATTRIBUTES, *READ_ONLY}]
+    assert not missing, f"docs/generate.py: say type and place of {missing}"
+    yield "## Attributes"
+    yield (
+        "Names are those of the OpenTelemetry GenAI conventions where there is one; ours begin with "
+        "`spantally.`. Attributes marked **Content** are there only with content capture "
+        "(`capture_content`), redacted. An attribute whose value is not known is absent."
+    )
+    rows = [
+        (f"`{known[key]}{'<key>' if key == 'TAG_PREFIX' else ''}`", kind, ON[place], cell(meaning))
+        for key, (kind, place, meaning) in ATTRIBUTES.items()
+    ]
+    yield table(("attribute", "type", "on", "meaning"), rows)
+    yield "Names of older profiles, by `SPANTALLY_SEMCONV`:"
+    yield table(
+        ("profile", "newest name", "emitted instead"),
+        [
+            (f"`{profile}`", f"`{new}`", f"`{old}`")
+            for profile, renames in semconv.PROFILE_NAMES.items()
+            for new, old in renames.items()
+        ],
+    )
+    yield "Spellings that are read, too, from spans of other instrumentors:"
+    yield table(
+        ("newest name", "also read"),
+        [
+            (f"`{new}`", ", ".join(f"`{alias}`" for alias in aliases))
+            for new, aliases in semconv.ALIASES.items()
+        ],
+    )
+    yield (
+        "Read from such spans and not written: "
+        + ", ".join(f"`{known[key]}` ({meaning})" for key, meaning in READ_ONLY.items())
+        + "."
+    )
+    yield (
+        f"With content as events, each model call emits the log event `{semconv.EVENT_OPERATION_DETAILS}` "
+        "with the content attributes in structured form. As W3C baggage travel "
+        + ", ".join(f"`{key}`" for key in sorted(semconv.BAGGAGE_KEYS))
+        + f" and `{semconv.TAG_PREFIX}<key>`; none of them goes to a model provider."
+    )
+
+
+def metrics_section() -> Iterator[str]:
+    """The metrics, as the meter is asked to make them."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    from spantally.calls.telemetry import Telemetry
+    from spantally.otel.metrics import MetricsConsumer
+
+    made: list[tuple[str, ...]] = []
+
+    class Meter:
+        """Takes down what it is asked to make."""
+
+        def __init__(self, meter: Any) -> None:
+            self.meter = meter
+
+        def create_histogram(self, name: str, unit: str, description: str, **more: Any) -> Any:
+            made.append((f"`{name}`", "histogram", unit, cell(description)))
+            return self.meter.create_histogram(name, unit, description, **more)
+
+        def create_counter(self, name: str, unit: str, description: str) -> Any:
+            made.append((f"`{name}`", "counter", unit, cell(description)))
+            return self.meter.create_counter(name, unit, description)
+
+    provider = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    get_meter = provider.get_meter
+    provider.get_meter = lambda *given, **named: Meter(get_meter(*given, **named))  # type: ignore[assignment, return-value]
+    MetricsConsumer(provider, Telemetry(), lambda _: None)
+    provider.shutdown()
+    yield "## Metrics"
+    yield "Recorded for what is metered at the source, by a background thread."
+    yield table(("metric", "kind", "unit", "meaning"), made)
+
+
+def schema_section() -> Iterator[str]:
+    """The SQL of the ledger."""
+    yield "## Ledger schema"
+    yield (
+        f"Schema version {schema.SCHEMA_VERSION} (`PRAGMA user_version`); `PRAGMA application_id` is "
+        f"`0x{schema.APPLICATION_ID:08X}`. Times are UNIX nanoseconds, costs nano-USD (10⁻⁹ US dollars). "
+        "The functions of `open_ledger()` are promised; the tables are documented and may change with a "
+        "new version, which migrates older files."
+    )
+    yield f"```sql\n{schema.SCHEMA.strip()}\n```"
+
+
+def command_section() -> Iterator[str]:
+    """The help of every command."""
+    yield "## Command line"
+    yield "stdout is data, stderr is talk. " + cell(exits.HELP)
+    root = click.Context(
+        cli,
+        info_name="spantally",
+        terminal_width=WIDTH,
+        max_content_width=WIDTH,
+        help_option_names=["-h", "--help"],
+    )
+    with root:
+        yield f"```text\n{cli.get_help(root).rstrip()}\n```"
+        for name in sorted(cli.commands):
+            command = cli.commands[name]
+            context = click.Context(
+                command,
+                parent=root,
+                info_name=name,
+                terminal_width=WIDTH,
+                max_content_width=WIDTH,
+                help_option_names=["-h", "--help"],
+            )
+            with context:
+                yield f"### spantally {name}"
+                yield f"```text\n{command.get_help(context).rstrip()}\n```"
+
+
+def signature(owner: Any, name: str, *, method: bool = False) -> str:
+    """A signature as one writes it, on several lines where it is long."""
+    try:
+        parameters = list(inspect.signature(owner).parameters.values())
+        returned = inspect.signature(owner).return_annotation
+    except (TypeError, ValueError):
+        return name
+    if method:
+        parameters = parameters[1:]
+    parts, star = [], False
+    for index, one in enumerate(parameters):
+        if one.kind is one.KEYWORD_ONLY and not star:
+            star = True
+            parts.append("*")
+        text = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "") + one.name
+        star = star or one.kind is one.VAR_POSITIONAL
+        if one.annotation is not one.empty:
+            text += f": {_annotation(one.annotation)}"
+        if one.default is not one.empty:
+            text += f" = {one.default!r}" if one.annotation is not one.empty else f"={one.default!r}"
+        parts.append(text)
+        follows = parameters[index + 1] if index + 1 < len(parameters) else None
+        if one.kind is one.POSITIONAL_ONLY and (follows is None or follows.kind is not one.POSITIONAL_ONLY):
+            parts.append("/")
+    end = (
+        ""
+        if returned is inspect.Signature.empty or inspect.isclass(owner)
+        else f" -> {_annotation(returned)}"
+    )
+    line = f"{name}({', '.join(parts)}){end}"
+    if len(line) <= WIDTH:
+        return line
+    return f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + f"){end}"
+
+
+def _annotation(value: Any) -> str:
+    return value if isinstance(value, str) else getattr(value, "__name__", str(value))
+
+
+_HOOKS: Final = frozenset({"make_patches", "on_start", "on_end", "handle_http"})
+"""Methods that are called by others' machinery or ours, never by a user."""
+
+_SECTIONS: Final = ("Args:", "Returns:", "Raises:", "Yields:", "Attributes:")
+
+
+def docstring(owner: Any) -> str:
+    """A Google-style docstring as Markdown: texts as they are, arguments and errors as lists."""
+    lines: list[str] = []
+    section = ""
+    for line in (inspect.getdoc(owner) or "").splitlines():
+        if line in _SECTIONS:
+            section = line
+            lines.append(f"*{line}*\n")
+        elif not section or not line.strip():
+            lines.append(line)
+        elif not line.startswith("     ") and ": " in line and section not in ("Returns:", "Yields:"):
+            what, _, text = line.strip().partition(": ")
+            lines.append(f"- `{what}`: {text}")
+        else:
+            lines.append(("  " if section not in ("Returns:", "Yields:") else "") + line.strip())
+    return markdown("\n".join(lines))
+
+
+def api_section(module: ModuleType, title: str, text: str) -> Iterator[str]:
+    """The public names of a module."""
+    yield f"## {title}"
+    yield text
+    for name in module.__all__:
+        value = getattr(module, name)
+        heading = f"{module.__name__}.{name}"
+        yield f"### {heading}"
+        if name == "__version__":
+            yield "The version, as text."
+        elif inspect.isclass(value):
+            yield from _class(heading, value)
+        elif inspect.isfunction(value):
+            yield f"```python\n{signature(value, heading)}\n```"
+            yield docstring(value)
+        else:
+            yield alias_doc(name)
+
+
+def alias_doc(name: str) -> str:
+    """The text beneath a type alias, wherever in the package it stands."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        for node, after in itertools.pairwise(body):
+            if (
+                isinstance(node, ast.AnnAssign)
+                and isinstance(node.target, ast.Name)
+                and node.target.id == name
+            ):
+                text = after.value if isinstance(after, ast.Expr) else None
+                alias = f"`{ast.unparse(node.value)}`. " if node.value is not None else ""
+                return alias + (markdown(str(text.value)) if isinstance(text, ast.Constant) else "")
+    return ""
+
+
+def _class(heading: str, owner: type) -> Iterator[str]:
+    if issubclass(owner, Exception):
+        bases = ", ".join(base.__name__ for base in owner.__bases__)
+        yield f"An exception ({bases})."
+        yield docstring(owner)
+        return
+    protocol = bool(getattr(owner, "_is_protocol", False))
+    dataclass = dataclasses.is_dataclass(owner) or hasattr(owner, "_fields")
+    if not protocol and not dataclass and owner.__init__ is not object.__init__:
+        yield f"```python\n{signature(owner, heading)}\n```"
+    yield docstring(owner)
+    own = vars(owner).get("__init__")
+    if not dataclass and not protocol and "Args:" in (inspect.getdoc(own) or ""):
+        yield docstring(own).partition("*Args:*")[2].strip()
+    if supported := getattr(owner, "supported", ()):
+        yield "Tested range: " + ", ".join(f"`{one}`" for one in supported) + "."
+    rows: list[tuple[str, ...]] = []
+    if dataclass:
+        texts = field_docs(owner)
+        fields = (
+            owner._fields if hasattr(owner, "_fields") else [one.name for one in dataclasses.fields(owner)]
+        )
+        rows += [(f"`{name}`", cell(texts.get(name) or JSON_TEXTS.get(name, ""))) for name in fields]
+    members: list[str] = []
+    for name, value in vars(owner).items():
+        if name.startswith("_") or name in _HOOKS:
+            continue
+        if isinstance(value, property):
+            rows.append((f"`{name}`", summary(value)))
+        elif inspect.isfunction(value):
+            members.append(f"```python\n.{signature(value, name, method=True)}\n```\n\n{docstring(value)}")
+    if rows:
+        yield table(("field", "meaning"), rows)
+    yield from members
+
+
+def _dummy(row: type, **given: Any) -> Any:
+    values = {one.name: None for one in dataclasses.fields(row)}
+    values.update({name: 0 for name in values if name.endswith("_ns")})
+    for name in ("agents", "models", "agent_path"):
+        values.update({name: ()} if name in values else {})
+    for name in ("calls", "errors", "input_tokens", "output_tokens", "unpriced_calls", "pending_calls"):
+        values.update({name: 0} if name in values and row is not CallRow else {})
+    values.update({"tags": {}} if "tags" in values else {})
+    values.update({one.name: False for one in dataclasses.fields(row) if one.type == "bool"})
+    values.update(given)
+    return row(**values)
+
+
+def json_section() -> Iterator[str]:
+    """The fields of the JSON of the command line."""
+    from spantally.ground.records import CallRecord, SessionRecord
+
+    session, call = (
+        _dummy(SessionRow, session_id="s"),
+        _dummy(CallRow, call_id="c", session_id="s", kind="agent"),
+    )
+    tree = treejson.tree_object(build_tree(session, [call]), content=False)
+    own = jsonout.call_object(call)
+    yield "## JSON"
+    yield (
+        "`--json` gives one array of objects. Times are RFC 3339 in UTC. A field that is not known is "
+        "`null`, never 0."
+    )
+    groups = (
+        (
+            "Session",
+            "`sessions`, and the outermost object of `show`.",
+            jsonout.session_object(session),
+            (SessionRow, SessionRecord),
+        ),
+        ("Call", "`calls`; its cost is its own.", own, (CallRow, CallRecord)),
+        (
+            "Node",
+            "An object in the `children` of `show`: the fields of a call, and these, inclusive of all "  # noqa: ISC004
+            "beneath. `content` is there with `--content`.",
+            {name: None for name in tree["children"][0] if name not in own},
+            (SessionRow,),
+        ),
+        (
+            "Cost",
+            "`cost`: one field for each grouping, by its name, and these.",
+            jsonout.cost_object(_dummy(CostRow, keys={}), "UTC"),
+            (CostRow,),
+        ),
+    )
+    for title, text, fields, owners in groups:
+        texts = {**JSON_TEXTS, **field_docs(*owners), **JSON_FORMS}
+        silent = [name for name in fields if not texts.get(name)]
+        assert not silent, f"docs/generate.py: say what {silent} mean"
+        yield f"### {title}"
+        yield text
+        yield table(("field", "meaning"), [(f"`{name}`", cell(texts.get(name, ""))) for name in fields])
+
+
+def reference() -> str:
+    """The whole reference."""
+    import spantally
+    from spantally import ledger, testing
+
+    pieces = [
+        "# Reference",
+        "Made by `docs/generate.py` from the code; do not edit (`make docs` makes it anew).",
+        *settings_section(),
+        *command_section(),
+        *api_section(spantally, "Python", "The public names. Everything else may change without notice."),
+        *json_section(),
+        *attributes_section(),
+        *metrics_section(),
+        *schema_section(),
+        *api_section(ledger, "spantally.ledger", "The store contract: what any store answers, and its rows."),
+        *api_section(testing, "spantally.testing", "Servers to test against."),
+    ]
+    return "\n\n".join(piece for piece in pieces if piece) + "\n"
+
+
+def main() -> int:
+    """Write or check; returns the exit code."""
+    text = reference()
+    if "--check" in sys.argv[1:]:
+        fresh = TARGET.is_file() and TARGET.read_text(encoding="utf-8") == text
+        if not fresh:
+            print("docs/reference.md is not what the code says; run: make docs", file=sys.stderr)
+        return 0 if fresh else 1
+    TARGET.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
