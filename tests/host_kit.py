@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -53,9 +53,9 @@ class Program:
     """A program that makes calls in every form; what it gets does not depend on us."""
 
     def __init__(self, server: ScriptedServer, loop: asyncio.Runner) -> None:
-        self.client = openai.OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0)
+        self.client: Any = openai.OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0)
         self.loop = loop
-        self.async_client = openai.AsyncOpenAI(base_url=server.base_url, api_key=KEY, max_retries=0)
+        self.async_client: Any = openai.AsyncOpenAI(base_url=server.base_url, api_key=KEY, max_retries=0)
 
     def close(self) -> None:
         """Let go of connections."""
@@ -83,7 +83,8 @@ class Program:
         made = self.client.chat.completions.create(
             model="gpt-4o", messages=[{"role": "user", "content": text}]
         )
-        return made.choices[0].message.content
+        content: str | None = made.choices[0].message.content
+        return content
 
     async def ask_async(self) -> str | None:
         """One plain asynchronous call."""
@@ -211,9 +212,9 @@ async def _async_agent(program: Program) -> Any:
 
 
 @spantally.tool
-def _counting() -> Iterator[int]:
+def _counting() -> Generator[int, int | None, None]:
     given = yield 1
-    yield given or 2
+    yield 2 if given is None else given
 
 
 @spantally.tool
@@ -262,7 +263,7 @@ def _session_raises(program: Program) -> Any:
         return _failing_agent()
 
 
-@spantally.session(name="kind")
+@spantally.session(name="kind")  # type: ignore[untyped-decorator]
 def _in_session(program: Program) -> Any:
     return program.ask()
 

@@ -12,10 +12,11 @@ import threading
 import time
 from typing import Any, Final
 
-from spantally.api import termination
+from spantally.api import children, termination
+from spantally.api import processor as _processor  # noqa: F401 - gives span processors their ledger
 from spantally.api.config import Config, apply_policy, completed, disabled_instrumentations, from_call
 from spantally.api.providers import Providers
-from spantally.api.store import LedgerConsumer, sink_of
+from spantally.api.store import LedgerConsumer
 from spantally.api.summary import SummaryConsumer, claim, print_line
 from spantally.api.totals import FoldingConsumer
 from spantally.calls import implicit, pipeline
@@ -26,7 +27,7 @@ from spantally.ground.guard import say_once, swallowed
 from spantally.ground.settings import is_disabled
 from spantally.ground.worker import worker
 from spantally.instrumentors.base import TableInstrumentor
-from spantally.otel.span_processor import set_ledger_opener
+from spantally.otel.otlp_exit import exit_guard
 
 EXIT_SECONDS: Final = 5.0
 """How long the end of the process waits for the ledger at most."""
@@ -250,8 +251,11 @@ def activate(config: Config, *, build_provider: bool) -> None:
             config = completed(config)
             current = Runtime(config)
             current.configure(config, build_provider=build_provider)
-            # Registered last, so that it runs before the shutdown of the providers made so far.
+            # Registered last, so that it runs before the shutdown of the providers made so far; for those
+            # made later the guard of the exporters runs it first.
             atexit.register(current.at_exit)
+            exit_guard.exit_work = current.at_exit
+            children.at_end_of_child(current.at_exit)
         else:
             current.configure(config, build_provider=build_provider)
 
@@ -288,8 +292,8 @@ def _enable(known: dict[str, TableInstrumentor], disabled: frozenset[str], confi
             say_once(f"enable:{name}", "spantally: %s could not be enabled", name)
 
 
-def net_report() -> str | None:
-    """Which redaction net is in use, in words."""
+def net_report() -> dict[str, Any] | None:
+    """Which redaction net is in use."""
     return None if current is None else current.providers.net_report()
 
 
@@ -302,9 +306,8 @@ def _after_fork_in_child() -> None:
     """The child's exit is its own: it must end what it began, once."""
     if current is not None:
         current.finished = False
+        current.summary = None  # the one line is the parent's to say
 
-
-set_ledger_opener(sink_of)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import threading
 import time
@@ -61,6 +62,7 @@ class Session:
         self._name = name
         self._state: SessionState | None = None
         self._stack: list[tuple[Entered | None, Scope | None]] = []
+        self._owner = 0
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -109,6 +111,7 @@ class Session:
             swallowed("session.enter", error)
             return self._without_effect()
         scope.session.entries += 1
+        self._owner = os.getpid()
         self._stack.append((entered, scope))
         with guard("session.record"):
             implicit.record_session(scope, telemetry_module.active)
@@ -219,8 +222,8 @@ class Session:
                 return False
             state = scope.session
             state.entries -= 1
-            if state.entries > 0:
-                return False
+            if state.entries > 0 or self._owner == os.getppid():
+                return False  # in a forked child the session is its parent's to end
             status = SessionStatus.FAILED if failed else _status_of(error)
             state.ended = True
             outcome = {

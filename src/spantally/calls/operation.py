@@ -7,6 +7,7 @@ swallowed; the program's own exception passes by untouched.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -30,6 +31,9 @@ SPAN_KEY: Final = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 
 _NEVER_SECRET: Final = frozenset({semconv.OPERATION_NAME, semconv.CALL_ID, semconv.CALL_PARENT_ID})
 """Attributes whose texts we make ourselves."""
+
+SAFE_VALUES: Final = "_spantally_safe"
+"""Name on a span of ours: the redactor that was used, and the values it gave, by key."""
 
 MAX_MESSAGE: Final = 1024
 """Longest status description, in characters."""
@@ -229,7 +233,11 @@ class Operation:
         if error_type is not None:
             attributes[semconv.ERROR_TYPE] = error_type
         if attributes:
-            span.set_attributes(self._safe(attributes))
+            safe = self._safe(attributes)
+            span.set_attributes(safe)
+            known = getattr(span, SAFE_VALUES, None)
+            if known is not None:
+                known[1].update(safe)
         if status in (Status.ERROR, Status.CANCELLED, Status.INTERRUPTED):
             span.set_status(SpanStatus(StatusCode.ERROR, self._description(error, error_type)))
 
@@ -436,9 +444,13 @@ def _start_span(
         if attributes:
             values.update(attributes)
         title = made.telemetry.redactor.text(f"{made.operation} {subject}") if subject else made.operation
-        return made.telemetry.tracer.start_span(
-            title, context=context, kind=span_kind, attributes=made._safe(values), start_time=made.start_ns
+        safe = made._safe(values)
+        span = made.telemetry.tracer.start_span(
+            title, context=context, kind=span_kind, attributes=safe, start_time=made.start_ns
         )
+        if span.is_recording():
+            setattr(span, SAFE_VALUES, (made.telemetry.redactor, dict(safe)))
+        return span
     except Exception as error:
         swallowed("calls.span_start", error)
         return INVALID_SPAN
@@ -490,6 +502,17 @@ def type_name(error: BaseException) -> str:
     kind = type(error)
     module = kind.__module__
     return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
+
+
+def _after_fork_in_child() -> None:
+    """What was open at the fork is its parent's to end; the child's copies end nothing."""
+    for operation in open_operations.values():
+        operation._ending.clear()
+    open_operations.clear()
+
+
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def interrupt_open_operations() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,23 @@ def identity() -> str:
     """This process as ``host:pid:start``; computed afresh, since a fork changes it."""
     pid = os.getpid()
     return f"{platform.node()}:{pid}:{_start_mark(pid) or _IMPORTED_NS}"
+
+
+def keep_interrupt() -> None:
+    """Let an unhandled KeyboardInterrupt end the process as the interpreter meant it, by SIGINT.
+
+    The interpreter remembers it in a flag that any ``exec`` of a text clears, also one in an exit handler
+    or on another thread meanwhile: a module that is imported then and makes a named tuple is enough, and
+    the exit status is 1. Called last of all at exit, this raises the flag again.
+    """
+    trace = getattr(sys, "last_traceback", None)
+    unhandled = getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1")
+    if not unhandled or trace is None or trace.tb_frame.f_back is not None:
+        return  # an interactive shell showed it and went on
+    try:
+        exec("raise KeyboardInterrupt", {})  # noqa: S102 - a text of ours; only a text sets the flag
+    except KeyboardInterrupt:
+        pass
 
 
 def is_alive(process: str) -> bool:

@@ -29,6 +29,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from spantally.ground.guard import swallowed
+from spantally.ground.process import keep_interrupt
 
 _T = TypeVar("_T")
 
@@ -118,7 +119,7 @@ class Worker:
         self._urgent = _thread.allocate_lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._start_lock = threading.Lock()
+        self._start_lock = threading.RLock()
         self._drain_lock = threading.RLock()
         self._waiters: deque[Callable[[], None]] = deque()
         self._wake.acquire()
@@ -344,7 +345,7 @@ class Worker:
         self._thread = None
         self._wake = _thread.allocate_lock()
         self._urgent = _thread.allocate_lock()
-        self._start_lock = threading.Lock()
+        self._start_lock = threading.RLock()
         self._drain_lock = threading.RLock()
         self._waiters.clear()
         self._wake.acquire()
@@ -375,6 +376,7 @@ def _after_fork_in_child() -> None:
 def _at_exit() -> None:
     try:
         worker.stop(5.0)
+        keep_interrupt()
     except Exception as error:
         swallowed("worker.at_exit", error)
 

@@ -1,0 +1,61 @@
+"""Children of multiprocessing that were forked: they end by ``os._exit``, which skips every exit handler.
+
+multiprocessing has finalizers of its own, which such a child runs at its end, and clears them in the child
+before it starts. So the end of our work is handed to it there, from its own after-fork hook.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from spantally.ground.guard import swallowed
+from spantally.ground.worker import worker
+
+LAST: Final = -1000
+"""Priority among multiprocessing's finalizers: after those of the program."""
+
+_ends: list[Callable[[], None]] = []
+_hooked: list[Any] = []
+
+
+def at_end_of_child(end: Callable[[], None]) -> None:
+    """Run ``end`` when a forked child of multiprocessing ends.
+
+    Args:
+        end: must not raise; replaces the one given before.
+    """
+    _ends[:] = [end]
+
+
+def _before_fork() -> None:
+    """Whoever forks by multiprocessing has imported it by now; it is never imported for our sake."""
+    try:
+        util: Any = sys.modules.get("multiprocessing.util")
+        if util is not None and util not in _hooked:
+            util.register_after_fork(worker, _in_child)
+            _hooked.append(util)
+    except Exception as error:
+        swallowed("api.before_fork", error)
+
+
+def _in_child(_: object) -> None:
+    try:
+        sys.modules["multiprocessing.util"].Finalize(None, _end, exitpriority=LAST)
+    except Exception as error:
+        swallowed("api.after_fork", error)
+
+
+def _end() -> None:
+    try:
+        for end in tuple(_ends):
+            end()
+        worker.stop()
+    except Exception as error:
+        swallowed("api.child_end", error)
+
+
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(before=_before_fork)
