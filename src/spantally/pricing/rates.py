@@ -135,7 +135,10 @@ def _read(pause: Callable[[], None]) -> Table:
     import pydantic  # noqa: F401
 
     pause()
-    import genai_prices  # noqa: F401
+    from spantally.pricing.late_package import late_package
+
+    late_package("genai_prices")
+    import genai_prices.types  # noqa: F401
 
     pause()
     from genai_prices.data import providers
