@@ -141,3 +141,10 @@ def test_a_key_of_the_environment_makes_tags_comparable() -> None:
     assert same != run(SPANTALLY_REDACTION_KEY="other")
     assert run() != run()
     assert ERROR_TAG not in same
+
+
+def test_letters_beyond_ascii_after_basic_do_not_fail() -> None:
+    """A case-blind pattern lets a dotted capital I through, which base64 refuses."""
+    redactor = Redactor()
+    assert redactor.text("BASIC 0000000\u0130") == "BASIC 0000000\u0130"
+    assert redactor.failures == 0

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spantally.api.pausing import paused
-from spantally.api.runtime import flush, instrument, uninstrument
-from spantally.api.session import Session, session
-from spantally.api.totals import Totals
-from spantally.api.work import agent, tool, wrap_tools
-from spantally.ground.errors import ArgumentError, LedgerError, SettingsError, SpantallyError
-
 if TYPE_CHECKING:
+    from spantally.api.fold import Totals
+    from spantally.api.pausing import paused
+    from spantally.api.processor import SpanProcessor
+    from spantally.api.runtime import flush, instrument, uninstrument
+    from spantally.api.session import Session, session
+    from spantally.api.work import agent, tool, wrap_tools
+    from spantally.ground.errors import ArgumentError, LedgerError, SettingsError, SpantallyError
     from spantally.instrumentors.openai import OpenAIInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
-    from spantally.otel.span_processor import SpanProcessor
     from spantally.queries.ledger import Ledger, open_ledger
     from spantally.redaction import Redactor, redact
 
@@ -51,16 +50,31 @@ __all__ = [
 ]
 
 _LAZY = {
+    "ArgumentError": "spantally.ground.errors",
+    "LedgerError": "spantally.ground.errors",
+    "SettingsError": "spantally.ground.errors",
+    "SpantallyError": "spantally.ground.errors",
+    "Session": "spantally.api.session",
+    "session": "spantally.api.session",
+    "Totals": "spantally.api.fold",
+    "agent": "spantally.api.work",
+    "tool": "spantally.api.work",
+    "wrap_tools": "spantally.api.work",
+    "paused": "spantally.api.pausing",
+    "flush": "spantally.api.runtime",
+    "instrument": "spantally.api.runtime",
+    "uninstrument": "spantally.api.runtime",
     "Ledger": "spantally.queries.ledger",
     "open_ledger": "spantally.queries.ledger",
     "OpenAIInstrumentor": "spantally.instrumentors.openai",
     "ThreadingInstrumentor": "spantally.instrumentors.threads",
     "ToolsInstrumentor": "spantally.instrumentors.tools",
-    "SpanProcessor": "spantally.otel.span_processor",
+    "SpanProcessor": "spantally.api.processor",
     "Redactor": "spantally.redaction",
     "redact": "spantally.redaction",
 }
-"""Names whose modules a program may never need: imported at their first use."""
+"""Public names and their modules, imported at the first use: ``import spantally`` costs next to nothing, and
+a hook that loads an entry point of ours cannot fail before its guard stands."""
 
 
 def __getattr__(name: str) -> Any:

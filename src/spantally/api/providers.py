@@ -178,6 +178,9 @@ class Providers:
             pipeline.remove_consumer(self.metrics)
         self.__init__()  # type: ignore[misc]
 
-    def net_report(self) -> str | None:
-        """Which redaction net is in use, in words."""
-        return None if self.net is None else str(self.net)
+    def net_report(self) -> dict[str, Any] | None:
+        """Which redaction net is in use."""
+        return None if self.net is None else {name: getattr(self.net, name) for name in _NET_FIELDS}
+
+
+_NET_FIELDS = ("net", "earlier", "later", "detail")

@@ -39,6 +39,8 @@ class SummaryConsumer:
         """
         totals = totals_of(self.tally)
         text = f"spantally: {sentence(totals)}"
+        if not self.sessions and kept:
+            return text + " in this process; those of its children: spantally sessions"
         if not self.sessions or not kept:
             return text + ("" if kept else "; no ledger was kept")
         if len(self.sessions) == 1:
@@ -55,13 +57,11 @@ def sentence(totals: Totals) -> str:
         return calls
     known = usd_text(totals.cost_nano_usd)
     cost = "cost unknown" if known is None else f"${known}"
-    for count, what in (
-        (totals.unpriced_calls, "unpriced"),
-        (totals.pending_calls, "pending"),
-        (totals.possibly_billed_calls, "possibly billed"),
-    ):
+    for count, what in ((totals.unpriced_calls, "unpriced"), (totals.pending_calls, "pending")):
         if count:
             cost += f" + {count} {what}"
+    if totals.possibly_billed_calls:
+        cost += f" ({totals.possibly_billed_calls} possibly billed)"
     return ", ".join([*parts, cost])
 
 

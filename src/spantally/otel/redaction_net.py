@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
+from spantally.calls.operation import SAFE_VALUES
 from spantally.calls.telemetry import RedactorLike
 from spantally.ground.guard import swallowed
 
@@ -81,6 +82,29 @@ def safe_attributes(attributes: Mapping[str, Any] | None, redactor: RedactorLike
         return {key: safe_value(value, redactor, key) for key, value in attributes.items()}
 
 
+def _safe_of(span: Any, attributes: Any, redactor: RedactorLike) -> dict[str, Any]:
+    """The span's attributes without their secrets; what our own calls redacted is not scanned again.
+
+    A value is passed only if it is the very one that this redactor gave for this key: whatever others set
+    on the span, and whatever a limit cut, is scanned.
+    """
+    source = getattr(span, SAFE_VALUES, None)
+    if source is None or source[0] is not redactor:
+        return safe_attributes(attributes, redactor)
+    known = source[1]
+    values = dict(attributes)
+    others = {
+        key: value
+        for key, value in values.items()
+        if (given := known.get(key)) is not value and (type(value) is str or given != value)
+    }
+    if others:
+        for key in others:
+            del values[key]
+        values.update(safe_attributes(others, redactor))
+    return values
+
+
 def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
     """Replace the private parts of a span that is ending by redacted ones.
 
@@ -94,7 +118,7 @@ def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
     """
     old = span._attributes
     try:
-        made = SafeAttributes.replacing(old, safe_attributes(old, redactor))
+        made = SafeAttributes.replacing(old, _safe_of(span, old, redactor))
     except Exception as error:
         swallowed("redaction.attributes", error)
         made = SafeAttributes(attributes={}, immutable=True)

@@ -281,6 +281,8 @@ class SpanProcessor(SdkSpanProcessor):
             if state.paused or self._tally_key in state.tallied:
                 return
             state.tallied += (self._tally_key,)
+            if state.call_id is not None and self._is_metered(state.call_id):
+                return
         facts = _facts(attributes, span.name)
         if facts is None:
             self._link(span, state)

@@ -49,6 +49,7 @@ _WHOLE: Final = frozenset({names.PASSWORD, names.SECRET, names.TOKEN, names.AUTH
 
 
 _LONGEST_NAME: Final = 64
+_SMALL: Final = 1000
 _MOST_NAMES: Final = 4_096
 _policies: Final[dict[str, tuple[int, bool]]] = {}
 _walk: type[Walk] | None = None
@@ -62,6 +63,11 @@ def _policy(key: str) -> tuple[int, bool]:
         if len(key) <= _LONGEST_NAME and len(_policies) < _MOST_NAMES:
             _policies[key] = known
     return known
+
+
+def _is_count(key: str, value: int) -> bool:
+    """A number that is no password's."""
+    return -_SMALL < value < _SMALL or _policy(key)[0] != names.PASSWORD
 
 
 class Redactor:
@@ -102,6 +108,8 @@ class Redactor:
         self._cache = Cache()
         self._generation = registry.generation
         self._clean: set[str] = set()
+        self._plain: tuple[set[str], set[str]] = (set(), set())
+        self._plain_generation = registry.generation
         self._clean_generation = registry.generation
         self.counts: Counter[str] = Counter()
         """How many secrets went, by type."""
@@ -156,7 +164,7 @@ class Redactor:
                 kind = type(value)
                 if kind is str:
                     answer[name] = leaf(value, key)
-                elif kind is bool or kind is float:
+                elif kind is bool or kind is float or (kind is int and _is_count(key, value)):
                     answer[name] = value
                 else:
                     answer[name] = self._walk(leaf, value, key)
@@ -199,10 +207,25 @@ class Redactor:
         if len(text) >= SHORTEST:
             text = self._cached(text, generic, clock or engine.Clock(self._budget))
         elif len(text) >= _TINY and not (self._simple and not registry.forms and engine.is_quiet(text)):
-            text = self._scanned(text, generic, clock or engine.Clock(self._budget))
+            text = self._short(text, generic, clock)
         if self._callables:
             text = self._by_callables(text, key, where)
         return given if text == given else text
+
+    def _short(self, text: str, generic: bool, clock: engine.Clock | None) -> str:
+        """A short text: those found clean (models, hosts, session ids) repeat, and are remembered."""
+        if self._plain_generation != registry.generation:
+            self._plain = (set(), set())
+            self._plain_generation = registry.generation
+        plain = self._plain[generic]
+        if text in plain:
+            return text
+        answer = self._scanned(text, generic, clock or engine.Clock(self._budget))
+        if answer is text and len(text) <= _LONGEST_NAME:
+            if len(plain) >= _MOST_NAMES:
+                plain.clear()
+            plain.add(text)
+        return answer
 
     def _name(self, key: str) -> str:
         """The name of an attribute or field, which may hold data; clean ones repeat and are remembered."""

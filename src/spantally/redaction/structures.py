@@ -173,7 +173,7 @@ def _basic(text: str, at: int, taken: list[Span]) -> None:
     whole = value[: len(value) // 4 * 4].replace("-", "+").replace("_", "/")
     try:
         decoded = binascii.a2b_base64(whole)
-    except binascii.Error:
+    except ValueError:  # also for letters beyond ASCII that a case-blind pattern let through
         return
     printable = sum(32 <= byte < 127 for byte in decoded)
     if b":" in decoded and printable >= 0.9 * len(decoded):
