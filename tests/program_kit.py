@@ -50,6 +50,8 @@ def environment(**values: str) -> dict[str, str]:
 class Programs:
     """Runs programs against one server and one ledger."""
 
+    python = sys.executable
+
     def __init__(self, folder: Path, base_url: str) -> None:
         self.folder = folder
         self.ledger = folder / "programs.db"
@@ -80,7 +82,7 @@ class Programs:
         env = self.environment(**options.pop("env", {}))
         path = self.script(source, **options)
         return subprocess.Popen(
-            [*before, sys.executable, str(path)],
+            [*before, self.python, str(path)],
             env=env,
             cwd=self.folder,
             text=True,
