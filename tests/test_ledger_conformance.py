@@ -344,7 +344,7 @@ def test_tokens_may_come_with_pending(store: Store) -> None:
 
 
 def test_a_rater_that_fails_costs_no_row(store: Store) -> None:
-    """A rater that raises, or tells the impossible, leaves a row that says bad_usage."""
+    """A rater that raises leaves its row pending, to be rated later; an impossible figure says bad_usage."""
 
     def broken(record: CallRecord) -> Rating:
         if record.call_id == "c1":
@@ -353,10 +353,12 @@ def test_a_rater_that_fails_costs_no_row(store: Store) -> None:
 
     store.write([chat("c1"), chat("c2"), chat("c3", usage=usage(-1, 2))], broken)
     assert {row.call_id: row.cost_status for row in store.calls(ALL)} == {
-        "c1": "bad_usage",
+        "c1": "pending",
         "c2": "priced",
         "c3": "bad_usage",
     }
+    assert store.settle(rate) == 1
+    assert {row.cost_status for row in store.calls(ALL)} == {"priced", "bad_usage"}
 
 
 def test_poison_is_set_aside(store: Store) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from spantally.ground.guard import swallowed
 from spantally.ground.ids import foreign_call_id
-from spantally.ground.money import CostStatus, Rating
+from spantally.ground.money import PENDING, CostStatus, Rating
 from spantally.ground.records import (
     COUNTED_KINDS,
     CallRecord,
@@ -53,14 +53,14 @@ def check(record: Record) -> Record:
 
 
 def rated(record: CallRecord, rate: Rater) -> Rating | None:
-    """The rating of a record; None for kinds without a cost. A rater that fails makes it ``bad_usage``."""
+    """The rating of a record; None for kinds without a cost. A rater that fails leaves it pending."""
     if record.kind not in COUNTED_KINDS:
         return None
     try:
         return sane(rate(record))
     except Exception as error:
         swallowed("ledger.rate", error)
-        return Rating(None, CostStatus.BAD_USAGE)
+        return PENDING
 
 
 class Batch:
