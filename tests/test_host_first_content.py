@@ -1,4 +1,4 @@
-"""By default nothing of what was said leaves the process or is kept; with everything on, secrets still are gone."""
+"""By default nothing of what was said leaves or is kept; with everything on, secrets are still gone."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def test_everything_on_keeps_content_and_no_secret(
 def test_other_spans_and_logs_lose_their_secrets_but_stay(
     receiver: OtlpReceiver, provider: ScriptedServer, tmp_path: Path
 ) -> None:
-    """A program's own span and log record go out by our providers' exporters without secrets, in all parts."""
+    """A program's own span and log record leave without secrets, in all of their parts."""
     exported = Exported(receiver, tmp_path / "content.db")
     tracer = trace.get_tracer("program", tracer_provider=exported.tracers)
     with (
