@@ -30,6 +30,7 @@ from spantally.ground import semconv, settings
 from spantally.ledger.contract import CallRow, CostRow, SessionRow
 from spantally.ledger.sqlite import schema
 from spantally.queries.tree import build_tree
+from spantally.redaction import tags
 
 TARGET: Final = Path(__file__).resolve().parent / "reference.md"
 SOURCE: Final = Path(semconv.__file__).resolve().parents[1]
@@ -128,6 +129,10 @@ def settings_section() -> Iterator[str]:
         f"An id has at most {settings.MAX_ID_LENGTH} characters. At most {settings.MAX_TAGS} tags are in "
         f"force at once, of {settings.MAX_BAGGAGE_BYTES // 2:,} bytes as baggage; a tag's key has at most "
         f"{settings.MAX_TAG_KEY} characters (letters, digits and `_-./`), its value {settings.MAX_TAG_VALUE}."
+    )
+    yield (
+        f"One variable is the redaction's alone: `{tags.KEY_VARIABLE}`, any text, is the key of the digits in "
+        "redaction tags; without it each process has a random one."
     )
 
 
