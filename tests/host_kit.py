@@ -263,7 +263,7 @@ def _session_raises(program: Program) -> Any:
         return _failing_agent()
 
 
-@spantally.session(name="kind")  # type: ignore[untyped-decorator]
+@spantally.session(name="kind")
 def _in_session(program: Program) -> Any:
     return program.ask()
 

@@ -51,7 +51,7 @@ def test_span_content_is_redacted_json(stream: bool) -> None:
 
 def test_event_content_is_structured() -> None:
     """event_only sends the operation-details event with structured messages, and nothing on the span."""
-    exporter = InMemoryLogRecordExporter()
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
     logs = LoggerProvider(shutdown_on_exit=False)
     logs.add_log_record_processor(SimpleLogRecordProcessor(exporter))
     watched = Watched(capture_content="event_only", logger_provider=logs)
@@ -68,8 +68,8 @@ def test_event_content_is_structured() -> None:
     assert record.event_name == "gen_ai.client.inference.operation.details"
     assert record.severity_text == "DEBUG"
     assert record.trace_id != 0
-    sent = dict(record.attributes or {})
-    assert sent["gen_ai.input.messages"][1]["role"] == "user"  # type: ignore[index]
+    sent: dict[str, Any] = dict(record.attributes or {})
+    assert sent["gen_ai.input.messages"][1]["role"] == "user"
     assert KEY not in repr(sent)
 
 

@@ -17,7 +17,7 @@ from watching import Watched, attributes
 
 MESSAGES: Any = [{"role": "user", "content": "hello there"}]
 CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": MESSAGES}
-USAGE = {"include_usage": True}
+USAGE: Any = {"include_usage": True}
 
 
 class Answer(BaseModel):
@@ -328,9 +328,11 @@ def test_cancelled_stream_is_an_error(watched: Watched) -> None:
 
 def test_lost_connection_is_an_error(watched: Watched) -> None:
     """A connection dropped in the middle of a stream raises what it raises without us, and gives an ERROR."""
-    with ScriptedServer([Reply(text="one two three four five", drop_after_chunks=2)]) as server:
-        with pytest.raises(Exception) as raised:
-            list(client_of(server).chat.completions.create(**CHAT, stream=True))
+    with (
+        ScriptedServer([Reply(text="one two three four five", drop_after_chunks=2)]) as server,
+        pytest.raises(Exception) as raised,
+    ):
+        list(client_of(server).chat.completions.create(**CHAT, stream=True))
     assert "spantally" not in type(raised.value).__module__
     (record,) = watched.records
     assert record.status == "error"

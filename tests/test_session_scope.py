@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -157,7 +157,7 @@ def test_threads_and_pools_keep_the_session(watched: Watched) -> None:
 def test_asyncio_tasks_keep_the_session(watched: Watched) -> None:
     """Tasks, to_thread and executors keep the session of where they were made."""
 
-    async def main() -> list[Any]:
+    async def main() -> tuple[Any, ...]:
         async def one(name: str) -> Any:
             async with spantally.session(name):
                 await asyncio.sleep(0.01)
@@ -165,15 +165,15 @@ def test_asyncio_tasks_keep_the_session(watched: Watched) -> None:
                 in_executor = await loop.run_in_executor(None, here)
                 return here(), await asyncio.to_thread(here), in_executor
 
-        return await asyncio.gather(one("x"), one("y"))
+        return tuple(await asyncio.gather(one("x"), one("y")))
 
-    assert asyncio.run(main()) == [("x", "x", "x"), ("y", "y", "y")]
+    assert asyncio.run(main()) == (("x", "x", "x"), ("y", "y", "y"))
 
 
 def test_suspended_generator_does_not_leak(watched: Watched) -> None:
     """A session entered in a generator body holds inside and not in its driver while it rests."""
 
-    def body() -> Iterator[str | None]:
+    def body() -> Generator[str | None, None, None]:
         with spantally.session("inside"):
             yield here()
             yield here()

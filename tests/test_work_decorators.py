@@ -6,7 +6,7 @@ import asyncio
 import gc
 import inspect
 import pickle
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import openai
@@ -36,7 +36,7 @@ def test_values_and_kinds_stay(watched: Watched) -> None:
         return a
 
     @spantally.tool()
-    def generator(n: int) -> Iterator[int]:
+    def generator(n: int) -> Generator[int, int, int]:
         got = yield n
         yield got
         return 5
@@ -159,7 +159,7 @@ def test_generator_left_early_is_abandoned(watched: Watched) -> None:
     """An agent's generator that is closed or collected early is abandoned, and no error."""
 
     @spantally.agent
-    def streaming() -> Iterator[int]:
+    def streaming() -> Generator[int, None, None]:
         yield 1
         yield 2
 
@@ -178,7 +178,7 @@ def test_generator_body_keeps_its_own_session(watched: Watched) -> None:
     from spantally.ground.scope import current_scope
 
     @spantally.agent
-    def streaming() -> Iterator[str]:
+    def streaming() -> Generator[str, None, None]:
         with spantally.session("inside"):
             for _ in range(2):
                 scope = current_scope()

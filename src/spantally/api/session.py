@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, overload
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -358,6 +358,18 @@ async def _await_until_kept() -> None:
         swallowed("session.flush", error)
 
 
+@overload
+def session(id: _F, /) -> _F: ...
+@overload
+def session(
+    id: str | None = None,
+    *,
+    conversation: str | None = None,
+    user: str | None = None,
+    entity: tuple[str, str] | str | None = None,
+    tags: Mapping[str, str] | str | None = None,
+    name: str | None = None,
+) -> Session: ...
 def session(
     id: str | Callable[..., Any] | None = None,  # noqa: A002 - the name that users type
     *,
