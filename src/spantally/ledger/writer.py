@@ -90,6 +90,8 @@ class LedgerWriter:
     def settle(self) -> int:
         """Rate pending rows as far as prices are known; returns how many were rated. Never raises."""
         done = 0
+        if self._locked():
+            return done  # each try waits for the lock; the next batch finds out whether it is free
         try:
             while True:
                 now = self.store.settle(self.rate, SETTLE_BATCH)
@@ -203,8 +205,12 @@ class LedgerWriter:
 
     def close(self) -> None:
         """Write what was kept if possible, and let go of the store. Never raises."""
-        self.flush()
+        if not self._locked():
+            self.flush()  # else it was tried a moment ago, and waiting again would hold up the process's end
         self.let_go()
+
+    def _locked(self) -> bool:
+        return self._error is not None and self._error.slug == "locked"
 
 
 def _is_context(record: Record) -> bool:

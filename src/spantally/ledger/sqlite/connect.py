@@ -99,6 +99,8 @@ def open_reader(target: str) -> sqlite3.Connection:
     Raises:
         LedgerError: with a slug and what to do.
     """
+    if Path(target).is_dir():
+        raise files.is_directory(Path(target))
     if not Path(target).exists():
         if not Path(target).parent.is_dir():
             raise LedgerError(
@@ -117,6 +119,8 @@ def open_reader(target: str) -> sqlite3.Connection:
         # WAL needs its -shm: where it can be neither found nor made and no log waits, the file
         # cannot change under us and may be read as it is.
         log = Path(target + "-wal")
+        if _explained(error, target).slug == "locked":
+            raise _explained(error, target) from error  # whoever holds it may be about to change it
         if not log.exists() or log.stat().st_size == 0:
             try:
                 return _read_only(f"file:{quote(_slashes(target))}?mode=ro&immutable=1", target)

@@ -49,10 +49,7 @@ def prepare(path: Path) -> None:
         except OSError as error:
             raise not_writable(path, error.strerror) from error
     if path.is_dir():
-        raise LedgerError(
-            f"the ledger {path} is a directory; name a file in it, such as {path / 'ledger.db'}",
-            slug="not_writable",
-        )
+        raise is_directory(path)
     try:
         # Made before SQLite opens it: -wal and -shm take the mode of the file. O_EXCL matters: closing
         # a second descriptor of an open database would drop this process's locks on it.
@@ -63,6 +60,14 @@ def prepare(path: Path) -> None:
         if error.errno == 28:  # ENOSPC
             raise LedgerError(disk_full_text(str(path)), slug="disk_full") from error
         raise not_writable(path, error.strerror) from error
+
+
+def is_directory(path: Path) -> LedgerError:
+    """The error of a path that names a directory."""
+    return LedgerError(
+        f"the ledger {path} is a directory; name a file in it, such as {path / 'ledger.db'}",
+        slug="not_writable",
+    )
 
 
 def not_writable(path: Path | str, cause: str | None) -> LedgerError:

@@ -1,0 +1,268 @@
+"""A ledger that cannot be used: the program runs on as without us, and one line says what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from program_kit import Programs, ok
+from spantally.testing import Reply, ScriptedServer, Usage
+
+posix = pytest.mark.skipif(os.name != "posix", reason="file modes and limits of POSIX")
+
+WORK = """
+with spantally.session("s") as session, spantally.agent("planner"):
+    print(ask(client()))
+assert session.totals.calls == 1
+{more}
+sys.exit(3)
+"""
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Iterator[Programs]:
+    with ScriptedServer(lambda request: Reply(text="x", usage=Usage(input=11, output=7))) as server:
+        yield Programs(tmp_path, server.base_url)
+
+
+def without_override() -> tuple[str, ...]:
+    """What makes file modes bind also where the tests run as root."""
+    if os.geteuid() != 0:
+        return ()
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("runs as root, and there is no setpriv to make file modes bind")
+    return (setpriv, "--bounding-set=-all", "--inh-caps=-all", "--")
+
+
+def unaffected(programs: Programs, *before: str, more: str = "", seconds: float = 15) -> str:
+    """Run the program; output and exit code are its own, and the one line on stderr is returned."""
+    began = time.monotonic()
+    done = ok(programs.run(WORK.format(more=more), *before), 3)
+    assert time.monotonic() - began < seconds
+    assert done.stdout == "x\n"
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, lines
+    line = lines[0]
+    assert "spantally" in line
+    assert str(programs.ledger) in line
+    return line
+
+
+def command(programs: Programs, *arguments: str, before: tuple[str, ...] = ()) -> tuple[int, str]:
+    """Exit code and everything that a command of ours says."""
+    done = subprocess.run(
+        [*before, sys.executable, "-m", "spantally.cli", *arguments],
+        env=programs.environment(COLUMNS="400"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def told(programs: Programs, *words: str, before: tuple[str, ...] = ()) -> None:
+    """`sessions` ends with 2 and says what to do; `doctor` says the same of the ledger."""
+    code, said = command(programs, "sessions", before=before)
+    assert code == 2, said
+    _, diagnosed = command(programs, "doctor", before=before)
+    for text in (said, diagnosed):
+        assert str(programs.ledger) in text
+        assert [word for word in words if word not in text] == []
+
+
+@posix
+def test_missing_directory(programs: Programs) -> None:
+    """A path whose directory is not there: nothing is created, the line and the commands name it."""
+    programs.ledger = programs.folder / "not" / "there" / "ledger.db"
+    line = unaffected(programs)
+    assert "does not exist; create it (mkdir -p" in line
+    assert not (programs.folder / "not").exists()
+    told(programs, "create it", "SPANTALLY_LEDGER")
+
+
+@posix
+def test_unwritable_directory(programs: Programs) -> None:
+    """A directory that this user may not write."""
+    closed = programs.folder / "closed"
+    closed.mkdir(mode=0o500)
+    programs.ledger = closed / "ledger.db"
+    before = without_override()
+    line = unaffected(programs, *before)
+    assert "cannot be written" in line
+    told(programs, "cannot be written", "SPANTALLY_LEDGER", before=before)
+
+
+@posix
+def test_unwritable_file_can_still_be_read(programs: Programs) -> None:
+    """A ledger that this user may only read: new calls are not kept, and what is in it is shown."""
+    ok(programs.run(WORK.format(more="")), 3)
+    folder = programs.folder / "closed"
+    folder.mkdir()
+    programs.ledger = Path(shutil.copy(programs.ledger, folder / "ledger.db"))
+    programs.ledger.chmod(0o400)
+    folder.chmod(0o500)
+    before = without_override()
+    assert "cannot be written" in unaffected(programs, *before)
+    code, said = command(programs, "sessions", "--json", before=before)
+    assert code == 0, said
+    assert '"calls": 1' in said
+    _, diagnosed = command(programs, "doctor", before=before)
+    assert "writ" in diagnosed
+
+
+def _newer(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 999")
+    db.close()
+
+
+def _no_database(path: Path) -> None:
+    path.write_text("these are somebody's notes, and no database\n" * 50)
+
+
+def _foreign_database(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE customers (name TEXT)")
+        db.execute("INSERT INTO customers VALUES ('acme')")
+    db.close()
+
+
+def _directory(path: Path) -> None:
+    path.mkdir()
+
+
+@posix
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (_newer, ("schema version 999",)),
+        (_no_database, ("not a ledger",)),
+        (_foreign_database, ("not a ledger",)),
+        (_directory, ("directory",)),
+    ],
+)
+def test_file_that_is_no_ledger_of_ours(
+    programs: Programs, make: Callable[[Path], None], words: tuple[str, ...]
+) -> None:
+    """A newer schema, another database, a text, a directory: refused, not one byte of it changed."""
+    if make is _newer:
+        ok(programs.run(WORK.format(more="")), 3)
+    make(programs.ledger)
+    before = programs.ledger.read_bytes() if programs.ledger.is_file() else None
+    line = unaffected(programs)
+    assert [word for word in words if word not in line] == []
+    told(programs, *words)
+    assert before == (programs.ledger.read_bytes() if programs.ledger.is_file() else None)
+
+
+@posix
+@pytest.mark.slow
+def test_locked_file(programs: Programs) -> None:
+    """A process that holds the file: the program ends in time, the commands end with 2 and say so."""
+    ok(programs.run(WORK.format(more="")), 3)
+    holder = sqlite3.connect(programs.ledger, isolation_level=None)
+    try:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        holder.execute("CREATE TABLE held (x)")
+        assert "is locked by another program" in unaffected(programs)
+        told(programs, "locked")
+        holder.execute("ROLLBACK")
+    finally:
+        holder.close()
+    assert len(programs.calls()) == 1
+
+
+@posix
+def test_lock_that_ends_costs_nothing(programs: Programs) -> None:
+    """While a file is locked rows wait in memory; once it is free all of them are written."""
+    more = f"""
+import sqlite3, time
+holder = sqlite3.connect({str(programs.ledger)!r}, isolation_level=None)
+holder.execute("BEGIN IMMEDIATE")
+for _ in range(3):
+    ask(client())
+time.sleep(0.7)
+holder.execute("ROLLBACK")
+holder.close()
+ask(client())
+"""
+    done = ok(programs.run(WORK.format(more=more)), 3)
+    assert done.stderr == ""
+    assert len(programs.calls()) == 5
+
+
+@posix
+def test_full_disk_by_file_size_limit(programs: Programs) -> None:
+    """No room from the start: the program runs on, the line says that there is no room."""
+    line = unaffected(programs, sys.executable, "-c", LIMIT, "8192")
+    assert "no room" in line
+
+
+LIMIT = """
+import os, resource, signal, sys
+size = int(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@posix
+def test_full_disk_keeps_what_was_written(programs: Programs) -> None:
+    """A file system that fills up: what was kept before is read, the rest is said to be lost."""
+    mount = shutil.which("mount")
+    disk = programs.folder / "disk"
+    disk.mkdir()
+    size = f"size={2 * 1024 * 1024}"
+    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", size, "none", str(disk)]).returncode:
+        pytest.skip("no small file system can be mounted here")
+    try:
+        programs.ledger = disk / "ledger.db"
+        ok(programs.run(WORK.format(more="")), 3)
+        with (disk / "rest").open("wb", buffering=0) as rest:
+            try:
+                while True:
+                    rest.write(b"0" * 4096)
+            except OSError:
+                pass
+        line = unaffected(programs)
+        assert "no room" in line
+        code, said = command(programs, "sessions", "--json")
+        assert code == 0, said
+        assert '"calls": 1' in said
+        (disk / "rest").unlink()
+        assert ok(programs.run(WORK.format(more="")), 3).stderr == ""
+        assert len(programs.calls()) == 2
+    finally:
+        subprocess.run(["umount", str(disk)], check=False)
+
+
+def test_settings_that_make_no_sense_cost_one_line_each(programs: Programs) -> None:
+    """Wrong values in the environment: a clear line each, the default is used, the program runs on."""
+    env = {
+        "SPANTALLY_SYNCHRONOUS": "sometimes",
+        "SPANTALLY_TAGS": "no-equals-sign",
+        "SPANTALLY_LEDGER_CONTENT": "maybe",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "loud",
+        "SPANTALLY_USER": " ",
+        "SPANTALLY_ENTITY": "nocolon",
+    }
+    done = ok(programs.run(WORK.format(more=""), env=env), 3)
+    assert done.stdout == "x\n"
+    lines = done.stderr.splitlines()
+    assert len(lines) == 5
+    for name in set(env) - {"SPANTALLY_USER"}:
+        (line,) = [line for line in lines if f"{name}=" in line or f"{name}:" in line]
+        assert "using the default" in line
+    assert len(programs.calls()) == 1
