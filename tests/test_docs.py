@@ -22,6 +22,10 @@ from spantally.cli import exits
 from spantally.cli.main import cli
 from spantally.ground import settings
 from spantally.ground.money import CostStatus
+from spantally.ground.worker import GATHER_SECONDS
+from spantally.instrumentors.openai.call import _OPEN_WEIGHTS_PORTS
+from spantally.ledger.writer import MOST_KEPT
+from spantally.pricing.rates import STOP_SECONDS
 from spantally.testing import ScriptedServer
 from spantally.testing.demo import PLANTED
 from watching import Watched, attributes
@@ -309,6 +313,21 @@ def test_every_cost_status_is_explained() -> None:
     table = text.partition("| status |")[2].partition("\n\n")[0]
     found = set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE))
     assert found == {*map(str, CostStatus), "partial:<part>"}
+
+
+def test_figures_are_those_of_the_code() -> None:
+    """The figures that the pages name for limits and windows are the constants of the code."""
+    figures = {
+        "how-it-works.md": f"{GATHER_SECONDS} s",
+        "decisions/0006-gather-window.md": f"{GATHER_SECONDS} s",
+        "decisions/0001-price-loader-thread.md": f"at most {STOP_SECONDS:.0f} s",
+        "decisions/0003-loopback-hosts.md": "Ollama (11434) and LM Studio (1234)",
+        "ledger-and-cost.md": f"too many ({MOST_KEPT:,})",
+        "troubleshooting.md": f"up to {MOST_KEPT:,} records",
+    }
+    assert {11434, 1234} == _OPEN_WEIGHTS_PORTS
+    for page, figure in figures.items():
+        assert figure in " ".join((DOCS / page).read_text(encoding="utf-8").split()), page
 
 
 def test_every_exit_code_is_explained() -> None:
