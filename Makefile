@@ -17,7 +17,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 \
 	exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real test test-all check format docs build clean
+.PHONY: help setup demo demo-real test test-all check format docs bench build clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,15 @@ format: $(READY) ## let ruff put the sources in order
 
 docs: $(READY) ## regenerate the reference from the code
 	@$(BIN)/python docs/generate.py
+
+bench: .venv-bench/.ready ## CPU, start-up and import time beside the SDK alone and a peer (SIZE=full: the run to quote)
+	@.venv-bench/bin/python bench/run.py --size $(or $(SIZE),smoke)
+
+.venv-bench/.ready: pyproject.toml
+	@$(FIND_PYTHON); echo "setting up .venv-bench with $$("$$found" --version)"; "$$found" -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group bench
+	@touch $@
 
 build: $(READY) ## wheel and source distribution in dist/
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
