@@ -1,0 +1,351 @@
+"""Failures while spantally comes up, works in the background and goes down; and that no guard is untested."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import fnmatch
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry import context as otel_context
+from opentelemetry.sdk.trace import TracerProvider
+
+import spantally
+import test_host_first_faults as faults
+from host_kit import Program, script
+from spantally.api import children, runtime, termination
+from spantally.api.hook import pre_instrument
+from spantally.api.summary import SummaryConsumer
+from spantally.calls import implicit, operation, pipeline, telemetry
+from spantally.calls.telemetry import project_of
+from spantally.ground import guard
+from spantally.ground.session_state import forget_sessions
+from spantally.ground.worker import worker
+from spantally.instrumentors.patching import Patch, PatchSet
+from spantally.testing import ScriptedServer
+
+SOURCE = Path(spantally.__file__).parent
+FORMS = ("chat", "stream", "broken off", "async chat", "agent", "with session", "refused")
+
+
+class Boom(Exception):
+    """What the forced failures raise."""
+
+
+def fail(*args: Any, **kwargs: Any) -> Any:
+    """Stands in for the part that fails."""
+    raise Boom
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Program]:
+    with ScriptedServer(script) as server, asyncio.Runner() as loop:
+        made = Program(server, loop)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def without_us(program: Program) -> dict[str, Any]:
+    spantally.uninstrument()
+    return program.run(FORMS)
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    before = otel_context.get_current()
+    spantally.uninstrument()
+    forget_sessions()
+    implicit.forget_process_session()
+    guard.reset()
+    yield
+    spantally.uninstrument()
+    implicit.forget_process_session()
+    guard.reset()
+    otel_context.attach(before)
+
+
+def met() -> set[str]:
+    """Guards that a forced failure has reached."""
+    return {where for where, kind in guard.failures if kind == "Boom"}
+
+
+LIFE: dict[str, tuple[str, ...]] = {
+    "spantally.instrumentors.base:TableInstrumentor.instrument": ("spantally_openai.enable",),
+    "spantally.instrumentors.base:PatchSet.enable": ("OpenAIInstrumentor.instrument",),
+    "spantally.instrumentors.patching:wrapt.apply_patch": ("openai.patch", "threads.patch"),
+    "spantally.instrumentors.patching:wrapt.register_post_import_hook": ("tools.hook",),
+    "spantally.instrumentors.tools:_patches": ("tools.instrument",),
+    "spantally.api.runtime:Runtime._use_ledger": ("api.ledger",),
+    "spantally.api.runtime:Providers.install": ("api.providers",),
+    "spantally.api.runtime:worker.flush": ("api.flush", "api.uninstrument"),
+    "opentelemetry.sdk.trace:TracerProvider.force_flush": ("api.force_flush",),
+    "spantally.api.totals:_fold": ("api.totals",),
+    "spantally.ledger.writer:LedgerWriter.handle": ("calls.consumer",),
+    "spantally.ledger.writer:LedgerWriter.close": ("api.ledger_close",),
+    "spantally.ledger.opening:open_store": ("calls.consumer",),
+    "spantally.ledger.sqlite.store:SQLiteStore.write": ("ledger.store",),
+    "spantally.ledger.sqlite.store:SQLiteStore.close": ("ledger.close",),
+    "spantally.pricing:rate_if_loaded": ("ledger.rate",),
+    "spantally.pricing:ensure_loading": ("calls.consumer",),
+    "spantally.instrumentors.openai.call:OpenAICall._prepare_abandoned": ("calls.late_facts",),
+    "spantally.calls.operation:_LateEnd.__call__": ("calls.end_late",),
+    "spantally.otel.metrics:MetricsConsumer._record": ("otel.metrics",),
+    "spantally.api.session:implicit.record_session": ("session.record",),
+}
+
+
+@pytest.mark.parametrize("target", LIFE)
+def test_failure_while_coming_up_working_or_going_down_stays_ours(
+    target: str, program: Program, without_us: dict[str, Any], tmp_path: Path
+) -> None:
+    """From instrument() to uninstrument(), one part raises each time it runs: the program gets the same."""
+    down = runtime.Runtime.take_down
+    with pytest.MonkeyPatch.context() as patch:
+        worker.stop()
+        faults._force(patch, target)
+        patch.setattr(faults, "Boom", Boom)
+        up: list[runtime.Runtime] = []
+
+        def take_down(self: runtime.Runtime) -> None:
+            up.append(self)
+            down(self)
+
+        patch.setattr(runtime.Runtime, "take_down", take_down)
+        spantally.instrument(
+            ledger=tmp_path / "life.db",
+            tracer_provider=TracerProvider(shutdown_on_exit=False),
+            tools=["no_such_module_at_all:function"],
+        )
+        got = program.run(FORMS)
+        with spantally.session("read") as read:
+            program.ask()
+        assert read.totals.calls in (0, 1)
+        spantally.flush(5)
+        spantally.uninstrument()
+    for one in up:
+        down(one)  # what the failure kept from being taken down
+    assert got == without_us
+    assert set(LIFE[target]) <= met()
+
+
+def _raising_patch(patch: pytest.MonkeyPatch) -> None:
+    """A patch set whose restoring fails, and one whose module is imported while applying it fails."""
+    patches = PatchSet("unit", [Patch("json", "dumps", lambda wrapped, _, args, kwargs: wrapped(*args))])
+    import json
+
+    original = json.dumps
+    patches.enable()
+    with pytest.MonkeyPatch.context() as inner:
+        inner.setattr("spantally.instrumentors.patching._restore", fail)
+        patches.disable()
+    json.dumps = original
+    late = PatchSet("unit", [Patch("sched", "scheduler", lambda wrapped, _, args, kwargs: None)])
+    sys.modules.pop("sched", None)
+    late.enable()
+    patch.setattr(late, "_apply_module", fail)
+    import sched
+
+    assert isinstance(sched.scheduler(), sched.scheduler)
+
+
+def _raising_uninstrument(patch: pytest.MonkeyPatch) -> None:
+    spantally.instrument(ledger=False)
+    with pytest.MonkeyPatch.context() as inner:
+        inner.setattr(PatchSet, "disable", fail)
+        spantally.uninstrument()
+    for made in runtime.instrumentors().values():
+        made.patch_set.disable()
+    spantally.instrument(ledger=False)
+    with pytest.MonkeyPatch.context() as inner:
+        inner.setattr("opentelemetry.instrumentation.instrumentor.BaseInstrumentor.uninstrument", fail)
+        spantally.uninstrument()
+
+
+def _raising_exit(patch: pytest.MonkeyPatch) -> None:
+    spantally.instrument(ledger=False, summary=True)
+    assert runtime.current is not None
+    patch.setattr(sys, "stderr", type("Broken", (), {"closed": False, "write": fail})())
+    runtime.current.summary = runtime.current.summary or SummaryConsumer()
+    runtime.current.at_exit()
+    runtime.current.finished = False
+    patch.setattr(runtime.Runtime, "end_work", fail)
+    runtime.current.at_exit()
+    pipeline.at_exit(fail)
+    pipeline.run_exit_callbacks()
+
+
+def _raising_worker(patch: pytest.MonkeyPatch) -> None:
+    from spantally.ground import worker as module
+
+    assert worker.flush(5)
+    worker.notify_when_drained(fail)
+    assert worker.flush(5)
+    broken = worker.channel("broken", fail, on_stop=fail)
+    broken.put("item")
+    assert worker.flush(5)
+    worker.stop()
+    worker.close_channel(broken)
+    with pytest.MonkeyPatch.context() as inner:
+        inner.setattr(worker, "stop", fail)
+        inner.setattr(worker, "forget", fail)
+        inner.setattr(worker, "running", True)
+        module._before_fork()
+        module._after_fork_in_child()
+        module._at_exit()
+        children._end()
+    with pytest.MonkeyPatch.context() as inner:
+        inner.setattr(worker, "_sleep_until_woken", fail)
+        worker.running = False
+        worker._thread = None
+        worker._run()
+    with pytest.MonkeyPatch.context() as inner:
+        inner.setattr(
+            "spantally.api.children.sys.modules", type("Broken", (), {"get": fail, "__getitem__": fail})()
+        )
+        children._before_fork()
+        children._in_child(None)
+
+
+def _raising_settle(patch: pytest.MonkeyPatch) -> None:
+    from spantally.api import store
+
+    class Broken:
+        settle = close = fail
+        writer = None
+
+    broken: Any = Broken()
+    store._settle([broken])
+    broken.writer = broken
+    patch.setattr(store, "_open", {broken})
+    store._stop()
+
+
+def _raising_first_calls(patch: pytest.MonkeyPatch) -> None:
+    spantally.instrument(ledger=False)
+    operation.first_start.append(fail)
+    implicit.baggage_resolvers.append(fail)
+    try:
+        with spantally.agent("first"):
+            pass
+    finally:
+        implicit.baggage_resolvers.remove(fail)
+    broken: Any = type("Broken", (), {"resource": property(fail)})()
+    assert project_of(broken) is None
+
+
+def _raising_hook(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(runtime, "activate_from_hook", fail)
+    pre_instrument()
+
+
+def _raising_signal(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("spantally.api.termination.signal.getsignal", fail)
+    termination.install(lambda: None)
+    termination.uninstall()
+
+
+def _raising_reason(patch: pytest.MonkeyPatch) -> None:
+    spantally.instrument(ledger=False)
+    patch.setattr(type(telemetry.active.redactor), "text", fail)
+    spantally.session().begin().finish(success=False, reason="a text")
+
+
+def _raising_leave(patch: pytest.MonkeyPatch) -> None:
+    spantally.instrument(ledger=False)
+    patch.setattr("spantally.calls.work._Running.error", fail)
+    with pytest.raises(ZeroDivisionError), spantally.agent("divides"):
+        _ = 1 / 0
+
+
+OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
+    _raising_patch: ("unit.restore", "unit.import"),
+    _raising_uninstrument: ("OpenAIInstrumentor.uninstrument", "spantally_openai.uninstrument"),
+    _raising_exit: ("api.summary", "api.exit", "calls.at_exit"),
+    _raising_worker: (
+        "worker.notify",
+        "worker.broken",
+        "worker.broken.on_stop",
+        "worker.before_fork",
+        "worker.after_fork",
+        "worker.at_exit",
+        "worker.run",
+        "api.child_end",
+        "api.before_fork",
+        "api.after_fork",
+    ),
+    _raising_settle: ("api.settle", "api.ledger_stop"),
+    _raising_first_calls: ("calls.first_start", "calls.implicit", "calls.project"),
+    _raising_hook: ("otel.pre_instrument",),
+    _raising_signal: ("api.sigterm",),
+    _raising_leave: ("calls.agent.exit",),
+    _raising_reason: ("session.reason",),
+}
+
+
+@pytest.mark.parametrize("force", OTHERS, ids=lambda force: force.__name__.strip("_"))
+def test_failure_at_the_edges_stays_ours(
+    force: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Import, fork, signal, exit: what raises there is counted and goes no further."""
+    with pytest.MonkeyPatch.context() as patch:
+        force(patch)
+    assert set(OTHERS[force]) <= met()
+
+
+ELSEWHERE = {
+    "redaction": "the tests of redaction force each failure and look at what is withheld",
+    "pricing": "the tests of pricing make the load and the rating fail",
+    "ledger": "the tests of the ledger give it stores that fail",
+    "otel": "the tests of the OpenTelemetry adapters, on providers of their own",
+    "queries": "reading is what a user asked for: a failure to rate leaves rows pending",
+    "cli": "the tests of the command's bootstrap",
+}
+"""Rooms whose guards are tested beside their code."""
+
+UNREACHED = {
+    "report.*": "doctor's report asks each part under its own guard; its tests give it broken parts",
+}
+"""Guards of the rooms on a call's way that no test here reaches, each with the reason."""
+
+
+def _guards() -> dict[str, str]:
+    """Every place that swallows, by its name (``*`` for what is filled in), from the source."""
+    found: dict[str, str] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or not node.args:
+                continue
+            if node.func.id not in ("swallowed", "counted", "guard", "guarded"):
+                continue
+            name = node.args[0]
+            if isinstance(name, ast.Constant):
+                found[str(name.value)] = str(path.relative_to(SOURCE))
+            elif isinstance(name, ast.JoinedStr):
+                parts = [str(part.value) if isinstance(part, ast.Constant) else "*" for part in name.values]
+                found["".join(parts)] = str(path.relative_to(SOURCE))
+    return found
+
+
+def test_every_guard_on_a_calls_way_is_exercised() -> None:
+    """A new place that swallows needs a test that makes it swallow, or a reason why there is none."""
+    exercised = {place for fault in faults.FAULTS for place in fault.places}
+    (cases,) = [mark.args[1] for mark in faults.test_failure_of_the_context_api_stays_ours.pytestmark]
+    exercised |= {place for case in cases for place in case[2]}
+    exercised |= {place for places in (*LIFE.values(), *OTHERS.values()) for place in places}
+    guards = _guards()
+    assert len(guards) > 80
+    missing = {
+        name: path
+        for name, path in guards.items()
+        if path.split("/")[0] not in ELSEWHERE
+        and name not in UNREACHED
+        and not any(fnmatch.fnmatchcase(place, name) for place in exercised)
+    }
+    assert missing == {}
+    gone = {place for place in exercised if not any(fnmatch.fnmatchcase(place, name) for name in guards)}
+    assert gone == set()
