@@ -89,7 +89,7 @@ class Nowhere(SpanExporter):
         return SpanExportResult.SUCCESS
 
 provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(Nowhere(), schedule_delay_millis=20))
+provider.add_span_processor(BatchSpanProcessor(Nowhere(), schedule_delay_millis=20, max_export_batch_size=1))
 reader = InMemoryMetricReader()
 meters = MeterProvider([reader])
 spantally.instrument(
@@ -153,7 +153,7 @@ class Nowhere(SpanExporter):
         return SpanExportResult.SUCCESS
 
 provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(Nowhere(), schedule_delay_millis=20))
+provider.add_span_processor(BatchSpanProcessor(Nowhere(), schedule_delay_millis=20, max_export_batch_size=1))
 spantally.instrument(tracer_provider=provider)
 
 @spantally.tool
