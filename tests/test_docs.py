@@ -113,6 +113,11 @@ def test_reference_is_what_the_code_says() -> None:
     assert REFERENCE.read_text(encoding="utf-8") == generator().reference()
 
 
+def test_every_attribute_name_is_documented() -> None:
+    """docs/reference_texts.py says type, place and meaning of each attribute name in use, and of no other."""
+    assert generator().undescribed() == []
+
+
 def test_every_setting_is_documented() -> None:
     """Each option of the table has its line, with variable, allowed values and meaning."""
     text = REFERENCE.read_text(encoding="utf-8")
