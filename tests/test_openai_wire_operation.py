@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spantally.ground.records import Kind, UsageFormat
-from spantally.instrumentors.openai.wire.operation import classify
+from spantally.instrumentors.openai.wire.operation import classify, path_attributes
 
 
 @pytest.mark.parametrize(
@@ -37,29 +37,78 @@ def test_operations_carry_the_names_of_the_conventions() -> None:
     text = classify("POST", "/completions", None)
     responses = classify("POST", "/responses", None)
     embeddings = classify("POST", "/embeddings", None)
-    assert chat == (Kind.INFERENCE, "chat", "chat_completions", UsageFormat.OPENAI_CHAT)
-    assert text == (Kind.INFERENCE, "text_completion", "completions", UsageFormat.OPENAI_CHAT)
-    assert responses == (Kind.INFERENCE, "chat", "responses", UsageFormat.OPENAI_RESPONSES)
-    assert embeddings == (Kind.EMBEDDINGS, "embeddings", "embeddings", UsageFormat.OPENAI_CHAT)
+    assert chat is not None
+    assert text is not None
+    assert responses is not None
+    assert embeddings is not None
+    assert chat[:4] == (Kind.INFERENCE, "chat", "chat_completions", UsageFormat.OPENAI_CHAT)
+    assert text[:4] == (Kind.INFERENCE, "text_completion", "completions", UsageFormat.OPENAI_CHAT)
+    assert responses[:4] == (Kind.INFERENCE, "chat", "responses", UsageFormat.OPENAI_RESPONSES)
+    assert embeddings[:4] == (Kind.EMBEDDINGS, "embeddings", "embeddings", UsageFormat.OPENAI_CHAT)
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("GET", "/chat/completions"),
-        ("GET", "/responses/resp_1"),
-        ("POST", "/responses/resp_1/cancel"),
-        ("POST", "/responses/compact"),
-        ("POST", "/chat/completions/chatcmpl-1"),
-        ("POST", "/images/generations"),
         ("GET", "/models"),
+        ("POST", "/uploads"),
+        ("GET", "/vector_stores/vs_1/files/file_1/content"),
+        ("POST", "/containers/c_1/files"),
         ("POST", ""),
-        ("POST", "/"),
     ],
 )
 def test_other_endpoints_are_none(method: str, path: str) -> None:
-    """What the table does not name is not guessed at."""
-    assert classify(method, path, {"model": "m"}) is None
+    """What neither the table names nor carries a model is not traced."""
+    assert classify(method, path, {"purpose": "p"}) is None
+    assert classify(method, path, None) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/rerank", "rerank"), ("/v2/jobs/J-17", "request"), ("", "request")]
+)
+def test_an_unknown_endpoint_with_a_model_is_an_operation(path: str, name: str) -> None:
+    """It is named by its last word, never by an id, and its kind is none that counts."""
+    found = classify("POST", path, {"model": "m"})
+    assert found is not None
+    assert (found.kind, found.name, found.api) == (Kind.OTHER, name, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind", "name"),
+    [
+        ("get", "/responses/resp_1", Kind.OTHER, "fetch_response"),
+        ("get", "/responses/resp_1?stream=true", Kind.OTHER, "fetch_response"),
+        ("post", "/responses/resp_1/cancel", Kind.OTHER, "cancel_response"),
+        ("post", "/responses/compact", Kind.INFERENCE, "chat"),
+        ("post", "/responses/input_tokens", Kind.OTHER, "count_tokens"),
+        ("get", "/responses/resp_1/input_items", Kind.OTHER, "list_input_items"),
+        ("post", "/images/generations", Kind.INFERENCE, "generate_content"),
+        ("post", "/openai/deployments/d/audio/speech", Kind.INFERENCE, "generate_content"),
+        ("post", "/moderations", Kind.OTHER, "moderation"),
+        ("post", "/batches", Kind.OTHER, "create_batch"),
+        ("get", "/files/file_1/content", Kind.OTHER, "download_file"),
+        ("post", "/vector_stores/vs_1/search", Kind.RETRIEVAL, "retrieval"),
+        ("post", "/threads/runs", Kind.INFERENCE, "invoke_agent"),
+        ("get", "/threads/t/runs/r", Kind.OTHER, "fetch_response"),
+    ],
+)
+def test_an_endpoint_has_its_kind(method: str, path: str, kind: Kind, name: str) -> None:
+    """What bills is of a kind that counts, what only reads or stores is not."""
+    found = classify(method, path, {})
+    assert found is not None
+    assert (found.kind, found.name) == (kind, name)
+
+
+def test_ids_in_the_path_are_attributes() -> None:
+    """Each id goes where the conventions want it."""
+    assert path_attributes("GET", "/v1/responses/resp_1") == (("gen_ai.response.id", "resp_1"),)
+    assert path_attributes("POST", "/vector_stores/vs_1/search") == (("gen_ai.data_source.id", "vs_1"),)
+    assert path_attributes("GET", "/threads/t_1/runs/r_1") == (
+        ("gen_ai.conversation.id", "t_1"),
+        ("gen_ai.response.id", "r_1"),
+    )
+    assert path_attributes("POST", "/chat/completions") == ()
 
 
 def test_a_path_that_is_no_text_is_none() -> None:

@@ -7,60 +7,177 @@ anything. A further endpoint is one line of :data:`ROUTES`.
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any, Final, NamedTuple
 
+from spantally.ground import semconv
 from spantally.ground.records import Kind, UsageFormat
+from spantally.instrumentors.openai.wire.fields import field, text
 
 
 class Operation(NamedTuple):
     """What kind of operation an endpoint does."""
 
     kind: Kind
+    """Kinds that bill are counted; whatever only reads, stores or lists is ``OTHER``."""
     name: str
-    """``gen_ai.operation.name``."""
+    """``gen_ai.operation.name``: the conventions' where they have one, else a verb and a noun."""
     api: str
-    """``chat_completions``, ``responses``, ``completions`` or ``embeddings``."""
+    """Which shapes request and response have: ``chat_completions``, ``responses``, ``images``, ..."""
     usage_format: UsageFormat
+    ids: tuple[str, ...] = ()
+    """Attributes of the ids in the path, one for each ``{}`` of the route; empty where it tells nothing."""
+    rereads: bool = False
+    """Reads what an earlier call made: its usage counts only where that call had none yet."""
 
 
-CHAT: Final = Operation(Kind.INFERENCE, "chat", "chat_completions", UsageFormat.OPENAI_CHAT)
-RESPONSES: Final = Operation(Kind.INFERENCE, "chat", "responses", UsageFormat.OPENAI_RESPONSES)
-COMPLETIONS: Final = Operation(Kind.INFERENCE, "text_completion", "completions", UsageFormat.OPENAI_CHAT)
-EMBEDDINGS: Final = Operation(Kind.EMBEDDINGS, "embeddings", "embeddings", UsageFormat.OPENAI_CHAT)
+_CHAT: Final = UsageFormat.OPENAI_CHAT
+_RESPONSES: Final = UsageFormat.OPENAI_RESPONSES
+_RESPONSE_ID: Final = (semconv.RESPONSE_ID,)
+_CONVERSATION_ID: Final = (semconv.CONVERSATION_ID,)
+_RUN_IDS: Final = (semconv.CONVERSATION_ID, semconv.RESPONSE_ID)
 
-ROUTES: Final[tuple[tuple[str, str, Operation], ...]] = (
+
+def _other(name: str, api: str = "stored", ids: tuple[str, ...] = ()) -> Operation:
+    return Operation(Kind.OTHER, name, api, _RESPONSES, ids)
+
+
+CHAT: Final = Operation(Kind.INFERENCE, "chat", "chat_completions", _CHAT)
+RESPONSES: Final = Operation(Kind.INFERENCE, "chat", "responses", _RESPONSES)
+COMPACT: Final = Operation(Kind.INFERENCE, "chat", "compact", _RESPONSES)
+COMPLETIONS: Final = Operation(Kind.INFERENCE, "text_completion", "completions", _CHAT)
+EMBEDDINGS: Final = Operation(Kind.EMBEDDINGS, "embeddings", "embeddings", _CHAT)
+IMAGES: Final = Operation(Kind.INFERENCE, "generate_content", "images", _RESPONSES)
+SPEECH: Final = Operation(Kind.INFERENCE, "generate_content", "speech", _RESPONSES)
+TRANSCRIPTIONS: Final = Operation(Kind.INFERENCE, "generate_content", "transcriptions", _RESPONSES)
+VIDEOS: Final = Operation(Kind.INFERENCE, "generate_content", "videos", _RESPONSES)
+DECISIONS: Final = Operation(Kind.INFERENCE, "generate_content", "decisions", _RESPONSES)
+RETRIEVAL: Final = Operation(Kind.RETRIEVAL, "retrieval", "retrieval", _RESPONSES, (semconv.DATA_SOURCE_ID,))
+RUN: Final = Operation(Kind.INFERENCE, "invoke_agent", "runs", _CHAT, _CONVERSATION_ID)
+FETCH: Final = Operation(Kind.OTHER, "fetch_response", "responses", _RESPONSES, _RESPONSE_ID, rereads=True)
+CANCEL: Final = FETCH._replace(name="cancel_response")
+FETCH_RUN: Final = Operation(Kind.OTHER, "fetch_response", "runs", _CHAT, _RUN_IDS, rereads=True)
+FILE_CONTENT: Final = _other("download_file", "file_content")
+
+ROUTES: Final[tuple[tuple[str, str, Operation | None], ...]] = (
     ("POST", "chat/completions", CHAT),
     ("POST", "responses", RESPONSES),
     ("POST", "completions", COMPLETIONS),
     ("POST", "embeddings", EMBEDDINGS),
+    ("GET", "responses/{}", FETCH),
+    ("GET", "threads/{}/runs/{}", FETCH_RUN),
+    ("POST", "responses/compact", COMPACT),
+    ("POST", "responses/input_tokens", _other("count_tokens", "model")),
+    ("POST", "responses/{}/cancel", CANCEL),
+    ("GET", "responses/{}/input_items", _other("list_input_items", ids=_RESPONSE_ID)),
+    ("DELETE", "responses/{}", _other("delete_response", ids=_RESPONSE_ID)),
+    ("GET", "chat/completions/{}", _other("fetch_response", "chat_completions", _RESPONSE_ID)),
+    ("POST", "images/generations", IMAGES),
+    ("POST", "images/edits", IMAGES),
+    ("POST", "images/variations", IMAGES),
+    ("POST", "audio/speech", SPEECH),
+    ("POST", "audio/transcriptions", TRANSCRIPTIONS),
+    ("POST", "audio/translations", TRANSCRIPTIONS),
+    ("POST", "videos", VIDEOS),
+    ("POST", "videos/edits", VIDEOS),
+    ("POST", "videos/extensions", VIDEOS),
+    ("POST", "videos/{}/remix", VIDEOS),
+    ("POST", "moderations", _other("moderation", "model")),
+    ("POST", "decisions", DECISIONS),
+    ("POST", "batches", _other("create_batch")),
+    ("GET", "batches", _other("list_batches")),
+    ("GET", "batches/{}", _other("fetch_batch")),
+    ("POST", "batches/{}/cancel", _other("cancel_batch")),
+    # Files of a vector store, container or environment are none of those that results are read from.
+    ("GET", "vector_stores/{}/files", None),
+    ("GET", "vector_stores/{}/files/{}", None),
+    ("DELETE", "vector_stores/{}/files/{}", None),
+    ("GET", "vector_stores/{}/files/{}/content", None),
+    ("GET", "vector_stores/{}/file_batches/{}/files", None),
+    ("POST", "vector_stores/{}/files", None),
+    ("GET", "containers/{}/files", None),
+    ("GET", "containers/{}/files/{}", None),
+    ("DELETE", "containers/{}/files/{}", None),
+    ("GET", "containers/{}/files/{}/content", None),
+    ("POST", "containers/{}/files", None),
+    ("GET", "environments/{}/files", None),
+    ("POST", "environments/{}/files", None),
+    ("POST", "files", _other("upload_file")),
+    ("GET", "files", _other("list_files")),
+    ("GET", "files/{}", _other("fetch_file")),
+    ("GET", "files/{}/content", FILE_CONTENT),
+    ("DELETE", "files/{}", _other("delete_file")),
+    ("POST", "vector_stores/{}/search", RETRIEVAL),
+    ("POST", "conversations", _other("create_conversation", "conversations")),
+    ("GET", "conversations/{}", _other("fetch_conversation", ids=_CONVERSATION_ID)),
+    ("POST", "conversations/{}", _other("update_conversation", ids=_CONVERSATION_ID)),
+    ("DELETE", "conversations/{}", _other("delete_conversation", ids=_CONVERSATION_ID)),
+    ("POST", "conversations/{}/items", _other("add_conversation_items", ids=_CONVERSATION_ID)),
+    ("GET", "conversations/{}/items", _other("list_conversation_items", ids=_CONVERSATION_ID)),
+    ("POST", "assistants", _other("create_agent", "assistants")),
+    ("POST", "threads/runs", RUN._replace(ids=())),
+    ("POST", "threads/{}/runs", RUN),
+    ("POST", "threads/{}/runs/{}/submit_tool_outputs", FETCH_RUN._replace(name="submit_tool_outputs")),
+    ("POST", "threads/{}/runs/{}/cancel", FETCH_RUN._replace(name="cancel_response")),
 )
-"""Method, end of the path (``{}`` stands for any one segment) and operation; the first that fits counts."""
+"""Method, end of the path (``{}`` stands for any one segment) and operation; the first that fits counts.
+
+None: an endpoint that is known and not traced.
+"""
 
 _COMPILED: Final = tuple((method, tuple(end.split("/")), operation) for method, end, operation in ROUTES)
+_WORD: Final = re.compile(r"[a-z][a-z_-]{0,31}")
+"""What a path's last segment looks like where it names an action and no thing."""
 
 
 def classify(method: str, path: str, body: Any) -> Operation | None:
-    """The operation of a request, or None where the endpoint is none that is known.
+    """The operation of a request, or None where it is none that is traced.
+
+    An endpoint that no route names is an operation of its own if the body carries a model; it counts only
+    where its answer reports a usage.
 
     Args:
         method: the HTTP method.
         path: a path or a full URL, with or without a query.
-        body: the request's body as the SDK has it; part of the interface for endpoints that need it.
+        body: the request's body as the SDK has it.
     """
     try:
-        return _route(method, path.partition("?")[0])
+        known, operation, _ = _route(method, path.partition("?")[0])
+        if not known and body is not None and text(field(body, "model")) is not None:
+            return _unknown(path)
+        return operation
     except Exception:
         return None  # no text
 
 
+def path_attributes(method: str, path: str) -> tuple[tuple[str, str], ...]:
+    """The ids in a path as span attributes: pairs of name and value."""
+    try:
+        return _route(method, path.partition("?")[0])[2]
+    except Exception:
+        return ()
+
+
 @functools.lru_cache(maxsize=256)
-def _route(method: str, path: str) -> Operation | None:
+def _route(method: str, path: str) -> tuple[bool, Operation | None, tuple[tuple[str, str], ...]]:
+    """Whether a route fits, its operation, and the ids in the path."""
     method = method.upper()
-    rest = path.partition("#")[0].partition("://")
-    segments = (rest[2] or rest[0]).strip("/").split("/")
+    segments = _segments(path)
     for wanted, end, operation in _COMPILED:
         if method == wanted and len(segments) >= len(end):
             tail = segments[-len(end) :]
             if all(part in ("{}", segment) for part, segment in zip(end, tail, strict=True)):
-                return operation
-    return None
+                found = [segment for part, segment in zip(end, tail, strict=True) if part == "{}"]
+                names = () if operation is None else operation.ids
+                return True, operation, tuple(zip(names, found, strict=False))
+    return False, None, ()
+
+
+def _segments(path: str) -> list[str]:
+    rest = path.partition("#")[0].partition("://")
+    return (rest[2] or rest[0]).strip("/").split("/")
+
+
+def _unknown(path: str) -> Operation:
+    last = _segments(path.partition("?")[0])[-1]
+    return Operation(Kind.OTHER, last if _WORD.fullmatch(last) else "request", "unknown", _CHAT)

@@ -57,6 +57,11 @@ def _modalities(value: Any) -> str | None:
     return "speech" if "audio" in (texts(value) or ()) else None
 
 
+def _constant(said: str) -> _Read:
+    """What the mere presence of a key says."""
+    return lambda _: said
+
+
 def _conversation(value: Any) -> str | None:
     return text(value) or text(field(value, "id"))
 
@@ -92,7 +97,52 @@ RULES: Final[Mapping[str, Mapping[str, tuple[str, _Read]]]] = {
         "previous_response_id": (semconv.REQUEST_PREVIOUS_RESPONSE_ID, text),
         "conversation": (semconv.CONVERSATION_ID, _conversation),
     },
+    "compact": {
+        "model": (semconv.REQUEST_MODEL, text),
+        "service_tier": (semconv.OPENAI_REQUEST_SERVICE_TIER, _tier),
+        "previous_response_id": (semconv.REQUEST_PREVIOUS_RESPONSE_ID, text),
+    },
     "completions": _SAMPLING,
+    "images": {
+        "model": (semconv.REQUEST_MODEL, text),
+        "stream": (semconv.REQUEST_STREAM, _true),
+        "n": (semconv.REQUEST_CHOICE_COUNT, _choices),
+        "prompt": (semconv.OUTPUT_TYPE, _constant("image")),
+        "image": (semconv.OUTPUT_TYPE, _constant("image")),
+    },
+    "speech": {
+        "model": (semconv.REQUEST_MODEL, text),
+        "input": (semconv.OUTPUT_TYPE, _constant("speech")),
+    },
+    "transcriptions": {
+        "model": (semconv.REQUEST_MODEL, text),
+        "stream": (semconv.REQUEST_STREAM, _true),
+        "temperature": (semconv.REQUEST_TEMPERATURE, number),
+    },
+    "videos": {"model": (semconv.REQUEST_MODEL, text)},
+    "decisions": {
+        "model": (semconv.REQUEST_MODEL, text),
+        "service_tier": (semconv.OPENAI_REQUEST_SERVICE_TIER, _tier),
+    },
+    "model": {"model": (semconv.REQUEST_MODEL, text)},
+    "unknown": _SAMPLING,
+    "retrieval": {"max_num_results": (semconv.RETRIEVAL_TOP_K, integer)},
+    "assistants": {
+        "model": (semconv.REQUEST_MODEL, text),
+        "name": (semconv.AGENT_NAME, text),
+        "description": (semconv.AGENT_DESCRIPTION, text),
+        "temperature": (semconv.REQUEST_TEMPERATURE, number),
+        "top_p": (semconv.REQUEST_TOP_P, number),
+    },
+    "runs": {
+        "model": (semconv.REQUEST_MODEL, text),
+        "assistant_id": (semconv.AGENT_ID, text),
+        "stream": (semconv.REQUEST_STREAM, _true),
+        "temperature": (semconv.REQUEST_TEMPERATURE, number),
+        "top_p": (semconv.REQUEST_TOP_P, number),
+        "max_completion_tokens": (semconv.REQUEST_MAX_TOKENS, integer),
+        "reasoning_effort": (semconv.REQUEST_REASONING_LEVEL, text),
+    },
     "embeddings": {
         "model": (semconv.REQUEST_MODEL, text),
         "encoding_format": (semconv.REQUEST_ENCODING_FORMATS, texts),

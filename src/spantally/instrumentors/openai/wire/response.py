@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from spantally.instrumentors.openai.wire.endpoints import (
+    RUN_REASONS,
+    answer_attributes,
+    run_tool_calls,
+    usage_of_endpoint,
+)
 from spantally.instrumentors.openai.wire.errors import error_code
-from spantally.instrumentors.openai.wire.fields import field, integer, items, plain, plain_mapping, text
+from spantally.instrumentors.openai.wire.fields import (
+    AttributeValue,
+    field,
+    integer,
+    items,
+    plain,
+    plain_mapping,
+    text,
+)
 from spantally.instrumentors.openai.wire.operation import Operation
 from spantally.instrumentors.openai.wire.request import tool_name
 from spantally.instrumentors.openai.wire.usage import usage_attributes
@@ -39,7 +54,18 @@ class ResponseFacts(NamedTuple):
     error_type: str | None = None
     server_tools: tuple[tuple[str, int], ...] = ()
     """How often the provider ran each tool of its own (``web_search_call``, ...): some cost a fee."""
+    background: bool = False
+    """True for an answer that is made after the request has ended: somebody asks for it later."""
+    attributes: tuple[tuple[str, AttributeValue], ...] = ()
+    """Further span attributes."""
 
+    @property
+    def goes_on(self) -> bool:
+        """True if the provider has not finished: there is no usage yet, and there will be one."""
+        return self.usage is None and self.status in _GOING_ON
+
+
+_GOING_ON: Final = frozenset({"queued", "in_progress", "requires_action", "cancelling"})
 
 _REASONS: Final = {"tool_calls": "tool_call", "function_call": "tool_call", "max_output_tokens": "length"}
 """Finish reasons that the conventions spell otherwise."""
@@ -75,8 +101,11 @@ def response_facts(op: Operation, body: Any) -> ResponseFacts:
         op: what :func:`classify` said.
         body: parsed JSON, or the SDK's object of it.
     """
-    if op.api == "responses":
+    if op.api in ("responses", "compact"):
         return _of_response(body)
+    read = _READERS.get(op.api)
+    if read is not None:
+        return read(op, body)
     reasons: tuple[str, ...] = ()
     calls: tuple[tuple[str, str], ...] = ()
     if op.api != "embeddings":
@@ -142,7 +171,65 @@ def _of_response(body: Any) -> ResponseFacts:
         status=status,
         error_type=error,
         server_tools=count_server_tools(kinds),
+        background=field(body, "background") is True,
     )
+
+
+def _of_run(op: Operation, body: Any) -> ResponseFacts:
+    """A run of an assistant: its usage comes with its end."""
+    status = text(field(body, "status"))
+    return ResponseFacts(
+        model=text(field(body, "model")),
+        response_id=text(field(body, "id")),
+        finish_reasons=RUN_REASONS.get(status or "", ()),
+        usage=usage_of(body),
+        tool_calls=tuple(pair for call in run_tool_calls(body) if (pair := _call(call)) is not None),
+        conversation_id=text(field(body, "thread_id")),
+        status=status,
+        error_type=error_code(field(body, "last_error")) or ("_OTHER" if status == "failed" else None),
+        background=True,
+        attributes=answer_attributes(op, body),
+    )
+
+
+def _of_made(op: Operation, body: Any) -> ResponseFacts:
+    """Something the model made that is no message: an image, speech, a transcript."""
+    usage = usage_of_endpoint(op.api, field(body, "usage"))
+    return ResponseFacts(
+        model=text(field(body, "model")), usage=usage, attributes=answer_attributes(op, body)
+    )
+
+
+def _of_stored(op: Operation, body: Any) -> ResponseFacts:
+    """What is stored, listed or found; it has no usage of its own."""
+    return ResponseFacts(attributes=answer_attributes(op, body))
+
+
+def _of_judged(op: Operation, body: Any) -> ResponseFacts:
+    """The answer of a model that bills nothing."""
+    return ResponseFacts(model=text(field(body, "model")), response_id=text(field(body, "id")))
+
+
+def _of_conversation(op: Operation, body: Any) -> ResponseFacts:
+    made = text(field(body, "id")) if text(field(body, "object")) == "conversation" else None
+    return ResponseFacts(conversation_id=made)
+
+
+_READERS: Final[dict[str, Callable[[Operation, Any], ResponseFacts]]] = {
+    "runs": _of_run,
+    "images": _of_made,
+    "speech": _of_made,
+    "transcriptions": _of_made,
+    "videos": _of_made,
+    "decisions": _of_made,
+    "model": _of_judged,
+    "stored": _of_stored,
+    "file_content": _of_stored,
+    "retrieval": _of_stored,
+    "assistants": _of_stored,
+    "conversations": _of_conversation,
+}
+"""By API, for those whose answers are no messages."""
 
 
 def _response_reason(body: Any, status: str | None, kinds: list[str]) -> tuple[str, ...]:

@@ -92,6 +92,8 @@ class StreamFacts:
         kind: type[StreamFacts] = _CollectingChatFacts if collect else _ChatFacts
         if op.api == "responses":
             kind = _ResponsesFacts
+        elif op.api in _EVENT_APIS:
+            kind = _EventFacts
         return super().__new__(kind)  # type: ignore[return-value]
 
     def __init__(self, op: Operation, *, collect: bool = False, choices: int = 1, tools: bool = True) -> None:
@@ -231,16 +233,50 @@ class _CollectingChatFacts(_ChatFacts):
         self._look(chunk)
 
 
+_EVENT_APIS: Final = frozenset({"images", "speech", "transcriptions", "runs"})
+_RUN_EVENT: Final = "thread.run."
+
+
+class _EventFacts(StreamFacts):
+    """Events of images, audio and runs of assistants: the last one carries the usage."""
+
+    __slots__ = ("_op", "_whole")
+
+    def __init__(self, op: Operation, *, collect: bool = False, choices: int = 1, tools: bool = True) -> None:
+        super().__init__(op, choices=choices, tools=tools)
+        self._op = op
+        self._whole = ResponseFacts()
+
+    def observe(self, chunk: Any) -> None:
+        kind = text(field(chunk, "type")) or ""
+        if self._op.api == "runs":
+            event = text(field(chunk, "event"))
+            if event is not None:
+                kind, chunk = event, field(chunk, "data")
+            # Steps of a run report their part of the same usage.
+            if kind.startswith(_RUN_EVENT) and not kind.startswith("thread.run.step."):
+                self._whole = response_facts(self._op, chunk)
+                self.error_type = self._whole.error_type
+        elif field(chunk, "usage") is not None:
+            self._whole = response_facts(self._op, chunk)
+        if kind == "error" or field(chunk, "error") is not None:
+            self.error_type = stream_error(chunk) or self.error_type
+
+    def facts(self) -> ResponseFacts:
+        return self._whole._replace(error_type=self.error_type)
+
+
 class _ResponsesFacts(StreamFacts):
     """Events of the Responses API."""
 
-    __slots__ = ("_conversation", "_kinds", "_op", "_status", "_whole")
+    __slots__ = ("_background", "_conversation", "_kinds", "_op", "_status", "_whole")
 
     def __init__(self, op: Operation, *, collect: bool = False, choices: int = 1, tools: bool = True) -> None:
         super().__init__(op, collect=collect, choices=choices, tools=tools)
         self._op = op
         self._conversation: str | None = None
         self._status: str | None = None
+        self._background = False
         self._kinds: list[str] = []
         self._whole: ResponseFacts | None = None
 
@@ -274,6 +310,7 @@ class _ResponsesFacts(StreamFacts):
             self._note_identity(response)
             self._conversation = text(field(field(response, "conversation"), "id")) or self._conversation
             self._status = text(field(response, "status")) or self._status
+            self._background = self._background or field(response, "background") is True
 
     def _look_at_item(self, item: Any) -> None:
         if len(self._kinds) >= _MAX_CALLS:
@@ -313,4 +350,5 @@ class _ResponsesFacts(StreamFacts):
             status=self._status,
             error_type=self.error_type,
             server_tools=count_server_tools(self._kinds),
+            background=self._background,
         )

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from spantally.ground import semconv
 from spantally.ground.records import UsageFormat
+from spantally.instrumentors.openai.wire.endpoints import usage_format_of
 from spantally.instrumentors.openai.wire.fields import field, integer
 from spantally.instrumentors.openai.wire.operation import Operation
 
@@ -49,7 +50,7 @@ def usage_attributes(op: Operation, usage: Any) -> dict[str, int]:
         usage: the provider's usage object.
     """
     found: dict[str, int] = {}
-    tables = _FORMATS.get(op.usage_format)
+    tables = _FORMATS.get(usage_format_of(op, usage))
     if tables is None:
         return found
     _take(found, usage, tables[0])

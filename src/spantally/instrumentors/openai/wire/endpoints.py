@@ -1,0 +1,133 @@
+"""What the answers of the smaller endpoints say: images, audio, runs of assistants, and what is stored.
+
+Each endpoint words its usage a little differently; here it becomes the form of the Responses API by adding
+what the endpoint implies. What came stays as it came, and nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from spantally.ground import semconv
+from spantally.ground.records import UsageFormat
+from spantally.instrumentors.openai.wire.fields import (
+    AttributeValue,
+    field,
+    integer,
+    items,
+    number,
+    plain_mapping,
+    text,
+)
+from spantally.instrumentors.openai.wire.operation import Operation
+
+_MODALITY: Final[Mapping[str, str]] = {"images": "image_tokens", "speech": "audio_tokens"}
+"""What the output of an endpoint is made of, where its usage does not say so itself."""
+
+RUN_REASONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "completed": ("stop",),
+    "requires_action": ("tool_call",),
+    "incomplete": ("length",),
+    "failed": ("error",),
+    "cancelled": ("error",),
+    "expired": ("error",),
+}
+"""Finish reason of a run by its status; one that goes on has none."""
+
+RUN_ENDS: Final = frozenset({"completed", "incomplete", "failed", "cancelled", "expired"})
+
+
+def usage_of_endpoint(api: str, usage: Any) -> dict[str, Any] | None:
+    """A usage object with the details that the endpoint words otherwise or leaves to be understood.
+
+    Audio endpoints say ``input_token_details`` for ``input_tokens_details``. The output of an image endpoint
+    is image tokens, that of speech is audio tokens: only some models say so.
+
+    Args:
+        api: of the operation.
+        usage: the object as it came.
+    """
+    found = plain_mapping(usage)
+    if found is None:
+        return None
+    for side in ("input", "output"):
+        told = found.get(f"{side}_token_details")
+        if told is not None:
+            found.setdefault(f"{side}_tokens_details", told)
+    part = _MODALITY.get(api)
+    count = integer(found.get("output_tokens"))
+    if part is not None and count and not found.get("output_tokens_details"):
+        found["output_tokens_details"] = {part: count}
+    return found
+
+
+def usage_format_of(op: Operation, usage: Any) -> UsageFormat:
+    """How a usage object is to be read: by the endpoint, and for one that is not known by its keys."""
+    if op.api == "unknown" and field(usage, "prompt_tokens") is None and field(usage, "input_tokens"):
+        return UsageFormat.OPENAI_RESPONSES
+    return op.usage_format
+
+
+def reports_tokens(usage: Any) -> bool:
+    """True for a usage object with a count of tokens under a name that can be read."""
+    return any(integer(field(usage, name)) for name in ("prompt_tokens", "input_tokens", "output_tokens"))
+
+
+def usage_in_tail(content: bytes) -> dict[str, Any] | None:
+    """The usage object near the end of a large JSON body, without parsing what stands before it.
+
+    An answer with an image is megabytes of base64 and then its usage.
+    """
+    window = content[-4096:]
+    at = window.rfind(b'"usage"')
+    if at < 0:
+        return None
+    rest = window[at + 7 :].decode("utf-8", "replace").lstrip(" \r\n\t:")
+    try:
+        found, _ = json.JSONDecoder().raw_decode(rest)
+    except (ValueError, RecursionError):
+        return None
+    return found if type(found) is dict else None
+
+
+# -- attributes ------------------------------------------------------------------------------------------
+
+
+def answer_attributes(op: Operation, body: Any) -> tuple[tuple[str, AttributeValue], ...]:
+    """Further span attributes that an answer gives."""
+    read = _ATTRIBUTES.get(op.api)
+    return () if read is None else tuple(read(body))
+
+
+def _of_transcription(body: Any) -> list[tuple[str, AttributeValue]]:
+    seconds = number(field(field(body, "usage"), "seconds"))
+    return [] if seconds is None else [(semconv.USAGE_AUDIO_SECONDS, seconds)]
+
+
+def _of_run(body: Any) -> list[tuple[str, AttributeValue]]:
+    found: list[tuple[str, AttributeValue]] = []
+    for name, key in (("assistant_id", semconv.AGENT_ID), ("status", semconv.RESPONSE_STATUS)):
+        value = text(field(body, name))
+        if value is not None:
+            found.append((key, value))
+    return found
+
+
+def _of_assistant(body: Any) -> list[tuple[str, AttributeValue]]:
+    made = text(field(body, "id"))
+    return [] if made is None else [(semconv.AGENT_ID, made)]
+
+
+_ATTRIBUTES: Final[Mapping[str, Callable[[Any], list[tuple[str, AttributeValue]]]]] = {
+    "transcriptions": _of_transcription,
+    "runs": _of_run,
+    "assistants": _of_assistant,
+}
+
+
+def run_tool_calls(body: Any) -> list[Any]:
+    """The tool calls that a run waits for."""
+    action = field(field(body, "required_action"), "submit_tool_outputs")
+    return list(items(field(action, "tool_calls")) or ())
