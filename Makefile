@@ -8,6 +8,9 @@ LLAMA := .venv-llama
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spantally
 MODEL := $(CACHE)/SmolLM2-135M-Instruct.Q4_1.gguf
 
+# One test process for each core; neighbours stay together, so that a fixture of a file is made once.
+PARALLEL := -n logical --dist worksteal
+
 # A candidate must really run: a version manager's shim can be on PATH and fail.
 FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 \
 		"$$HOME"/.pyenv/versions/3.1[123]*/bin/python; do \
@@ -56,10 +59,10 @@ $(MODEL): | $(LLAMA)/.ready
 	@rm -rf $(CACHE)/wheels
 
 test: $(READY) ## the tests but the slow ones
-	@$(BIN)/python -m pytest -q -m 'not slow and not collector and not real_model'
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m 'not slow and not collector and not real_model'
 
 test-all: $(READY) ## the slow tests too
-	@$(BIN)/python -m pytest -q -m 'not collector and not real_model'
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m 'not collector and not real_model'
 
 check: $(READY) ## lint, format and types
 	@$(BIN)/ruff check .
