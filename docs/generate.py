@@ -109,12 +109,13 @@ def attributes_section() -> Iterator[str]:
     yield (
         "Names are those of the OpenTelemetry GenAI conventions where there is one; ours begin with "
         "`spantally.`. Attributes marked **Content** are there only with content capture "
-        "(`capture_content`), redacted. An attribute whose value is not known is absent."
+        "(`capture_content`), redacted. An attribute whose value is not known is absent. Inference spans "
+        "are those of `chat`, `text_completion` and `generate_content`."
     )
     rows = [
-        (f"`{known[key]}{'<key>' if key == 'TAG_PREFIX' else ''}`", kind, ON[place], cell(meaning))
+        (f"`{known[key]}{'<key>' if key.endswith('_PREFIX') else ''}`", kind, ON[place], cell(meaning))
         for key, (kind, place, meaning) in ATTRIBUTES.items()
-        if key in known
+        if key in used()
     ]
     yield table(("attribute", "type", "on", "meaning"), rows)
     yield "Names of older profiles, by `SPANTALLY_SEMCONV`:"
@@ -136,7 +137,7 @@ def attributes_section() -> Iterator[str]:
     )
     yield (
         "Read from such spans and not written: "
-        + ", ".join(f"`{known[key]}` ({meaning})" for key, meaning in READ_ONLY.items())
+        + ", ".join(f"`{known[key]}` ({meaning})" for key, meaning in READ_ONLY.items() if key in used())
         + "."
     )
     yield (
