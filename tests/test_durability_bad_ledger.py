@@ -103,6 +103,7 @@ def test_unwritable_directory(programs: Programs) -> None:
 
 
 @posix
+@pytest.mark.slow
 def test_unwritable_file_can_still_be_read(programs: Programs) -> None:
     """A ledger that this user may only read: new calls are not kept, and what is in it is shown."""
     ok(programs.run(WORK.format(more="")), 3)
@@ -147,8 +148,8 @@ def _directory(path: Path) -> None:
     [
         (_newer, ("schema version 999",)),
         (_no_database, ("not a ledger",)),
-        (_foreign_database, ("not a ledger",)),
-        (_directory, ("directory",)),
+        pytest.param(_foreign_database, ("not a ledger",), marks=pytest.mark.slow),
+        pytest.param(_directory, ("directory",), marks=pytest.mark.slow),
     ],
 )
 def test_file_that_is_no_ledger_of_ours(
@@ -219,6 +220,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 @posix
+@pytest.mark.slow
 def test_full_disk_keeps_what_was_written(programs: Programs) -> None:
     """A file system that fills up: what was kept before is read, the rest is said to be lost."""
     mount = shutil.which("mount")

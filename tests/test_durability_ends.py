@@ -102,6 +102,7 @@ def test_handler_of_the_program_is_untouched(programs: Programs) -> None:
 
 
 @posix
+@pytest.mark.slow
 def test_ignored_sigterm_stays_ignored(programs: Programs) -> None:
     """A disposition that is not the default one is not ours to change."""
     source = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -185,6 +186,8 @@ def active(program: Program) -> Iterator[Watched]:
     provider = LoggerProvider(shutdown_on_exit=False)
     before = otel_context.get_current()
     implicit.forget_process_session()
+    gc.collect()  # a stream whose end a forced failure swallowed ends when it is collected: not here
+    worker.flush(5)
     made = Watched(
         capture_content="span_and_event", ledger_content="all", redact=Redactor(), logger_provider=provider
     )

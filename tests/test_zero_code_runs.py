@@ -298,6 +298,7 @@ def test_later_provider_of_the_program_wins(programs: Programs) -> None:
     assert [row.project for row in programs.calls()] == [None, "theirs"]
 
 
+@pytest.mark.slow
 def test_stdin_of_a_program_is_its_own(programs: Programs) -> None:
     """Nothing of ours reads the program's stdin under `spantally run`."""
     path = programs.script("print(sys.stdin.read() + ask(client()))", instrument=False)

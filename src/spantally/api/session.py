@@ -17,7 +17,7 @@ from opentelemetry.context import Context
 from spantally.api.totals import Totals, totals_of
 from spantally.calls import implicit, pipeline
 from spantally.calls import telemetry as telemetry_module
-from spantally.calls.entering import Entered
+from spantally.calls.entering import Entered, take_entry
 from spantally.calls.operation import type_name
 from spantally.calls.running import wrap_function
 from spantally.ground import ids
@@ -212,7 +212,7 @@ class Session:
 
     def _leave(self, error: BaseException | None, *, failed: bool = False, reason: str | None = None) -> bool:
         try:
-            entered, scope = self._stack.pop()
+            entered, scope = take_entry(self._stack, _entered_of)
         except IndexError:
             return False
         try:
@@ -264,6 +264,10 @@ class Session:
             tags=self._tags,
             name=self._name,
         )
+
+
+def _entered_of(entry: tuple[Entered | None, Scope | None]) -> Entered | None:
+    return entry[0]
 
 
 class _Running:

@@ -39,9 +39,9 @@ class LedgerConsumer:
             from spantally.ledger.writer import LedgerWriter
             from spantally.queries.ledger import set_active_store
 
-            _open.add(self)
             store = open_store(self.target, synchronous=self.synchronous)
             self.writer = LedgerWriter(store, pricing.rate_if_loaded)
+            _open.add(self)
             set_active_store(store)
             pricing.on_loaded(self._loaded)
             pricing.ensure_loading()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import FrameType
+from typing import TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -10,6 +12,8 @@ from opentelemetry.context import Context
 from spantally.calls.operation import SPAN_KEY
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import BAGGAGE_KEY, PAUSED_KEY, SCOPE_KEY, Scope, restore
+
+_E = TypeVar("_E")
 
 _KEYS = (SCOPE_KEY, SPAN_KEY, BAGGAGE_KEY, PAUSED_KEY)
 
@@ -36,6 +40,31 @@ class Entered:
         except Exception as error:
             swallowed("calls.leave", error)
             otel_context.attach(self.before)
+
+
+def take_entry(stack: list[_E], entered_of: Callable[[_E], Entered | None]) -> _E:
+    """Take the entry that is left here out of an object's entries.
+
+    One object may be entered by several tasks or threads at once: the entry is the one whose Context is
+    current here, else the newest.
+
+    Args:
+        stack: the object's entries, oldest first.
+        entered_of: finds what an entry has entered.
+
+    Raises:
+        IndexError: if there is none.
+    """
+    current = otel_context.get_current()
+    for entry in reversed(stack):
+        entered = entered_of(entry)
+        if entered is not None and entered.context is current:
+            try:
+                stack.remove(entry)
+            except ValueError:
+                continue  # another thread took it meanwhile
+            return entry
+    return stack.pop()
 
 
 class Steps:

@@ -13,7 +13,7 @@ from opentelemetry.context import Context
 
 from spantally.calls import operation as operations
 from spantally.calls import telemetry as telemetry_module
-from spantally.calls.entering import Entered
+from spantally.calls.entering import Entered, take_entry
 from spantally.calls.operation import Operation
 from spantally.calls.running import wrap_function
 from spantally.calls.tool_results import claim_tool_call
@@ -142,7 +142,7 @@ class Work:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            running, entered = self._entered.pop()
+            running, entered = take_entry(self._entered, _entered_of)
             if entered is not None:
                 entered.leave()
             if running is None:
@@ -160,6 +160,10 @@ class Work:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, trace)
+
+
+def _entered_of(entry: tuple[_Running | None, Entered | None]) -> Entered | None:
+    return entry[1]
 
 
 class AgentWork(Work):
