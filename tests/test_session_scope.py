@@ -312,3 +312,14 @@ def test_begin_and_finish(watched: Watched) -> None:
     session.finish(success=False, reason="gave up")
     assert here() is None
     assert (watched.sessions[-1].status, watched.sessions[-1].reason) == ("failed", "gave up")
+
+
+def test_reason_is_not_kept_where_nothing_may_be() -> None:
+    """ledger_content="never" keeps not even the reason that a program gives."""
+    watched = Watched(ledger_content="never")
+    try:
+        spantally.session("n").begin().finish(success=False, reason="the prompt was odd")
+        assert watched.sessions[-1].reason is None
+        assert watched.sessions[-1].status == "failed"
+    finally:
+        watched.close()

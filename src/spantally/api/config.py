@@ -8,6 +8,7 @@ from typing import Any
 
 from spantally.calls.telemetry import PlainRedactor, RedactorLike, Telemetry
 from spantally.ground.errors import SettingsError
+from spantally.ground.guard import say_once
 from spantally.ground.settings import from_argument, from_environment
 from spantally.otel.redactors import redactor_of
 
@@ -23,6 +24,7 @@ class Config:
     ledger_given: bool = False
     capture_content: str | None = None
     ledger_content: str | None = None
+    stream_usage: str | None = None
     redactor: RedactorLike | None = None
     user: str | None = None
     entity: tuple[str, str] | None = None
@@ -44,6 +46,7 @@ _PROVIDER_METHODS = {
 _SETTINGS = (
     "capture_content",
     "ledger_content",
+    "stream_usage",
     "user",
     "entity",
     "tags",
@@ -99,12 +102,16 @@ def apply_policy(config: Config, telemetry: Telemetry) -> None:
     """Put the given settings into force."""
     if config.redactor is not None:
         telemetry.redactor = config.redactor
+        if isinstance(config.redactor, PlainRedactor):
+            say_once("redact:off", "spantally: redaction is off (redact=False): secrets leave as they are")
     if config.capture_content is not None:
         telemetry.capture_spans = config.capture_content in ("span_only", "span_and_event")
         telemetry.capture_events = config.capture_content in ("event_only", "span_and_event")
     if config.ledger_content is not None:
         telemetry.keep_content = config.ledger_content == "all"
         telemetry.keep_explicit = config.ledger_content != "never"
+    if config.stream_usage is not None:
+        telemetry.stream_usage = config.stream_usage
     if config.user is not None:
         telemetry.user = config.user
     if config.entity is not None:

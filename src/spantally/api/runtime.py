@@ -148,6 +148,7 @@ def instrument(
     ledger: Any = None,
     capture_content: str | None = None,
     ledger_content: str | None = None,
+    stream_usage: str | None = None,
     redact: Any = True,
     user: str | None = None,
     entity: tuple[str, str] | str | None = None,
@@ -173,7 +174,10 @@ def instrument(
         capture_content: what redacted content is exported: ``"no_content"``, ``"span_only"``,
             ``"event_only"`` or ``"span_and_event"``; by default the standard environment variable says.
         ledger_content: what redacted content the ledger keeps: ``"never"``, ``"explicit"`` or ``"all"``.
-        redact: True, False (explicit; ``doctor`` warns) or a :class:`Redactor`.
+        stream_usage: what is done where a stream would report no usage: ``"unknown"`` leaves it so,
+            ``"request"`` asks the provider for it and hides the further chunk from the program,
+            ``"estimate"`` estimates it and marks the row.
+        redact: True, a :class:`Redactor`, or False: nothing is hidden, and the log says so.
         user: user of calls whose session names none.
         entity: entity of such calls, ``("customer", "acme")`` or ``"customer:acme"``.
         tags: tags of every call; those of a session win.

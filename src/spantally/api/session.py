@@ -300,6 +300,8 @@ class _Running:
 def _tell_ended(scope: Scope, outcome: dict[str, Any], reason: str | None) -> None:
     """Tell the ledger that a session has ended."""
     telemetry = telemetry_module.active
+    if not telemetry.keep_explicit:
+        reason = None
     if reason is not None:
         try:
             reason = telemetry.redactor.text(reason, "reason")

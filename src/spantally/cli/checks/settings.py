@@ -11,7 +11,7 @@ from spantally.ground.errors import SettingsError
 from spantally.ground.settings import OPTIONS
 
 SECTION: Final = "settings"
-_OTHERS: Final = frozenset({"SPANTALLY_CONFIG", "SPANTALLY_RUN_PID", "SPANTALLY_SUMMARY_OWNER"})
+_OTHERS: Final = frozenset({"SPANTALLY_REDACTION_KEY", "SPANTALLY_RUN_PID", "SPANTALLY_SUMMARY_OWNER"})
 """Variables that are ours and not in the table of settings."""
 
 
