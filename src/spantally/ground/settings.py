@@ -18,6 +18,7 @@ from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once
 
 CAPTURE_MODES: Final = ("no_content", "span_only", "event_only", "span_and_event")
+STREAM_USAGE_MODES: Final = ("unknown", "request", "estimate")
 LEDGER_CONTENT_MODES: Final = ("never", "explicit", "all")
 
 MAX_ID_LENGTH: Final = 256
@@ -255,6 +256,17 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "Whether redacted content is exported: on spans, as events, both or not at all (the standard "
         "variable of the GenAI conventions).",
         "`no_content`, `span_only`, `event_only`, `span_and_event`",
+    ),
+    Option(
+        "stream_usage",
+        "SPANTALLY_STREAM_USAGE",
+        _choice(STREAM_USAGE_MODES),
+        "unknown",
+        "What is done where a call would end without usage. `unknown` leaves it so. `request` asks the "
+        "provider for it (`stream_options.include_usage` of streamed chat completions that do not set it "
+        "themselves) and hides the further chunk from the program. `estimate` counts a token for every four "
+        "bytes of text and three for each message, and marks the row as estimated.",
+        "`unknown`, `request` or `estimate`",
     ),
     Option(
         "user",
