@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -92,11 +93,13 @@ def test_unknown_protocol() -> None:
 
 
 def test_missing_config_file(tmp_path: Path) -> None:
-    """OTEL_CONFIG_FILE that leads nowhere is a problem; one that is there is not."""
+    """OTEL_CONFIG_FILE that leads nowhere is a problem, and so is one that no installed package reads."""
     there = tmp_path / "otel.yaml"
     there.write_text("file_format: '1.0'\n")
     assert "OTEL_CONFIG_FILE" in problems(exporters.check({"OTEL_CONFIG_FILE": "/nowhere.yaml"}))
-    assert "OTEL_CONFIG_FILE" not in problems(exporters.check({"OTEL_CONFIG_FILE": str(there)}))
+    found = problems(exporters.check({"OTEL_CONFIG_FILE": str(there)}))
+    unread = find_spec("opentelemetry.configuration") is None
+    assert ("OTEL_CONFIG_FILE" in found) is unread
 
 
 def test_endpoint_hides_its_secrets() -> None:
