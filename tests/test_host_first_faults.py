@@ -43,6 +43,7 @@ class Fault(NamedTuple):
     """Whether ``paused()`` cannot take effect, so that the call inside is metered too."""
 
 
+BEGINNING = "spantally.instrumentors.openai.beginning"
 CALL = "spantally.instrumentors.openai.call"
 OPENAI = "spantally.instrumentors.openai"
 STREAMS = "spantally.instrumentors.openai.streams"
@@ -54,19 +55,19 @@ THREADS = "spantally.instrumentors.threads"
 
 FAULTS = (
     # the request
-    Fault(f"{CALL}:classify", ("openai.begin",), metered=False),
+    Fault(f"{BEGINNING}:classify", ("openai.begin",), metered=False),
     Fault(f"{OPENAI}:begin", ("openai.begin",), metered=False),
-    Fault(f"{CALL}:request.request_attributes", ("openai.request",)),
-    Fault(f"{CALL}:request.conversation_id", ("openai.request",)),
-    Fault(f"{CALL}:request.request_model", ("openai.request",)),
-    Fault(f"{CALL}:provider.provider_of", ("openai.request",)),
-    Fault(f"{CALL}:vendor_of_rates", ("openai.request_facts",)),
-    Fault(f"{CALL}:request.newest_message_is_user", ("openai.request_facts",)),
-    Fault(f"{CALL}:remember_secret", ("openai.request",)),
+    Fault(f"{BEGINNING}:request.request_attributes", ("openai.request",)),
+    Fault(f"{BEGINNING}:request.conversation_id", ("openai.request",)),
+    Fault(f"{BEGINNING}:request.request_model", ("openai.request",)),
+    Fault(f"{BEGINNING}:provider.provider_of", ("openai.request",)),
+    Fault(f"{BEGINNING}:vendor_of_rates", ("openai.request_facts",)),
+    Fault(f"{BEGINNING}:request.newest_message_is_user", ("openai.request_facts",)),
+    Fault(f"{BEGINNING}:remember_secret", ("openai.request",)),
     Fault("spantally.redaction:register_literal", ("calls.secrets",)),
-    Fault(f"{CALL}:request.tool_results", ("openai.request_content",)),
-    Fault(f"{CALL}:infer_tool_results", ("openai.request_content",)),
-    Fault(f"{CALL}:Capture.__init__", ("openai.request_content",)),
+    Fault(f"{BEGINNING}:request.tool_results", ("openai.request_content",)),
+    Fault(f"{BEGINNING}:infer_tool_results", ("openai.request_content",)),
+    Fault(f"{BEGINNING}:Capture.__init__", ("openai.request_content",)),
     # the start
     Fault(f"{OPERATION}:Operation.__init__", ("calls.start",), metered=False),
     Fault(f"{OPERATION}:ids.new_call_id", ("calls.start",), metered=False),

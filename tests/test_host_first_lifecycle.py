@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry import baggage
+from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -229,10 +231,13 @@ def _raising_first_calls(patch: pytest.MonkeyPatch) -> None:
     spantally.instrument(ledger=False)
     operation.first_start.append(fail)
     implicit.baggage_resolvers.append(fail)
+    otel_context.attach(baggage.set_baggage("user.id", "somebody"))
+    inbound = otel_context.attach(baggage.set_baggage("some", "value"))  # without any, none is looked for
     try:
         with spantally.agent("first"):
             pass
     finally:
+        otel_context.detach(inbound)
         implicit.baggage_resolvers.remove(fail)
     broken: Any = type("Broken", (), {"resource": property(fail)})()
     assert project_of(broken) is None
