@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from opentelemetry import trace
 from opentelemetry.context import Context
 
 from spantally.calls.pipeline import emit
@@ -21,7 +22,7 @@ from spantally.calls.telemetry import Telemetry
 from spantally.ground import ids, process
 from spantally.ground.guard import swallowed
 from spantally.ground.records import SessionRecord, SessionStatus
-from spantally.ground.scope import Scope
+from spantally.ground.scope import BAGGAGE_KEY, Scope
 from spantally.ground.session_state import SessionState, remember_session
 from spantally.ground.settings import from_environment
 
@@ -45,12 +46,15 @@ def implicit_scope(context: Context, telemetry: Telemetry, conversation_id: str 
         telemetry: gives the fallbacks for user, entity and tags.
         conversation_id: the conversation that the request names, if it does.
     """
-    found = _resolve(baggage_resolvers, context)
+    # Baggage and the session of a trace come with a Context that holds either; most calls outside any
+    # session have neither.
+    bare = BAGGAGE_KEY not in context and not trace.get_current_span(context).get_span_context().is_valid
+    found = None if bare else _resolve(baggage_resolvers, context)
     if isinstance(found, Scope):
         return found
     state = found or _environment_session() or _conversation_session(conversation_id)
     if state is None:
-        traced = _resolve(trace_resolvers, context)
+        traced = None if bare else _resolve(trace_resolvers, context)
         if isinstance(traced, Scope):
             return traced
         state = traced or process_session()

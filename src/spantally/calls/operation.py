@@ -20,20 +20,15 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode
 from opentelemetry.trace import Status as SpanStatus
 
 from spantally.calls import implicit, pipeline
+from spantally.calls.own_spans import MARK, OwnSpan, fill, safe_of
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
 from spantally.ground.guard import counted, guard, swallowed
-from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Status
-from spantally.ground.scope import BAGGAGE_KEY, SCOPE_KEY, Scope, current_scope, is_paused, with_values
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Status
+from spantally.ground.scope import BAGGAGE_KEY, SCOPE_KEY, Scope, current_scope, is_paused
 
 SPAN_KEY: Final = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 """Key of the current span in the Context: found by use, since the API keeps its constant private."""
-
-_NEVER_SECRET: Final = frozenset({semconv.OPERATION_NAME, semconv.CALL_ID, semconv.CALL_PARENT_ID})
-"""Attributes whose texts we make ourselves."""
-
-SAFE_VALUES: Final = "_spantally_safe"
-"""Name on a span of ours: the redactor that was used, and the values it gave, by key."""
 
 MAX_MESSAGE: Final = 1024
 """Longest status description, in characters."""
@@ -68,6 +63,7 @@ class Operation:
         "response_id",
         "response_model",
         "scope",
+        "scope_name",
         "server_address",
         "server_port",
         "span",
@@ -84,6 +80,8 @@ class Operation:
         self.kind = kind
         self.operation = operation
         self.scope = scope
+        self.scope_name = SCOPE_NAME
+        """What the row says of who saw the call: rows of one response id and different names are one call."""
         self.call_id = ids.new_call_id()
         self.start_ns = time.time_ns()
         self.name: str | None = None
@@ -124,16 +122,20 @@ class Operation:
             strip_baggage: take our own baggage out, so that it does not reach an LLM provider.
         """
         context = otel_context.get_current() if base is None else base
-        values: dict[str, object] = {SCOPE_KEY: self._inner_scope()}
+        inner = Context(context)  # one copy, whatever is set in it
+        put = dict.__setitem__
+        put(inner, SCOPE_KEY, self._inner_scope())
         if self.span is not INVALID_SPAN:
-            values[SPAN_KEY] = self.span
+            put(inner, SPAN_KEY, self.span)
         if strip_baggage:
             carried = context.get(BAGGAGE_KEY)
             if isinstance(carried, dict) and any(semconv.is_own_baggage(key) for key in carried):
-                values[BAGGAGE_KEY] = {
-                    key: value for key, value in carried.items() if not semconv.is_own_baggage(key)
-                }
-        return with_values(context, values)
+                put(
+                    inner,
+                    BAGGAGE_KEY,
+                    {key: value for key, value in carried.items() if not semconv.is_own_baggage(key)},
+                )
+        return inner
 
     def _inner_scope(self) -> Scope:
         is_agent = self.kind == Kind.AGENT
@@ -162,7 +164,8 @@ class Operation:
         """End the operation: the first call wins, later ones do nothing.
 
         Args:
-            status: a :class:`~spantally.ground.records.Status`.
+            status: a :class:`~spantally.ground.records.Status`; ``running`` ends the span and leaves the row
+                open for :meth:`settle`: the request is over, the provider's work goes on.
             error: the program's exception, if it ended by one.
             error_type: value of ``error.type``; derived from ``error`` when absent.
             end_ns: when it ended; now, by default.
@@ -189,12 +192,29 @@ class Operation:
             swallowed("calls.span_end", failure)
         try:
             record = self._record(status, error_type, end)
-            if record.kind in COUNTED_KINDS:
+            if status == Status.RUNNING:
+                record = record._replace(end_ns=None, price_context=None)
+            elif record.kind in COUNTED_KINDS:
                 self._tally(record)
             pipeline.emit(record)
         except Exception as failure:
             swallowed("calls.record", failure)
         return True
+
+    def settle(self, status: str, *, error_type: str | None = None) -> None:
+        """Complete the row of an operation that finished as ``running``; to be called at most once.
+
+        Args:
+            status: how it ended.
+            error_type: value of ``error.type``.
+        """
+        try:
+            record = self._record(status, error_type, time.time_ns())
+            if record.kind in COUNTED_KINDS:
+                self._tally(record)
+            pipeline.emit(record)
+        except Exception as failure:
+            swallowed("calls.settle", failure)
 
     def _tally(self, record: CallRecord) -> None:
         try:
@@ -233,11 +253,12 @@ class Operation:
         if error_type is not None:
             attributes[semconv.ERROR_TYPE] = error_type
         if attributes:
-            safe = self._safe(attributes)
-            span.set_attributes(safe)
-            known = getattr(span, SAFE_VALUES, None)
-            if known is not None:
-                known[1].update(safe)
+            telemetry = self.telemetry
+            safe = safe_of(telemetry.redactor, telemetry.renames, attributes)
+            fill(span, safe)
+            mark: OwnSpan | None = getattr(span, MARK, None)
+            if mark is not None:
+                mark.values.update(safe)
         if status in (Status.ERROR, Status.CANCELLED, Status.INTERRUPTED):
             span.set_status(SpanStatus(StatusCode.ERROR, self._description(error, error_type)))
 
@@ -251,77 +272,68 @@ class Operation:
             return error_type
         return self.telemetry.redactor.text(message)[:MAX_MESSAGE] or error_type
 
-    def _safe(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Redacted attributes, in the spelling of the profile; nothing at all where redaction fails."""
-        try:
-            safe = self.telemetry.redactor.attributes(attributes)
-        except Exception as failure:
-            swallowed("calls.redaction", failure)
-            # Our own ids and names stay: without them the span would be tallied a second time.
-            return {
-                key: value
-                for key, value in attributes.items()
-                if key in _NEVER_SECRET or not isinstance(value, (str, bytes, tuple, list))
-            }
-        renames = self.telemetry.renames
-        if renames:
-            return {renames.get(key, key): value for key, value in safe.items()}
-        return safe
-
     def _record(self, status: str, error_type: str | None, end_ns: int) -> CallRecord:
         scope = self.scope
         session = scope.session
         name = self.name
         is_agent = self.kind == Kind.AGENT
         trace_id, span_id, parent_span_id = self._span_ids()
+        # By position: with names it takes three times as long, on the caller's thread.
         return CallRecord(
-            call_id=self.call_id,
-            session_id=session.session_id,
-            kind=self.kind,
-            operation=self.operation,
-            start_ns=self.start_ns,
-            end_ns=end_ns,
-            status=status,
-            parent_call_id=scope.call_id,
-            trace_id=trace_id,
-            span_id=span_id,
-            parent_span_id=parent_span_id,
-            implicit_session=session.implicit,
-            session_name=session.name,
-            conversation_id=scope.conversation_id,
-            user_id=scope.user_id,
-            entity_type=scope.entity_type,
-            entity_id=scope.entity_id,
-            tags=scope.tags,
-            name=name,
-            provider=self.provider,
-            request_model=self.request_model,
-            response_model=self.response_model,
-            response_id=self.response_id,
-            first_chunk_ns=self.first_chunk_ns,
-            error_type=error_type,
-            abandoned=self.abandoned,
-            attempts=self.attempts,
-            possibly_billed=self.possibly_billed,
-            usage=self.usage,
-            usage_format=self.usage_format,
-            price_context=self.price_context,
-            estimated=self.estimated,
-            agent_path=(*scope.agent_path, name) if is_agent and name else scope.agent_path,
-            run_id=scope.run_id or (self.call_id if is_agent else None),
-            tool=name if self.kind == Kind.TOOL else scope.tool,
-            turn=self.turn,
-            tool_call_id=self.tool_call_id,
-            project=self.telemetry.project,
-            scope_name=SCOPE_NAME,
-            server_address=self.server_address,
-            server_port=self.server_port,
-            content=self.content,
+            self.call_id,
+            session.session_id,
+            self.kind,
+            self.operation,
+            self.start_ns,
+            end_ns,
+            status,
+            Precedence.METERED,
+            scope.call_id,
+            trace_id,
+            span_id,
+            parent_span_id,
+            session.implicit,
+            session.name,
+            scope.conversation_id,
+            scope.user_id,
+            scope.entity_type,
+            scope.entity_id,
+            scope.tags,
+            name,
+            self.provider,
+            self.request_model,
+            self.response_model,
+            self.response_id,
+            self.first_chunk_ns,
+            error_type,
+            self.abandoned,
+            self.attempts,
+            self.possibly_billed,
+            self.usage,
+            self.usage_format,
+            self.price_context,
+            self.estimated,
+            (*scope.agent_path, name) if is_agent and name else scope.agent_path,
+            scope.run_id or (self.call_id if is_agent else None),
+            name if self.kind == Kind.TOOL else scope.tool,
+            self.turn,
+            self.tool_call_id,
+            False,
+            self.telemetry.project,
+            self.scope_name,
+            self.server_address,
+            self.server_port,
+            self.content,
         )
 
     def _span_ids(self) -> tuple[str | None, str | None, str | None]:
         """Hex ids of trace, span and parent span; None for what a disabled SDK does not give."""
         own = self.span.get_span_context()
+        around = None if self.parent_context is None else self.parent_context.get(SPAN_KEY)
+        if around is None:
+            if not own.is_valid:
+                return None, None, None
+            return f"{own.trace_id:032x}", f"{own.span_id:016x}", None
         parent = trace.get_current_span(self.parent_context).get_span_context()
         parent_hex = f"{parent.span_id:016x}" if parent.is_valid else None
         if not own.is_valid:
@@ -392,8 +404,8 @@ def start(
         made = Operation(telemetry, kind, operation, scope)
         made.name = name
         made.parent_context = context
+        open_operations[made.call_id] = made  # before the span: the processor finds it there
         made.span = _start_span(made, context, subject, span_kind, attributes)
-        open_operations[made.call_id] = made
         return made
     except Exception as error:
         swallowed("calls.start", error)
@@ -436,49 +448,21 @@ def _start_span(
     try:
         if not is_instrumentation_enabled():
             return INVALID_SPAN
-        values = stamps(made.scope, genai=True)
-        values[semconv.OPERATION_NAME] = made.operation
-        values[semconv.CALL_ID] = made.call_id
-        if made.scope.call_id is not None:
-            values[semconv.CALL_PARENT_ID] = made.scope.call_id
-        if attributes:
-            values.update(attributes)
-        title = made.telemetry.redactor.text(f"{made.operation} {subject}") if subject else made.operation
-        safe = made._safe(values)
-        span = made.telemetry.tracer.start_span(
+        telemetry, scope = made.telemetry, made.scope
+        redactor, renames, templates = telemetry.redactor, telemetry.renames, telemetry.templates
+        title, request = templates.request(redactor, renames, made.operation, subject, attributes or {})
+        safe = {**templates.stamps(redactor, renames, scope), **request, semconv.CALL_ID: made.call_id}
+        if scope.call_id is not None:
+            safe[semconv.CALL_PARENT_ID] = scope.call_id
+        span = telemetry.tracer.start_span(
             title, context=context, kind=span_kind, attributes=safe, start_time=made.start_ns
         )
         if span.is_recording():
-            setattr(span, SAFE_VALUES, (made.telemetry.redactor, dict(safe)))
+            setattr(span, MARK, OwnSpan(redactor, title, safe))
         return span
     except Exception as error:
         swallowed("calls.span_start", error)
         return INVALID_SPAN
-
-
-def stamps(scope: Scope, *, genai: bool) -> dict[str, Any]:
-    """Attributes that say whose a span is.
-
-    Args:
-        scope: the scope in force.
-        genai: True on GenAI spans, which alone carry ``gen_ai.*`` keys (a viewer takes any span with one
-            for a GenAI span) and the agent path.
-    """
-    values: dict[str, Any] = {semconv.SESSION_ID: scope.session.session_id}
-    if scope.user_id is not None:
-        values[semconv.USER_ID] = scope.user_id
-    if scope.entity_type is not None and scope.entity_id is not None:
-        values[semconv.ENTITY_TYPE] = scope.entity_type
-        values[semconv.ENTITY_ID] = scope.entity_id
-    for key, value in scope.tags:
-        values[semconv.TAG_PREFIX + key] = value
-    if genai:
-        if scope.conversation_id is not None:
-            values[semconv.CONVERSATION_ID] = scope.conversation_id
-        if scope.agent_path:
-            values[semconv.AGENT_PATH] = " > ".join(scope.agent_path)
-            values[semconv.AGENT_NAME] = scope.agent_path[-1]
-    return values
 
 
 def _with_conversation(scope: Scope, conversation_id: str) -> Scope:

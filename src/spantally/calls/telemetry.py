@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from opentelemetry import trace
 from opentelemetry.trace import Tracer, TracerProvider
 
+from spantally.calls.own_spans import Templates
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 
@@ -39,6 +40,9 @@ class RedactorLike(Protocol):
 class PlainRedactor:
     """The redactor of ``redact=False``: it hides nothing, and ``doctor`` says so."""
 
+    revision: Final = 0
+    """Its answers never change."""
+
     def text(self, text: str, key: str | None = None) -> str:
         """The text as it is."""
         return text
@@ -62,6 +66,8 @@ class Telemetry:
         capture_events: redacted content goes out as log events.
         keep_content: redacted content that instrumentors see goes into the ledger (``ledger_content="all"``).
         keep_explicit: content that a program hands to our functions goes into the ledger.
+        stream_usage: what is done where a stream would report no usage: ``unknown``, ``request`` or
+            ``estimate``.
         user, entity, tags: fallbacks where the session names none.
         project: ``service.name``.
         emit_event: sends a log event (name, attributes, body, context), or None.
@@ -77,6 +83,7 @@ class Telemetry:
         self.capture_events = False
         self.keep_content = False
         self.keep_explicit = True
+        self.stream_usage = "unknown"
         self.user: str | None = None
         self.entity: tuple[str, str] | None = None
         self.tags: tuple[tuple[str, str], ...] = ()
@@ -84,6 +91,7 @@ class Telemetry:
         self.profile = "latest"
         self.renames: Mapping[str, str] = {}
         self.emit_event: Any = None
+        self.templates = Templates()
         self.provider: TracerProvider | None = None
         self.tracer: Tracer = trace.NoOpTracer()
 
@@ -154,6 +162,7 @@ _POLICY: Final = (
     "capture_events",
     "keep_content",
     "keep_explicit",
+    "stream_usage",
     "user",
     "entity",
     "tags",

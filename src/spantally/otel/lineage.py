@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from spantally.calls.operation import Operation
 from spantally.ground import ids, semconv
 from spantally.ground.records import Kind
 from spantally.ground.scope import Scope
@@ -51,6 +52,17 @@ class SpanState:
         around = _around(scope, parent)
         self.parent_call_id, self.agent_path, self.run_id, self.tool = around
         self.inner_call_id, self.inner_path, self.inner_run, self.inner_tool = around
+
+    def become_own(self, operation: Operation) -> None:
+        """The same for a span of a running operation of ours, which knows all of it."""
+        self.genai = True
+        self.call_id = self.inner_call_id = operation.call_id
+        if operation.kind == Kind.AGENT:
+            if operation.name:
+                self.inner_path = (*self.agent_path, operation.name)
+            self.inner_run = self.run_id or self.call_id
+        elif operation.kind == Kind.TOOL:
+            self.inner_tool = operation.name or self.tool
 
     def become(self, facts: Facts, span: Any, call_id: str | None) -> None:
         """Note that the span is a GenAI operation, so that what begins inside hangs beneath it.

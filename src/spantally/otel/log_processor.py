@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from opentelemetry.sdk._logs import LogRecordProcessor as SdkLogRecordProcessor
 
-from spantally.calls.operation import stamps
+from spantally.calls.own_spans import stamps
 from spantally.calls.telemetry import RedactorLike
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import current_scope

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import is_
 from typing import Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
@@ -22,7 +23,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
-from spantally.calls.operation import SAFE_VALUES
+from spantally.calls.own_spans import MARK, OwnSpan
 from spantally.calls.telemetry import RedactorLike
 from spantally.ground.guard import swallowed
 
@@ -88,10 +89,18 @@ def _safe_of(span: Any, attributes: Any, redactor: RedactorLike) -> dict[str, An
     A value is passed only if it is the very one that this redactor gave for this key: whatever others set
     on the span, and whatever a limit cut, is scanned.
     """
-    source = getattr(span, SAFE_VALUES, None)
-    if source is None or source[0] is not redactor:
+    mark: OwnSpan | None = getattr(span, MARK, None)
+    if mark is None or mark.redactor is not redactor:
         return safe_attributes(attributes, redactor)
-    known = source[1]
+    known = mark.values
+    if type(attributes) is BoundedAttributes:
+        inner: dict[str, Any] = attributes._dict
+        if (
+            len(inner) == len(known)
+            and all(map(is_, inner, known))
+            and all(map(is_, inner.values(), known.values()))
+        ):
+            return inner  # the usual case: what we set, in our order, and nothing else
     values = dict(attributes)
     others = {
         key: value
@@ -123,10 +132,15 @@ def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
         swallowed("redaction.attributes", error)
         made = SafeAttributes(attributes={}, immutable=True)
     span._attributes = made
-    _part(span, "_name", REDACTED_ERROR, _redact_name, redactor)
-    _part(span, "_status", Status(StatusCode.UNSET), _redact_status, redactor)
-    _part(span, "_events", (), _redact_events, redactor)
-    _part(span, "_links", (), _redact_links, redactor)
+    mark: OwnSpan | None = getattr(span, MARK, None)
+    if mark is None or mark.redactor is not redactor or span._name is not mark.title:
+        _part(span, "_name", REDACTED_ERROR, _redact_name, redactor)
+    if span._status is not None and span._status.description:
+        _part(span, "_status", Status(StatusCode.UNSET), _redact_status, redactor)
+    if span._events:
+        _part(span, "_events", (), _redact_events, redactor)
+    if span._links:
+        _part(span, "_links", (), _redact_links, redactor)
     _part(span, "_resource", None, _redact_resource, redactor)
     return made
 

@@ -26,7 +26,8 @@ from opentelemetry.trace import Status as SpanStatus
 from spantally.calls import implicit as calls_implicit
 from spantally.calls import pipeline
 from spantally.calls import telemetry as calls_telemetry
-from spantally.calls.operation import stamps
+from spantally.calls.operation import SPAN_KEY, Operation, open_operations
+from spantally.calls.own_spans import stamps
 from spantally.calls.telemetry import SCOPE_NAME, RedactorLike, Telemetry
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
@@ -179,11 +180,25 @@ class SpanProcessor(SdkSpanProcessor):
     # -- the start -----------------------------------------------------------------------------------
 
     def _start(self, span: Any, context: Context) -> None:
+        made = _operation_of(span)
         state: SpanState | None = getattr(span, STATE, None)
         if state is None:
-            state = self._inherit(span, context)
+            state = self._inherit(span, context) if made is None else self._inherit_own(span, context, made)
             setattr(span, STATE, state)
-        self._guard_start(span)
+        if made is None or made.telemetry.redactor is not self.redactor:
+            self._guard_start(span)
+
+    def _inherit_own(self, span: Any, context: Context, made: Operation) -> SpanState:
+        """The same for a running operation of ours: it knows its scope and has stamped its span."""
+        around: SpanState | None = getattr(context.get(SPAN_KEY), STATE, None)
+        if around is not None:
+            around.has_children = True
+        state = SpanState(made.scope, around)
+        parent = span.parent
+        state.local_root = parent is None or parent.is_remote
+        state.become_own(made)
+        self._saw_genai(span.get_span_context().trace_id)
+        return state
 
     def _inherit(self, span: Any, context: Context) -> SpanState:
         """Find whose the span is, stamp it, and make the state its children will inherit from."""
@@ -348,6 +363,14 @@ def _facts(attributes: Mapping[str, Any] | None, name: str) -> Facts | None:
         return None
     dialect = dialect_of(attributes)
     return None if dialect is None else dialect.read(attributes, name)
+
+
+def _operation_of(span: Any) -> Operation | None:
+    """The operation of ours that is starting this span, or None."""
+    scope = span.instrumentation_scope
+    if scope is None or scope.name != SCOPE_NAME:
+        return None
+    return open_operations.get(span._attributes.get(semconv.CALL_ID))
 
 
 def _is_ours(span: Any) -> bool:

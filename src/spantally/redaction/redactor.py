@@ -53,6 +53,15 @@ _SMALL: Final = 1000
 _MOST_NAMES: Final = 4_096
 _policies: Final[dict[str, tuple[int, bool]]] = {}
 _walk: type[Walk] | None = None
+_LONGEST_TUPLE: Final = 8
+
+
+def _is_known(key: str, value: Any, pairs: set[tuple[str, Any]]) -> bool:
+    """Whether this value was found clean under this key before."""
+    try:
+        return (key, value) in pairs
+    except TypeError:
+        return False  # something in the tuple has no hash
 
 
 def _policy(key: str) -> tuple[int, bool]:
@@ -108,6 +117,8 @@ class Redactor:
         self._cache = Cache()
         self._generation = registry.generation
         self._clean: set[str] = set()
+        self._pairs: set[tuple[str, Any]] = set()
+        self._pairs_generation = registry.generation
         self._plain: tuple[set[str], set[str]] = (set(), set())
         self._plain_generation = registry.generation
         self._clean_generation = registry.generation
@@ -115,6 +126,11 @@ class Redactor:
         """How many secrets went, by type."""
         self.failures = 0
         """How many values were replaced by ``[REDACTED:error]``."""
+
+    @property
+    def revision(self) -> int | None:
+        """Changes whenever an answer given before may be another one now; None with rules of the user."""
+        return registry.generation if self._simple else None
 
     def text(self, text: str, key: str | None = None) -> str:
         """``text`` without its secrets; the same object where there are none.
@@ -157,20 +173,44 @@ class Redactor:
             self._failed("redaction.attributes", error)
             return answer
         leaf = self._leaf("attribute")
+        if self._pairs_generation != registry.generation:
+            self._pairs, self._pairs_generation = set(), registry.generation
+        pairs = self._pairs
         for key, value in items:
             name = ERROR_TAG
             try:
-                name = self._name(key)
                 kind = type(value)
+                if (kind is str or kind is tuple) and _is_known(key, value, pairs):
+                    answer[key] = value
+                    continue
+                name = self._name(key)
                 if kind is str:
-                    answer[name] = leaf(value, key)
+                    answer[name] = safe = leaf(value, key)
+                    if safe is value and name is key and self._simple:
+                        self._remember(key, value, pairs)
                 elif kind is bool or kind is float or (kind is int and _is_count(key, value)):
                     answer[name] = value
                 else:
-                    answer[name] = self._walk(leaf, value, key)
+                    answer[name] = safe = self._walk(leaf, value, key)
+                    if kind is tuple and safe is value and name is key and self._simple:
+                        self._remember(key, value, pairs)
             except Exception as error:
                 answer[name] = self._failed("redaction.attributes", error)
         return answer
+
+    @staticmethod
+    def _remember(key: str, value: str | tuple[Any, ...], pairs: set[tuple[str, Any]]) -> None:
+        """Remember a clean value under its key: models and finish reasons repeat, ids of answers do not."""
+        if type(value) is str:
+            if len(value) > _LONGEST_NAME or key.endswith(".id"):
+                return
+        elif len(value) > _LONGEST_TUPLE or not all(
+            type(one) is str and len(one) <= _LONGEST_NAME for one in value
+        ):
+            return
+        if len(pairs) >= _MOST_NAMES:
+            pairs.clear()
+        pairs.add((key, value))
 
     # -- one string ----------------------------------------------------------------------------------
 
@@ -220,7 +260,10 @@ class Redactor:
         plain = self._plain[generic]
         if text in plain:
             return text
-        answer = self._scanned(text, generic, clock or engine.Clock(self._budget))
+        if self._simple and engine.is_quiet(text) and not registry.holds_literal(text):
+            answer = text
+        else:
+            answer = self._scanned(text, generic, clock or engine.Clock(self._budget))
         if answer is text and len(text) <= _LONGEST_NAME:
             if len(plain) >= _MOST_NAMES:
                 plain.clear()

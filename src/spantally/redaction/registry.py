@@ -112,6 +112,11 @@ def _forms_of(value: str) -> set[str]:
     return {form for form in forms if len(form) >= SHORTEST}
 
 
+def holds_literal(text: str) -> bool:
+    """True if a form of a registered literal stands in ``text``."""
+    return any(form in text for form in forms)
+
+
 def find_literals(text: str, taken: list[Span]) -> None:
     """Append a span to ``taken`` for every form of a registered literal in ``text``."""
     for form in forms:
