@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from opentelemetry import baggage
-from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import TracerProvider
 
