@@ -23,7 +23,7 @@ from spantally.cli.main import cli
 from spantally.ground import settings
 from spantally.ground.money import CostStatus
 from spantally.ground.worker import GATHER_SECONDS
-from spantally.instrumentors.openai.call import _OPEN_WEIGHTS_PORTS
+from spantally.instrumentors.openai.beginning import _OPEN_WEIGHTS_PORTS
 from spantally.ledger.writer import MOST_KEPT
 from spantally.pricing.rates import STOP_SECONDS
 from spantally.testing import ScriptedServer

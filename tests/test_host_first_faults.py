@@ -316,7 +316,7 @@ def test_failures_are_logged_once_without_their_text(
         raise Boom(message)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(f"{CALL}.classify", fail)
+        patch.setattr(f"{BEGINNING}.classify", fail)
         program.run(("chat", "responses"))
     lines = [record.getMessage() for record in caplog.records if "openai.begin" in record.getMessage()]
     assert len(lines) == 1

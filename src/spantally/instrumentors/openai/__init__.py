@@ -10,7 +10,8 @@ from opentelemetry import context as otel_context
 
 from spantally.ground.guard import guard, swallowed
 from spantally.instrumentors.base import TableInstrumentor
-from spantally.instrumentors.openai.call import OpenAICall, begin
+from spantally.instrumentors.openai.beginning import begin
+from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.streams import watch, watch_async, watch_bytes
 from spantally.instrumentors.patching import Patch, PatchSet
 
@@ -76,10 +77,21 @@ def _raised(call: OpenAICall, error: BaseException) -> None:
             call.operation.finish("error", error=error)
 
 
+def _with_options(
+    call: OpenAICall, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of ``request()`` with the options that a policy changed."""
+    if "options" in kwargs:
+        return args, {**kwargs, "options": call.options}
+    return (args[0], call.options, *args[2:]), kwargs
+
+
 def _request(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     call = _begin(instance, args, kwargs)
     if call is None:
         return wrapped(*args, **kwargs)
+    if call.options is not None:
+        args, kwargs = _with_options(call, args, kwargs)
     inside = _Inside(call)
     try:
         result = wrapped(*args, **kwargs)
@@ -96,6 +108,8 @@ async def _request_async(wrapped: Any, instance: Any, args: tuple[Any, ...], kwa
     call = _begin(instance, args, kwargs)
     if call is None:
         return await wrapped(*args, **kwargs)
+    if call.options is not None:
+        args, kwargs = _with_options(call, args, kwargs)
     inside = _Inside(call)
     try:
         result = await wrapped(*args, **kwargs)
@@ -129,6 +143,17 @@ def _read_wire(call: OpenAICall, kwargs: dict[str, Any]) -> None:
         call.read_buffered(http_response)
 
 
+def _sleep_for_retry(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The SDK rests before it makes a failed attempt again (a coroutine for the asynchronous client)."""
+    try:
+        call = _current.get()
+        if call is not None:
+            call.note_retry(int(kwargs["retries_taken"]), kwargs.get("response"))
+    except Exception as error:
+        swallowed("openai.retry", error)
+    return wrapped(*args, **kwargs)
+
+
 def _stream_init(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A Stream object is made, by ``request()`` or later by ``parse()`` of a raw response."""
     result = wrapped(*args, **kwargs)
@@ -147,7 +172,8 @@ def _stream_init(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dic
 class OpenAIInstrumentor(TableInstrumentor):
     """Traces and meters every OpenAI client, also those made before it was enabled.
 
-    Chat completions, responses and embeddings; synchronous, asynchronous, streamed, raw and parsed.
+    Every endpoint that bills, and those that tell of one that did; synchronous, asynchronous, streamed, raw
+    and parsed.
     """
 
     supported: ClassVar[tuple[str, ...]] = ("openai >= 2.0, < 4",)
@@ -162,6 +188,8 @@ class OpenAIInstrumentor(TableInstrumentor):
                 Patch(base, "AsyncAPIClient.request", _request_async),
                 Patch(base, "SyncAPIClient._process_response", _process_response),
                 Patch(base, "AsyncAPIClient._process_response", _process_response),
+                Patch(base, "SyncAPIClient._sleep_for_retry", _sleep_for_retry, required=False),
+                Patch(base, "AsyncAPIClient._sleep_for_retry", _sleep_for_retry, required=False),
                 Patch(streaming, "Stream.__init__", _stream_init),
                 Patch(streaming, "AsyncStream.__init__", _stream_init),
             ),

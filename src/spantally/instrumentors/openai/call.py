@@ -1,29 +1,35 @@
-"""One request of an OpenAI client: from its options to an operation, from its response to the facts."""
+"""One request of an OpenAI client: the facts of its response, and its end."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Any, Final
 
-from opentelemetry.trace import SpanKind
-
-from spantally.calls import operation as operations
 from spantally.calls.operation import Operation
-from spantally.calls.secrets import remember_secret
-from spantally.calls.telemetry import Telemetry
-from spantally.calls.tool_results import expect_tool_calls, infer_tool_results
+from spantally.calls.tool_results import expect_tool_calls
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
-from spantally.ground.records import Status
+from spantally.ground.records import Kind, Status, UsageFormat
+from spantally.instrumentors.openai import background, batches, retries
 from spantally.instrumentors.openai.capture import Capture
-from spantally.instrumentors.openai.wire import errors, provider, request, response
+from spantally.instrumentors.openai.wire import (
+    content,
+    endpoints,
+    errors,
+    estimate,
+    headers,
+    response,
+)
 from spantally.instrumentors.openai.wire.operation import Operation as WireOperation
-from spantally.instrumentors.openai.wire.operation import classify
+from spantally.instrumentors.openai.wire.sse import SseScanner
 from spantally.instrumentors.openai.wire.stream import StreamFacts
 
 MAX_PARSED_BODY: Final = 262_144
 """Largest buffered body, in bytes, that is parsed again for its facts; beyond, the SDK's object is read."""
+
+MAX_EVENTS_BODY: Final = 8 * 1024 * 1024
+"""Largest buffered body of events, in bytes, that is read (speech that came as events at once)."""
 
 
 class OpenAICall:
@@ -36,8 +42,13 @@ class OpenAICall:
         "capture",
         "choices",
         "error_type",
+        "estimated_input",
         "facts_read",
+        "goes_on",
+        "hides_usage",
+        "lost_attempts",
         "operation",
+        "options",
         "stream_facts",
         "streaming",
         "wants_tools",
@@ -62,21 +73,59 @@ class OpenAICall:
         self.watcher: Callable[[], Any] | None = None
         """Weak reference to the watched iterator."""
         self.stream_facts: StreamFacts | None = None
+        self.options: Any = None
+        """Changed options to send instead of the program's, where a policy asks for it."""
+        self.hides_usage = False
+        """True where the chunk with the usage came only because we asked for it."""
+        self.estimated_input: int | None = None
+        """Tokens of the request by estimate, where the policy is to estimate."""
+        self.lost_attempts = 0
+        """Attempts that were sent, ended without an answer, and were made again."""
+        self.goes_on = False
+        """True where the request ends and the provider's work does not."""
 
     # -- facts ---------------------------------------------------------------------------------------
 
     def read_response_head(self, http_response: Any, retries: int) -> None:
         """Note what the head of the final response says."""
         self.operation.attempts = retries + 1
+        limits = headers.rate_limits(http_response.headers.raw)
+        if limits:
+            self.operation.end_attributes.update(limits)
+
+    def note_retry(self, retries_taken: int, http_response: Any) -> None:
+        """An attempt failed, and the SDK will make it again."""
+        if retries.note_failed_attempt(self.operation, retries_taken, http_response):
+            self.lost_attempts += 1
+            if self.operation.price_context is not None:
+                self.operation.price_context["lost_attempts"] = self.lost_attempts
 
     def read_buffered(self, http_response: Any) -> None:
         """Read the facts of a body the SDK has read already: usage is safe even if parsing then fails."""
         if int(http_response.status_code) >= 400:
             return
-        content: bytes = http_response.content
-        if len(content) > MAX_PARSED_BODY or "json" not in http_response.headers.get("content-type", ""):
+        body: bytes = http_response.content
+        if self.wire.api == "file_content":
+            batches.read_file(self.operation, body)
             return
-        self.read_body(json.loads(content))
+        kind = http_response.headers.get("content-type", "")
+        if "event-stream" in kind:
+            self._read_events(body)
+        elif "json" not in kind:
+            return
+        elif len(body) <= MAX_PARSED_BODY:
+            self.read_body(json.loads(body))
+        elif self.wire.api == "images":
+            self.read_body({"usage": endpoints.usage_in_tail(body)})
+
+    def _read_events(self, body: bytes) -> None:
+        """Read events that came as one whole body."""
+        if len(body) <= MAX_EVENTS_BODY:
+            self.stream_facts = self.new_stream_facts()
+            scanner = SseScanner(self.stream_facts.observe)
+            scanner.feed(body)
+            scanner.close()
+            self._take_stream_facts()
 
     def read_body(self, body: Any) -> None:
         """Take the facts of a response body, a mapping or the SDK's own object."""
@@ -87,14 +136,40 @@ class OpenAICall:
     def take(self, facts: response.ResponseFacts) -> None:
         """Put the facts onto the operation."""
         self.facts_read = True
-        target = self.operation
-        attributes = target.end_attributes
+        target, wire = self.operation, self.wire
+        carries = wire.kind is not Kind.OTHER
+        if not carries:
+            facts, carries = self._take_other(facts)
         target.response_model = facts.model
-        target.response_id = facts.response_id
+        target.response_id = facts.response_id or target.response_id
         target.usage = facts.usage
-        target.usage_format = self.wire.usage_format
-        if facts.service_tier is not None and target.price_context is not None:
-            target.price_context["service_tier"] = facts.service_tier
+        target.usage_format = endpoints.usage_format_of(wire, facts.usage)
+        if carries and target.price_context is not None:
+            background.add_price_facts(target.price_context, facts)
+        self._set_attributes(facts)
+        if facts.usage is not None and not wire.rereads:  # fetched answers have no usage on their spans
+            target.end_attributes.update(response.usage_attributes(wire, facts.usage))
+        if facts.error_type is not None and not wire.rereads:
+            self.error_type = facts.error_type
+        if facts.tool_calls and carries:
+            expect_tool_calls(target.scope.session, facts.tool_calls)
+        if facts.background and not wire.rereads:
+            self.goes_on = facts.goes_on
+            if facts.usage is not None:
+                background.tell(target.provider, facts.response_id)
+
+    def _take_other(self, facts: response.ResponseFacts) -> tuple[response.ResponseFacts, bool]:
+        """Facts of an operation that bills nothing itself, and whether it has to carry a usage after all."""
+        if self.wire.rereads:
+            carries = background.learn(self.operation, self.wire, facts)
+        else:
+            carries = self.wire.api == "unknown" and endpoints.reports_tokens(facts.usage)
+            if carries:
+                self.operation.kind = Kind.INFERENCE
+        return (facts if carries else facts._replace(usage=None)), carries
+
+    def _set_attributes(self, facts: response.ResponseFacts) -> None:
+        attributes = self.operation.end_attributes
         for key, value in (
             (semconv.RESPONSE_MODEL, facts.model),
             (semconv.RESPONSE_ID, facts.response_id),
@@ -106,38 +181,50 @@ class OpenAICall:
                 attributes[key] = value
         if facts.finish_reasons:
             attributes[semconv.RESPONSE_FINISH_REASONS] = facts.finish_reasons
-        if facts.usage is not None:
-            attributes.update(response.usage_attributes(self.wire, facts.usage))
-        if facts.error_type is not None:
-            self.error_type = facts.error_type
-        if facts.server_tools and target.price_context is not None:
-            target.price_context["server_tools"] = dict(facts.server_tools)
-        if facts.tool_calls:
-            expect_tool_calls(target.scope.session, facts.tool_calls)
+        if self.wire.rereads and facts.status is not None:
+            attributes[semconv.RESPONSE_STATUS] = facts.status
+        if facts.attributes:
+            attributes.update(facts.attributes)
 
     def new_stream_facts(self) -> StreamFacts:
         """What reads the chunks of this call's stream."""
         return StreamFacts(
-            self.wire, collect=self.capture is not None, choices=self.choices, tools=self.wants_tools
+            self.wire,
+            collect=self.capture is not None or self.estimated_input is not None,
+            choices=self.choices,
+            tools=self.wants_tools,
         )
+
+    def _estimate(self, messages: Any) -> None:
+        """Put an estimate in the place of a usage that nobody reported."""
+        target = self.operation
+        if self.estimated_input is None or target.usage is not None or self.goes_on:
+            return
+        target.usage = estimate.parts(self.estimated_input, estimate.output_tokens(messages))
+        target.usage_format = UsageFormat.PARTS
+        target.estimated = True
+        target.end_attributes[semconv.USAGE] = json.dumps(target.usage)
 
     # -- ends ----------------------------------------------------------------------------------------
 
     def succeeded(self, result: Any) -> None:
         """``request()`` returned a complete body."""
-        if not self.facts_read:
-            try:
+        try:
+            if not self.facts_read and self.wire.api != "file_content":
                 self.read_body(result)
-            except Exception as error:
-                swallowed("openai.result", error)
+            if self.estimated_input is not None:
+                self._estimate(content.output_messages(self.wire, result))
+        except Exception as error:
+            swallowed("openai.result", error)
         self._finish_read()
 
     def failed(self, error: BaseException) -> None:
         """``request()`` or the iteration of its stream raised ``error``, which goes on to the program."""
         self._take_stream_facts()
         target = self.operation
-        if target.usage is None:
+        if target.usage is None and self.wire.kind is not Kind.OTHER:
             target.possibly_billed = errors.was_sent(error) and not errors.is_rejection(error)
+        self._take_error_head(error)
         cancelled = isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or _is_cancellation(
             error
         )
@@ -146,6 +233,15 @@ class OpenAICall:
             error=error,
             error_type=errors.error_type_of(error),
         )
+
+    def _take_error_head(self, error: BaseException) -> None:
+        """Rate limits of the answer that refused; the SDK's exception has its response."""
+        http_response = getattr(error, "response", None)
+        if http_response is not None:
+            try:
+                self.operation.end_attributes.update(headers.rate_limits(http_response.headers.raw))
+            except Exception as failure:
+                swallowed("openai.error_head", failure)
 
     def exhausted(self) -> None:
         """The stream was read to its end."""
@@ -156,6 +252,9 @@ class OpenAICall:
         """The whole answer was read; it may itself say that it failed."""
         if self.error_type is not None:
             self._finish(Status.ERROR, error_type=self.error_type)
+        elif self.goes_on:
+            self._finish(Status.RUNNING)
+            background.expect(self.operation)
         else:
             self._finish(Status.OK)
 
@@ -168,7 +267,7 @@ class OpenAICall:
 
     def _prepare_abandoned(self) -> None:
         self._take_stream_facts()
-        if self.operation.usage is None:
+        if self.operation.usage is None and self.wire.kind is not Kind.OTHER:
             self.operation.possibly_billed = True
         if self.capture is not None:
             self.capture.finish(self.operation)
@@ -181,6 +280,8 @@ class OpenAICall:
             self.take(stream_facts.facts())
             if self.capture is not None:
                 self.capture.take_stream(self.wire, stream_facts)
+            if self.estimated_input is not None:
+                self._estimate(content.output_messages(self.wire, stream_facts))
             first = self.operation.first_chunk_ns
             if first is not None:
                 self.operation.end_attributes[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = first / 1e9
@@ -190,136 +291,14 @@ class OpenAICall:
     def _finish(self, status: str, **outcome: Any) -> None:
         if self.operation.ended:
             return
+        if self.lost_attempts:
+            self.operation.possibly_billed = True
         if self.capture is not None:
             try:
                 self.capture.finish(self.operation)
             except Exception as error:
                 swallowed("openai.capture", error)
         self.operation.finish(status, **outcome)
-
-
-def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
-    """Start the operation of one request, or None where the endpoint is none of ours.
-
-    Args:
-        telemetry: where it reports to.
-        client: the SDK's client.
-        options: its ``FinalRequestOptions``.
-    """
-    body = _body_of(options)
-    wire = classify(options.method, str(options.url), body)
-    if wire is None:
-        return None
-    _try(remember_secret, getattr(client, "api_key", None))
-    host, port = _try(_address, client) or (None, None)
-    vendor = _try(provider.provider_of, type(client).__name__, host)
-    model = _try(request.request_model, body)
-    conversation = _try(request.conversation_id, body)
-    attributes = _try(request.request_attributes, wire, body) or {}
-    for key, value in (
-        (semconv.PROVIDER_NAME, vendor),
-        (semconv.SERVER_ADDRESS, host),
-        (semconv.SERVER_PORT, port),
-    ):
-        if value is not None:
-            attributes[key] = value
-    target = operations.start(
-        telemetry,
-        wire.kind,
-        wire.name,
-        subject=model,
-        span_kind=SpanKind.CLIENT,
-        attributes=attributes,
-        conversation_id=conversation,
-    )
-    if target is None:
-        return None
-    target.provider = vendor
-    target.request_model = model
-    target.server_address = host
-    target.server_port = port
-    target.price_context = {"provider": None, "api": wire.api, "server_address": host}
-    call = OpenAICall(target, wire, None)
-    try:
-        _take_request(target, wire, body)
-    except Exception as error:
-        swallowed("openai.request_facts", error)
-    try:
-        infer_tool_results(target, request.tool_results(wire, body, latest=True))
-        call.choices = request.expected_choices(body)
-        call.wants_tools = _has_tools(body)
-        if telemetry.wants_content:
-            call.capture = Capture(telemetry, wire, body)
-    except Exception as error:
-        swallowed("openai.request_content", error)
-    return call
-
-
-_R = TypeVar("_R")
-
-
-def _try(read: Callable[..., _R], *args: Any) -> _R | None:
-    """One fact of the request; None where reading it fails, so that the call is metered nevertheless."""
-    try:
-        return read(*args)
-    except Exception as error:
-        swallowed("openai.request", error)
-        return None
-
-
-def _address(client: Any) -> tuple[str, int]:
-    url = client.base_url
-    return url.host, url.port or (80 if url.scheme == "http" else 443)
-
-
-def _take_request(target: Operation, wire: WireOperation, body: Any) -> None:
-    """What chooses the rate, and whether this is a turn."""
-    context = target.price_context
-    if context is not None and target.provider and target.server_address and target.server_port:
-        context["provider"] = vendor_of_rates(target.provider, target.server_address, target.server_port)
-    if context is not None and isinstance(body, Mapping):
-        tier = body.get("service_tier")
-        if isinstance(tier, str) and tier != "auto":
-            context["requested_tier"] = tier
-    target.turn = target.scope.run_id is None and request.newest_message_is_user(wire, body)
-
-
-def _has_tools(body: Any) -> bool:
-    """False only where the body is known to offer the model nothing to call."""
-    return not isinstance(body, Mapping) or "tools" in body or "functions" in body
-
-
-def _body_of(options: Any) -> Any:
-    """The body that is sent: what the method built, and the program's ``extra_body`` over it."""
-    body = options.json_data
-    extra = getattr(options, "extra_json", None)
-    if isinstance(extra, Mapping) and isinstance(body, Mapping):
-        return {**body, **extra}
-    return body
-
-
-_OPEN_WEIGHTS_PORTS: Final = frozenset({11434, 1234})
-"""Default ports of Ollama and LM Studio: what answers there is never the vendor."""
-
-
-def vendor_of_rates(vendor: str, host: str, port: int) -> str | None:
-    """Whose price list applies, or None where that is not known.
-
-    A loopback address is where gateways and scripted servers stand: a model found there by a vendor's exact
-    name is rated at that vendor's price; what local servers really serve has other names and stays unpriced.
-    """
-    known = provider.priced_provider(host)
-    if known is not None:
-        return known
-    if vendor != "openai":
-        return vendor
-    if port not in _OPEN_WEIGHTS_PORTS and _is_loopback(host):
-        return "openai"
-    return None
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1", "[::1]") or host.startswith("127.")
 
 
 def _is_cancellation(error: BaseException) -> bool:

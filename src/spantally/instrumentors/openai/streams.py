@@ -12,7 +12,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from typing import Any, Final
 
 from spantally.ground.guard import counted, swallowed
+from spantally.instrumentors.openai.batches import ResultLines
 from spantally.instrumentors.openai.call import OpenAICall
+from spantally.instrumentors.openai.stream_usage import is_extra
 from spantally.instrumentors.openai.wire.sse import SseScanner
 
 MAX_RAW_BODY: Final = 8 * 1024 * 1024
@@ -25,7 +27,8 @@ def watch(call: OpenAICall, inner: Iterator[Any]) -> Generator[Any, None, None]:
     observe = _observer(call)
     try:
         for chunk in inner:
-            observe(chunk)
+            if observe(chunk):
+                continue
             yield chunk
     except GeneratorExit:
         _leave_early(call)
@@ -42,7 +45,8 @@ async def watch_async(call: OpenAICall, inner: AsyncIterator[Any]) -> AsyncGener
     observe = _observer(call)
     try:
         async for chunk in inner:
-            observe(chunk)
+            if observe(chunk):
+                continue
             yield chunk
     except GeneratorExit:
         _leave_early(call)
@@ -68,8 +72,11 @@ def _leave_early(call: OpenAICall) -> None:
         counted("openai.left", error)
 
 
-def _observer(call: OpenAICall) -> Callable[[Any], None]:
-    """What looks at each chunk: the first gives the time; a failure ends the looking, not the stream."""
+def _observer(call: OpenAICall) -> Callable[[Any], bool | None]:
+    """What looks at each chunk: the first gives the time; a failure ends the looking, not the stream.
+
+    It answers True for the one chunk that came because we asked for it, which the program is not to see.
+    """
     look: Callable[[Any], None] = _ignore
     try:
         facts = call.stream_facts
@@ -92,7 +99,14 @@ def _observer(call: OpenAICall) -> Callable[[Any], None]:
             swallowed("openai.chunk", error)
             look = _ignore
 
-    return observe
+    if not call.hides_usage:
+        return observe
+
+    def observe_and_hide(chunk: Any) -> bool:
+        observe(chunk)
+        return is_extra(chunk)
+
+    return observe_and_hide
 
 
 def _ignore(chunk: Any) -> None:
@@ -106,6 +120,7 @@ class _Bytes:
     _inner: Any
     _scan: Callable[[bytes], None] | None
     _scanner: SseScanner | None
+    _lines: ResultLines | None
     _gathered: list[bytes]
     _size: int
 
@@ -117,6 +132,7 @@ class _Bytes:
         self._headers = headers
         self._scan = None
         self._scanner = None
+        self._lines = None
 
     def _first(self) -> None:
         """Choose how to read the bytes, once it is known that no Stream object of the SDK watches them."""
@@ -126,7 +142,10 @@ class _Bytes:
                 return
             kind = self._headers.get("content-type", "")
             encoding = self._headers.get("content-encoding")
-            if "text/event-stream" in kind:
+            if call.wire.api == "file_content":
+                self._lines = ResultLines(call.operation, encoding)
+                self._scan = self._lines.feed
+            elif "text/event-stream" in kind:
                 facts = call.new_stream_facts()
                 call.stream_facts = facts
                 self._scanner = SseScanner(facts.observe, content_encoding=encoding)
@@ -164,6 +183,8 @@ class _Bytes:
         try:
             if self._scanner is not None:
                 self._scanner.close()  # the last event may lack its blank line
+            if self._lines is not None:
+                self._lines.close()
             if self._gathered:
                 _read_json(call, b"".join(self._gathered), self._headers.get("content-encoding"))
             call.exhausted()

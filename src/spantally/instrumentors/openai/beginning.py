@@ -1,0 +1,175 @@
+"""The beginning of one request: from the options of an OpenAI client to an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from opentelemetry.trace import SpanKind
+
+from spantally.calls import operation as operations
+from spantally.calls.operation import Operation
+from spantally.calls.secrets import remember_secret
+from spantally.calls.telemetry import Telemetry
+from spantally.calls.tool_results import infer_tool_results
+from spantally.ground import semconv
+from spantally.ground.guard import swallowed
+from spantally.ground.records import Kind
+from spantally.instrumentors.openai import stream_usage
+from spantally.instrumentors.openai.call import OpenAICall
+from spantally.instrumentors.openai.capture import Capture
+from spantally.instrumentors.openai.wire import estimate, provider, request
+from spantally.instrumentors.openai.wire.operation import Operation as WireOperation
+from spantally.instrumentors.openai.wire.operation import classify, path_attributes
+
+
+def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
+    """Start the operation of one request, or None where the endpoint is none of ours.
+
+    Args:
+        telemetry: where it reports to.
+        client: the SDK's client.
+        options: its ``FinalRequestOptions``.
+    """
+    body = _body_of(options)
+    wire = classify(options.method, str(options.url), body)
+    if wire is None:
+        return None
+    _try(remember_secret, getattr(client, "api_key", None))
+    host, port = _try(_address, client) or (None, None)
+    vendor = _try(provider.provider_of, type(client).__name__, host)
+    model = _try(request.request_model, body)
+    conversation = _try(request.conversation_id, body)
+    attributes = _try(request.request_attributes, wire, body) or {}
+    if wire.ids:
+        attributes.update(path_attributes(options.method, str(options.url)))
+        conversation = conversation or _text(attributes.get(semconv.CONVERSATION_ID))
+    for key, value in (
+        (semconv.PROVIDER_NAME, vendor),
+        (semconv.SERVER_ADDRESS, host),
+        (semconv.SERVER_PORT, port),
+    ):
+        if value is not None:
+            attributes[key] = value
+    target = operations.start(
+        telemetry,
+        wire.kind,
+        wire.name,
+        subject=_subject(wire, model, attributes),
+        span_kind=SpanKind.CLIENT,
+        attributes=attributes,
+        conversation_id=conversation,
+    )
+    if target is None:
+        return None
+    target.provider = vendor
+    target.request_model = model
+    target.server_address = host
+    target.server_port = port
+    target.price_context = {"provider": None, "api": wire.api, "server_address": host}
+    call = OpenAICall(target, wire, None)
+    try:
+        target.response_id = _text(attributes.get(semconv.RESPONSE_ID))
+        _take_request(target, wire, body)
+    except Exception as error:
+        swallowed("openai.request_facts", error)
+    if telemetry.stream_usage != "unknown":
+        _try(_apply_usage_policy, telemetry.stream_usage, call, options, body)
+    try:
+        infer_tool_results(target, request.tool_results(wire, body, latest=True))
+        call.choices = request.expected_choices(body)
+        call.wants_tools = _has_tools(body)
+        if telemetry.wants_content:
+            call.capture = Capture(telemetry, wire, body)
+    except Exception as error:
+        swallowed("openai.request_content", error)
+    return call
+
+
+_R = TypeVar("_R")
+
+
+def _try(read: Callable[..., _R], *args: Any) -> _R | None:
+    """One fact of the request; None where reading it fails, so that the call is metered nevertheless."""
+    try:
+        return read(*args)
+    except Exception as error:
+        swallowed("openai.request", error)
+        return None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _subject(wire: WireOperation, model: str | None, attributes: Mapping[str, Any]) -> str | None:
+    """What follows the operation in the name of its span."""
+    if wire.kind is Kind.RETRIEVAL:
+        return _text(attributes.get(semconv.DATA_SOURCE_ID))
+    if wire.name in ("create_agent", "invoke_agent"):
+        return _text(attributes.get(semconv.AGENT_NAME))
+    return model
+
+
+def _apply_usage_policy(policy: str, call: OpenAICall, options: Any, body: Any) -> None:
+    """Ask for the usage of a stream, or get ready to estimate it."""
+    if policy == "request":
+        call.options = stream_usage.with_usage(call.wire, options, body)
+        call.hides_usage = call.options is not None
+    elif call.wire.kind is Kind.INFERENCE:
+        call.estimated_input = estimate.input_tokens(call.wire, body)
+
+
+def _address(client: Any) -> tuple[str, int]:
+    url = client.base_url
+    return url.host, url.port or (80 if url.scheme == "http" else 443)
+
+
+def _take_request(target: Operation, wire: WireOperation, body: Any) -> None:
+    """What chooses the rate, and whether this is a turn."""
+    context = target.price_context
+    if context is not None and target.provider and target.server_address and target.server_port:
+        context["provider"] = vendor_of_rates(target.provider, target.server_address, target.server_port)
+    if context is not None and isinstance(body, Mapping):
+        tier = body.get("service_tier")
+        if isinstance(tier, str) and tier != "auto":
+            context["requested_tier"] = tier
+    target.turn = target.scope.run_id is None and request.newest_message_is_user(wire, body)
+
+
+def _has_tools(body: Any) -> bool:
+    """False only where the body is known to offer the model nothing to call."""
+    return not isinstance(body, Mapping) or "tools" in body or "functions" in body
+
+
+def _body_of(options: Any) -> Any:
+    """The body that is sent: what the method built, and the program's ``extra_body`` over it."""
+    body = options.json_data
+    extra = getattr(options, "extra_json", None)
+    if isinstance(extra, Mapping) and isinstance(body, Mapping):
+        return {**body, **extra}
+    return body
+
+
+_OPEN_WEIGHTS_PORTS: Final = frozenset({11434, 1234})
+"""Default ports of Ollama and LM Studio: what answers there is never the vendor."""
+
+
+def vendor_of_rates(vendor: str, host: str, port: int) -> str | None:
+    """Whose price list applies, or None where that is not known.
+
+    A loopback address is where gateways and scripted servers stand: a model found there by a vendor's exact
+    name is rated at that vendor's price; what local servers really serve has other names and stays unpriced.
+    """
+    known = provider.priced_provider(host)
+    if known is not None:
+        return known
+    if vendor != "openai":
+        return vendor
+    if port not in _OPEN_WEIGHTS_PORTS and _is_loopback(host):
+        return "openai"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1", "[::1]") or host.startswith("127.")

@@ -1,0 +1,47 @@
+"""Attempts of one call that failed and were made again: events on its span.
+
+The tap is on the SDK's pause before a retry, so a call without one pays nothing. It runs inside the
+``except`` block of the failed attempt, where the exception in flight is the one that ended it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from spantally.calls.operation import Operation
+from spantally.ground import semconv
+from spantally.instrumentors.openai.wire import errors
+from spantally.instrumentors.openai.wire.headers import rate_limits
+
+
+def note_failed_attempt(operation: Operation, retries_taken: int, response: Any) -> bool:
+    """Put the event of a failed attempt onto the span of its call.
+
+    Args:
+        operation: the call.
+        retries_taken: how many attempts had failed before this one.
+        response: the answer, or None where there was none.
+
+    Returns:
+        True if the attempt was sent and nobody knows whether it was billed: a time-out, a lost connection.
+    """
+    operation.attempts = retries_taken + 2  # this one, and the one that follows
+    attributes: dict[str, Any] = {semconv.ATTEMPT: retries_taken + 1}
+    billed = False
+    if response is not None:
+        attributes[semconv.ERROR_TYPE] = str(response.status_code)
+        attributes[semconv.HTTP_STATUS_CODE] = int(response.status_code)
+        attributes.update(rate_limits(response.headers.raw))
+    else:
+        error = sys.exc_info()[1]
+        if error is not None:
+            attributes[semconv.ERROR_TYPE] = errors.class_name(type(error))
+            billed = errors.was_sent(error)
+    if billed:
+        attributes[semconv.ATTEMPT_POSSIBLY_BILLED] = True
+    span = operation.span
+    if span.is_recording():
+        safe = operation.telemetry.redactor.attributes(attributes)
+        span.add_event(semconv.EVENT_ATTEMPT_FAILED, safe)
+    return billed

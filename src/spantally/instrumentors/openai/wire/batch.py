@@ -1,0 +1,91 @@
+"""Lines of a batch's results file: each holds the whole answer to one request, with its usage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Final, NamedTuple
+
+from spantally.instrumentors.openai.wire.fields import field, integer, items, text
+from spantally.instrumentors.openai.wire.operation import (
+    CHAT,
+    COMPLETIONS,
+    EMBEDDINGS,
+    RESPONSES,
+    Operation,
+)
+from spantally.instrumentors.openai.wire.response import ResponseFacts, response_facts
+
+MAX_LINE: Final = 8 * 1024 * 1024
+"""Longest line that is read, in bytes."""
+
+_OBJECTS: Final = {
+    "chat.completion": CHAT,
+    "response": RESPONSES,
+    "text_completion": COMPLETIONS,
+}
+
+
+class BatchLine(NamedTuple):
+    """One answer of a batch that was billed."""
+
+    key: str
+    """The same at every reading of the file: 32 hex digits."""
+    operation: Operation
+    facts: ResponseFacts
+    created_s: int | None
+    """When it was made, in UNIX seconds."""
+
+
+def is_batch_line(line: bytes) -> bool:
+    """True if a line is one of a results file; the first line tells what a file is."""
+    parsed = _parsed(line)
+    return text(field(parsed, "custom_id")) is not None and type(field(parsed, "response")) is dict
+
+
+def batch_line(line: bytes, provider: str | None) -> BatchLine | None:
+    """What a line bills; None for one that failed, bills nothing or cannot be read.
+
+    Args:
+        line: JSON.
+        provider: ``gen_ai.provider.name``; ids are unique within it.
+    """
+    parsed = _parsed(line)
+    answer = field(parsed, "response")
+    body = field(answer, "body")
+    ident = text(field(parsed, "id"))
+    status = integer(field(answer, "status_code"))
+    if ident is None or type(body) is not dict or (status is not None and status >= 400):
+        return None
+    operation = _operation_of(body)
+    if operation is None:
+        return None
+    facts = response_facts(operation, body)
+    made = "\n".join((provider or "", ident, text(field(parsed, "custom_id")) or "", facts.response_id or ""))
+    key = hashlib.sha256(f"batch\n{made}".encode()).hexdigest()[:32]
+    created = integer(field(body, "created"))
+    return BatchLine(
+        key, operation, facts, integer(field(body, "created_at")) if created is None else created
+    )
+
+
+def _parsed(line: bytes) -> Any:
+    if not line.startswith(b"{") or len(line) > MAX_LINE:
+        return None
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _operation_of(body: Any) -> Operation | None:
+    found = _OBJECTS.get(text(field(body, "object")) or "")
+    if found is not None:
+        return found
+    first = next(iter(items(field(body, "data")) or ()), None)
+    if text(field(first, "object")) == "embedding":
+        return EMBEDDINGS
+    # An answer of another kind that reports tokens was billed for them.
+    if field(field(body, "usage"), "prompt_tokens") is not None:
+        return CHAT
+    return RESPONSES if field(field(body, "usage"), "input_tokens") is not None else None
