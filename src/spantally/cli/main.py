@@ -8,6 +8,7 @@ import click
 
 from spantally.cli import exits
 from spantally.cli.calls import calls
+from spantally.cli.conformance import conformance
 from spantally.cli.cost import cost
 from spantally.cli.demo import demo
 from spantally.cli.doctor import doctor
@@ -52,7 +53,7 @@ def cli(ctx: click.Context, ledger: str | None) -> None:
     ctx.obj = ledger
 
 
-for _command in (sessions, show, cost, calls, run, doctor, demo, path):
+for _command in (sessions, show, cost, calls, run, doctor, conformance, demo, path):
     cli.add_command(_command)
 
 

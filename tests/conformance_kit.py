@@ -1,0 +1,126 @@
+"""A span that conforms, to plant faults in, and the way from what a test exported to findings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from spantally.conformance import (
+    PROFILES,
+    Batch,
+    Event,
+    Finding,
+    Scope,
+    Span,
+    check,
+    read_document,
+)
+
+SCOPE = Scope("lib", "1", "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev")
+OLD_SCOPE = Scope("lib", "1", "https://opentelemetry.io/schemas/1.41.0")
+
+CHAT: dict[str, Any] = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "gpt-4o",
+    "gen_ai.response.model": "gpt-4o-2024-08-06",
+    "gen_ai.response.id": "chatcmpl-1",
+    "gen_ai.response.finish_reasons": ["stop"],
+    "gen_ai.usage.input_tokens": 10,
+    "gen_ai.usage.output_tokens": 2,
+    "server.address": "api.openai.com",
+    "server.port": 443,
+}
+"""Attributes of a chat span without a fault."""
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "embeddings": {
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "small",
+        "gen_ai.request.encoding_formats": ["float"],
+        "gen_ai.embeddings.dimension.count": 3,
+        "gen_ai.response.model": "small",
+        "gen_ai.usage.input_tokens": 2,
+        "server.address": "api.openai.com",
+        "server.port": 443,
+    },
+    "execute_tool": {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "look"},
+    "invoke_agent": {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.agent.name": "planner",
+        "gen_ai.response.finish_reasons": ["stop"],
+        "gen_ai.usage.input_tokens": 2,
+        "gen_ai.usage.output_tokens": 2,
+    },
+    "search_memory": {
+        "gen_ai.operation.name": "search_memory",
+        "server.address": "memory",
+        "server.port": 1,
+    },
+    "retrieval": {
+        "gen_ai.operation.name": "retrieval",
+        "gen_ai.data_source.id": "docs",
+        "gen_ai.retrieval.top_k": 3,
+        "server.address": "store",
+        "server.port": 1,
+    },
+    "invoke_workflow": {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "crew"},
+}
+"""Attributes of further spans without a fault."""
+
+NAMED = {
+    "embeddings": ("embeddings small", "CLIENT"),
+    "execute_tool": ("execute_tool look", "INTERNAL"),
+    "invoke_agent": ("invoke_agent planner", "INTERNAL"),
+    "search_memory": ("search_memory", "CLIENT"),
+    "retrieval": ("retrieval docs", "CLIENT"),
+    "invoke_workflow": ("invoke_workflow crew", "INTERNAL"),
+}
+
+
+def chat(*, without: Iterable[str] = (), **changes: Any) -> Span:
+    """A chat span, with changes.
+
+    Args:
+        without: attributes to leave out.
+        changes: fields of the span; ``attributes`` are added to the faultless ones.
+    """
+    attributes = {**CHAT, **changes.pop("attributes", {})}
+    for name in without:
+        del attributes[name]
+    fields: dict[str, Any] = {"name": "chat gpt-4o", "kind": "CLIENT", "scope": SCOPE, **changes}
+    return Span(attributes=attributes, **fields)
+
+
+def other(operation: str, *, without: Iterable[str] = (), **changes: Any) -> Span:
+    """A span of another operation, with changes as in :func:`chat`."""
+    attributes = {**OTHERS[operation], **changes.pop("attributes", {})}
+    for name in without:
+        del attributes[name]
+    name, kind = NAMED[operation]
+    fields: dict[str, Any] = {"name": name, "kind": kind, "scope": SCOPE, **changes}
+    return Span(attributes=attributes, **fields)
+
+
+def findings(*things: Span | Event, profile: str = "latest") -> list[Finding]:
+    """What the rules find on spans and log events."""
+    spans = [one for one in things if isinstance(one, Span)]
+    events = [one for one in things if isinstance(one, Event)]
+    return check(Batch(spans, events, []), PROFILES[profile])
+
+
+def of_payloads(payloads: Iterable[bytes], profile: str = "latest") -> list[Finding]:
+    """What the rules find on exported trace messages, by way of their OTLP JSON."""
+    found: list[Finding] = []
+    for payload in payloads:
+        text = json.dumps(MessageToDict(ExportTraceServiceRequest.FromString(payload)))
+        batch = read_document(json.loads(text))
+        assert batch.unusable == []
+        assert batch.spans
+        found += check(batch, PROFILES[profile])
+    return found
