@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+
 import pytest
 
 from spantally.api.fold import MAX_SEEN
@@ -72,3 +75,26 @@ def test_a_second_view_of_a_call_counts_once(view: str, foreign_first: bool, rea
             totals_of(state)
     totals = totals_of(state)
     assert (totals.calls, totals.cost_nano_usd) == (1, 35_000)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_lock_held_at_the_fork_is_free_in_the_child() -> None:
+    """Totals can be read in a child that was forked while another thread of the parent read them."""
+    state = remember_session(SessionState("forked", start_ns=1))
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with state.lock:
+            held.set()
+            done.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(20)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if state.lock.acquire(timeout=5) else 1)
+    done.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from typing import Any, Final
@@ -100,3 +101,13 @@ def remember_session(state: SessionState) -> SessionState:
 def forget_sessions() -> None:
     """Drop the registry (tests)."""
     _registry.clear()
+
+
+def _after_fork_in_child() -> None:
+    """A lock that another thread of the parent held at the fork would be held in the child for ever."""
+    for state in tuple(_registry.values()):
+        state.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)
