@@ -118,53 +118,39 @@ def amounts(row: Row) -> Amounts:
         return Amounts(rows=1, turns=turn, errors=error)
     nano, status, parts = row.rating.nano_usd, row.rating.status, row.rating.parts
     pending = status == CostStatus.PENDING
+    if parts is None:
+        tokens_in = tokens_out = 0
+    else:
+        tokens_in, tokens_out = parts.input_total, parts.output_total
+    # In the order of the fields: one such row is made for each call.
     return Amounts(
-        rows=1,
-        calls=1,
-        turns=turn,
-        errors=error,
-        running=record.status == Status.RUNNING,
-        input_tokens=0 if parts is None else parts.input_total,
-        output_tokens=0 if parts is None else parts.output_total,
-        cost=nano or 0,
-        priced=nano is not None,
-        unpriced=nano is None and not pending,
-        pending=pending,
-        billed=possibly_billed(record),
+        1,
+        1,
+        turn,
+        error,
+        record.status == Status.RUNNING,
+        tokens_in,
+        tokens_out,
+        nano or 0,
+        nano is not None,
+        nano is None and not pending,
+        pending,
+        possibly_billed(record),
     )
 
 
-def dimension(record: CallRecord) -> Dimension:
-    """The rollup dimension of a record."""
-    return Dimension(
-        record.session_id,
-        record.project,
-        record.provider,
-        record.response_model or record.request_model,
-        record.request_model,
-        path_text(record.agent_path),
-        record.user_id,
-        record.entity_type,
-        record.entity_id,
-        record.tool,
-        tags_text(record.tags),
-    )
-
-
-def names(row: Row) -> list[tuple[str, str]]:
-    """(what, name) pairs by which the row's session can be found: agents, models, providers."""
-    if row.hidden:
-        return []
-    record = row.record
-    found = [("agent", name) for name in set(record.agent_path)]
-    if row.counted:
-        model = record.response_model or record.request_model
+def names(
+    path: tuple[str, ...], counted: bool, model: str | None, request_model: str | None, provider: str | None
+) -> list[tuple[str, str]]:
+    """(what, name) pairs by which a visible row's session can be found: agents, models, providers."""
+    found = [("agent", name) for name in set(path)]
+    if counted:
         if model:
             found.append(("model", model))
-        if record.request_model and record.request_model != model:
-            found.append(("request_model", record.request_model))
-        if record.provider:
-            found.append(("provider", record.provider))
+        if request_model and request_model != model:
+            found.append(("request_model", request_model))
+        if provider:
+            found.append(("provider", provider))
     return found
 
 

@@ -47,6 +47,10 @@ _FOREIGN: Final = Precedence.FOREIGN
 
 _cards: dict[tuple[Any, ...], Card | Miss] = {}
 
+RECENT: Final = 512
+_recent: dict[int, tuple[CallRecord, Rating]] = {}
+"""Records rated lately: the ledger and the live totals of a session ask for the same ones."""
+
 
 def rate(record: CallRecord) -> Rating:
     """Price a record; loads the rates if they are not there, which takes 0.3 to 1 s once.
@@ -64,12 +68,21 @@ def rate_if_loaded(record: CallRecord) -> Rating:
         As :func:`rate`; while the rates are not there, ``pending`` with the parts of the usage. What needs
         no rates (no or bad usage, a cost that the provider reports, a row that has none) is answered at once.
     """
-    return _rate(record, wait=False)
+    known = _recent.get(id(record))
+    if known is not None and known[0] is record:
+        return known[1]
+    rating = _rate(record, wait=False)
+    if rating.status != CostStatus.PENDING and record.content is None:
+        if len(_recent) >= RECENT:
+            _recent.clear()
+        _recent[id(record)] = (record, rating)
+    return rating
 
 
 def forget() -> None:
     """Drop every compiled card (for tests)."""
     _cards.clear()
+    _recent.clear()
 
 
 def _rate(record: CallRecord, wait: bool) -> Rating:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -49,6 +49,11 @@ _JSON_PLACES: Final = tuple(_PLACE[name] for name in _JSON)
 _BODY_PLACES: Final = tuple(_PLACE[name] for name in _JSON if name not in ("tags", "agent_path"))
 _INTEGER_PLACES: Final = tuple(_PLACE[name] for name in _INTEGERS)
 _FLAG_PLACES: Final = tuple(_PLACE[name] for name in _FLAGS)
+_INTEGER_SET: Final = frozenset(_INTEGER_PLACES)
+_FLAG_SET: Final = frozenset(_FLAG_PLACES)
+_NEEDED_PLACES: Final = tuple(
+    _PLACE[name] for name in ("call_id", "session_id", "kind", "operation", "status", "start_ns")
+)
 _PATH_PLACE: Final = _PLACE["agent_path"]
 _TAGS_PLACE: Final = _PLACE["tags"]
 _TEXT_PLACES: Final = tuple(
@@ -68,7 +73,28 @@ def _plain(value: object) -> object:
     return dump() if callable(dump) else str(value)
 
 
-_encode: Final = json.JSONEncoder(default=_plain, separators=(",", ":"), check_circular=False).encode
+_encode_any: Final = json.JSONEncoder(default=_plain, separators=(",", ":"), check_circular=False).encode
+
+
+def _compiled_encoder() -> Callable[[object], str]:
+    """The same encoder with its compiled part made once.
+
+    ``encode`` makes that part anew at each call, which takes longer than the encoding of a usage object. It
+    is private to the ``json`` package, so it is tried first.
+    """
+    try:
+        compiled: Any = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+            None, _plain, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
+        )
+        probe = {"a": [1, 2.5, None, True, "\u00e9\n"], "b": {"c": Decimal(1)}}
+        if "".join(compiled(probe, 0)) == _encode_any(probe):
+            return lambda value: "".join(compiled(value, 0))
+    except Exception:
+        pass
+    return _encode_any
+
+
+_encode: Final = _compiled_encoder()
 
 
 def to_json(value: object) -> str | None:
@@ -92,31 +118,55 @@ def normalise(record: CallRecord) -> CallRecord:
         PoisonError: naming the field whose value cannot be stored.
     """
     values: list[Any] = list(record)
-    for place in _TEXT_PLACES:
+    kinds = tuple(map(type, values))
+    odd = _odd_places.get(kinds)
+    if odd is None:
+        odd = _find_odd(kinds)
+    for place in odd:
         value = values[place]
-        if value is None or type(value) is str:
-            continue
-        if not isinstance(value, str):
+        if place in _FLAG_SET:
+            values[place] = bool(value)
+        elif place in _INTEGER_SET:
+            if not isinstance(value, int):
+                raise PoisonError(f"{RECORD_COLUMNS[place]} is not a 64-bit integer")
+            values[place] = int(value)
+        elif not isinstance(value, str):
             raise PoisonError(f"{RECORD_COLUMNS[place]} is a {type(value).__name__}, not a text")
-        values[place] = str(value)
+        else:
+            values[place] = str(value)
     for place in _INTEGER_PLACES:
         value = values[place]
-        if value is None:
-            continue
-        if not isinstance(value, int) or not -(2**63) <= value < 2**63:
+        if value is not None and not -(2**63) <= value < 2**63:
             raise PoisonError(f"{RECORD_COLUMNS[place]} is not a 64-bit integer")
-        values[place] = int(value)
-    for place in _FLAG_PLACES:
-        values[place] = bool(values[place])
     for place in _JSON_PLACES:
         value = values[place]
         if value is None or value == () or _is_plain(place, value):
             continue
         values[place] = _from_json(place, to_json(value))
-    for name in ("call_id", "session_id", "kind", "operation", "status", "start_ns"):
-        if values[_PLACE[name]] in (None, ""):
-            raise PoisonError(f"{name} is missing")
+    for place in _NEEDED_PLACES:
+        if values[place] in (None, ""):
+            raise PoisonError(f"{RECORD_COLUMNS[place]} is missing")
     return CallRecord(*values)
+
+
+_odd_places: Final[dict[tuple[type, ...], tuple[int, ...]]] = {}
+"""By the types of a record's fields: the places whose value is not plain yet. Few sets of types are met."""
+
+_MOST_KINDS: Final = 512
+
+
+def _find_odd(kinds: tuple[type, ...]) -> tuple[int, ...]:
+    none = type(None)
+    plain: dict[int, tuple[type, ...]] = {
+        **dict.fromkeys(_TEXT_PLACES, (str, none)),
+        **dict.fromkeys(_INTEGER_PLACES, (int, none)),
+        **dict.fromkeys(_FLAG_PLACES, (bool,)),
+    }
+    odd = tuple(place for place, allowed in plain.items() if kinds[place] not in allowed)
+    if len(_odd_places) >= _MOST_KINDS:
+        _odd_places.clear()
+    _odd_places[kinds] = odd
+    return odd
 
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})

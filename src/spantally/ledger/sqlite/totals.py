@@ -4,20 +4,26 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from operator import add, neg
+from typing import Any, Final, TypeAlias
 
 from spantally.ledger.tally import (
     QUARTER_NS,
     ROLLUP_FIELDS,
     ROLLUP_PLACES,
-    ZERO,
     Amounts,
     Dimension,
     Row,
     amounts,
-    dimension,
     names,
+    path_text,
+    tags_text,
 )
+
+_Cell: TypeAlias = tuple[Any, ...]
+"""Quarter, standing and all that a rollup, or a name seen, is of."""
+
+_ROWS: Final = Amounts._fields.index("rows")
 
 _ADD_SESSION: Final = (
     "UPDATE session SET "
@@ -56,6 +62,7 @@ class Totals:
         self._sessions: dict[str, list[int]] = {}
         self._names: dict[tuple[str, str, str], int] = {}
         self._rollups: dict[tuple[int, Dimension], list[int]] = {}
+        self._cells: dict[_Cell, tuple[int, ...]] = {}
 
     def move(self, old: Row | None, new: Row | None) -> None:
         """Take out what a row added before, and put in what it adds now."""
@@ -65,25 +72,65 @@ class Totals:
             self._add(new, 1)
 
     def _add(self, row: Row, sign: int) -> None:
-        adds = amounts(row)
-        if adds == ZERO:
+        """Rows that differ in nothing but their numbers are added up here, and told apart nowhere."""
+        if row.hidden:
             return
         record = row.record
-        total = self._sessions.setdefault(record.session_id, [0] * len(adds))
-        for place, number in enumerate(adds):
-            total[place] += sign * number
-        for what, name in names(row):
-            key = (record.session_id, what, name)
-            self._names[key] = self._names.get(key, 0) + sign
-        if adds.calls or adds.errors:
-            cell = self._rollups.setdefault(
-                (record.start_ns // QUARTER_NS, dimension(record)), [0] * len(ROLLUP_PLACES)
+        cell = (
+            record.start_ns // QUARTER_NS,
+            row.counted,
+            record.session_id,
+            record.project,
+            record.provider,
+            record.response_model,
+            record.request_model,
+            record.agent_path,
+            record.user_id,
+            record.entity_type,
+            record.entity_id,
+            record.tool,
+            record.tags,
+        )
+        adds: tuple[int, ...] = amounts(row)
+        if sign < 0:
+            adds = tuple(map(neg, adds))
+        known = self._cells.get(cell)
+        self._cells[cell] = adds if known is None else tuple(map(add, known, adds))
+
+    def _spread(self) -> None:
+        """From the cells to sessions, names and rollups."""
+        for cell, sums in self._cells.items():
+            quarter, counted, session_id, project, provider, response, request, path, *rest = cell
+            user, entity_type, entity_id, tool, tags = rest
+            total = self._sessions.get(session_id)
+            self._sessions[session_id] = list(sums if total is None else map(add, total, sums))
+            model = response or request
+            rows = sums[_ROWS]
+            for what, name in names(path, counted, model, request, provider) if rows else ():
+                key = (session_id, what, name)
+                self._names[key] = self._names.get(key, 0) + rows
+            of = Dimension(
+                session_id,
+                project,
+                provider,
+                model,
+                request,
+                path_text(path),
+                user,
+                entity_type,
+                entity_id,
+                tool,
+                tags_text(tags),
             )
-            for place, source in enumerate(ROLLUP_PLACES):
-                cell[place] += sign * adds[source]
+            numbers = [sums[source] for source in ROLLUP_PLACES]
+            if any(numbers):
+                known = self._rollups.get((quarter, of))
+                self._rollups[(quarter, of)] = numbers if known is None else list(map(add, known, numbers))
+        self._cells.clear()
 
     def flush(self) -> None:
         """Write the differences."""
+        self._spread()
         db = self._db
         db.executemany(
             _ADD_SESSION,
