@@ -144,7 +144,7 @@ def test_unknown_paths_and_bodies_are_told() -> None:
     """An unknown endpoint is 404 and a body without a model 400, with OpenAI's error body."""
     with scripted(None) as (_, client):
         with pytest.raises(openai.NotFoundError, match="Invalid URL"):
-            client.files.list()
+            client.fine_tuning.jobs.list()
         with pytest.raises(openai.BadRequestError):
             client.post("/chat/completions", body={"messages": []}, cast_to=object)
 

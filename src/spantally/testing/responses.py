@@ -94,7 +94,7 @@ def _frame(answer: Answer, status: str) -> dict[str, Any]:
         "object": "response",
         "created_at": answer.created,
         "status": status,
-        "background": False,
+        "background": (answer.request.body or {}).get("background") is True,
         "error": None,
         "model": answer.model,
         "reasoning": {"effort": None, "summary": None},

@@ -97,7 +97,7 @@ class Request:
     raw: bytes
     """The body as it came."""
     body: Mapping[str, Any] | None
-    """The body as JSON; None where it is none."""
+    """The body as JSON, or the fields of a form (files by their sizes); None where it is neither."""
 
     @property
     def model(self) -> str | None:

@@ -13,12 +13,27 @@ from urllib.parse import urlsplit
 from spantally.testing.chat import chat_body, chat_chunks, completion_body, completion_chunks
 from spantally.testing.embeddings import embeddings_body
 from spantally.testing.loopback import Connection, LoopbackServer
+from spantally.testing.made import (
+    Body,
+    compaction_body,
+    count_body,
+    decision_body,
+    form_fields,
+    image_body,
+    image_chunks,
+    moderation_body,
+    reports_usage,
+    speech_body,
+    transcript_body,
+    transcript_chunks,
+)
 from spantally.testing.responses import response_body, response_events
 from spantally.testing.script import Reply, Request, Script, ScriptSource
+from spantally.testing.stored import Found, Stored, is_background, unfinished_response
 from spantally.testing.usage import Bill, Billed
 from spantally.testing.wire import Answer, answer_for, error_object, sse
 
-_Body = Callable[[Answer], dict[str, Any]]
+_Body = Callable[[Answer], Body]
 _Chunks = Callable[[Answer], Iterator[bytes]]
 
 _ENDPOINTS: Final[Mapping[str, tuple[_Body, _Chunks | None]]] = {
@@ -26,7 +41,20 @@ _ENDPOINTS: Final[Mapping[str, tuple[_Body, _Chunks | None]]] = {
     "/responses": (response_body, response_events),
     "/embeddings": (embeddings_body, None),
     "/completions": (completion_body, completion_chunks),
+    "/responses/compact": (compaction_body, None),
+    "/responses/input_tokens": (count_body, None),
+    "/images/generations": (image_body, image_chunks),
+    "/images/edits": (image_body, image_chunks),
+    "/images/variations": (image_body, None),
+    "/audio/speech": (speech_body, None),
+    "/audio/transcriptions": (transcript_body, transcript_chunks),
+    "/audio/translations": (transcript_body, None),
+    "/moderations": (moderation_body, None),
+    "/decisions": (decision_body, None),
 }
+_FREE: Final = frozenset({"/moderations", "/responses/input_tokens"})
+_WITHOUT_MODEL: Final = frozenset({"/images/", "/moderations", "/responses/compact", "/input_tokens"})
+"""Parts of paths whose requests need not name a model."""
 MODELS: Final = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "text-embedding-3-small")
 """What ``GET /v1/models`` lists."""
 
@@ -34,10 +62,11 @@ MODELS: Final = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "text-embed
 class ScriptedServer(LoopbackServer):
     """An OpenAI-compatible server on loopback, for tests and demonstrations.
 
-    It serves ``/v1/chat/completions``, ``/v1/responses``, ``/v1/embeddings``, ``/v1/completions`` (streamed
-    where asked) and ``/v1/models``; any prefix in place of ``/v1`` works as well, so that clients of other
-    hosts and of Azure can be pointed at it. Without a script it echoes the last message and counts tokens by
-    the rule of :mod:`spantally.testing.usage`.
+    It serves ``/v1/chat/completions``, ``/v1/responses``, ``/v1/embeddings``, ``/v1/completions``, images,
+    audio, moderations (streamed where asked), ``/v1/models``, and what is stored: responses, files, batches,
+    vector-store search, conversations, assistants and runs. Any prefix in place of ``/v1`` works as well, so
+    that clients of other hosts and of Azure can be pointed at it. Without a script it echoes the last message
+    and counts tokens by the rule of :mod:`spantally.testing.usage`.
 
     Example:
         >>> with ScriptedServer([Reply(text="four", usage=Usage(input=9, output=1))]) as server:
@@ -60,6 +89,7 @@ class ScriptedServer(LoopbackServer):
         self._script = Script(script)
         self._answers = itertools.count(1)
         self._lock = threading.Lock()
+        self._stored = Stored(self._work, self._batch_body)
 
     @property
     def base_url(self) -> str:
@@ -89,10 +119,15 @@ class ScriptedServer(LoopbackServer):
             connection.answer_json(200, _models())
             return
         endpoint = next((end for end in _ENDPOINTS if request.path.endswith(end)), None)
-        if request.method != "POST" or endpoint is None:
+        found = None if endpoint is not None and request.method == "POST" else self._stored.answer(request)
+        if found is not None:
+            self._send(connection, found)
+        elif request.method != "POST" or endpoint is None:
             message = f"Invalid URL ({request.method} {request.path})"
             connection.answer_json(404, {"error": error_object(Reply(status=404, error=_invalid(message)))})
-        elif request.body is None or not isinstance(request.body.get("model"), str):
+        elif request.body is None or not (
+            isinstance(request.body.get("model"), str) or any(part in request.path for part in _WITHOUT_MODEL)
+        ):
             message = "We could not parse the JSON body of your request, or it names no model."
             connection.answer_json(400, {"error": error_object(Reply(status=400, error=message))})
         else:
@@ -123,8 +158,44 @@ class ScriptedServer(LoopbackServer):
             connection.answer_json(reply.status, {"error": error_object(reply)}, headers)
         else:
             # Billed before it is sent: a client that has the answer must find it in `billed`.
-            self._bill(answer, reported=not answer.silent)
-            connection.answer_json(reply.status, make_body(answer), headers)
+            if endpoint not in _FREE:
+                self._bill(answer, reported=reports_usage(answer))
+            if endpoint == "/responses":
+                self._stored.keep_response(answer)
+            if endpoint == "/responses" and is_background(request):
+                connection.answer_json(reply.status, unfinished_response(answer, "queued"), headers)
+                return
+            body = make_body(answer)
+            if isinstance(body, tuple):
+                connection.answer(reply.status, body[0], {**headers, "content-type": body[1]})
+            else:
+                connection.answer_json(reply.status, body, headers)
+
+    def _send(self, connection: Connection, found: Found) -> None:
+        headers = {"x-request-id": "req_scripted_stored"}
+        if isinstance(found.body, bytes):
+            headers["content-type"] = "application/octet-stream"
+            connection.answer(found.status, found.body, headers)
+        elif isinstance(found.body, Mapping):
+            connection.answer_json(found.status, found.body, headers)
+        else:
+            headers["content-type"] = "text/event-stream; charset=utf-8"
+            try:
+                connection.answer_chunks(found.status, found.body, headers)
+            except OSError:
+                connection.cut()
+
+    def _work(self, request: Request) -> Answer:
+        """Make and bill the answer of a run."""
+        answer = answer_for(request, self._script.reply_to(request), next(self._answers))
+        self._bill(answer, reported=not answer.silent)
+        return answer
+
+    def _batch_body(self, request: Request) -> dict[str, Any]:
+        """Make and bill the body that answers one request of a batch."""
+        endpoint = next(end for end in _ENDPOINTS if request.path.endswith(end))
+        body = _ENDPOINTS[endpoint][0](self._work(request))
+        return body if isinstance(body, dict) else {}
 
     def _stream(
         self, connection: Connection, answer: Answer, chunks: Iterator[bytes], headers: dict[str, str]
@@ -150,7 +221,7 @@ class ScriptedServer(LoopbackServer):
         try:
             body = json.loads(raw) if raw else None
         except ValueError:
-            body = None
+            body = form_fields(raw, connection.headers.get("content-type", ""))
         with self._lock:
             request = Request(
                 number=len(self.requests) + 1,
@@ -197,8 +268,8 @@ def _with_faults(reply: Reply, chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _carries_usage(answer: Answer) -> bool:
     if answer.silent:
         return False
-    if answer.request.path.endswith("/responses"):
-        return True
+    if not answer.request.path.endswith("/completions"):
+        return reports_usage(answer)
     options = (answer.request.body or {}).get("stream_options")
     return isinstance(options, dict) and options.get("include_usage") is True
 
