@@ -183,6 +183,11 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "OPENAI_REQUEST_SERVICE_TIER": ("string", "chat", "Tier asked for."),
     "OPENAI_RESPONSE_SERVICE_TIER": ("string", "chat", "Tier that served."),
     "OPENAI_RESPONSE_SYSTEM_FINGERPRINT": ("string", "chat", "As in the response."),
+    "OPENAI_RATE_LIMIT_PREFIX": (
+        "int or string",
+        "chat",
+        "Followed by a limit's name (`remaining_requests`, ...): what the answer's rate-limit headers say.",
+    ),
     "ATTEMPT": ("int", "attempt", "Number of the failed attempt, from 1."),
     "ATTEMPT_POSSIBLY_BILLED": ("boolean", "attempt", "True where the attempt may have been billed."),
     "HTTP_STATUS_CODE": ("int", "attempt", "Status of the answer, where there was one."),

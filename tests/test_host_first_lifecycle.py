@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
@@ -24,10 +25,12 @@ from spantally.api.summary import SummaryConsumer
 from spantally.calls import implicit, operation, pipeline, telemetry
 from spantally.calls.telemetry import project_of
 from spantally.ground import guard
+from spantally.ground.records import Kind
 from spantally.ground.session_state import forget_sessions
 from spantally.ground.worker import worker
+from spantally.instrumentors.openai import batches
 from spantally.instrumentors.patching import Patch, PatchSet
-from spantally.testing import ScriptedServer
+from spantally.testing import Reply, ScriptedServer
 
 SOURCE = Path(spantally.__file__).parent
 FORMS = ("chat", "stream", "broken off", "async chat", "agent", "with session", "refused")
@@ -266,6 +269,29 @@ def _raising_leave(patch: pytest.MonkeyPatch) -> None:
         _ = 1 / 0
 
 
+def _raising_attempts(patch: pytest.MonkeyPatch) -> None:
+    """A failed attempt, the head of a refusal, a line of a batch and a late answer that cannot be noted."""
+    spantally.instrument(ledger=False)
+    patch.setattr("spantally.instrumentors.openai.call.OpenAICall.note_retry", fail)
+    patch.setattr("spantally.instrumentors.openai.call.headers.rate_limits", fail)
+    chat: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
+    replies = [Reply(status=500, error="oops"), Reply(text="fine"), Reply(status=429, error="slow down")]
+    with (
+        ScriptedServer(replies) as server,
+        openai.OpenAI(base_url=server.base_url, api_key="sk-made-up", max_retries=1) as client,
+    ):
+        assert client.chat.completions.create(**chat).choices[0].message.content == "fine"
+        with pytest.raises(openai.RateLimitError):
+            client.with_options(max_retries=0).chat.completions.create(**chat)
+    made = operation.start(telemetry.active, Kind.INFERENCE, "chat")
+    assert made is not None
+    patch.setattr("spantally.instrumentors.openai.batches.batch_line", fail)
+    batches._reader(made, made.scope, b'{"custom_id": "a"}\n')()
+    patch.setattr(operation.Operation, "_record", fail)
+    made.settle("ok")
+    made.finish()
+
+
 OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_patch: ("unit.restore", "unit.import"),
     _raising_uninstrument: ("OpenAIInstrumentor.uninstrument", "spantally_openai.uninstrument"),
@@ -288,6 +314,7 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_signal: ("api.sigterm",),
     _raising_leave: ("calls.agent.exit",),
     _raising_reason: ("session.reason",),
+    _raising_attempts: ("openai.retry", "openai.error_head", "openai.batch_line", "calls.settle"),
 }
 
 
