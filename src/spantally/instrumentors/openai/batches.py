@@ -156,3 +156,9 @@ def _moment(created_s: int | None) -> int:
     now = time.time_ns()
     made = (created_s or 0) * 1_000_000_000
     return made if now - MAX_AGE_NS < made <= now else now
+
+
+def forget() -> None:
+    """Forget which lines were counted (tests)."""
+    with _lock:
+        _seen.clear()

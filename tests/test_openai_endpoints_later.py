@@ -1,0 +1,331 @@
+"""Answers that come later: background responses, runs, batches. Their usage counts once, wherever it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+import spantally
+from openai_forms_kit import async_client_of, client_of, run_async, run_sync, unwatched, watched_run
+from spantally.calls import pipeline
+from spantally.ground.records import CallRecord, Kind
+from spantally.instrumentors.openai import background, batches
+from spantally.ledger.contract import Filter
+from spantally.testing import Reply, ScriptedServer, Usage
+from spantally.testing.server import ScriptedServer as Server
+from watching import Watched, attributes
+
+IN, OUT = 11, 7
+RUNS: dict[str, Any] = {"sync": run_sync, "async": run_async}
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    """No test meets the ids of another."""
+    background.forget()
+    batches.forget()
+    yield
+    background.forget()
+    batches.forget()
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedServer]:
+    """A server whose every answer has the same usage."""
+    with ScriptedServer(Reply(text="the answer", usage=Usage(input=IN, output=OUT))) as server:
+        yield server
+
+
+def totals(records: list[CallRecord], tmp_path: Path) -> tuple[int, int, int]:
+    """Counted calls and tokens in and out, as a ledger counts them."""
+    path = str(tmp_path / "counted.db")
+    from spantally.ledger.opening import open_store
+    from spantally.pricing.rate import rate
+
+    store = open_store(path)
+    try:
+        store.write(records, rate)
+        rows = [row for row in store.calls(Filter()) if row.counted]
+        return (
+            len(rows),
+            sum(row.input_tokens or 0 for row in rows),
+            sum(row.output_tokens or 0 for row in rows),
+        )
+    finally:
+        store.close()
+
+
+def _poll(client: openai.OpenAI) -> Any:
+    made = client.responses.create(model="gpt-4o", input="think", background=True)
+    while made.status in ("queued", "in_progress"):
+        made = client.responses.retrieve(made.id)
+    return made
+
+
+async def _poll_async(client: openai.AsyncOpenAI) -> Any:
+    made = await client.responses.create(model="gpt-4o", input="think", background=True)
+    while made.status in ("queued", "in_progress"):
+        made = await client.responses.retrieve(made.id)
+    return made
+
+
+@pytest.mark.parametrize("mode", RUNS)
+def test_polling_completes_the_row_of_the_call(mode: str, tmp_path: Path) -> None:
+    """The row that began a background response gets its usage from the poll that sees the end, once."""
+    poll = _poll if mode == "sync" else _poll_async
+    reply = Reply(text="thought", usage=Usage(input=IN, output=OUT))
+    expected = unwatched(poll, reply, RUNS[mode])
+    outcome, watched, _ = watched_run(poll, reply, RUNS[mode])
+    assert outcome == expected
+    spans = watched.spans
+    assert [span.name for span in spans] == ["chat gpt-4o", "fetch_response", "fetch_response"]
+    for span in spans[1:]:
+        told = attributes(span)
+        assert told["gen_ai.response.id"] == outcome.result[1]["id"]
+        assert "gen_ai.usage.input_tokens" not in told
+    assert attributes(spans[2])["gen_ai.response.status"] == "completed"
+    begun, completed = [record for record in watched.records if record.kind == Kind.INFERENCE]
+    assert (begun.status, begun.usage, begun.end_ns) == ("running", None, None)
+    assert (completed.status, completed.call_id) == ("ok", begun.call_id)
+    assert completed.usage is not None
+    assert totals(watched.records, tmp_path) == (1, IN, OUT)
+
+
+def test_live_totals_hold_a_polled_response(watched: Watched, scripted: ScriptedServer) -> None:
+    """The session that began it spent it, also where the poll runs outside."""
+    with client_of(scripted) as client:
+        with spantally.session("asked") as session:
+            made = client.responses.create(model="gpt-4o", input="think", background=True)
+        client.responses.retrieve(made.id)
+        client.responses.retrieve(made.id)
+        client.responses.retrieve(made.id)
+    assert (session.totals.calls, session.totals.input_tokens) == (1, IN)
+
+
+def test_a_response_of_another_process_counts_at_its_first_reading(
+    watched: Watched, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    """Who polls what another process began carries the usage; together they count one call."""
+    with client_of(scripted) as client:
+        made = client.responses.create(model="gpt-4o", input="think", background=True)
+        background.forget()  # as another process
+        for _ in range(4):
+            client.responses.retrieve(made.id)
+    carrying = [record for record in watched.records if record.usage is not None]
+    assert len(carrying) == 1
+    assert carrying[0].operation == "fetch_response"
+    assert carrying[0].kind == Kind.INFERENCE
+    assert totals(watched.records, tmp_path) == (1, IN, OUT)
+    background.forget()
+    with client_of(scripted) as client:
+        client.responses.retrieve(made.id)  # and as a third one
+    assert totals(watched.records, tmp_path) == (1, IN, OUT)
+
+
+def test_fetching_a_finished_response_adds_nothing(
+    watched: Watched, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    """The usage was told with the answer: reading it again, streamed too, counts nothing."""
+    with client_of(scripted) as client:
+        made = client.responses.create(model="gpt-4o", input="hi")
+        client.responses.retrieve(made.id)
+        list(client.responses.retrieve(made.id, stream=True))
+        client.responses.input_items.list(made.id)
+        client.responses.delete(made.id)
+    assert [record.operation for record in watched.records] == [
+        "chat",
+        "fetch_response",
+        "fetch_response",
+        "list_input_items",
+        "delete_response",
+    ]
+    assert totals(watched.records, tmp_path) == (1, IN, OUT)
+    assert all(record.usage is None for record in watched.records[1:])
+
+
+def test_a_streamed_poll_completes_the_row(
+    watched: Watched, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    """retrieve(stream=True) sees the end as well."""
+    with client_of(scripted) as client:
+        made = client.responses.create(model="gpt-4o", input="think", background=True)
+        assert list(client.responses.retrieve(made.id, stream=True))
+        client.responses.retrieve(made.id)
+    assert totals(watched.records, tmp_path) == (1, IN, OUT)
+
+
+def test_a_background_stream_counts_its_own_usage(
+    watched: Watched, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    """A background response that is streamed tells its usage itself; fetching it adds nothing."""
+    with client_of(scripted) as client:
+        events = list(client.responses.create(model="gpt-4o", input="think", background=True, stream=True))
+        assert events
+    (record,) = watched.records
+    assert record.status == "ok"
+    assert totals(watched.records, tmp_path) == (1, IN, OUT)
+
+
+@pytest.mark.parametrize("mode", RUNS)
+def test_a_cancelled_response_is_possibly_billed(mode: str) -> None:
+    """cancel() ends the row of the call: cancelled, without usage, possibly billed."""
+
+    def cancel(client: openai.OpenAI) -> Any:
+        made = client.responses.create(model="gpt-4o", input="think", background=True)
+        return client.responses.cancel(made.id).status
+
+    async def cancel_async(client: openai.AsyncOpenAI) -> Any:
+        made = await client.responses.create(model="gpt-4o", input="think", background=True)
+        return (await client.responses.cancel(made.id)).status
+
+    form: Callable[[Any], Any] = cancel if mode == "sync" else cancel_async
+    outcome, watched, _ = watched_run(form, None, RUNS[mode])
+    assert outcome.result == "cancelled"
+    ended = [record for record in watched.records if record.kind == Kind.INFERENCE][-1]
+    assert (ended.status, ended.usage, ended.possibly_billed) == ("cancelled", None, True)
+    assert [span.name for span in watched.spans] == ["chat gpt-4o", "cancel_response"]
+    assert watched.spans[1].status.code == 0
+
+
+def _run_and_poll(client: openai.OpenAI) -> Any:
+    run = client.beta.threads.runs.create("thread_1", assistant_id="asst_1", model="gpt-4o")
+    while run.status in ("queued", "in_progress"):
+        run = client.beta.threads.runs.retrieve(run.id, thread_id="thread_1")
+    return run
+
+
+async def _run_and_poll_async(client: openai.AsyncOpenAI) -> Any:
+    run = await client.beta.threads.runs.create("thread_1", assistant_id="asst_1", model="gpt-4o")
+    while run.status in ("queued", "in_progress"):
+        run = await client.beta.threads.runs.retrieve(run.id, thread_id="thread_1")
+    return run
+
+
+@pytest.mark.parametrize("mode", RUNS)
+def test_a_run_counts_once_at_its_end(mode: str, tmp_path: Path) -> None:
+    """The usage of a run of an assistant comes with the poll that sees it completed."""
+    form: Callable[[Any], Any] = _run_and_poll if mode == "sync" else _run_and_poll_async
+    reply = Reply(text="done", usage=Usage(input=IN, output=OUT))
+    expected = unwatched(form, reply, RUNS[mode])
+    outcome, watched, _ = watched_run(form, reply, RUNS[mode])
+    assert outcome == expected
+    assert [span.name for span in watched.spans] == ["invoke_agent", "fetch_response", "fetch_response"]
+    told = attributes(watched.spans[0])
+    assert told["gen_ai.agent.id"] == "asst_1"
+    assert told["gen_ai.conversation.id"] == "thread_1"
+    assert totals(watched.records, tmp_path) == (1, IN, OUT)
+
+
+# -- batches ---------------------------------------------------------------------------------------------
+
+
+def lines_of_a_batch() -> bytes:
+    """Three requests of three endpoints."""
+    asked = [
+        ("/v1/chat/completions", {"model": "gpt-4o", "messages": [{"role": "user", "content": "a"}]}),
+        ("/v1/responses", {"model": "gpt-4o-mini", "input": "b"}),
+        ("/v1/embeddings", {"model": "text-embedding-3-small", "input": "c"}),
+        ("/v1/moderations", {"input": "d"}),
+    ]
+    rows = [
+        {"custom_id": f"r{number}", "method": "POST", "url": url, "body": body}
+        for number, (url, body) in enumerate(asked)
+    ]
+    return b"\n".join(json.dumps(row).encode() for row in rows)
+
+
+def _finished_batch(client: openai.OpenAI) -> str:
+    file = client.files.create(file=("in.jsonl", lines_of_a_batch()), purpose="batch")
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    batch = client.batches.retrieve(batch.id)
+    assert batch.status == "completed"
+    assert batch.output_file_id is not None
+    return batch.output_file_id
+
+
+def _streamed_download(client: openai.OpenAI, file: str) -> bytes:
+    with client.files.with_streaming_response.content(file) as response:
+        return b"".join(response.iter_bytes(37))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_results_of_a_batch_are_rows_of_a_batch(watched: Watched, streamed: bool, tmp_path: Path) -> None:
+    """Each line that bills is a row beneath the download, at batch rates; reading it again adds nothing."""
+    usage = Usage(input=IN, output=OUT)
+    with Server(Reply(text="x", usage=usage)) as server, client_of(server) as client:
+        output = _finished_batch(client)
+        if streamed:
+            content = _streamed_download(client, output)
+        else:
+            content = client.files.content(output).content
+        client.files.content(output).read()
+        assert content.count(b"\n") == 4
+    rows = [record for record in watched.records if (record.price_context or {}).get("batch")]
+    assert sorted((row.kind, row.response_model) for row in rows) == [
+        ("embeddings", "text-embedding-3-small"),
+        ("inference", "gpt-4o"),
+        ("inference", "gpt-4o-mini"),
+    ]
+    download = next(record for record in watched.records if record.operation == "download_file")
+    assert {row.parent_call_id for row in rows} == {download.call_id}
+    assert {row.status for row in rows} == {"ok"}
+    assert totals(watched.records, tmp_path) == (3, 3 * IN, 2 * OUT)
+    names = [span.name for span in watched.spans]
+    assert names == ["upload_file", "create_batch", "fetch_batch", "download_file", "download_file"]
+
+
+def test_results_read_by_two_processes_count_once(watched: Watched, tmp_path: Path) -> None:
+    """A row's id is the line's: a second reader, who knows nothing of the first, adds nothing."""
+    with Server(Reply(text="x", usage=Usage(input=IN, output=OUT))) as server, client_of(server) as client:
+        output = _finished_batch(client)
+        client.files.content(output)
+        assert watched.records
+        batches.forget()  # as another process
+        client.files.content(output)
+    rows = [record for record in watched.records if (record.price_context or {}).get("batch")]
+    assert len(rows) == 6
+    assert totals(watched.records, tmp_path)[0] == 3
+
+
+def test_an_asynchronous_download_is_read_too(watched: Watched) -> None:
+    """The asynchronous client's download gives the same rows."""
+    import asyncio
+
+    with Server(Reply(text="x", usage=Usage(input=IN, output=OUT))) as server:
+        with client_of(server) as client:
+            output = _finished_batch(client)
+
+        async def read() -> None:
+            async with async_client_of(server) as client:
+                await client.files.content(output)
+
+        asyncio.run(read())
+    assert sum(bool((record.price_context or {}).get("batch")) for record in watched.records) == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b'{"a": 1}\n{"b": 2}\n', b"\x00" * 1000, b'{"custom_id": "x"}\n', b"[1]\n" * 10, b"{\n" * 99],
+)
+def test_another_file_is_left_alone(watched: Watched, content: bytes) -> None:
+    """A file that holds no results gives its one row and reaches the program as it is."""
+    with Server() as server, client_of(server) as client:
+        made = client.files.create(file=("x.bin", content), purpose="user_data")
+        assert client.files.content(made.id).content == content
+        assert _streamed_download(client, made.id) == content
+    assert [record.operation for record in watched.records] == [
+        "upload_file",
+        "download_file",
+        "download_file",
+    ]
+    pipeline.end_late_now()
+    assert len(watched.records) == 3
