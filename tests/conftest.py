@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from spantally.testing import ScriptedServer
 from watching import Watched
 
 # No test may read or write the tally of whoever runs it, nor export anything.
-# (SPANTALLY_TEST_* tells the tests themselves what is there, and is no setting.)
 for _name in [name for name in os.environ if name.startswith(("SPANTALLY_", "OTEL_"))]:
-    if not _name.startswith("SPANTALLY_TEST_"):
-        del os.environ[_name]
+    del os.environ[_name]
+
+# Shells have their background jobs ignore Ctrl-C, and the programs of the tests would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -268,17 +268,17 @@ def test_endpoints_without_a_model_are_not_traced(watched: Watched, server: Scri
     assert not watched.spans
 
 
-OPENAI_2 = os.environ.get("SPANTALLY_TEST_OPENAI2_PYTHON")
+OPENAI_2 = os.environ.get("OPENAI2_PYTHON")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not OPENAI_2, reason="SPANTALLY_TEST_OPENAI2_PYTHON names no Python with openai 2.x")
+@pytest.mark.skipif(not OPENAI_2, reason="OPENAI2_PYTHON names no Python with openai 2.x")
 def test_the_older_major_of_the_sdk_passes_too() -> None:
     """All tests of the endpoints pass with openai 2.x, whose packages go before our own."""
     assert OPENAI_2 is not None
     ask = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
     found = subprocess.run([OPENAI_2, "-c", ask], capture_output=True, text=True, check=True, timeout=60)
-    env = {name: value for name, value in os.environ.items() if name != "SPANTALLY_TEST_OPENAI2_PYTHON"}
+    env = {name: value for name, value in os.environ.items() if name != "OPENAI2_PYTHON"}
     env["PYTHONPATH"] = found.stdout.strip()
     tests = sorted(str(path) for path in Path(__file__).parent.glob("test_openai_endpoints_*.py"))
     done = subprocess.run(

@@ -164,10 +164,10 @@ def test_nothing_of_an_sdk_is_imported() -> None:
     assert done.stdout == "[]\n"
 
 
-OPENAI_2 = os.environ.get("SPANTALLY_TEST_OPENAI2_PYTHON")
+OPENAI_2 = os.environ.get("OPENAI2_PYTHON")
 
 
-@pytest.mark.skipif(not OPENAI_2, reason="SPANTALLY_TEST_OPENAI2_PYTHON names no Python with openai 2.x")
+@pytest.mark.skipif(not OPENAI_2, reason="OPENAI2_PYTHON names no Python with openai 2.x")
 def test_the_older_major_of_the_sdk_reads_the_same() -> None:
     """openai 2.x accepts every shape: whole, streamed, responses, embeddings, error."""
     code = """
