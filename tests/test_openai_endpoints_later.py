@@ -1,4 +1,4 @@
-"""Answers that come later: background responses, runs, batches. Their usage counts once, wherever it is read."""
+"""Answers that come later: background responses, runs, batches. Their usage counts once."""
 
 from __future__ import annotations
 
@@ -263,10 +263,7 @@ def test_results_of_a_batch_are_rows_of_a_batch(watched: Watched, streamed: bool
     usage = Usage(input=IN, output=OUT)
     with Server(Reply(text="x", usage=usage)) as server, client_of(server) as client:
         output = _finished_batch(client)
-        if streamed:
-            content = _streamed_download(client, output)
-        else:
-            content = client.files.content(output).content
+        content = _streamed_download(client, output) if streamed else client.files.content(output).content
         client.files.content(output).read()
         assert content.count(b"\n") == 4
     rows = [record for record in watched.records if (record.price_context or {}).get("batch")]
