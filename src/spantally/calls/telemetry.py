@@ -70,6 +70,8 @@ class Telemetry:
             ``estimate``.
         user, entity, tags: fallbacks where the session names none.
         project: ``service.name``.
+        templates: redacted start attributes of our spans.
+        known: what instrumentors remember of clients while this telemetry is in force.
         emit_event: sends a log event (name, attributes, body, context), or None.
     """
 
@@ -92,6 +94,7 @@ class Telemetry:
         self.renames: Mapping[str, str] = {}
         self.emit_event: Any = None
         self.templates = Templates()
+        self.known: dict[Any, Any] = {}
         self.provider: TracerProvider | None = None
         self.tracer: Tracer = trace.NoOpTracer()
 

@@ -78,14 +78,19 @@ def lowered(text: str) -> str:
     return lower
 
 
-def is_quiet(text: str) -> bool:
-    """A quick look at a short text: True if no built-in rule can say anything about it."""
+def is_quiet(text: str, *, generic: bool = True) -> bool:
+    """A quick look at a short text: True if no built-in rule can say anything about it.
+
+    Args:
+        text: a short text.
+        generic: whether noise behind an unknown prefix counts.
+    """
     if _has_marks(text.lower()):
         return False
     if len(text) < SHORTEST_TOKEN:
         return True
     taken: list[Span] = []
-    find_tokens(text, _no_check, taken, generic=True)
+    find_tokens(text, _no_check, taken, generic=generic)
     return not taken
 
 

@@ -54,6 +54,7 @@ _MOST_NAMES: Final = 4_096
 _policies: Final[dict[str, tuple[int, bool]]] = {}
 _walk: type[Walk] | None = None
 _LONGEST_TUPLE: Final = 8
+_NO_NAMES: Final[frozenset[str]] = frozenset()
 
 
 def _is_known(key: str, value: Any, pairs: set[tuple[str, Any]]) -> bool:
@@ -176,6 +177,7 @@ class Redactor:
         if self._pairs_generation != registry.generation:
             self._pairs, self._pairs_generation = set(), registry.generation
         pairs = self._pairs
+        clean = self._clean if self._clean_generation == registry.generation else _NO_NAMES
         for key, value in items:
             name = ERROR_TAG
             try:
@@ -183,7 +185,7 @@ class Redactor:
                 if (kind is str or kind is tuple) and _is_known(key, value, pairs):
                     answer[key] = value
                     continue
-                name = self._name(key)
+                name = key if key in clean else self._name(key)
                 if kind is str:
                     answer[name] = safe = leaf(value, key)
                     if safe is value and name is key and self._simple:
@@ -260,7 +262,7 @@ class Redactor:
         plain = self._plain[generic]
         if text in plain:
             return text
-        if self._simple and engine.is_quiet(text) and not registry.holds_literal(text):
+        if self._simple and engine.is_quiet(text, generic=generic) and not registry.holds_literal(text):
             answer = text
         else:
             answer = self._scanned(text, generic, clock or engine.Clock(self._budget))

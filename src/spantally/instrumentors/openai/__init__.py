@@ -24,7 +24,8 @@ _current: Final[ContextVar[OpenAICall | None]] = ContextVar("spantally-openai-ca
 def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenAICall | None:
     try:
         options = kwargs["options"] if "options" in kwargs else args[1]
-        return begin(OpenAIInstrumentor().telemetry, client, options)
+        instrumentor = OpenAIInstrumentor._instance or OpenAIInstrumentor()
+        return begin(instrumentor.telemetry, client, options)
     except Exception as error:
         swallowed("openai.begin", error)
         return None

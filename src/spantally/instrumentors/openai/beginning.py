@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from opentelemetry.trace import SpanKind
 
@@ -36,8 +37,8 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
     if wire is None:
         return None
     _try(remember_secret, getattr(client, "api_key", None))
-    host, port = _try(_address, client) or (None, None)
-    vendor = _try(provider.provider_of, type(client).__name__, host)
+    place = _place_of(telemetry, client)
+    host, port, vendor, _ = place
     model = _try(request.request_model, body)
     conversation = _try(request.conversation_id, body)
     attributes = _try(request.request_attributes, wire, body) or {}
@@ -70,7 +71,7 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
     call = OpenAICall(target, wire, None)
     try:
         target.response_id = _text(attributes.get(semconv.RESPONSE_ID))
-        _take_request(target, wire, body)
+        _take_request(target, place, wire, body)
     except Exception as error:
         swallowed("openai.request_facts", error)
     if telemetry.stream_usage != "unknown":
@@ -120,33 +121,75 @@ def _apply_usage_policy(policy: str, call: OpenAICall, options: Any, body: Any) 
         call.estimated_input = estimate.input_tokens(call.wire, body)
 
 
-def _address(client: Any) -> tuple[str, int]:
-    url = client.base_url
+def _address(url: Any) -> tuple[str, int]:
     return url.host, url.port or (80 if url.scheme == "http" else 443)
 
 
-def _take_request(target: Operation, wire: WireOperation, body: Any) -> None:
+class _Place(NamedTuple):
+    """Where a client sends its requests."""
+
+    host: str | None
+    port: int | None
+    vendor: str | None
+    """``gen_ai.provider.name``."""
+    rates: Callable[[], str | None]
+    """Whose price list applies."""
+
+
+def _place_of(telemetry: Telemetry, client: Any) -> _Place:
+    """Where a client sends its requests, remembered by its base URL, an object that never changes."""
+    url = _try(_base_url, client)
+    kind = type(client)
+    known = telemetry.known.get((kind, id(url)))
+    if known is not None and known[0] is url:
+        place: _Place = known[1]
+        return place
+    host, port = _try(_address, url) or (None, None)
+    vendor = _try(provider.provider_of, kind.__name__, host)
+    if not vendor or not host or not port:
+        return _Place(host, port, vendor, _unknown_rates)
+    if len(telemetry.known) >= _MOST_PLACES:
+        telemetry.known.clear()
+    place = _Place(host, port, vendor, functools.cache(lambda: vendor_of_rates(vendor, host, port)))
+    telemetry.known[(kind, id(url))] = (url, place)
+    return place
+
+
+_MOST_PLACES: Final = 256
+
+
+def _unknown_rates() -> None:
+    """Nobody's: the address could not be read."""
+
+
+def _base_url(client: Any) -> Any:
+    return client.base_url
+
+
+def _take_request(target: Operation, place: _Place, wire: WireOperation, body: Any) -> None:
     """What chooses the rate, and whether this is a turn."""
     context = target.price_context
-    if context is not None and target.provider and target.server_address and target.server_port:
-        context["provider"] = vendor_of_rates(target.provider, target.server_address, target.server_port)
-    if context is not None and isinstance(body, Mapping):
-        tier = body.get("service_tier")
-        if isinstance(tier, str) and tier != "auto":
-            context["requested_tier"] = tier
+    if context is not None:
+        context["provider"] = place.rates()
+        if type(body) is dict or isinstance(body, Mapping):
+            tier = body.get("service_tier")
+            if isinstance(tier, str) and tier != "auto":
+                context["requested_tier"] = tier
     target.turn = target.scope.run_id is None and request.newest_message_is_user(wire, body)
 
 
 def _has_tools(body: Any) -> bool:
     """False only where the body is known to offer the model nothing to call."""
-    return not isinstance(body, Mapping) or "tools" in body or "functions" in body
+    if type(body) is not dict and not isinstance(body, Mapping):
+        return True
+    return "tools" in body or "functions" in body
 
 
 def _body_of(options: Any) -> Any:
     """The body that is sent: what the method built, and the program's ``extra_body`` over it."""
     body = options.json_data
     extra = getattr(options, "extra_json", None)
-    if isinstance(extra, Mapping) and isinstance(body, Mapping):
+    if extra is not None and isinstance(extra, Mapping) and isinstance(body, Mapping):
         return {**body, **extra}
     return body
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -114,7 +115,7 @@ class OpenAICall:
         elif "json" not in kind:
             return
         elif len(body) <= MAX_PARSED_BODY:
-            self.read_body(json.loads(body))
+            self.read_body(parsed(body))
         elif self.wire.api == "images":
             self.read_body({"usage": endpoints.usage_in_tail(body)})
 
@@ -299,6 +300,17 @@ class OpenAICall:
             except Exception as error:
                 swallowed("openai.capture", error)
         self.operation.finish(status, **outcome)
+
+
+def parsed(body: bytes) -> Any:
+    """A JSON body, by the parser that the SDK's models have brought along where that is there."""
+    core = sys.modules.get("pydantic_core")
+    if core is not None:
+        try:
+            return core.from_json(body, cache_strings="keys")
+        except Exception:
+            pass  # stricter than the standard library in some corners
+    return json.loads(body)
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -19,6 +19,7 @@ _INT64: Final = 1 << 63
 _MAX_DEPTH: Final = 16
 _MAX_CLASSES: Final = 512
 _MAX_NODES: Final = 20_000
+_MAX_QUICK: Final = 32
 
 
 _SCALARS: Final = frozenset({str, bool, int, type(None)})
@@ -143,8 +144,28 @@ def plain_mapping(value: Any) -> dict[str, Any] | None:
     """:func:`plain` of a thing with fields; None for everything else and for an empty one."""
     if value is None:
         return None
-    copied = plain(value)
+    copied = _quick(value) if type(value) is dict else None
+    if copied is None:
+        copied = plain(value)
     return copied if copied and type(copied) is dict else None
+
+
+def _quick(value: dict[Any, Any]) -> dict[Any, Any] | None:
+    """A copy of a small object of plain values, one level of such objects within; None for any other."""
+    if len(value) > _MAX_QUICK:
+        return None
+    copied = value.copy()
+    for name, one in value.items():
+        if type(name) is not str:
+            return None
+        if type(one) not in _SCALARS:
+            if type(one) is not dict or len(one) > _MAX_QUICK:
+                return None
+            for inner, leaf in one.items():
+                if type(inner) is not str or type(leaf) not in _SCALARS:
+                    return None
+            copied[name] = one.copy()
+    return copied
 
 
 def _plain(value: Any, depth: int, left: list[int]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from spantally.ground import semconv
@@ -182,15 +182,13 @@ def request_attributes(op: Operation, body: Any) -> dict[str, AttributeValue]:
     return found
 
 
-def _sent(body: Any, rules: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _sent(body: Any, rules: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     """Keys and values of the body: all of a dict, whose keys are few, else those that a rule names."""
+    if type(body) is dict:
+        return body.copy().items()  # of any keys: what is no text has no rule
     if issubclass(type(body), dict):
-        for key, value in tuple(dict.items(body)):
-            if type(key) is str:
-                yield key, value
-    else:
-        for key in rules:
-            yield key, field(body, key)
+        return [(key, value) for key, value in tuple(dict.items(body)) if type(key) is str]
+    return [(key, field(body, key)) for key in rules]
 
 
 def request_model(body: Any) -> str | None:
@@ -241,7 +239,20 @@ def tool_results(op: Operation, body: Any, *, latest: bool = False) -> list[Tool
     return found
 
 
+def _ends_with_results(messages: Any) -> bool:
+    """Whether a tool's result stands after the newest message of the model: long histories are not walked."""
+    for message in reversed(messages):
+        role = text(field(message, "role"))
+        if role == "tool":
+            return True
+        if role == "assistant":
+            return False
+    return False
+
+
 def _results_of_messages(messages: Any, *, latest: bool) -> list[ToolResult]:
+    if latest and not _ends_with_results(messages):
+        return []
     names: dict[str, str] = {}
     found: list[ToolResult] = []
     for message in messages:

@@ -139,6 +139,8 @@ def usage_of(body: Any) -> dict[str, Any] | None:
 
 def _in_order(choices: Any) -> list[Any]:
     """Choices by their index; those without one keep their place at the end."""
+    if len(choices) < 2:
+        return list(choices)
     return sorted(choices, key=lambda choice: _index(choice, len(choices)))
 
 

@@ -42,6 +42,10 @@ _FORMATS: Final[Mapping[str, tuple[tuple[tuple[str, str], ...], ...]]] = {
 """By format: keys and attributes of the totals, then two groups of details, each led by its own key."""
 
 
+_PLAIN_COUNT: Final = 1 << 53
+"""Counts up to here need no second look."""
+
+
 def usage_attributes(op: Operation, usage: Any) -> dict[str, int]:
     """``gen_ai.usage.*`` of a raw usage object; a count that is missing, negative or no number is left out.
 
@@ -64,9 +68,12 @@ def usage_attributes(op: Operation, usage: Any) -> dict[str, int]:
 
 
 def _take(found: dict[str, int], source: Any, table: Any) -> None:
+    is_dict = type(source) is dict
     for key, attribute in table:
-        value = field(source, key)
-        if value is not None:
+        value = source.get(key) if is_dict else field(source, key)
+        if type(value) is int and 0 <= value <= _PLAIN_COUNT:
+            found[attribute] = value
+        elif value is not None:
             count = integer(value)
             if count is not None and count >= 0:
                 found[attribute] = count
