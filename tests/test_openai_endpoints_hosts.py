@@ -36,7 +36,7 @@ def events(watched: Watched) -> list[dict[str, Any]]:
     """Attributes of the events of failed attempts on the one span."""
     (span,) = watched.spans
     assert {event.name for event in span.events} <= {"spantally.attempt.failed"}
-    return [attributes(event) for event in span.events]  # type: ignore[arg-type]
+    return [attributes(event) for event in span.events]
 
 
 def chat(server: ScriptedServer, mode: str, **options: Any) -> None:

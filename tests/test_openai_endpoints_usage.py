@@ -283,9 +283,9 @@ def test_a_reported_usage_is_never_estimated(
 
 def test_a_refused_call_is_not_estimated(estimating: Watched) -> None:
     """A rejection bills nothing, so there is nothing to estimate."""
-    with ScriptedServer([Reply(status=400)]) as server, client_of(server) as client:
-        with pytest.raises(openai.BadRequestError):
-            client.chat.completions.create(**CHAT)
+    refused = pytest.raises(openai.BadRequestError)
+    with ScriptedServer([Reply(status=400)]) as server, client_of(server) as client, refused:
+        client.chat.completions.create(**CHAT)
     (record,) = estimating.records
     assert record.usage is None
     assert not record.estimated
