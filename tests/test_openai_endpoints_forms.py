@@ -14,6 +14,7 @@ import pytest
 
 from openai_forms_kit import Outcome, run_async, run_sync, unwatched, watched_run
 from spantally.ground.records import COUNTED_KINDS, Kind
+from spantally.ground.semconv import OPERATIONS
 from spantally.testing import Reply, ScriptedServer, Usage
 from spantally.testing.loopback import Connection, LoopbackServer
 from watching import Watched, attributes
@@ -186,10 +187,13 @@ FORMS: dict[str, Form] = {
     ),
 }
 if hasattr(openai.OpenAI, "decisions"):
-    FORMS["decisions"] = _made(
+    FORMS["decisions"] = Form(
         lambda c: c.decisions.create(
             model="gpt-4o", input="x", questions=[{"type": "predicate", "question": "is it?"}]
         ),
+        Kind.INFERENCE,
+        "generate_content",
+        (IN, OUT),
         "gpt-4o",
     )
 
@@ -217,8 +221,11 @@ def check(form: Form, watched: Watched, server: ScriptedServer) -> None:
     assert span.name == (f"{form.operation} {form.subject}" if form.subject else form.operation)
     assert span.kind == 3  # CLIENT
     assert told["spantally.call.id"] == record.call_id
-    assert told["gen_ai.operation.name"] == form.operation
-    assert told["gen_ai.provider.name"] == "openai"
+    assert told.get("gen_ai.operation.name") == (form.operation if form.operation in OPERATIONS else None)
+    if form.operation in OPERATIONS:
+        assert told["gen_ai.provider.name"] == "openai"
+    else:
+        assert not [name for name in told if name.startswith("gen_ai.")]
     assert told["server.address"] == "127.0.0.1"
     tokens = told.get("gen_ai.usage.input_tokens"), told.get("gen_ai.usage.output_tokens")
     assert tokens == (form.usage or (None, None))

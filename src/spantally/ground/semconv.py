@@ -109,6 +109,23 @@ ATTEMPT: Final = "spantally.attempt"
 """Number of a failed attempt of a call, from 1."""
 ATTEMPT_POSSIBLY_BILLED: Final = "spantally.attempt.possibly_billed"
 
+OPERATIONS: Final = frozenset(
+    {
+        "chat",
+        "create_agent",
+        "embeddings",
+        "execute_tool",
+        "fetch_response",
+        "generate_content",
+        "invoke_agent",
+        "invoke_workflow",
+        "plan",
+        "retrieval",
+        "text_completion",
+    }
+)
+"""Values of ``gen_ai.operation.name`` that we emit; a span of another operation is a plain client span."""
+
 EVENT_OPERATION_DETAILS: Final = "gen_ai.client.inference.operation.details"
 EVENT_EXCEPTION: Final = "gen_ai.client.operation.exception"
 EVENT_ATTEMPT_FAILED: Final = "spantally.attempt.failed"

@@ -21,7 +21,7 @@ class Operation(NamedTuple):
     kind: Kind
     """Kinds that bill are counted; whatever only reads, stores or lists is ``OTHER``."""
     name: str
-    """``gen_ai.operation.name``: the conventions' where they have one, else a verb and a noun."""
+    """The conventions' operation where they have one, else a verb and a noun: its span is a plain one."""
     api: str
     """Which shapes request and response have: ``chat_completions``, ``responses``, ``images``, ..."""
     usage_format: UsageFormat

@@ -196,9 +196,11 @@ def _of_run(op: Operation, body: Any) -> ResponseFacts:
 
 def _of_made(op: Operation, body: Any) -> ResponseFacts:
     """Something the model made that is no message: an image, speech, a transcript."""
-    usage = usage_of_endpoint(op.api, field(body, "usage"))
     return ResponseFacts(
-        model=text(field(body, "model")), usage=usage, attributes=answer_attributes(op, body)
+        model=text(field(body, "model")),
+        finish_reasons=("stop",),
+        usage=usage_of_endpoint(op.api, field(body, "usage")),
+        attributes=answer_attributes(op, body),
     )
 
 
