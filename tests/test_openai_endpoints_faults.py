@@ -1,0 +1,271 @@
+"""Odd answers and odd requests at every endpoint: the program meets what it meets without us, once a row."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gc
+import gzip
+import json
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+import openai
+import pytest
+
+from openai_forms_kit import KEY, Outcome, client_of, run_async, run_sync, sent, watched_run
+from spantally.ground import guard
+from spantally.testing import Reply, ScriptedServer
+from test_openai_endpoints_forms import CHAT, FORMS
+from watching import Watched
+
+RUNS: dict[str, Callable[..., Outcome]] = {"sync": run_sync, "async": run_async}
+JSON = {"content-type": "application/json"}
+EVENTS = {"content-type": "text/event-stream"}
+
+
+def _gzipped(body: bytes) -> Reply:
+    return Reply(body=gzip.compress(body), headers={**JSON, "content-encoding": "gzip"})
+
+
+USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "input_tokens": 11, "output_tokens": 7}
+WHOLE = json.dumps({"id": "x-1", "model": "m", "choices": [], "data": [], "output": [], "usage": USAGE})
+
+ANSWERS: dict[str, Reply] = {
+    "empty": Reply(body=b"", headers=JSON),
+    "truncated": Reply(body=WHOLE.encode()[:-20], headers=JSON),
+    "null": Reply(body=b"null", headers=JSON),
+    "list": Reply(body=b"[1, [2], {}]", headers=JSON),
+    "number": Reply(body=b"17", headers=JSON),
+    "html": Reply(body=b"<html>sorry</html>", headers={"content-type": "text/html"}),
+    "no json under its name": Reply(body=b"\xff\xfe\x00", headers=JSON),
+    "json under another name": Reply(body=WHOLE.encode(), headers={"content-type": "text/plain"}),
+    "gzip": _gzipped(WHOLE.encode()),
+    "broken gzip": Reply(body=b"\x1f\x8b\x08nonsense", headers={**JSON, "content-encoding": "gzip"}),
+    "odd usage": Reply(body=b'{"usage": [1], "id": 7, "model": {}, "choices": 3, "data": "x"}', headers=JSON),
+    "usage of nonsense": Reply(
+        body=b'{"usage": {"input_tokens": "many", "output_tokens_details": 3}, "status": []}', headers=JSON
+    ),
+    "deep": Reply(body=b'{"usage": ' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"}", headers=JSON),
+    "malformed events": Reply(body=b'data: {"id": "cut off\n\ndata: [DONE]\n\n', headers=EVENTS),
+    "no events": Reply(body=b"", headers=EVENTS),
+    "lost": Reply(drop_after_chunks=0),
+    "server error": Reply(status=500),
+    "error of a sentence": Reply(status=400, error={"message": "no", "code": f"key {KEY} is not valid"}),
+}
+
+
+def outcome_of(run: Callable[..., Outcome], call: Callable[[Any], Any], server: ScriptedServer) -> Any:
+    """What the program meets: a result or an exception, and what was sent."""
+    try:
+        return run(call, server)
+    except Exception as error:
+        return type(error), str(error).replace(str(server.port), "PORT"), sent(server)
+
+
+@pytest.mark.parametrize("mode", RUNS)
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_odd_answer_is_the_programs_alone(answer: str, mode: str) -> None:
+    """Every endpoint that is scripted: same result or exception as without us, one row, one span."""
+    reply, run = ANSWERS[answer], RUNS[mode]
+    for name in (
+        "completions_stream",
+        "responses_compact",
+        "images_generate",
+        "speech_events",
+        "transcription_stream",
+        "transcription_text",
+    ):
+        call = FORMS[name].call
+        with ScriptedServer(reply) as bare:
+            expected = outcome_of(run, call, bare)
+
+        def judged(made: Any, server: ScriptedServer, call: Callable[[Any], Any] = call) -> Outcome:
+            return Outcome(outcome_of(run, call, server), dict(guard.failures), [], [])
+
+        outcome, watched, _ = watched_run(call, reply, judged)
+        assert outcome.result == expected, name
+        assert len(watched.records) == 1, name
+        assert len(watched.spans) == 1, name
+        assert KEY.encode() not in watched.exported()
+        billed = watched.records[0].possibly_billed
+        assert not (billed and answer == "error of a sentence"), name
+
+
+# -- odd requests ----------------------------------------------------------------------------------------
+
+
+class Hostile(dict[str, Any]):
+    """A message that is read by its items and raises whenever somebody looks at it otherwise."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("get", "role", "content", "copy"):
+            message = "leave me alone"
+            raise RuntimeError(message)
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("capture", ["no_content", "span_only"])
+def test_a_message_that_raises_is_sent(capture: str) -> None:
+    """A message object with hostile attributes reaches the provider, and the call is traced."""
+    messages: Any = [Hostile(role="user", content="hello")]
+    with ScriptedServer() as server, client_of(server) as client:
+        client.chat.completions.create(model="gpt-4o", messages=messages)
+        watched = Watched(capture_content=capture)
+        try:
+            client.chat.completions.create(model="gpt-4o", messages=messages)
+            assert len(watched.records) == 1
+        finally:
+            watched.close()
+        assert server.requests[0].raw == server.requests[1].raw
+
+
+@pytest.mark.parametrize("capture", ["no_content", "span_only"])
+def test_a_picture_of_two_megabytes_is_not_copied_out(capture: str) -> None:
+    """The request is sent as it is; its span holds no base64."""
+    picture = base64.b64encode(bytes(range(256)) * 6000).decode()
+    part: Any = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}
+    messages: Any = [{"role": "user", "content": [{"type": "text", "text": "what is it"}, part]}]
+    with ScriptedServer() as server, client_of(server) as client:
+        watched = Watched(capture_content=capture)
+        try:
+            client.chat.completions.create(model="gpt-4o", messages=messages)
+            assert len(watched.exported()) < 10_000
+            assert len(watched.records) == 1
+        finally:
+            watched.close()
+        assert len(server.requests[0].raw) > 2_000_000
+
+
+# -- cancellation at every await point -------------------------------------------------------------------
+
+
+class Step:
+    """An awaitable that gives control back once."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+class Steps:
+    """A transport of the program's own that gives control back at every step of a request."""
+
+    def __init__(self, http: Any, stream: bool) -> None:
+        self.http = http
+        self.stream = stream
+
+    def make(self) -> Any:
+        """The transport, of the HTTP library's own base class."""
+        http, stream = self.http, self.stream
+
+        class Body(http.AsyncByteStream):  # type: ignore[name-defined, misc]
+            async def __aiter__(self) -> Any:
+                for piece in _pieces(stream):
+                    await Step()
+                    yield piece
+
+            async def aclose(self) -> None:
+                await Step()
+
+        class Transport(http.AsyncBaseTransport):  # type: ignore[name-defined, misc]
+            async def handle_async_request(self, request: Any) -> Any:
+                await Step()
+                kind = EVENTS if stream else JSON
+                return http.Response(200, headers=kind, stream=Body())
+
+        return Transport()
+
+
+def _pieces(stream: bool) -> list[bytes]:
+    frame: dict[str, Any] = {"id": "c-1", "created": 1, "model": "gpt-4o"}
+    if not stream:
+        message = {"role": "assistant", "content": "hi"}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        whole = json.dumps({**frame, "object": "chat.completion", "choices": [choice], "usage": USAGE})
+        return [whole[:40].encode(), whole[40:].encode()]
+    frame["object"] = "chat.completion.chunk"
+    deltas: list[Any] = [{"role": "assistant", "content": "h"}, {"content": "i"}]
+    chunks: list[Any] = [
+        {**frame, "choices": [{"index": 0, "delta": one, "finish_reason": None}]} for one in deltas
+    ]
+    chunks.append({**frame, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    chunks.append({**frame, "choices": [], "usage": USAGE})
+    return [f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks] + [b"data: [DONE]\n\n"]
+
+
+class Driven:
+    """A coroutine into which a cancellation is thrown at one of its await points."""
+
+    def __init__(self, made: Coroutine[Any, Any, Any], cancel_at: int) -> None:
+        self.made = made
+        self.cancel_at = cancel_at
+        self.points = 0
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        try:
+            waited = self.made.send(None)
+            while True:
+                self.points += 1
+                if self.points == self.cancel_at:
+                    if waited is not None:
+                        waited._asyncio_future_blocking = False
+                    waited = self.made.throw(asyncio.CancelledError())
+                else:
+                    yield waited
+                    waited = self.made.send(None)
+        except StopIteration as done:
+            return done.value
+
+
+def drive(make: Callable[[], Coroutine[Any, Any, Any]], cancel_at: int) -> tuple[int, Any]:
+    """Run a coroutine, cancelled at one of its await points.
+
+    Returns:
+        How many points it passed, and what it ended with.
+    """
+
+    async def counted() -> tuple[int, Any]:
+        driven = Driven(make(), cancel_at)
+        try:
+            ended: Any = ("returned", await driven)
+        except BaseException as error:
+            ended = ("raised", type(error).__name__)
+        return driven.points, ended
+
+    return asyncio.run(counted())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_cancellation_at_any_await_point_ends_the_call_once(stream: bool) -> None:
+    """Wherever it strikes: the program's outcome is the same, and there is one row, ended."""
+    http: Any = pytest.importorskip("httpx" if openai.__version__.startswith("2.") else "httpx2")
+
+    async def call() -> Any:
+        transport = Steps(http, stream).make()
+        session = http.AsyncClient(transport=transport)
+        client = openai.AsyncOpenAI(api_key=KEY, base_url="http://h/v1", http_client=session, max_retries=0)
+        made: Any = await client.chat.completions.create(**CHAT, stream=stream)
+        return [chunk.id async for chunk in made] if stream else made.id
+
+    points = 0
+    bare: list[Any] = []
+    while True:
+        passed, ended = drive(call, points + 1)
+        bare.append(ended)
+        if passed < points + 1:
+            break
+        points += 1
+    assert points >= 4
+    for at in range(1, points + 2):
+        watched = Watched()
+        try:
+            _, ended = drive(call, at)
+            assert ended == bare[at - 1], at
+            gc.collect()
+            assert len(watched.spans) <= 1, at
+            assert len(watched.records) == len(watched.spans), at
+            for record in watched.records:
+                assert record.status == ("cancelled" if ended[0] == "raised" else "ok"), at
+                assert record.possibly_billed == (ended[0] == "raised" and record.usage is None), at
+        finally:
+            watched.close()
