@@ -63,8 +63,12 @@ def implicit_scope(context: Context, telemetry: Telemetry, conversation_id: str 
 
 def fallback_scope(state: SessionState, telemetry: Telemetry) -> Scope:
     """A scope of ``state`` with the fallbacks for user, entity and tags."""
+    key = (state.session_id, telemetry.user, telemetry.entity, telemetry.tags)
+    known: Scope | None = telemetry.fallback_scopes.get(key)
+    if known is not None and known.session is state:
+        return known
     entity = telemetry.entity or (None, None)
-    return Scope(
+    made = Scope(
         state,
         user_id=telemetry.user,
         entity_type=entity[0],
@@ -72,6 +76,10 @@ def fallback_scope(state: SessionState, telemetry: Telemetry) -> Scope:
         tags=telemetry.tags,
         conversation_id=state.conversation_id,
     )
+    if state is _process_session:  # the others are many, and each is used for a short while
+        telemetry.fallback_scopes.clear()
+        telemetry.fallback_scopes[key] = made
+    return made
 
 
 def _resolve(resolvers: list[Resolver], context: Context) -> Scope | SessionState | None:

@@ -20,7 +20,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode
 from opentelemetry.trace import Status as SpanStatus
 
 from spantally.calls import implicit, pipeline
-from spantally.calls.own_spans import MARK, OwnSpan, fill, safe_of
+from spantally.calls.own_spans import MARK, OwnSpan, fill, safe_of, without_genai
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
 from spantally.ground.guard import counted, guard, swallowed
@@ -252,6 +252,8 @@ class Operation:
             attributes[semconv.CALL_ABANDONED] = True
         if error_type is not None:
             attributes[semconv.ERROR_TYPE] = error_type
+        if self.operation not in semconv.OPERATIONS:
+            attributes = without_genai(attributes)
         if attributes:
             telemetry = self.telemetry
             safe = safe_of(telemetry.redactor, telemetry.renames, attributes)
@@ -449,9 +451,11 @@ def _start_span(
         if not is_instrumentation_enabled():
             return INVALID_SPAN
         telemetry, scope = made.telemetry, made.scope
-        redactor, renames, templates = telemetry.redactor, telemetry.renames, telemetry.templates
-        title, request = templates.request(redactor, renames, made.operation, subject, attributes or {})
-        safe = {**templates.stamps(redactor, renames, scope), **request, semconv.CALL_ID: made.call_id}
+        redactor = telemetry.redactor
+        title, safe = telemetry.templates.start(
+            redactor, telemetry.renames, scope, made.operation, subject, attributes or {}
+        )
+        safe[semconv.CALL_ID] = made.call_id
         if scope.call_id is not None:
             safe[semconv.CALL_PARENT_ID] = scope.call_id
         span = telemetry.tracer.start_span(

@@ -28,7 +28,7 @@ LONGEST_KEPT: Final = 256
 NEVER_SECRET: Final = frozenset({semconv.OPERATION_NAME, semconv.CALL_ID, semconv.CALL_PARENT_ID})
 """Attributes whose texts we make ourselves."""
 
-_PLAIN: Final = frozenset({str, bool, int, float})
+_PLAIN: Final = frozenset({str, bool, int, float, tuple})
 
 
 class OwnSpan:
@@ -76,9 +76,36 @@ class Templates:
             self._redactor, self._renames, self._revision = redactor, renames, revision
         return True
 
-    def stamps(self, redactor: Any, renames: Mapping[str, str], scope: Scope) -> dict[str, Any]:
+    def start(
+        self,
+        redactor: Any,
+        renames: Mapping[str, str],
+        scope: Scope,
+        operation: str,
+        subject: str | None,
+        attributes: Mapping[str, Any],
+    ) -> tuple[str, dict[str, Any]]:
+        """The redacted name and attributes of an operation's start, in a dict of its own.
+
+        Args:
+            redactor: takes secrets out.
+            renames: spellings of the profile.
+            scope: whose the operation is.
+            operation: ``gen_ai.operation.name``.
+            subject: what follows it in the name, if anything.
+            attributes: known at the start; they win over the scope's.
+        """
+        usable = self._are_usable(redactor, renames)
+        stamped = self._stamps_of(redactor, renames, scope, usable)
+        title, asked = self._request_of(redactor, renames, operation, subject, attributes, usable)
+        made = {**stamped, **asked}
+        return title, made if operation in semconv.OPERATIONS else without_genai(made)
+
+    def _stamps_of(
+        self, redactor: Any, renames: Mapping[str, str], scope: Scope, usable: bool
+    ) -> dict[str, Any]:
         """Redacted :func:`stamps` of a scope; not to be changed."""
-        if not self._are_usable(redactor, renames):
+        if not usable:
             return safe_of(redactor, renames, stamps(scope, genai=True))
         key = (
             scope.session.session_id,
@@ -97,17 +124,18 @@ class Templates:
                 self._stamps[key] = found
         return found
 
-    def request(
+    def _request_of(
         self,
         redactor: Any,
         renames: Mapping[str, str],
         operation: str,
         subject: str | None,
         attributes: Mapping[str, Any],
+        usable: bool,
     ) -> tuple[str, dict[str, Any]]:
-        """The redacted name and attributes of an operation's start; the attributes are not to be changed."""
+        """The redacted name and attributes of a request; the attributes are not to be changed."""
         key: tuple[Any, ...] | None = None
-        if self._are_usable(redactor, renames):
+        if usable:
             key = (operation, subject, *attributes.items())
             try:
                 found = self._requests.get(key)
@@ -151,6 +179,11 @@ def safe_of(redactor: Any, renames: Mapping[str, str], attributes: Mapping[str, 
     return safe
 
 
+def without_genai(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes for a plain client span: whoever sets one of GenAI's must name an operation of GenAI's."""
+    return {name: value for name, value in values.items() if not name.startswith("gen_ai.")}
+
+
 def fill(span: Any, values: dict[str, Any]) -> None:
     """Set redacted attributes on a recording span of the SDK, all at once.
 
@@ -161,10 +194,10 @@ def fill(span: Any, values: dict[str, Any]) -> None:
         attributes = span._attributes
         if type(attributes) is BoundedAttributes and attributes.max_value_len is None:
             inner, most = attributes._dict, attributes.maxlen
-            if all(
-                kind in _PLAIN or (kind is tuple and all(type(one) is str for one in value))
-                for value in values.values()
-                if (kind := type(value))
+            kinds = set(map(type, values.values()))
+            if kinds <= _PLAIN and (
+                tuple not in kinds
+                or all(type(one) is str for value in values.values() if type(value) is tuple for one in value)
             ):
                 with attributes._lock:
                     if not attributes._immutable and (most is None or len(inner) + len(values) <= most):

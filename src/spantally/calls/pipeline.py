@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -18,7 +17,8 @@ METERED_LIMIT: Final = 4096
 """How many metered call ids are remembered, so that the span processor need not read them again."""
 
 _consumers: list[Consumer] = []
-_metered: OrderedDict[str, None] = OrderedDict()
+_metered: dict[str, None] = {}
+_metered_before: dict[str, None] = {}
 
 
 def _end_late(batch: Sequence[Callable[[], None]]) -> None:
@@ -51,12 +51,11 @@ def emit(record: Record) -> None:
 
 def remember_metered(call_id: str) -> None:
     """Note, before its span ends, that a call is metered at the source: its span needs no second reading."""
+    global _metered, _metered_before
     _metered[call_id] = None
-    if len(_metered) > METERED_LIMIT:
-        try:
-            _metered.popitem(last=False)
-        except KeyError:
-            pass
+    if len(_metered) >= METERED_LIMIT:
+        # Two generations: at least as many ids as the limit are known, and nothing is taken out one by one.
+        _metered_before, _metered = _metered, {}
 
 
 def emit_foreign(record: Record) -> None:
@@ -70,7 +69,7 @@ def emit_foreign(record: Record) -> None:
 
 def is_metered(call_id: str) -> bool:
     """True if a call of this id was metered at the source in this process, lately."""
-    return call_id in _metered
+    return call_id in _metered or call_id in _metered_before
 
 
 def add_consumer(consumer: Consumer) -> None:

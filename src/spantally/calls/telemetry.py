@@ -71,6 +71,7 @@ class Telemetry:
         user, entity, tags: fallbacks where the session names none.
         project: ``service.name``.
         templates: redacted start attributes of our spans.
+        fallback_scopes: the scope of calls outside any session.
         known: what instrumentors remember of clients while this telemetry is in force.
         emit_event: sends a log event (name, attributes, body, context), or None.
     """
@@ -95,6 +96,7 @@ class Telemetry:
         self.emit_event: Any = None
         self.templates = Templates()
         self.known: dict[Any, Any] = {}
+        self.fallback_scopes: dict[Any, Any] = {}
         self.provider: TracerProvider | None = None
         self.tracer: Tracer = trace.NoOpTracer()
 

@@ -135,11 +135,11 @@ class SpanProcessor(SdkSpanProcessor):
     def _on_ending(self, span: Any) -> None:
         """Redact the span, for every processor of the provider."""
         state: SpanState | None = getattr(span, STATE, None)
-        try:
-            if state is None or not state.genai:
+        if state is None or not state.genai:
+            try:
                 self._late_genai(span, state)
-        except Exception as error:
-            swallowed("otel.late_stamps", error)
+            except Exception as error:
+                swallowed("otel.late_stamps", error)
         try:
             self._close(span, state)
         except Exception as error:

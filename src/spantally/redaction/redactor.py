@@ -57,6 +57,16 @@ _LONGEST_TUPLE: Final = 8
 _NO_NAMES: Final[frozenset[str]] = frozenset()
 
 
+def _is_plain(key: str, value: str) -> bool:
+    """Whether neither the key nor anything in a short value lets a built-in rule speak."""
+    kind, generic = _policy(key)
+    return (
+        kind == names.NONE
+        and (len(value) < _TINY or engine.is_quiet(value, generic=generic))
+        and not registry.holds_literal(value)
+    )
+
+
 def _is_known(key: str, value: Any, pairs: set[tuple[str, Any]]) -> bool:
     """Whether this value was found clean under this key before."""
     try:
@@ -173,7 +183,7 @@ class Redactor:
         except Exception as error:
             self._failed("redaction.attributes", error)
             return answer
-        leaf = self._leaf("attribute")
+        leaf: Callable[[str, str | None], str] | None = None
         if self._pairs_generation != registry.generation:
             self._pairs, self._pairs_generation = set(), registry.generation
         pairs = self._pairs
@@ -182,20 +192,25 @@ class Redactor:
             name = ERROR_TAG
             try:
                 kind = type(value)
-                if (kind is str or kind is tuple) and _is_known(key, value, pairs):
-                    answer[key] = value
+                if kind is str:
+                    if (key, value) in pairs:
+                        answer[key] = value
+                        continue
+                elif kind is tuple:
+                    if _is_known(key, value, pairs):
+                        answer[key] = value
+                        continue
+                elif kind is bool or kind is float or (kind is int and _is_count(key, value)):
+                    answer[key if key in clean else self._name(key)] = value
                     continue
                 name = key if key in clean else self._name(key)
-                if kind is str:
-                    answer[name] = safe = leaf(value, key)
-                    if safe is value and name is key and self._simple:
-                        self._remember(key, value, pairs)
-                elif kind is bool or kind is float or (kind is int and _is_count(key, value)):
-                    answer[name] = value
+                if kind is str and self._simple and len(value) < SHORTEST and _is_plain(key, value):
+                    answer[name] = safe = value
                 else:
-                    answer[name] = safe = self._walk(leaf, value, key)
-                    if kind is tuple and safe is value and name is key and self._simple:
-                        self._remember(key, value, pairs)
+                    leaf = leaf or self._leaf("attribute")
+                    answer[name] = safe = leaf(value, key) if kind is str else self._walk(leaf, value, key)
+                if safe is value and name is key and self._simple and (kind is str or kind is tuple):
+                    self._remember(key, value, pairs)
             except Exception as error:
                 answer[name] = self._failed("redaction.attributes", error)
         return answer

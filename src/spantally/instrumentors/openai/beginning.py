@@ -138,7 +138,11 @@ class _Place(NamedTuple):
 
 def _place_of(telemetry: Telemetry, client: Any) -> _Place:
     """Where a client sends its requests, remembered by its base URL, an object that never changes."""
-    url = _try(_base_url, client)
+    try:
+        url = client.base_url
+    except Exception as error:
+        swallowed("openai.request", error)
+        url = None
     kind = type(client)
     known = telemetry.known.get((kind, id(url)))
     if known is not None and known[0] is url:
@@ -160,10 +164,6 @@ _MOST_PLACES: Final = 256
 
 def _unknown_rates() -> None:
     """Nobody's: the address could not be read."""
-
-
-def _base_url(client: Any) -> Any:
-    return client.base_url
 
 
 def _take_request(target: Operation, place: _Place, wire: WireOperation, body: Any) -> None:

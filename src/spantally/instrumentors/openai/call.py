@@ -29,6 +29,9 @@ from spantally.instrumentors.openai.wire.stream import StreamFacts
 MAX_PARSED_BODY: Final = 262_144
 """Largest buffered body, in bytes, that is parsed again for its facts; beyond, the SDK's object is read."""
 
+MAX_DEFERRED_BODY: Final = 16_384
+"""Largest body, in bytes, that waits for the worker unread."""
+
 MAX_EVENTS_BODY: Final = 8 * 1024 * 1024
 """Largest buffered body of events, in bytes, that is read (speech that came as events at once)."""
 
@@ -52,6 +55,7 @@ class OpenAICall:
         "options",
         "stream_facts",
         "streaming",
+        "unread",
         "wants_tools",
         "watched",
         "watcher",
@@ -64,6 +68,8 @@ class OpenAICall:
         self.capture = capture
         self.streaming = False
         """True once the body outlives ``request()``: the end then is the stream's or the response's."""
+        self.unread: bytes | None = None
+        """A body whose facts the worker reads."""
         self.choices = 1
         self.wants_tools = True
         self.error_type: str | None = None
@@ -114,10 +120,33 @@ class OpenAICall:
             self._read_events(body)
         elif "json" not in kind:
             return
+        elif len(body) <= MAX_DEFERRED_BODY and self._may_be_read_later(body):
+            self.unread = body
         elif len(body) <= MAX_PARSED_BODY:
             self.read_body(parsed(body))
         elif self.wire.api == "images":
             self.read_body({"usage": endpoints.usage_in_tail(body)})
+
+    def _may_be_read_later(self, body: bytes) -> bool:
+        """True where nobody needs the facts before the worker can read them.
+
+        Without a recording span only ledger, metrics and totals want them. A tool that the answer asks for
+        may run at once, and takes its id from the facts.
+        """
+        return (
+            self.wire.api == "chat_completions"
+            and self.capture is None
+            and self.estimated_input is None
+            and b'"tool_calls"' not in body
+            and b'"error"' not in body
+            and not self.operation.span.is_recording()
+        )
+
+    def _read_unread(self) -> None:
+        """Read the body that was put off, on the worker (or on whoever asks for totals)."""
+        body, self.unread = self.unread, None
+        if body is not None:
+            self.read_body(parsed(body))
 
     def _read_events(self, body: bytes) -> None:
         """Read events that came as one whole body."""
@@ -182,7 +211,7 @@ class OpenAICall:
                 attributes[key] = value
         if facts.finish_reasons:
             attributes[semconv.RESPONSE_FINISH_REASONS] = facts.finish_reasons
-        if self.wire.rereads and facts.status is not None:
+        if facts.status is not None and (facts.background or self.wire.rereads):
             attributes[semconv.RESPONSE_STATUS] = facts.status
         if facts.attributes:
             attributes.update(facts.attributes)
@@ -210,6 +239,11 @@ class OpenAICall:
 
     def succeeded(self, result: Any) -> None:
         """``request()`` returned a complete body."""
+        if self.unread is not None:
+            if self.lost_attempts:
+                self.operation.possibly_billed = True
+            self.operation.finish_later(prepare=self._read_unread)
+            return
         try:
             if not self.facts_read and self.wire.api != "file_content":
                 self.read_body(result)

@@ -24,19 +24,21 @@ _FIELDS: Final = (
 class Capture:
     """Input and output of one call in the shapes of the GenAI content schemas."""
 
-    __slots__ = ("done", "parts", "telemetry")
+    __slots__ = ("done", "parts", "telemetry", "texts")
 
     def __init__(self, telemetry: Telemetry, wire: WireOperation, body: Any) -> None:
         self.telemetry = telemetry
         self.done = False
         self.parts: dict[str, Any] = {}
+        self.texts: dict[str, str] = {}
+        """The parts as JSON."""
         self._keep(semconv.SYSTEM_INSTRUCTIONS, content.system_instructions(wire, body))
         self._keep(semconv.INPUT_MESSAGES, content.input_messages(wire, body))
         self._keep(semconv.TOOL_DEFINITIONS, content.tool_definitions(body))
 
     def _keep(self, key: str, value: Any) -> None:
         if value:
-            self.parts[key] = encodable(self.telemetry.redactor.value(value, key))
+            self.parts[key], self.texts[key] = encodable(self.telemetry.redactor.value(value, key))
 
     def take_output(self, wire: WireOperation, body: Any) -> None:
         """Take the answer of a complete body."""
@@ -55,8 +57,7 @@ class Capture:
         if telemetry.keep_content:
             operation.content = {name: self.parts[key] for key, name in _FIELDS if key in self.parts}
         if telemetry.capture_spans:
-            for key, value in self.parts.items():
-                operation.end_attributes[key] = to_json(value)
+            operation.end_attributes.update(self.texts)
         if telemetry.capture_events and telemetry.emit_event is not None:
             telemetry.emit_event(
                 semconv.EVENT_OPERATION_DETAILS,
@@ -77,18 +78,23 @@ def event_attributes(operation: Operation, parts: Mapping[str, Any]) -> dict[str
     return attributes
 
 
-def encodable(value: Any) -> Any:
-    """The value, with lone surrogates replaced if it has any: no exporter can encode those."""
+def encodable(value: Any) -> tuple[Any, str]:
+    """The value and its JSON, with lone surrogates replaced if it has any: no exporter can encode those."""
     text = to_json(value)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return json.loads(text.encode("utf-8", "replace").decode("utf-8"))
-    return value
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            text = text.encode("utf-8", "replace").decode("utf-8")
+            return json.loads(text), text
+    return value, text
+
+
+_encode: Final = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), default=lambda item: type(item).__name__
+).encode
 
 
 def to_json(value: Any) -> str:
     """Compact JSON; what has no JSON form is written by its type's name, never by its ``str``."""
-    return json.dumps(
-        value, ensure_ascii=False, separators=(",", ":"), default=lambda item: type(item).__name__
-    )
+    return _encode(value)
