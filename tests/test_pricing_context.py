@@ -34,3 +34,29 @@ def test_a_tool_without_a_known_fee_makes_the_cost_partial(tool: str) -> None:
     rating = rated(server_tools={tool: 1})
     assert rating.status == f"partial:{tool.removesuffix('_call')}"
     assert rating.nano_usd == 3_500_000
+
+
+def test_a_transcription_is_billed_for_its_audio() -> None:
+    """gpt-4o-transcribe: 14 audio tokens at $6 and 45 output tokens at $10 a million; details in the singular."""
+    usage = {
+        "type": "tokens",
+        "input_tokens": 14,
+        "output_tokens": 45,
+        "total_tokens": 59,
+        "input_token_details": {"text_tokens": 0, "audio_tokens": 14},
+    }
+    rating = rate(record("gpt-4o-transcribe", usage, usage_format="openai.responses"))
+    assert rating.nano_usd == 14 * 6000 + 45 * 10_000
+    assert rating.status == "priced"
+
+
+def test_an_image_is_billed_for_its_parts() -> None:
+    """gpt-image-1: text at $5, images at $10 a million in, images at $40 a million out."""
+    usage = {
+        "input_tokens": 50,
+        "output_tokens": 1000,
+        "total_tokens": 1050,
+        "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
+    }
+    rating = rate(record("gpt-image-1", usage, usage_format="openai.responses"))
+    assert rating.nano_usd == 10 * 5000 + 40 * 10_000 + 1000 * 40_000

@@ -91,7 +91,10 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 def _details(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = raw.get(name)
     if value is None:
-        return _NOTHING
+        # Transcriptions spell it in the singular (platform.openai.com/docs/api-reference/audio).
+        value = raw.get(name.replace("_tokens_", "_token_"))
+        if value is None:
+            return _NOTHING
     if type(value) is dict or isinstance(value, Mapping):
         return value
     raise BadUsage(f"{name} is a {type(value).__name__}: not an object")
