@@ -15,7 +15,8 @@ import pytest
 
 from openai_forms_kit import KEY, Outcome, client_of, run_async, run_sync, sent, watched_run
 from spantally.ground import guard
-from spantally.testing import Reply, ScriptedServer
+from spantally.instrumentors.openai import background
+from spantally.testing import Reply, Request, ScriptedServer
 from test_openai_endpoints_forms import CHAT, FORMS
 from watching import Watched
 
@@ -90,6 +91,83 @@ def test_an_odd_answer_is_the_programs_alone(answer: str, mode: str) -> None:
         assert KEY.encode() not in watched.exported()
         billed = watched.records[0].possibly_billed
         assert not (billed and answer == "error of a sentence"), name
+
+
+# -- failures of ours ------------------------------------------------------------------------------------
+
+
+def _work(client: openai.OpenAI) -> list[Any]:
+    """A program that meets every part of the shell that another test of faults does not."""
+    outcomes: list[Any] = []
+    chunks = list(client.chat.completions.create(**CHAT, stream=True))
+    outcomes.append([chunk.choices[0].delta.content for chunk in chunks if chunk.choices])
+    outcomes.append(client.chat.completions.create(**CHAT).choices[0].message.content)
+    made = client.responses.create(model="gpt-4o", input="think", background=True)
+    for _ in range(2):
+        made = client.responses.retrieve(made.id)
+    outcomes.append(made.output_text)
+    file = client.files.create(file=("a.jsonl", b'{"custom_id": "a", "response": {}}'), purpose="batch")
+    outcomes.append(client.files.content(file.id).content)
+    with client.files.with_streaming_response.content(file.id) as response:
+        outcomes.append(response.read())
+    return outcomes
+
+
+SHELL = "spantally.instrumentors.openai"
+PARTS = (
+    (f"{SHELL}.call.retries.note_failed_attempt", "unknown"),
+    (f"{SHELL}.call.background.learn", "unknown"),
+    (f"{SHELL}.call.background.expect", "unknown"),
+    (f"{SHELL}.background._complete", "unknown"),
+    (f"{SHELL}.call.batches.read_file", "unknown"),
+    (f"{SHELL}.batches.hand_over", "unknown"),
+    (f"{SHELL}.batches.batch_line", "unknown"),
+    (f"{SHELL}.streams.ResultLines.feed", "unknown"),
+    (f"{SHELL}.streams.ResultLines.close", "unknown"),
+    (f"{SHELL}.call.headers.rate_limits", "unknown"),
+    (f"{SHELL}.beginning.path_attributes", "unknown"),
+    (f"{SHELL}.beginning.stream_usage.with_usage", "request"),
+    (f"{SHELL}.streams.is_extra", "request"),
+    (f"{SHELL}.beginning.estimate.input_tokens", "estimate"),
+    (f"{SHELL}.call.estimate.output_tokens", "estimate"),
+)
+
+
+@pytest.mark.parametrize(("part", "policy"), PARTS)
+def test_a_failing_part_of_ours_is_ours_alone(
+    part: str, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever fails, the program gets what it gets without us, and both chats are in the tally."""
+    import openai._base_client as base
+
+    monkeypatch.setattr(base, "INITIAL_RETRY_DELAY", 0.001)
+    failures = iter([Reply(status=500)])
+
+    def script(request: Request) -> Reply:
+        return next(failures, Reply(text="the answer"))
+
+    with ScriptedServer(Reply(text="the answer")) as bare, client_of(bare) as client:
+        expected = _work(client)
+    background.forget()
+    watched = Watched(stream_usage=policy)
+    try:
+
+        def fail(*args: Any, **kwargs: Any) -> Any:
+            message = "a failure of ours"
+            raise ValueError(message)
+
+        with (
+            ScriptedServer(script) as server,
+            client_of(server, max_retries=1) as client,
+            monkeypatch.context() as patch,
+        ):
+            patch.setattr(part, fail)
+            assert _work(client) == expected
+            chats = [record for record in watched.records if record.operation == "chat"]
+        assert len({record.call_id for record in chats}) == 3
+    finally:
+        watched.close()
+        background.forget()
 
 
 # -- odd requests ----------------------------------------------------------------------------------------

@@ -248,6 +248,48 @@ def test_an_unknown_endpoint_with_a_model_has_a_span(mode: str, watched: Watched
     assert watched.spans[0].name == "rerank reranker"
 
 
+SECRET = "sk-proj-" + "Zx9" * 16
+
+
+@pytest.mark.parametrize(
+    ("call", "told", "answered"),
+    [
+        (lambda c: c.images.generate(model="gpt-image-1", prompt=f"a cat with {SECRET}"), "a cat with", None),
+        (lambda c: c.audio.speech.create(model="tts-1", voice="a", input=f"say {SECRET}"), "say", None),
+        (
+            lambda c: c.audio.transcriptions.create(model="gpt-4o-transcribe", file=SOUND, prompt="names"),
+            "names",
+            "the answer",
+        ),
+        (
+            lambda c: c.audio.transcriptions.create(model="whisper-1", file=SOUND, response_format="text"),
+            None,
+            "the answer",
+        ),
+        (lambda c: c.responses.compact(model="gpt-4o", input=f"long {SECRET}"), "long", None),
+    ],
+)
+def test_content_is_captured_where_it_is_wanted(
+    call: Callable[[Any], Any], told: str | None, answered: str | None
+) -> None:
+    """Prompts and transcripts go onto the span only where the policy says so, without their secrets."""
+    for mode in ("no_content", "span_only"):
+        watched = Watched(capture_content=mode)
+        try:
+            with ScriptedServer(script()) as server:
+                run_sync(call, server)
+            found = attributes(watched.spans[0])
+            exported = watched.exported()
+        finally:
+            watched.close()
+        assert SECRET.encode() not in exported
+        for key, text in (("gen_ai.input.messages", told), ("gen_ai.output.messages", answered)):
+            if mode == "no_content" or text is None:
+                assert key not in found
+            else:
+                assert text in found[key]
+
+
 class Unforeseen(LoopbackServer):
     """Answers every path with the same usage."""
 

@@ -5,7 +5,7 @@ Called only where somebody wants content. Values are raw: redaction is the calle
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from spantally.instrumentors.openai.wire.fields import field, items, plain, text
 from spantally.instrumentors.openai.wire.media import media_text
@@ -21,6 +21,15 @@ from spantally.instrumentors.openai.wire.parts import (
 )
 from spantally.instrumentors.openai.wire.stream import StreamFacts
 
+_PROMPTS: Final = {
+    "completions": "prompt",
+    "images": "prompt",
+    "videos": "prompt",
+    "transcriptions": "prompt",
+    "speech": "input",
+}
+"""By API: the key under which a request tells what it wants, where that is a text."""
+
 
 def input_messages(op: Operation, body: Any) -> list[Message] | None:
     """``gen_ai.input.messages`` of a request; None where it has none or they cannot be read unharmed.
@@ -32,7 +41,7 @@ def input_messages(op: Operation, body: Any) -> list[Message] | None:
     if op.api == "chat_completions":
         messages = items(field(body, "messages"))
         return None if messages is None else [chat_message(one) for one in messages]
-    if op.api == "responses":
+    if op.api in ("responses", "compact"):
         sent = field(body, "input")
         single = media_text(sent)
         if single is not None:
@@ -41,8 +50,9 @@ def input_messages(op: Operation, body: Any) -> list[Message] | None:
         if listed is None:
             return None
         return [message for one in listed if (message := item_message(one)) is not None]
-    if op.api == "completions":
-        prompts = content_parts(field(body, "prompt"))
+    key = _PROMPTS.get(op.api)
+    if key is not None:
+        prompts = content_parts(field(body, key))
         return [{"role": "user", "parts": [part]} for part in prompts] or None
     return None
 
@@ -60,6 +70,10 @@ def output_messages(op: Operation, source: Any) -> list[Message] | None:
         return found
     if op.api == "responses":
         return response_messages(source)
+    if op.api == "transcriptions":
+        # With a plain format the SDK's result is the text itself.
+        heard = media_text(source) or media_text(field(source, "text"))
+        return None if heard is None else [{"role": "assistant", "parts": [text_part(heard)]}]
     if op.api not in ("chat_completions", "completions"):
         return None
     choices = items(field(source, "choices"))
