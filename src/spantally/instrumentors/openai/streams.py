@@ -24,11 +24,21 @@ MAX_RAW_BODY: Final = 8 * 1024 * 1024
 def watch(call: OpenAICall, inner: Iterator[Any]) -> Generator[Any, None, None]:
     """The SDK's iterator again, with its chunks noted; no context token is held over a yield."""
     call.watched = True
-    observe = _observer(call)
+    observe, look = _observer(call)
     try:
         for chunk in inner:
-            if observe(chunk):
-                continue
+            if not observe(chunk):
+                yield chunk
+            if look is not None:
+                break
+        # All but the first, where nothing is to be hidden: not a step beside the look itself.
+        for chunk in inner:
+            try:
+                if look is not None:
+                    look(chunk)
+            except Exception as error:
+                swallowed("openai.chunk", error)
+                look = _ignore
             yield chunk
     except GeneratorExit:
         _leave_early(call)
@@ -42,11 +52,21 @@ def watch(call: OpenAICall, inner: Iterator[Any]) -> Generator[Any, None, None]:
 async def watch_async(call: OpenAICall, inner: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
     """The same for an asynchronous iterator."""
     call.watched = True
-    observe = _observer(call)
+    observe, look = _observer(call)
     try:
         async for chunk in inner:
-            if observe(chunk):
-                continue
+            if not observe(chunk):
+                yield chunk
+            if look is not None:
+                break
+        # All but the first, where nothing is to be hidden: not a step beside the look itself.
+        async for chunk in inner:
+            try:
+                if look is not None:
+                    look(chunk)
+            except Exception as error:
+                swallowed("openai.chunk", error)
+                look = _ignore
             yield chunk
     except GeneratorExit:
         _leave_early(call)
@@ -72,10 +92,12 @@ def _leave_early(call: OpenAICall) -> None:
         counted("openai.left", error)
 
 
-def _observer(call: OpenAICall) -> Callable[[Any], bool | None]:
+def _observer(call: OpenAICall) -> tuple[Callable[[Any], bool | None], Callable[[Any], None] | None]:
     """What looks at each chunk: the first gives the time; a failure ends the looking, not the stream.
 
-    It answers True for the one chunk that came because we asked for it, which the program is not to see.
+    Returns:
+        What to give the first chunk, and every one where the second is None; it answers True for the one
+        that came because we asked for it, which the program is not to see. And what to give all others.
     """
     look: Callable[[Any], None] = _ignore
     try:
@@ -100,13 +122,17 @@ def _observer(call: OpenAICall) -> Callable[[Any], bool | None]:
             look = _ignore
 
     if not call.hides_usage:
-        return observe
+        return observe, look
 
     def observe_and_hide(chunk: Any) -> bool:
         observe(chunk)
-        return is_extra(chunk)
+        try:
+            return is_extra(chunk)
+        except Exception as error:
+            swallowed("openai.hide", error)
+            return False
 
-    return observe_and_hide
+    return observe_and_hide, None
 
 
 def _ignore(chunk: Any) -> None:
