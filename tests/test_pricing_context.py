@@ -37,7 +37,7 @@ def test_a_tool_without_a_known_fee_makes_the_cost_partial(tool: str) -> None:
 
 
 def test_a_transcription_is_billed_for_its_audio() -> None:
-    """gpt-4o-transcribe: 14 audio tokens at $6 and 45 output tokens at $10 a million; details in the singular."""
+    """gpt-4o-transcribe: 14 audio tokens at $6 and 45 output tokens at $10 a million."""
     usage = {
         "type": "tokens",
         "input_tokens": 14,
