@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import openai
 import pytest
 
-from openai_forms_kit import Outcome, run_async, run_sync, unwatched, watched_run
+from openai_forms_kit import Outcome, client_of, run_async, run_sync, unwatched, watched_run
 from spantally.ground.records import COUNTED_KINDS, Kind
 from spantally.ground.semconv import OPERATIONS
 from spantally.testing import Reply, ScriptedServer, Usage
@@ -301,8 +301,10 @@ class Unforeseen(LoopbackServer):
 
 def test_an_unknown_endpoint_that_reports_tokens_counts(watched: Watched) -> None:
     """What an endpoint that nobody foresaw says it used is not lost: its row is of a kind that counts."""
-    with Unforeseen() as server:
-        client = openai.OpenAI(base_url=server.url, api_key="sk-made-up", max_retries=0)
+    with (
+        Unforeseen() as server,
+        openai.OpenAI(base_url=server.url, api_key="sk-made-up", max_retries=0) as client,
+    ):
         client.post("/rerank", body={"model": "reranker"}, cast_to=object)
     (record,) = watched.records
     assert record.kind in COUNTED_KINDS
@@ -312,7 +314,8 @@ def test_an_unknown_endpoint_that_reports_tokens_counts(watched: Watched) -> Non
 
 def test_endpoints_without_a_model_are_not_traced(watched: Watched, server: ScriptedServer) -> None:
     """Listing models, or whatever else names none, gives neither row nor span."""
-    openai.OpenAI(base_url=server.base_url, api_key="sk-made-up").models.list()
+    with client_of(server) as client:
+        client.models.list()
     assert not watched.records
     assert not watched.spans
 

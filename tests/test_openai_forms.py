@@ -26,8 +26,21 @@ class Answer(BaseModel):
     text: str
 
 
+_clients: list[openai.OpenAI] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed_clients() -> Iterator[None]:
+    """No client's connection is left for a later test to be blamed for."""
+    yield
+    while _clients:
+        _clients.pop().close()
+
+
 def client_of(server: ScriptedServer) -> openai.OpenAI:
-    return openai.OpenAI(base_url=server.base_url, api_key="sk-made-up-for-tests-0001", max_retries=0)
+    made = openai.OpenAI(base_url=server.base_url, api_key="sk-made-up-for-tests-0001", max_retries=0)
+    _clients.append(made)
+    return made
 
 
 def async_client_of(server: ScriptedServer) -> openai.AsyncOpenAI:
@@ -378,8 +391,8 @@ def test_messages_from_a_generator_are_sent(watched: Watched) -> None:
 
 def test_retries_are_one_call(watched: Watched) -> None:
     """A call that the SDK retried is one row and one span, with the number of attempts."""
-    with ScriptedServer([Reply(status=500, error={"message": "oops"}), Reply(text="fine")]) as server:
-        client = openai.OpenAI(base_url=server.base_url, api_key="sk-made-up", max_retries=1)
+    replies = [Reply(status=500, error={"message": "oops"}), Reply(text="fine")]
+    with ScriptedServer(replies) as server, client_of(server).with_options(max_retries=1) as client:
         client.chat.completions.create(**CHAT)
     (record,) = watched.records
     assert record.attempts == 2
