@@ -324,6 +324,7 @@ OPENAI_2 = os.environ.get("OPENAI2_PYTHON")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not OPENAI_2, reason="OPENAI2_PYTHON names no Python with openai 2.x")
 def test_the_older_major_of_the_sdk_passes_too() -> None:
     """All tests of the endpoints pass with openai 2.x, whose packages go before our own."""
