@@ -543,3 +543,13 @@ def test_health_counts(store: Store) -> None:
     health = store.health()
     assert (health.ok, health.sessions, health.calls, health.pending) == (True, 1, 2, 1)
     assert health.schema_version == 1
+
+
+def test_a_lost_attempt_is_possibly_billed_beside_the_usage(store: Store) -> None:
+    """A call whose earlier attempt was sent and lost has its cost, and says so in every sum."""
+    lost = chat("c1", possibly_billed=True, price_context={"provider": "openai", "lost_attempts": 1})
+    store.write([lost, chat("c2", possibly_billed=True)], rate)
+    assert {row.call_id: row.possibly_billed for row in store.calls(ALL)} == {"c1": True, "c2": False}
+    assert store.sessions(ALL)[0].possibly_billed_calls == 1
+    for by in (["model"], ["trace"]):
+        assert sum(row.possibly_billed_calls for row in store.cost(by, ALL, "UTC")) == 1

@@ -128,5 +128,10 @@ def _larger(one: CallRecord, other: CallRecord, places: tuple[int, ...]) -> bool
 
 
 def possibly_billed(record: CallRecord) -> bool:
-    """Whether the row may have been billed without anybody having seen its usage."""
-    return bool(record.possibly_billed) and record.usage is None
+    """Whether something of the row may have been billed without anybody having seen its usage.
+
+    That is the call itself, or an earlier attempt of it that was sent and lost.
+    """
+    if not record.possibly_billed:
+        return False
+    return record.usage is None or bool((record.price_context or {}).get("lost_attempts"))

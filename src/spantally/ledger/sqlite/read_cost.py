@@ -34,7 +34,8 @@ _ROW_SUMS: Final = (
     "SUM(call.counted AND call.cost_nano_usd IS NOT NULL), "
     "SUM(call.counted AND call.cost_nano_usd IS NULL AND call.cost_status <> 'pending'), "
     "SUM(call.counted AND call.cost_status = 'pending'), "
-    "SUM(call.counted AND call.possibly_billed AND call.usage IS NULL)"
+    "SUM(call.counted AND call.possibly_billed AND (call.usage IS NULL "
+    "OR instr(COALESCE(call.price_context, ''), '\"lost_attempts\"') > 0))"
 )
 
 Sums: TypeAlias = list[int]
