@@ -283,6 +283,13 @@ def _raising_attempts(patch: pytest.MonkeyPatch) -> None:
         assert client.chat.completions.create(**chat).choices[0].message.content == "fine"
         with pytest.raises(openai.RateLimitError):
             client.with_options(max_retries=0).chat.completions.create(**chat)
+    spantally.instrument(ledger=False, stream_usage="request")
+    patch.setattr("spantally.instrumentors.openai.streams.is_extra", fail)
+    with (
+        ScriptedServer() as server,
+        openai.OpenAI(base_url=server.base_url, api_key="sk-made-up") as client,
+    ):
+        assert list(client.chat.completions.create(**chat, stream=True))
     made = operation.start(telemetry.active, Kind.INFERENCE, "chat")
     assert made is not None
     patch.setattr("spantally.instrumentors.openai.batches.batch_line", fail)
@@ -314,7 +321,13 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_signal: ("api.sigterm",),
     _raising_leave: ("calls.agent.exit",),
     _raising_reason: ("session.reason",),
-    _raising_attempts: ("openai.retry", "openai.error_head", "openai.batch_line", "calls.settle"),
+    _raising_attempts: (
+        "openai.retry",
+        "openai.error_head",
+        "openai.hide",
+        "openai.batch_line",
+        "calls.settle",
+    ),
 }
 
 

@@ -253,3 +253,73 @@ def test_async_context_manager_and_nesting(watched: Watched) -> None:
     asyncio.run(main())
     paths = sorted(record.agent_path for record in watched.of("tool"))
     assert paths == [("top", "a"), ("top", "b")]
+
+
+def test_agents_side_by_side_keep_their_tool_calls_apart(watched: Watched) -> None:
+    """Two agents that ask for one tool at once: each run is one row, whichever of them runs first."""
+    script = [
+        Reply(tool_calls=[ToolCall("search", {"q": "a"}, id="call_a")]),
+        Reply(tool_calls=[ToolCall("search", {"q": "b"}, id="call_b")]),
+        Reply(text="b done"),
+        Reply(text="a done"),
+    ]
+
+    @spantally.tool
+    def search(q: str) -> str:
+        return q
+
+    with (
+        ScriptedServer(script) as server,
+        openai.OpenAI(base_url=server.base_url, api_key="sk-made-up") as client,
+    ):
+
+        def ask(messages: list[Any]) -> Any:
+            return client.chat.completions.create(model="gpt-4o", messages=messages).choices[0].message
+
+        def told(messages: list[Any], tool_call_id: str) -> None:
+            result = {"role": "tool", "tool_call_id": tool_call_id, "content": search("x")}
+            ask([*messages, result])
+
+        with spantally.session("both"):
+            first, second = spantally.agent("first"), spantally.agent("second")
+            with first:
+                messages_a: list[Any] = [{"role": "user", "content": "a"}]
+                messages_a.append(ask(messages_a))
+                with second:  # the second asks, runs and reports while the first still waits
+                    messages_b: list[Any] = [{"role": "user", "content": "b"}]
+                    messages_b.append(ask(messages_b))
+                    told(messages_b, "call_b")
+                told(messages_a, "call_a")
+    tools = watched.of("tool")
+    assert [(tool.tool_call_id, tool.agent_path[-1], tool.inferred) for tool in tools] == [
+        ("call_b", "second", False),
+        ("call_a", "first", False),
+    ]
+
+
+def test_runs_without_agents_that_swap_ids_stay_one_row_each(watched: Watched) -> None:
+    """Where nothing tells two runs of one tool apart they may swap ids, but none is counted twice."""
+    script = [
+        Reply(tool_calls=[ToolCall("search", {}, id="call_a")]),
+        Reply(tool_calls=[ToolCall("search", {}, id="call_b")]),
+        Reply(text="b done"),
+        Reply(text="a done"),
+    ]
+
+    @spantally.tool
+    def search() -> str:
+        return "x"
+
+    with (
+        ScriptedServer(script) as server,
+        openai.OpenAI(base_url=server.base_url, api_key="sk-made-up") as client,
+    ):
+
+        def ask(*messages: Any) -> Any:
+            return client.chat.completions.create(model="gpt-4o", messages=list(messages)).choices[0].message
+
+        user: Any = {"role": "user", "content": "go"}
+        asked_a, asked_b = ask(user), ask(user)
+        ask(user, asked_b, {"role": "tool", "tool_call_id": "call_b", "content": search()})
+        ask(user, asked_a, {"role": "tool", "tool_call_id": "call_a", "content": search()})
+    assert [tool.inferred for tool in watched.of("tool")] == [False, False]

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from spantally.calls import pipeline
-from spantally.calls.operation import Operation
+from spantally.calls.operation import Operation, open_operations
 from spantally.calls.telemetry import SCOPE_NAME
 from spantally.ground.records import CallRecord, Kind, Precedence
+from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState
 
 MAX_EXPECTED: Final = 512
@@ -37,22 +38,65 @@ class ToolResult(Protocol):
         """The tool's name, where the request tells it."""
 
 
-def expect_tool_calls(session: SessionState, calls: Iterable[tuple[str, str]]) -> None:
-    """Remember the tool calls a model asked for, as (id, tool name)."""
-    expected = session.expected_tools
+def expect_tool_calls(scope: Scope, calls: Iterable[tuple[str, str]]) -> None:
+    """Remember the tool calls a model asked for.
+
+    Args:
+        scope: of the model call: its agent is the one whose tools are meant.
+        calls: (id, tool name) of each.
+    """
+    expected = scope.session.expected_tools
     for tool_call_id, name in calls:
-        expected.setdefault(tool_call_id, name)
+        expected.setdefault(tool_call_id, (name, scope.call_id))
     while len(expected) > MAX_EXPECTED:
         expected.pop(next(iter(expected)), None)
 
 
-def claim_tool_call(session: SessionState, name: str) -> str | None:
-    """The id of the oldest asked-for call of this tool that no run has taken; the run takes it."""
-    for tool_call_id, wanted in tuple(session.expected_tools.items()):
-        if wanted == name and session.expected_tools.pop(tool_call_id, None) is not None:
-            _settle(session, tool_call_id)
-            return tool_call_id
+def claim_tool_call(scope: Scope, name: str) -> str | None:
+    """The id of the oldest asked-for call of this tool that no run has taken; the run takes it.
+
+    Agents that run side by side ask for the same tools: an id goes to a run of the agent that asked for it,
+    else to one further in, or, where that agent has ended, to any.
+    """
+    around = _around(scope)
+    waiting = [item for item in tuple(scope.session.expected_tools.items()) if item[1][0] == name]
+    for fits in (
+        lambda owner: owner == scope.call_id,
+        lambda owner: owner in around,
+        lambda owner: owner not in open_operations,
+    ):
+        for tool_call_id, asked in waiting:
+            if fits(asked[1]) and scope.session.expected_tools.pop(tool_call_id, None) is not None:
+                claimed = scope.session.claimed_tools
+                claimed[tool_call_id] = asked
+                while len(claimed) > MAX_EXPECTED:
+                    claimed.pop(next(iter(claimed)), None)
+                return tool_call_id
     return None
+
+
+def _around(scope: Scope) -> set[str | None]:
+    found: set[str | None] = {None}
+    within: Scope | None = scope
+    while within is not None:
+        found.add(within.call_id)
+        within = within.parent
+    return found
+
+
+def _has_its_row(session: SessionState, tool_call_id: str, name: str | None) -> bool:
+    """Whether the run of a tool whose result is told was seen, under this id or a twin's.
+
+    Two runs of one tool at once may take each other's id. Then the one that took too much gives it back, so
+    that each run stands for one call.
+    """
+    if session.claimed_tools.pop(tool_call_id, None) is not None:
+        return True
+    for other, asked in tuple(session.claimed_tools.items()):
+        if asked[0] == name and session.claimed_tools.pop(other, None) is not None:
+            session.expected_tools[other] = asked
+            return True
+    return False
 
 
 def _settle(session: SessionState, tool_call_id: str) -> None:
@@ -75,7 +119,9 @@ def infer_tool_results(operation: Operation, results: Sequence[ToolResult]) -> N
             continue
         _settle(session, tool_call_id)
         asked_for = session.expected_tools.pop(tool_call_id, None)
-        name = result.name or asked_for
+        name = result.name or (None if asked_for is None else asked_for[0])
+        if _has_its_row(session, tool_call_id, name):
+            continue
         pipeline.emit(
             CallRecord(
                 call_id=f"inferred-{session.session_id}-{tool_call_id}",

@@ -198,7 +198,7 @@ class ToolWork(Work):
         return attributes
 
     def _prepare(self, made: Operation, name: str) -> None:
-        claimed = claim_tool_call(made.scope.session, name)
+        claimed = claim_tool_call(made.scope, name)
         if claimed is not None:
             made.tool_call_id = claimed
             made.end_attributes[semconv.TOOL_CALL_ID] = claimed

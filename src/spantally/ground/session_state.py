@@ -20,6 +20,7 @@ class SessionState:
 
     __slots__ = (
         "__weakref__",
+        "claimed_tools",
         "conversation_id",
         "ended",
         "entries",
@@ -63,8 +64,10 @@ class SessionState:
         """The totals so far; belongs to the face that reads them."""
         # Re-entrant: a signal handler of the program may read totals while the line it interrupted does.
         self.lock = threading.RLock()
-        self.expected_tools: dict[str, str] = {}
-        """Tool calls a model asked for that no traced run has taken: id to tool name."""
+        self.expected_tools: dict[str, tuple[str, str | None]] = {}
+        """Tool calls a model asked for that no traced run has taken: id to (tool name, who asked)."""
+        self.claimed_tools: dict[str, tuple[str, str | None]] = {}
+        """Those that a traced run has taken, until a request tells their result."""
         self.settled_tools: set[str] = set()
         """Ids of tool calls that have a row."""
 

@@ -182,7 +182,7 @@ class OpenAICall:
         if facts.error_type is not None and not wire.rereads:
             self.error_type = facts.error_type
         if facts.tool_calls and carries:
-            expect_tool_calls(target.scope.session, facts.tool_calls)
+            expect_tool_calls(target.scope, facts.tool_calls)
         if facts.background and not wire.rereads:
             self.goes_on = facts.goes_on
             if facts.usage is not None:
