@@ -299,10 +299,13 @@ def test_failure_of_the_context_api_stays_ours(
 
 def test_failed_inner_context_leaves_no_operation_open(active: Watched, program: Program) -> None:
     """An agent whose scope cannot be made still ends when its body does, not at exit."""
+    before = set(
+        open_operations
+    )  # another file's test in this process may have left a stream to the collector
     with pytest.MonkeyPatch.context() as patch:
         _force(patch, f"{OPERATION}:Operation.inner_context")
         program.run(("agent", "chat", "with agent", "async agent"))
-    assert not open_operations
+    assert set(open_operations) <= before
     assert {record.status for record in active.records} == {"ok"}
 
 
