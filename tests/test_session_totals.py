@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import threading
 
+import openai
 import pytest
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+import spantally
 from spantally.api.fold import MAX_SEEN
 from spantally.api.totals import MAX_UNFOLDED, totals_of
 from spantally.calls import pipeline
@@ -15,6 +18,7 @@ from spantally.ground.records import CallRecord, Kind, Precedence, UsageFormat
 from spantally.ground.session_state import SessionState, remember_session
 from spantally.ground.worker import worker
 from spantally.pricing import load
+from spantally.testing import ScriptedServer
 from watching import Watched
 
 
@@ -98,3 +102,22 @@ def test_a_lock_held_at_the_fork_is_free_in_the_child() -> None:
     done.set()
     thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_totals_are_live_where_no_span_is_sampled() -> None:
+    """The body of an unsampled call is read on the worker, yet its call is in the totals at once."""
+    watched = Watched(sampler=ALWAYS_OFF)
+    try:
+        with (
+            ScriptedServer() as server,
+            openai.OpenAI(base_url=server.base_url, api_key="sk-made-up") as client,
+            spantally.session("unsampled") as session,
+        ):
+            for number in range(3):
+                client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
+                assert session.totals.calls == number + 1
+            billed = server.billed["gpt-4o"]
+            assert session.totals.cost_nano_usd == billed.input * 2500 + billed.output * 10_000
+        assert len(watched.records) == 3
+    finally:
+        watched.close()
