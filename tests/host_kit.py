@@ -146,7 +146,8 @@ def _embeddings(program: Program) -> Any:
 
 
 def _responses(program: Program) -> Any:
-    return program.client.responses.create(model="gpt-4o", input="hi").output_text
+    first = program.client.responses.create(model="gpt-4o", input="hi", previous_response_id="resp_0")
+    return first.output_text
 
 
 def _tool_turn(program: Program) -> Any:

@@ -49,6 +49,7 @@ OPENAI = "spantally.instrumentors.openai"
 STREAMS = "spantally.instrumentors.openai.streams"
 FACTS = "spantally.instrumentors.openai.wire.stream"
 OPERATION = "spantally.calls.operation"
+STARTING = "spantally.calls.starting"
 WORK = "spantally.calls.work"
 SESSION = "spantally.api.session"
 THREADS = "spantally.instrumentors.threads"
@@ -58,7 +59,8 @@ FAULTS = (
     Fault(f"{BEGINNING}:classify", ("openai.begin",), metered=False),
     Fault(f"{OPENAI}:begin", ("openai.begin",), metered=False),
     Fault(f"{BEGINNING}:request.request_attributes", ("openai.request",)),
-    Fault(f"{BEGINNING}:request.conversation_id", ("openai.request",)),
+    Fault(f"{BEGINNING}:request.varying_attributes", ("openai.request",)),
+    Fault(f"{BEGINNING}:request.shape_of", ("openai.request",)),
     Fault(f"{BEGINNING}:request.request_model", ("openai.request",)),
     Fault(f"{BEGINNING}:provider.provider_of", ("openai.request",)),
     Fault(f"{BEGINNING}:vendor_of_rates", ("openai.request_facts",)),
@@ -71,13 +73,13 @@ FAULTS = (
     # the start
     Fault(f"{OPERATION}:Operation.__init__", ("calls.start",), metered=False),
     Fault(f"{OPERATION}:ids.new_call_id", ("calls.start",), metered=False),
-    Fault(f"{OPERATION}:current_scope", ("calls.scope",)),
-    Fault(f"{OPERATION}:is_paused", ("calls.start",), metered=False),
-    Fault(f"{OPERATION}:implicit.implicit_scope", ("calls.scope",)),
-    Fault(f"{OPERATION}:implicit.record_session", ("calls.session_record",)),
+    Fault(f"{STARTING}:current_scope", ("calls.scope",)),
+    Fault(f"{STARTING}:is_paused", ("calls.start",), metered=False),
+    Fault(f"{STARTING}:implicit.implicit_scope", ("calls.scope",)),
+    Fault(f"{STARTING}:implicit.record_session", ("calls.session_record",)),
     Fault("spantally.ground.process:identity", ("calls.session_record", "session.leave")),
     Fault("spantally.calls.implicit:program_name", ("calls.program_name",)),
-    Fault(f"{OPERATION}:is_instrumentation_enabled", ("calls.span_start",)),
+    Fault(f"{STARTING}:is_instrumentation_enabled", ("calls.span_start",)),
     Fault("spantally.calls.own_spans:stamps", ("calls.span_start",)),
     Fault("opentelemetry.sdk.trace:Tracer.start_span", ("calls.span_start",)),
     Fault(f"{OPERATION}:Operation.inner_context", ("openai.enter", "calls.inner_context")),
@@ -96,7 +98,7 @@ FAULTS = (
     Fault(f"{STREAMS}:_read_json", ("openai.bytes_end",)),
     Fault(f"{FACTS}:_ChatFacts.facts", ("openai.stream_facts",)),
     Fault(f"{CALL}:response.response_facts", ("openai.response", "openai.result")),
-    Fault(f"{CALL}:response.usage_attributes", ("openai.response",)),
+    Fault(f"{CALL}:response.add_usage_attributes", ("openai.response",)),
     Fault(f"{CALL}:expect_tool_calls", ("openai.response",)),
     # the end
     Fault(f"{CALL}:OpenAICall.succeeded", ("openai.returned",)),
@@ -131,7 +133,7 @@ FAULTS = (
     # agents, tools, sessions
     Fault("spantally.calls.running:Entered.__init__", ("calls.enter",), unpaused=True),
     Fault("spantally.calls.entering:restore", ("calls.leave",)),
-    Fault(f"{WORK}:operations.start", ("calls.agent", "calls.tool"), metered=False),
+    Fault(f"{WORK}:starting.start", ("calls.agent", "calls.tool"), metered=False),
     Fault(f"{WORK}:claim_tool_call", ("calls.tool.prepare",)),
     Fault("spantally.calls.work_content:_named", ("calls.tool_arguments",)),
     Fault("spantally.calls.work_content:_put", ("calls.tool_arguments", "calls.tool_result")),

@@ -22,7 +22,8 @@ from host_kit import Program, script
 from spantally.api import children, runtime, termination
 from spantally.api.hook import pre_instrument
 from spantally.api.summary import SummaryConsumer
-from spantally.calls import implicit, operation, pipeline, telemetry
+from spantally.calls import implicit, operation, pipeline, starting, telemetry
+from spantally.calls.plans import Plan
 from spantally.calls.telemetry import project_of
 from spantally.ground import guard
 from spantally.ground.records import Kind
@@ -231,7 +232,7 @@ def _raising_settle(patch: pytest.MonkeyPatch) -> None:
 
 def _raising_first_calls(patch: pytest.MonkeyPatch) -> None:
     spantally.instrument(ledger=False)
-    operation.first_start.append(fail)
+    starting.first_start.append(fail)
     implicit.baggage_resolvers.append(fail)
     otel_context.attach(baggage.set_baggage("user.id", "somebody"))
     inbound = otel_context.attach(baggage.set_baggage("some", "value"))  # without any, none is looked for
@@ -290,7 +291,7 @@ def _raising_attempts(patch: pytest.MonkeyPatch) -> None:
         openai.OpenAI(base_url=server.base_url, api_key="sk-made-up") as client,
     ):
         assert list(client.chat.completions.create(**chat, stream=True))
-    made = operation.start(telemetry.active, Kind.INFERENCE, "chat")
+    made = starting.start(telemetry.active, Plan(Kind.INFERENCE, "chat"))
     assert made is not None
     patch.setattr("spantally.instrumentors.openai.batches.batch_line", fail)
     batches._reader(made, made.scope, b'{"custom_id": "a"}\n')()

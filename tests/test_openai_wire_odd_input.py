@@ -103,6 +103,8 @@ def _read_everything(body: Any) -> None:
         facts = response.response_facts(operation, body)
         response.usage_attributes(operation, facts.usage)
         response.usage_attributes(operation, body)
+        request.varying_attributes(operation, body)
+        request.shape_of(operation, body)
         for collect in (False, True):
             stream = StreamFacts(operation, collect=collect)
             for _ in range(5):
@@ -111,7 +113,6 @@ def _read_everything(body: Any) -> None:
             json.dumps([told.usage, told.tool_calls, told.finish_reasons])
             json.dumps(stream.content())
     request.request_model(body)
-    request.conversation_id(body)
     request.expected_choices(body)
     content.tool_definitions(body, parameters=True)
     stream_error(body)

@@ -6,17 +6,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionMessage
 
 from spantally.instrumentors.openai.wire import operation as op
 from spantally.instrumentors.openai.wire.request import (
     ToolResult,
-    conversation_id,
     expected_choices,
     newest_message_is_user,
     request_attributes,
     request_model,
+    shape_of,
     tool_results,
+    varying_attributes,
 )
 
 
@@ -98,9 +101,14 @@ def test_a_responses_request_has_its_own_keys() -> None:
         "gen_ai.request.previous_response.id": "resp_0",
         "gen_ai.conversation.id": "conv_1",
     }
-    assert conversation_id(body) == "conv_1"
-    assert conversation_id({"conversation": "conv_2"}) == "conv_2"
-    assert conversation_id({"conversation": 3}) is None
+    assert varying_attributes(op.RESPONSES, body) == {
+        "gen_ai.request.previous_response.id": "resp_0",
+        "gen_ai.conversation.id": "conv_1",
+    }
+    assert varying_attributes(op.RESPONSES, {"conversation": "conv_2"}) == {
+        "gen_ai.conversation.id": "conv_2"
+    }
+    assert varying_attributes(op.RESPONSES, {"conversation": 3}) == {}
 
 
 def test_audio_output_is_speech_and_plain_format_is_text() -> None:
@@ -242,3 +250,67 @@ def test_responses_tool_results_are_found_by_call_id() -> None:
     ]
     latest = tool_results(op.RESPONSES, {"input": items}, latest=True)
     assert [one.tool_call_id for one in latest] == ["f2", "f3"]
+
+
+_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 3),
+    st.sampled_from([0.0, 1.0, 0.5, -0.0, float("nan")]),
+    st.sampled_from(["", "low", "auto", "END", "1"]),
+    st.lists(st.sampled_from(["a", "b", 1]), max_size=2),
+    st.sampled_from([{"type": "json_schema"}, {"type": "text"}, {"effort": "low"}, {}]),
+)
+BODIES = st.dictionaries(
+    st.sampled_from(
+        [
+            "model",
+            "stream",
+            "temperature",
+            "seed",
+            "n",
+            "stop",
+            "max_tokens",
+            "max_completion_tokens",
+            "reasoning_effort",
+            "reasoning",
+            "response_format",
+            "modalities",
+            "service_tier",
+            "top_k",
+            "tools",
+        ]
+    ),
+    _VALUES,
+    max_size=6,
+)
+
+
+def _shape_and_attributes(body: dict[str, Any]) -> tuple[Any, Any]:
+    return shape_of(op.CHAT, body), request_attributes(op.CHAT, body, varying=False)
+
+
+@given(left=BODIES, right=BODIES)
+def test_requests_of_one_shape_say_the_same(left: dict[str, Any], right: dict[str, Any]) -> None:
+    """Whenever two bodies have one shape, their attributes are equal in value and type."""
+    (shape, said), (other, others) = _shape_and_attributes(left), _shape_and_attributes(right)
+    if shape is not None and shape == other:
+        assert said == others
+        assert {key: type(value) for key, value in said.items()} == {
+            key: type(value) for key, value in others.items()
+        }
+    repeated = _shape_and_attributes(dict(left))
+    assert (shape, said) == repeated or shape != shape
+
+
+def test_shape_holds_no_content() -> None:
+    """Nothing of what a program says to the model stands in a shape, only settings."""
+    secret = "sk-live-0123456789"
+    bodies: tuple[tuple[op.Operation, dict[str, Any]], ...] = (
+        (op.CHAT, {"model": "m", "messages": [{"role": "user", "content": secret}]}),
+        (op.IMAGES, {"model": "m", "prompt": secret}),
+        (op.SPEECH, {"model": "m", "input": secret}),
+        (op.COMPLETIONS, {"model": "m", "prompt": secret}),
+    )
+    for operation, body in bodies:
+        assert secret not in repr(shape_of(operation, body))

@@ -10,7 +10,8 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from otel_kit import CHAT, Bench
-from spantally.calls import operation, pipeline
+from spantally.calls import operation, pipeline, starting
+from spantally.calls.plans import Plan
 from spantally.calls.telemetry import Telemetry
 from spantally.ground.ids import foreign_call_id
 from spantally.ground.records import CallRecord, Kind, Precedence, Record, UsageFormat
@@ -228,7 +229,7 @@ def test_our_own_spans_give_the_same_rows_as_metering_at_the_source(redact: bool
             token = otel_context.attach(base)
             verb = {Kind.AGENT: "invoke_agent", Kind.TOOL: "execute_tool", Kind.INFERENCE: "chat"}[kind]
             attributes = {key: name} if name else {k: v for k, v in CHAT.items() if "operation" not in k}
-            made = operation.start(telemetry, kind, verb, name=name, attributes=attributes)
+            made = starting.start(telemetry, Plan(kind, verb, attributes=attributes), name=name)
             assert made is not None
             opened.append(made)
             base = made.inner_context()

@@ -11,7 +11,7 @@ from spantally.api.fold import Fold, Totals, added
 from spantally.calls.pipeline import end_late_now
 from spantally.ground.guard import swallowed
 from spantally.ground.money import CostStatus, Rating
-from spantally.ground.records import CallRecord, Record
+from spantally.ground.records import CallRecord, Record, made
 from spantally.ground.session_state import SessionState, known_session
 from spantally.pricing import ensure_loading
 from spantally.pricing.rate import rate, rate_if_loaded
@@ -65,7 +65,8 @@ def _fold(state: SessionState, *, wait: bool) -> Totals:
         taken = tuple(state.unfolded)
         del state.unfolded[: len(taken)]  # what is appended meanwhile stays
         waiting: list[CallRecord] = []
-        for record in taken:
+        for item in taken:
+            record = made(item)
             rating = rate(record) if wait else rate_if_loaded(record)
             if rating.status == CostStatus.PENDING:
                 waiting.append(record)

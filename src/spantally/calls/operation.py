@@ -9,39 +9,39 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, StatusCode
 from opentelemetry.trace import Status as SpanStatus
 
-from spantally.calls import implicit, pipeline
-from spantally.calls.own_spans import MARK, OwnSpan, fill, safe_of, without_genai
+from spantally.calls import pipeline
+from spantally.calls.own_spans import OwnSpan, fill, safe_at_end, without_genai
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
 from spantally.ground.guard import counted, guard, swallowed
-from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Status
-from spantally.ground.scope import BAGGAGE_KEY, SCOPE_KEY, Scope, current_scope, is_paused
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, LateRecord, Precedence, Status
+from spantally.ground.scope import BAGGAGE_KEY, SCOPE_KEY, Scope
 
 SPAN_KEY: Final = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 """Key of the current span in the Context: found by use, since the API keeps its constant private."""
 
+_FAILED: Final = frozenset({Status.ERROR, Status.CANCELLED, Status.INTERRUPTED})
+
+_NAMED: Final = frozenset({Kind.AGENT, Kind.TOOL})
+
 MAX_MESSAGE: Final = 1024
 """Longest status description, in characters."""
-
-first_start: Final[list[Callable[[], None]]] = []
-"""What waits for the first operation: by then the program's main module has run its definitions."""
 
 open_operations: Final[dict[str, Operation]] = {}
 """Operations that began and have not ended, by call id: what exit and SIGTERM end as interrupted."""
 
 
 class Operation:
-    """One model call, tool, agent or workflow. Made by :func:`start`; never raises."""
+    """One model call, tool, agent or workflow; made by :mod:`spantally.calls.starting`. It never raises."""
 
     __slots__ = (
         "_ending",
@@ -53,6 +53,7 @@ class Operation:
         "estimated",
         "first_chunk_ns",
         "kind",
+        "mark",
         "name",
         "operation",
         "parent_context",
@@ -86,6 +87,8 @@ class Operation:
         self.start_ns = time.time_ns()
         self.name: str | None = None
         self.span: Span = INVALID_SPAN
+        self.mark: OwnSpan | None = None
+        """What is known of the span while it records."""
         self.parent_context: Context | None = None
         self.provider: str | None = None
         self.request_model: str | None = None
@@ -124,7 +127,7 @@ class Operation:
         context = otel_context.get_current() if base is None else base
         inner = Context(context)  # one copy, whatever is set in it
         put = dict.__setitem__
-        put(inner, SCOPE_KEY, self._inner_scope())
+        put(inner, SCOPE_KEY, self._inner_scope() if self.kind in _NAMED else self.scope.inside(self.call_id))
         if self.span is not INVALID_SPAN:
             put(inner, SPAN_KEY, self.span)
         if strip_baggage:
@@ -138,6 +141,7 @@ class Operation:
         return inner
 
     def _inner_scope(self) -> Scope:
+        """The scope inside an agent or tool, whose names count."""
         is_agent = self.kind == Kind.AGENT
         return self.scope.child(
             call_id=self.call_id,
@@ -191,12 +195,15 @@ class Operation:
         except Exception as failure:
             swallowed("calls.span_end", failure)
         try:
-            record = self._record(status, error_type, end)
             if status == Status.RUNNING:
-                record = record._replace(end_ns=None, price_context=None)
-            elif record.kind in COUNTED_KINDS:
-                self._tally(record)
-            pipeline.emit(record)
+                # What is known now: the rest is settled later, on this same object.
+                record = self._record(status, error_type, end, self.telemetry.project)
+                pipeline.emit(record._replace(end_ns=None, price_context=None))
+                return True
+            ended = Ended(self, status, error_type, end)
+            if self.kind in COUNTED_KINDS:
+                self._tally(ended)
+            pipeline.emit(ended)
         except Exception as failure:
             swallowed("calls.record", failure)
         return True
@@ -209,16 +216,16 @@ class Operation:
             error_type: value of ``error.type``.
         """
         try:
-            record = self._record(status, error_type, time.time_ns())
+            record = self._record(status, error_type, time.time_ns(), self.telemetry.project)
             if record.kind in COUNTED_KINDS:
                 self._tally(record)
             pipeline.emit(record)
         except Exception as failure:
             swallowed("calls.settle", failure)
 
-    def _tally(self, record: CallRecord) -> None:
+    def _tally(self, ended: LateRecord | CallRecord) -> None:
         try:
-            self.scope.session.add(record)
+            self.scope.session.add(ended)
         except Exception as failure:
             swallowed("calls.tally", failure)
 
@@ -239,14 +246,17 @@ class Operation:
         if span is INVALID_SPAN:
             return
         try:
-            if span.is_recording():
-                self._complete_span(span, status, error, error_type)
+            mark, self.mark = self.mark, None  # of recording spans only
+            if mark is not None and span.is_recording():
+                self._complete_span(span, mark, error_type)
+                if status in _FAILED:
+                    span.set_status(SpanStatus(StatusCode.ERROR, self._description(error, error_type)))
         finally:
             span.end(end_ns)
+            # Its ids are still wanted, for the record; all else of it need not live as long.
+            self.span = NonRecordingSpan(span.get_span_context())
 
-    def _complete_span(
-        self, span: Span, status: str, error: BaseException | None, error_type: str | None
-    ) -> None:
+    def _complete_span(self, span: Span, mark: OwnSpan, error_type: str | None) -> None:
         attributes = self.end_attributes
         if self.abandoned:
             attributes[semconv.CALL_ABANDONED] = True
@@ -255,14 +265,9 @@ class Operation:
         if self.operation not in semconv.OPERATIONS:
             attributes = without_genai(attributes)
         if attributes:
-            telemetry = self.telemetry
-            safe = safe_of(telemetry.redactor, telemetry.renames, attributes)
+            safe = safe_at_end(self.telemetry, attributes)
             fill(span, safe)
-            mark: OwnSpan | None = getattr(span, MARK, None)
-            if mark is not None:
-                mark.values.update(safe)
-        if status in (Status.ERROR, Status.CANCELLED, Status.INTERRUPTED):
-            span.set_status(SpanStatus(StatusCode.ERROR, self._description(error, error_type)))
+            mark.values.update(safe)
 
     def _description(self, error: BaseException | None, error_type: str | None) -> str | None:
         """Text of the status: an error's message may quote prompt or result, so it needs content capture."""
@@ -274,7 +279,7 @@ class Operation:
             return error_type
         return self.telemetry.redactor.text(message)[:MAX_MESSAGE] or error_type
 
-    def _record(self, status: str, error_type: str | None, end_ns: int) -> CallRecord:
+    def _record(self, status: str, error_type: str | None, end_ns: int, project: str | None) -> CallRecord:
         scope = self.scope
         session = scope.session
         name = self.name
@@ -321,7 +326,7 @@ class Operation:
             self.turn,
             self.tool_call_id,
             False,
-            self.telemetry.project,
+            project,
             self.scope_name,
             self.server_address,
             self.server_port,
@@ -344,6 +349,37 @@ class Operation:
         if own.span_id == parent.span_id:
             return trace_hex, None, parent_hex  # no SDK: the "span" is the parent's context again
         return trace_hex, f"{own.span_id:016x}", parent_hex
+
+
+class Ended:
+    """An operation that has ended; its record is made when somebody reads it, on the worker as a rule.
+
+    Making a record takes longer than all else at the end of a call.
+    """
+
+    __slots__ = ("_end_ns", "_error_type", "_operation", "_project", "_record", "_status")
+
+    def __init__(self, operation: Operation, status: str, error_type: str | None, end_ns: int) -> None:
+        self._operation: Operation | None = operation
+        self._status = status
+        self._error_type = error_type
+        self._end_ns = end_ns
+        self._project = operation.telemetry.project
+        self._record: CallRecord | None = None
+
+    def record(self) -> CallRecord:
+        """The record; the same object at every call."""
+        made = self._record
+        if made is None:
+            operation = self._operation
+            if operation is not None:
+                made = operation._record(self._status, self._error_type, self._end_ns, self._project)
+                self._record = made
+                self._operation = None  # what it holds of the program's need not live longer
+            else:
+                made = self._record  # another thread has just made it
+        assert made is not None
+        return made
 
 
 class _LateEnd:
@@ -371,118 +407,6 @@ class _LateEnd:
         if possibly_billed is not None:
             operation.possibly_billed = possibly_billed
         operation.finish(**self.outcome)
-
-
-def start(
-    telemetry: Telemetry,
-    kind: str,
-    operation: str,
-    *,
-    subject: str | None = None,
-    name: str | None = None,
-    span_kind: SpanKind = SpanKind.INTERNAL,
-    attributes: Mapping[str, Any] | None = None,
-    conversation_id: str | None = None,
-) -> Operation | None:
-    """Begin an operation, or None inside ``spantally.paused()`` and where telemetry itself fails.
-
-    Args:
-        telemetry: where it reports to.
-        kind: a :class:`~spantally.ground.records.Kind`.
-        operation: ``gen_ai.operation.name``.
-        subject: what follows the operation in the span's name: model, agent or tool.
-        name: name of the agent, tool or workflow.
-        span_kind: CLIENT for a remote model.
-        attributes: known at the start (samplers see these).
-        conversation_id: the conversation that the API's request names; it wins over the session's.
-    """
-    try:
-        if first_start:
-            _run_first_start()
-        context = otel_context.get_current()
-        if is_paused(context):
-            return None
-        scope = _scope_for(context, telemetry, conversation_id)
-        made = Operation(telemetry, kind, operation, scope)
-        made.name = name
-        made.parent_context = context
-        open_operations[made.call_id] = made  # before the span: the processor finds it there
-        made.span = _start_span(made, context, subject, span_kind, attributes)
-        return made
-    except Exception as error:
-        swallowed("calls.start", error)
-        return None
-
-
-def _scope_for(context: Context, telemetry: Telemetry, conversation_id: str | None) -> Scope:
-    """The scope of a new operation; the session of the process's run where finding it fails."""
-    try:
-        scope = current_scope(context)
-        if scope is None:
-            scope = implicit.implicit_scope(context, telemetry, conversation_id)
-        if conversation_id and conversation_id != scope.conversation_id:
-            scope = _with_conversation(scope, conversation_id)
-    except Exception as error:
-        swallowed("calls.scope", error)
-        scope = implicit.fallback_scope(implicit.process_session(), telemetry)
-    try:
-        implicit.record_session(scope, telemetry)
-    except Exception as error:
-        swallowed("calls.session_record", error)
-    return scope
-
-
-def _run_first_start() -> None:
-    while first_start:
-        try:
-            first_start.pop()()
-        except Exception as error:
-            swallowed("calls.first_start", error)
-
-
-def _start_span(
-    made: Operation,
-    context: Context,
-    subject: str | None,
-    span_kind: SpanKind,
-    attributes: Mapping[str, Any] | None,
-) -> Span:
-    try:
-        if not is_instrumentation_enabled():
-            return INVALID_SPAN
-        telemetry, scope = made.telemetry, made.scope
-        redactor = telemetry.redactor
-        title, safe = telemetry.templates.start(
-            redactor, telemetry.renames, scope, made.operation, subject, attributes or {}
-        )
-        safe[semconv.CALL_ID] = made.call_id
-        if scope.call_id is not None:
-            safe[semconv.CALL_PARENT_ID] = scope.call_id
-        span = telemetry.tracer.start_span(
-            title, context=context, kind=span_kind, attributes=safe, start_time=made.start_ns
-        )
-        if span.is_recording():
-            setattr(span, MARK, OwnSpan(redactor, title, safe))
-        return span
-    except Exception as error:
-        swallowed("calls.span_start", error)
-        return INVALID_SPAN
-
-
-def _with_conversation(scope: Scope, conversation_id: str) -> Scope:
-    return Scope(
-        scope.session,
-        user_id=scope.user_id,
-        entity_type=scope.entity_type,
-        entity_id=scope.entity_id,
-        tags=scope.tags,
-        conversation_id=conversation_id,
-        agent_path=scope.agent_path,
-        call_id=scope.call_id,
-        run_id=scope.run_id,
-        tool=scope.tool,
-        parent=scope.parent,
-    )
 
 
 def type_name(error: BaseException) -> str:

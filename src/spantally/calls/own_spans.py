@@ -1,14 +1,9 @@
-"""Spans of our own: their attributes redacted once for all calls that share them, and what is known of each.
-
-Most of what a span of ours says at its start repeats with every call: operation, model, host, session, user.
-A redacted form is kept for each set of such values, and only what is new is scanned. Only values without a
-secret are kept: nothing raw stays in memory that the program does not show by its calls all the time.
-"""
+"""Spans of our own: the attributes that say whose they are, and what is known of each while it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from opentelemetry.attributes import BoundedAttributes
 
@@ -20,15 +15,22 @@ MARK: Final = "_spantally_safe"
 """Name under which an :class:`OwnSpan` hangs on a span of ours."""
 
 MOST_KEPT: Final = 512
-"""Sets of values kept, of each kind; beyond it all are forgotten."""
+"""Sets of stamps kept; beyond it all are forgotten."""
 
-LONGEST_KEPT: Final = 256
-"""Longest text of a set that is kept, in characters."""
+LONGEST_KEPT: Final = 64
+"""Longest text that is remembered as clean, in characters."""
+
+LONGEST_TUPLE: Final = 8
 
 NEVER_SECRET: Final = frozenset({semconv.OPERATION_NAME, semconv.CALL_ID, semconv.CALL_PARENT_ID})
 """Attributes whose texts we make ourselves."""
 
 _PLAIN: Final = frozenset({str, bool, int, float, tuple})
+_TEXT: Final = frozenset({str})
+_NUMBERS: Final = frozenset({bool, int, float})
+
+
+Stamps: TypeAlias = tuple[Any, Any, Mapping[str, str], dict[str, Any]]
 
 
 class OwnSpan:
@@ -48,118 +50,56 @@ class OwnSpan:
         self.values = values
 
 
-class Templates:
-    """Redacted start attributes, by the values they were made of."""
+def stamped(telemetry: Any, scope: Scope, revision: Any, *, genai: bool) -> Stamps:
+    """Redacted :func:`stamps` of a scope, kept with the scope; not to be changed.
 
-    __slots__ = ("_redactor", "_renames", "_requests", "_revision", "_stamps")
+    Args:
+        telemetry: gives the redactor, the spellings and the stamps known.
+        scope: whose the span is.
+        revision: the redactor's; None where its answers are not kept.
+        genai: True on GenAI spans.
 
-    def __init__(self) -> None:
-        self._redactor: Any = None
-        self._renames: Any = None
-        self._revision: object = None
-        self._stamps: dict[Any, dict[str, Any]] = {}
-        self._requests: dict[Any, tuple[str, dict[str, Any]]] = {}
-
-    def _are_usable(self, redactor: Any, renames: Any) -> bool:
-        """Whether answers of the redactor may be kept; forgets those of another one."""
-        revision = getattr(redactor, "revision", None)
-        if revision is None:
-            return False
-        if (
-            redactor is not self._redactor
-            or revision != self._revision
-            or renames is not self._renames
-            or len(self._stamps) > MOST_KEPT
-            or len(self._requests) > MOST_KEPT
-        ):
-            self._stamps, self._requests = {}, {}
-            self._redactor, self._renames, self._revision = redactor, renames, revision
-        return True
-
-    def start(
-        self,
-        redactor: Any,
-        renames: Mapping[str, str],
-        scope: Scope,
-        operation: str,
-        subject: str | None,
-        attributes: Mapping[str, Any],
-    ) -> tuple[str, dict[str, Any]]:
-        """The redacted name and attributes of an operation's start, in a dict of its own.
-
-        Args:
-            redactor: takes secrets out.
-            renames: spellings of the profile.
-            scope: whose the operation is.
-            operation: ``gen_ai.operation.name``.
-            subject: what follows it in the name, if anything.
-            attributes: known at the start; they win over the scope's.
-        """
-        usable = self._are_usable(redactor, renames)
-        stamped = self._stamps_of(redactor, renames, scope, usable)
-        title, asked = self._request_of(redactor, renames, operation, subject, attributes, usable)
-        made = {**stamped, **asked}
-        return title, made if operation in semconv.OPERATIONS else without_genai(made)
-
-    def _stamps_of(
-        self, redactor: Any, renames: Mapping[str, str], scope: Scope, usable: bool
-    ) -> dict[str, Any]:
-        """Redacted :func:`stamps` of a scope; not to be changed."""
-        if not usable:
-            return safe_of(redactor, renames, stamps(scope, genai=True))
-        key = (
-            scope.session.session_id,
-            scope.user_id,
-            scope.entity_type,
-            scope.entity_id,
-            scope.tags,
-            scope.conversation_id,
-            scope.agent_path,
-        )
-        found = self._stamps.get(key)
-        if found is None:
-            values = stamps(scope, genai=True)
-            found = safe_of(redactor, renames, values)
-            if _may_be_kept(values, found):
-                self._stamps[key] = found
-        return found
-
-    def _request_of(
-        self,
-        redactor: Any,
-        renames: Mapping[str, str],
-        operation: str,
-        subject: str | None,
-        attributes: Mapping[str, Any],
-        usable: bool,
-    ) -> tuple[str, dict[str, Any]]:
-        """The redacted name and attributes of a request; the attributes are not to be changed."""
-        key: tuple[Any, ...] | None = None
-        if usable:
-            key = (operation, subject, *attributes.items())
-            try:
-                found = self._requests.get(key)
-            except TypeError:
-                key = found = None  # some value has no hash
-            if found is not None:
-                return found
-        raw = operation if not subject else f"{operation} {subject}"
-        title = redactor.text(raw) if subject else raw
-        values = {semconv.OPERATION_NAME: operation, **attributes}
-        made = (title, safe_of(redactor, renames, values))
-        if key is not None and title == raw and len(title) <= LONGEST_KEPT and _may_be_kept(values, made[1]):
-            self._requests[key] = made
-        return made
+    Returns:
+        The redactor, its revision and the spellings that they are good for, and the stamps.
+    """
+    redactor, renames = telemetry.redactor, telemetry.renames
+    if revision is None or not genai:
+        return redactor, revision, renames, safe_of(redactor, renames, stamps(scope, genai=genai))
+    found, whole = _known_stamps(telemetry, scope, redactor, revision)
+    made = (redactor, revision, renames, found)
+    if whole:
+        scope.stamps = made
+    return made
 
 
-def _may_be_kept(values: Mapping[str, Any], safe: Mapping[str, Any]) -> bool:
-    """True if nothing was redacted and all values are short."""
-    return values == safe and all(
-        len(value) <= LONGEST_KEPT
-        if type(value) is str
-        else type(value) is not tuple or sum(map(len, map(str, value))) <= LONGEST_KEPT
-        for value in safe.values()
+def _known_stamps(telemetry: Any, scope: Scope, redactor: Any, revision: Any) -> tuple[dict[str, Any], bool]:
+    """Stamps by what they are made of: an agent that runs again and again has a scope of its own each time.
+
+    Returns:
+        The stamps, and whether redaction gave them all (False where it failed).
+    """
+    stamps_of: dict[Any, Any] = telemetry.stamps
+    key = (
+        id(redactor),
+        revision,
+        scope.session.session_id,
+        scope.user_id,
+        scope.entity_type,
+        scope.entity_id,
+        scope.tags,
+        scope.conversation_id,
+        scope.agent_path,
     )
+    known = stamps_of.get(key)
+    if known is not None and known[0] is redactor and known[1] is telemetry.renames:
+        return known[2], True
+    values = stamps(scope, genai=True)
+    found = safe_of(redactor, telemetry.renames, values)
+    if found == values:  # no secret, so nothing raw is kept that is not on every span
+        if len(stamps_of) >= MOST_KEPT:
+            stamps_of.clear()
+        stamps_of[key] = (redactor, telemetry.renames, found)
+    return found, len(found) == len(values)
 
 
 def safe_of(redactor: Any, renames: Mapping[str, str], attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,6 +119,57 @@ def safe_of(redactor: Any, renames: Mapping[str, str], attributes: Mapping[str, 
     return safe
 
 
+def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> dict[str, Any]:
+    """The same for what our own calls set at their end.
+
+    Their numbers are counts and times, never secrets. Models, tiers and finish reasons repeat with every
+    call: those that were found clean are remembered as pairs of name and value.
+    """
+    redactor, renames = telemetry.redactor, telemetry.renames
+    revision = getattr(redactor, "revision", None)
+    if renames or revision is None:
+        return safe_of(redactor, renames, attributes)
+    known = telemetry.clean
+    if known is None or known[0] is not redactor or known[1] != revision:
+        known = telemetry.clean = (redactor, revision, set())
+    clean: set[Any] = known[2]
+    texts: dict[str, Any] = {}
+    try:
+        for pair in attributes.items():
+            key, value = pair
+            if (
+                type(value) in _NUMBERS
+                or pair in clean
+                or (key == semconv.RESPONSE_ID and redactor.is_clean_id(value))
+            ):
+                continue
+            texts[key] = value
+    except TypeError:  # a value without a hash
+        texts = dict(attributes)
+    if not texts:
+        return attributes
+    found = safe_of(redactor, renames, texts)
+    for key, value in texts.items():
+        if found.get(key) is value and _repeats(key, value):
+            if len(clean) >= MOST_KEPT:
+                clean.clear()
+            clean.add((key, value))
+    if len(found) == len(texts) and all(key in found for key in texts):
+        return {**attributes, **found}  # in their order
+    return {key: value for key, value in attributes.items() if key not in texts} | found
+
+
+def _repeats(key: str, value: Any) -> bool:
+    """Whether a clean text is worth remembering: short, of plain types, and no id, which comes once."""
+    if type(value) is str:
+        return len(value) <= LONGEST_KEPT and not key.endswith(".id")
+    return (
+        type(value) is tuple
+        and len(value) <= LONGEST_TUPLE
+        and all(type(one) is str and len(one) <= LONGEST_KEPT for one in value)
+    )
+
+
 def without_genai(values: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes for a plain client span: whoever sets one of GenAI's must name an operation of GenAI's."""
     return {name: value for name, value in values.items() if not name.startswith("gen_ai.")}
@@ -192,20 +183,28 @@ def fill(span: Any, values: dict[str, Any]) -> None:
     """
     try:
         attributes = span._attributes
-        if type(attributes) is BoundedAttributes and attributes.max_value_len is None:
+        if (
+            type(attributes) is BoundedAttributes
+            and attributes.max_value_len is None
+            and _PLAIN.issuperset(map(type, values.values()))
+            and _holds_texts(values)
+        ):
             inner, most = attributes._dict, attributes.maxlen
-            kinds = set(map(type, values.values()))
-            if kinds <= _PLAIN and (
-                tuple not in kinds
-                or all(type(one) is str for value in values.values() if type(value) is tuple for one in value)
-            ):
-                with attributes._lock:
-                    if not attributes._immutable and (most is None or len(inner) + len(values) <= most):
-                        inner.update(values)
-                        return
+            with attributes._lock:
+                if not attributes._immutable and (most is None or len(inner) + len(values) <= most):
+                    inner.update(values)
+                    return
     except AttributeError:
         pass  # another SDK
     span.set_attributes(values)
+
+
+def _holds_texts(values: Mapping[str, Any]) -> bool:
+    """Whether tuples hold nothing but texts."""
+    for value in values.values():
+        if type(value) is tuple and not _TEXT.issuperset(map(type, value)):
+            return False
+    return True
 
 
 def stamps(scope: Scope, *, genai: bool) -> dict[str, Any]:

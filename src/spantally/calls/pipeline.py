@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from spantally.ground.guard import swallowed
-from spantally.ground.records import COUNTED_KINDS, CallRecord, Record
+from spantally.ground.records import COUNTED_KINDS, CallRecord, LateRecord, Record
 from spantally.ground.session_state import known_session
-from spantally.ground.worker import worker
+from spantally.ground.worker import Channel, worker
 
 Consumer: TypeAlias = Callable[[Sequence[Record]], None]
 
@@ -29,10 +29,16 @@ def _end_late(batch: Sequence[Callable[[], None]]) -> None:
             swallowed("calls.end_late", error)
 
 
-def _hand_out(batch: Sequence[Record]) -> None:
+def _hand_out(batch: Sequence[Record | LateRecord]) -> None:
+    records: list[Record] = []
+    for item in batch:
+        try:
+            records.append(item if isinstance(item, tuple) else item.record())
+        except Exception as error:
+            swallowed("calls.record", error)
     for consumer in tuple(_consumers):
         try:
-            consumer(batch)
+            consumer(records)
         except Exception as error:
             swallowed("calls.consumer", error)
 
@@ -40,10 +46,10 @@ def _hand_out(batch: Sequence[Record]) -> None:
 late: Final = worker.channel("late_ends", _end_late)
 """Ends that a finaliser, a closing response or a signal could only note; opened first, so run first."""
 
-records: Final = worker.channel("records", _hand_out)
+records: Final[Channel[Record | LateRecord]] = worker.channel("records", _hand_out)
 
 
-def emit(record: Record) -> None:
+def emit(record: Record | LateRecord) -> None:
     """Hand a record to the consumers: one append on this thread. Without consumers it goes nowhere."""
     if _consumers:
         records.put(record)

@@ -9,7 +9,6 @@ from typing import Any, Final, Protocol
 from opentelemetry import trace
 from opentelemetry.trace import Tracer, TracerProvider
 
-from spantally.calls.own_spans import Templates
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 
@@ -43,6 +42,10 @@ class PlainRedactor:
     revision: Final = 0
     """Its answers never change."""
 
+    def is_clean_id(self, value: Any) -> bool:
+        """Nothing is a secret."""
+        return True
+
     def text(self, text: str, key: str | None = None) -> str:
         """The text as it is."""
         return text
@@ -70,8 +73,9 @@ class Telemetry:
             ``estimate``.
         user, entity, tags: fallbacks where the session names none.
         project: ``service.name``.
-        templates: redacted start attributes of our spans.
-        fallback_scopes: the scope of calls outside any session.
+        stamps: redacted attributes that say whose a span is, by what they are made of.
+        process_scope: the scope of calls outside any session, and the fallbacks that it was made with.
+        clean: what was found without a secret on ends of calls, with redactor and revision.
         known: what instrumentors remember of clients while this telemetry is in force.
         emit_event: sends a log event (name, attributes, body, context), or None.
     """
@@ -94,9 +98,10 @@ class Telemetry:
         self.profile = "latest"
         self.renames: Mapping[str, str] = {}
         self.emit_event: Any = None
-        self.templates = Templates()
+        self.stamps: dict[Any, Any] = {}
         self.known: dict[Any, Any] = {}
-        self.fallback_scopes: dict[Any, Any] = {}
+        self.process_scope: Any = None
+        self.clean: tuple[Any, Any, set[Any]] | None = None
         self.provider: TracerProvider | None = None
         self.tracer: Tracer = trace.NoOpTracer()
 

@@ -11,10 +11,11 @@ from typing import Any, Self, TypeVar
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from spantally.calls import operation as operations
+from spantally.calls import starting
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.entering import Entered, take_entry
 from spantally.calls.operation import Operation
+from spantally.calls.plans import Plan
 from spantally.calls.running import wrap_function
 from spantally.calls.tool_results import claim_tool_call
 from spantally.calls.work_content import keep_arguments, keep_result
@@ -69,6 +70,7 @@ class Work:
         self.name = name
         self.description = description
         self._entered: list[tuple[_Running | None, Entered | None]] = []
+        self._known_plan: tuple[str, str | None, Plan] | None = None
 
     def __call__(self, function: _F) -> _F:
         """Decorate a function, coroutine function, generator or asynchronous generator."""
@@ -91,14 +93,7 @@ class Work:
             if is_disabled():
                 return None
             telemetry = telemetry_module.active
-            made = operations.start(
-                telemetry,
-                self.kind,
-                self.operation,
-                subject=name,
-                name=name,
-                attributes=self._attributes(name, description),
-            )
+            made = starting.start(telemetry, self._plan(name, description), name=name)
             if made is None:
                 return None
         except Exception as error:
@@ -109,6 +104,15 @@ class Work:
         except Exception as error:
             swallowed(f"calls.{self.word}.prepare", error)
         return _Running(made)
+
+    def _plan(self, name: str, description: str | None) -> Plan:
+        """What every run of this name says at its start; made anew where two names share one object."""
+        known = self._known_plan
+        if known is None or known[0] != name or known[1] != description:
+            attributes = self._attributes(name, description)
+            plan = Plan(self.kind, self.operation, subject=name, attributes=attributes)
+            known = self._known_plan = (name, description, plan)
+        return known[2]
 
     def _attributes(self, name: str, description: str | None) -> dict[str, Any]:
         return {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 
 class Kind(enum.StrEnum):
@@ -140,6 +140,18 @@ class CallRecord(NamedTuple):
     """What the ledger may keep, already redacted: input, output, arguments, result."""
     attributes: Mapping[str, Any] | None = None
     """Further redacted attributes worth keeping with the row."""
+
+
+class LateRecord(Protocol):
+    """The record of a call, made when it is first asked for."""
+
+    def record(self) -> CallRecord:
+        """The record; the same object at every call."""
+
+
+def made(item: CallRecord | LateRecord) -> CallRecord:
+    """The record itself, whether it is there already or not."""
+    return item if isinstance(item, CallRecord) else item.record()
 
 
 class SessionRecord(NamedTuple):

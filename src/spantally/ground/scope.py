@@ -61,6 +61,7 @@ class Scope:
         "parent",
         "run_id",
         "session",
+        "stamps",
         "tags",
         "tool",
         "user_id",
@@ -96,6 +97,8 @@ class Scope:
         self.beneath: Scope | None = None
         """A suspended generator's scope that the Context held when this one was entered: when the
         generator runs again under this scope, its own is in force."""
+        self.stamps: object = None
+        """The redacted span attributes that it gives; belongs to the room that makes spans."""
         self._frame: FrameType | None = None
         self._thread = 0
         self._task: object = None
@@ -130,6 +133,31 @@ class Scope:
             parent=self,
         )
         made.beneath = self.beneath
+        return made
+
+    def inside(self, call_id: str) -> Scope:
+        """The scope inside a model call: it differs in nothing but who is around. One is made for each call.
+
+        Args:
+            call_id: the call's own id.
+        """
+        made = _new_scope(Scope)
+        made.session = self.session
+        made.user_id = self.user_id
+        made.entity_type = self.entity_type
+        made.entity_id = self.entity_id
+        made.tags = self.tags
+        made.conversation_id = self.conversation_id
+        made.agent_path = self.agent_path
+        made.call_id = call_id
+        made.run_id = self.run_id
+        made.tool = self.tool
+        made.parent = self
+        made.beneath = self.beneath
+        made.stamps = self.stamps
+        made._frame = None
+        made._thread = 0
+        made._task = None
         return made
 
     def hold_to(self, frame: FrameType | None) -> None:
@@ -168,6 +196,8 @@ class Scope:
             return False
         return self._thread == threading.get_ident() and self._task is _current_task()
 
+
+_new_scope: Final = Scope.__new__
 
 _TRANSPARENT_NAMES: Final = frozenset({"asend", "__anext__"})
 _MANAGED_MODULES: Final = ("contextlib", "_pytest.", "pytest_asyncio", "anyio.pytest_plugin", "pluggy.")

@@ -7,7 +7,7 @@ import threading
 import weakref
 from typing import Any, Final
 
-from spantally.ground.records import CallRecord, SessionRecord, SessionStatus
+from spantally.ground.records import CallRecord, LateRecord, SessionRecord, SessionStatus
 
 _registry: Final[weakref.WeakValueDictionary[str, SessionState]] = weakref.WeakValueDictionary()
 
@@ -58,7 +58,7 @@ class SessionState:
         self.ended = False
         self.entries = 0
         """How many ``with`` blocks and begins hold the session open."""
-        self.unfolded: list[CallRecord] = []
+        self.unfolded: list[CallRecord | LateRecord] = []
         """Ended model calls of this session and of its children that no total holds yet."""
         self.fold: object = None
         """The totals so far; belongs to the face that reads them."""
@@ -71,7 +71,7 @@ class SessionState:
         self.settled_tools: set[str] = set()
         """Ids of tool calls that have a row."""
 
-    def add(self, record: CallRecord) -> None:
+    def add(self, record: CallRecord | LateRecord) -> None:
         """Take an ended model call into the tally of this session and of those above it."""
         state: SessionState | None = self
         while state is not None:

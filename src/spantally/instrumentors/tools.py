@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from spantally.calls.operation import first_start
+from spantally.calls.starting import first_start
 from spantally.calls.work import ToolWork
 from spantally.ground.guard import swallowed
 from spantally.ground.settings import from_environment

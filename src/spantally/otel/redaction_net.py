@@ -93,14 +93,6 @@ def _safe_of(span: Any, attributes: Any, redactor: RedactorLike) -> dict[str, An
     if mark is None or mark.redactor is not redactor:
         return safe_attributes(attributes, redactor)
     known = mark.values
-    if type(attributes) is BoundedAttributes:
-        inner: dict[str, Any] = attributes._dict
-        if (
-            len(inner) == len(known)
-            and all(map(is_, inner, known))
-            and all(map(is_, inner.values(), known.values()))
-        ):
-            return inner  # the usual case: what we set, in our order, and nothing else
     values = dict(attributes)
     others = {
         key: value
@@ -112,6 +104,22 @@ def _safe_of(span: Any, attributes: Any, redactor: RedactorLike) -> dict[str, An
             del values[key]
         values.update(safe_attributes(others, redactor))
     return values
+
+
+def _is_untouched(span: Any, attributes: Any, mark: OwnSpan) -> bool:
+    """The usual case of a span of ours: what we set and redacted, in our order, and nothing else."""
+    if type(attributes) is not BoundedAttributes or not attributes._immutable:
+        return False
+    inner, known = attributes._dict, mark.values
+    return (
+        len(inner) == len(known)
+        and all(map(is_, inner, known))
+        and all(map(is_, inner.values(), known.values()))
+        and span._name is mark.title
+        and not span._events
+        and not span._links
+        and (span._status is None or not span._status.description)
+    )
 
 
 def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
@@ -126,13 +134,17 @@ def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
         The attributes that the span has now.
     """
     old = span._attributes
+    mark: OwnSpan | None = getattr(span, MARK, None)
+    if mark is not None and mark.redactor is redactor and _is_untouched(span, old, mark):
+        old.__class__ = SafeAttributes  # they are safe as they are, and frozen: no copy is needed
+        _part(span, "_resource", None, _redact_resource, redactor)
+        return old  # type: ignore[no-any-return]
     try:
         made = SafeAttributes.replacing(old, _safe_of(span, old, redactor))
     except Exception as error:
         swallowed("redaction.attributes", error)
         made = SafeAttributes(attributes={}, immutable=True)
     span._attributes = made
-    mark: OwnSpan | None = getattr(span, MARK, None)
     if mark is None or mark.redactor is not redactor or span._name is not mark.title:
         _part(span, "_name", REDACTED_ERROR, _redact_name, redactor)
     if span._status is not None and span._status.description:

@@ -190,14 +190,19 @@ class SpanProcessor(SdkSpanProcessor):
 
     def _inherit_own(self, span: Any, context: Context, made: Operation) -> SpanState:
         """The same for a running operation of ours: it knows its scope and has stamped its span."""
-        around: SpanState | None = getattr(context.get(SPAN_KEY), STATE, None)
-        if around is not None:
-            around.has_children = True
+        around: SpanState | None = None
+        if context:
+            around = getattr(context.get(SPAN_KEY), STATE, None)
+            if around is not None:
+                around.has_children = True
         state = SpanState(made.scope, around)
         parent = span.parent
         state.local_root = parent is None or parent.is_remote
         state.become_own(made)
-        self._saw_genai(span.get_span_context().trace_id)
+        traces = self._genai_traces
+        traces[span.get_span_context().trace_id] = None
+        if len(traces) > TRACES_LIMIT:
+            self._forget_trace()
         return state
 
     def _inherit(self, span: Any, context: Context) -> SpanState:
@@ -352,10 +357,13 @@ class SpanProcessor(SdkSpanProcessor):
         traces = self._genai_traces
         traces[trace_id] = None
         if len(traces) > TRACES_LIMIT:
-            try:
-                traces.popitem(last=False)
-            except KeyError:
-                pass  # another thread has emptied it
+            self._forget_trace()
+
+    def _forget_trace(self) -> None:
+        try:
+            self._genai_traces.popitem(last=False)
+        except KeyError:
+            pass  # another thread has emptied it
 
 
 def _facts(attributes: Mapping[str, Any] | None, name: str) -> Facts | None:
@@ -367,10 +375,13 @@ def _facts(attributes: Mapping[str, Any] | None, name: str) -> Facts | None:
 
 def _operation_of(span: Any) -> Operation | None:
     """The operation of ours that is starting this span, or None."""
+    call_id = span._attributes.get(semconv.CALL_ID)
+    if call_id is None:
+        return None
     scope = span.instrumentation_scope
     if scope is None or scope.name != SCOPE_NAME:
         return None
-    return open_operations.get(span._attributes.get(semconv.CALL_ID))
+    return open_operations.get(call_id)
 
 
 def _is_ours(span: Any) -> bool:

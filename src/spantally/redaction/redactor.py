@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
-from spantally.redaction import engine, names, registry, shapes
+from spantally.redaction import engine, names, registry, shapes, tokens
 from spantally.redaction.cache import SHORTEST, Cache
 from spantally.redaction.spans import STRUCTURE, Span, replaced, settle
 from spantally.redaction.tags import ERROR_TAG, digest, find_tags
@@ -62,7 +62,7 @@ def _is_plain(key: str, value: str) -> bool:
     kind, generic = _policy(key)
     return (
         kind == names.NONE
-        and (len(value) < _TINY or engine.is_quiet(value, generic=generic))
+        and (len(value) < _TINY or tokens.is_object_id(value) or engine.is_quiet(value, generic=generic))
         and not registry.holds_literal(value)
     )
 
@@ -142,6 +142,21 @@ class Redactor:
     def revision(self) -> int | None:
         """Changes whenever an answer given before may be another one now; None with rules of the user."""
         return registry.generation if self._simple else None
+
+    def is_clean_id(self, value: Any) -> bool:
+        """True for a plain id of a provider's object that passes as it is; False says nothing.
+
+        A quick answer for what comes with every call and never again.
+
+        Args:
+            value: what stands where an id is expected.
+        """
+        return (
+            type(value) is str
+            and self._simple
+            and tokens.is_object_id(value)
+            and not registry.holds_literal(value)
+        )
 
     def text(self, text: str, key: str | None = None) -> str:
         """``text`` without its secrets; the same object where there are none.

@@ -70,6 +70,27 @@ def _prefix_pattern(prefixes: list[str]) -> str:
 _PREFIX: Final = re.compile(f"{_BOUNDARY}({_prefix_pattern(list(_BY_PREFIX))}|eyJ)")
 
 
+_OBJECT_ID: Final = re.compile(r"([a-z]{2,12})[-_][A-Za-z0-9]{8,}")
+_LONGEST_ID: Final = 51
+"""From the next length on a word may be a key of Azure's, which has no prefix."""
+
+
+def is_object_id(text: str) -> bool:
+    """True for a plain id of a provider's object (``chatcmpl-...``), in which no rule finds anything.
+
+    A quick answer for what comes with every call; where it says False the whole of the rules decides.
+    """
+    hit = _OBJECT_ID.fullmatch(text)
+    return (
+        hit is not None
+        and len(text) <= _LONGEST_ID
+        and hit[1] in shapes.KEPT_PREFIXES
+        # A vendor's prefix stands where a word begins: at the start, and behind the separator.
+        and _PREFIX.match(text) is None
+        and _PREFIX.match(text, hit.end(1) + 1) is None
+    )
+
+
 def find_tokens(text: str, check: Callable[[], None], taken: list[Span], *, generic: bool) -> None:
     """Append a span to ``taken`` for each word that a vendor's prefix, or noise behind a prefix, gives away.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from contextvars import ContextVar
 from typing import Any, ClassVar, Final
@@ -23,40 +24,44 @@ _current: Final[ContextVar[OpenAICall | None]] = ContextVar("spantally-openai-ca
 
 def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenAICall | None:
     try:
-        options = kwargs["options"] if "options" in kwargs else args[1]
         instrumentor = OpenAIInstrumentor._instance or OpenAIInstrumentor()
+        if not instrumentor.patch_set.enabled:
+            return None  # a method that was bound before uninstrument()
+        options = kwargs["options"] if "options" in kwargs else args[1]
         return begin(instrumentor.telemetry, client, options)
     except Exception as error:
         swallowed("openai.begin", error)
         return None
 
 
-class _Inside:
-    """What is in force while the SDK works on the call: its span, its scope, no baggage of ours."""
+def _enter(call: OpenAICall) -> tuple[Any, Any]:
+    """Put in force what is while the SDK works on the call: its span, its scope, no baggage of ours.
 
-    __slots__ = ("call_token", "context_token")
+    Returns:
+        The tokens that restore what was in force before; None for what could not be entered.
+    """
+    attached = None
+    try:
+        attached = otel_context.attach(call.operation.inner_context(strip_baggage=True))
+        return attached, _current.set(call)
+    except Exception as error:
+        swallowed("openai.enter", error)
+        return attached, None
 
-    def __init__(self, call: OpenAICall) -> None:
-        self.context_token: Any = None
-        self.call_token: Any = None
-        try:
-            self.context_token = otel_context.attach(call.operation.inner_context(strip_baggage=True))
-            self.call_token = _current.set(call)
-        except Exception as error:
-            swallowed("openai.enter", error)
 
-    def leave(self) -> None:
-        """Restore what was in force before; in the same task, so the tokens are valid."""
-        try:
-            if self.call_token is not None:
-                _current.reset(self.call_token)
-        except Exception as error:
-            swallowed("openai.leave", error)
-        try:
-            if self.context_token is not None:
-                otel_context.detach(self.context_token)
-        except Exception as error:
-            swallowed("openai.leave", error)
+def _leave(tokens: tuple[Any, Any]) -> None:
+    """Restore what was in force before; in the same task, so the tokens are valid."""
+    attached, current = tokens
+    try:
+        if current is not None:
+            _current.reset(current)
+    except Exception as error:
+        swallowed("openai.leave", error)
+    try:
+        if attached is not None:
+            otel_context.detach(attached)
+    except Exception as error:
+        swallowed("openai.leave", error)
 
 
 def _returned(call: OpenAICall, result: Any) -> None:
@@ -87,51 +92,79 @@ def _with_options(
     return (args[0], call.options, *args[2:]), kwargs
 
 
-def _request(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    call = _begin(instance, args, kwargs)
-    if call is None:
-        return wrapped(*args, **kwargs)
-    if call.options is not None:
-        args, kwargs = _with_options(call, args, kwargs)
-    inside = _Inside(call)
-    try:
-        result = wrapped(*args, **kwargs)
-    except BaseException as error:
-        inside.leave()
-        _raised(call, error)
-        raise
-    inside.leave()
-    _returned(call, result)
-    return result
+def _around_request(original: Any) -> Any:
+    """A plain function in the place of the method, which costs less at each call than a wrapper object."""
+
+    @functools.wraps(original)
+    def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _begin(self, args, kwargs)
+        if call is None:
+            return original(self, *args, **kwargs)
+        if call.options is not None:
+            args, kwargs = _with_options(call, args, kwargs)
+        tokens = _enter(call)
+        try:
+            result = original(self, *args, **kwargs)
+        except BaseException as error:
+            _leave(tokens)
+            _raised(call, error)
+            raise
+        _leave(tokens)
+        _returned(call, result)
+        return result
+
+    return request
 
 
-async def _request_async(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    call = _begin(instance, args, kwargs)
-    if call is None:
-        return await wrapped(*args, **kwargs)
-    if call.options is not None:
-        args, kwargs = _with_options(call, args, kwargs)
-    inside = _Inside(call)
-    try:
-        result = await wrapped(*args, **kwargs)
-    except BaseException as error:
-        inside.leave()
-        _raised(call, error)
-        raise
-    inside.leave()
-    _returned(call, result)
-    return result
+def _around_request_async(original: Any) -> Any:
+    @functools.wraps(original)
+    async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _begin(self, args, kwargs)
+        if call is None:
+            return await original(self, *args, **kwargs)
+        if call.options is not None:
+            args, kwargs = _with_options(call, args, kwargs)
+        tokens = _enter(call)
+        try:
+            result = await original(self, *args, **kwargs)
+        except BaseException as error:
+            _leave(tokens)
+            _raised(call, error)
+            raise
+        _leave(tokens)
+        _returned(call, result)
+        return result
+
+    return request
 
 
-def _process_response(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _around_response(original: Any) -> Any:
     """The wire response of the attempt that succeeded, before the SDK parses it."""
+
+    @functools.wraps(original)
+    def process(self: Any, *args: Any, **kwargs: Any) -> Any:
+        _tap(kwargs)
+        return original(self, *args, **kwargs)
+
+    return process
+
+
+def _around_response_async(original: Any) -> Any:
+    @functools.wraps(original)
+    async def process(self: Any, *args: Any, **kwargs: Any) -> Any:
+        _tap(kwargs)
+        return await original(self, *args, **kwargs)
+
+    return process
+
+
+def _tap(kwargs: dict[str, Any]) -> None:
     try:
         call = _current.get()
         if call is not None:
             _read_wire(call, kwargs)
     except Exception as error:
         swallowed("openai.response", error)
-    return wrapped(*args, **kwargs)
 
 
 def _read_wire(call: OpenAICall, kwargs: dict[str, Any]) -> None:
@@ -139,9 +172,9 @@ def _read_wire(call: OpenAICall, kwargs: dict[str, Any]) -> None:
     if not http_response.is_closed:
         watch_bytes(call, http_response)
         call.streaming = True
-    call.read_response_head(http_response, int(kwargs.get("retries_taken") or 0))
+    kind = call.read_response_head(http_response, int(kwargs.get("retries_taken") or 0))
     if not call.streaming:
-        call.read_buffered(http_response)
+        call.read_buffered(http_response, kind)
 
 
 def _sleep_for_retry(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -185,10 +218,10 @@ class OpenAIInstrumentor(TableInstrumentor):
         return PatchSet(
             "openai",
             (
-                Patch(base, "SyncAPIClient.request", _request),
-                Patch(base, "AsyncAPIClient.request", _request_async),
-                Patch(base, "SyncAPIClient._process_response", _process_response),
-                Patch(base, "AsyncAPIClient._process_response", _process_response),
+                Patch(base, "SyncAPIClient.request", factory=_around_request),
+                Patch(base, "AsyncAPIClient.request", factory=_around_request_async),
+                Patch(base, "SyncAPIClient._process_response", factory=_around_response),
+                Patch(base, "AsyncAPIClient._process_response", factory=_around_response_async),
                 Patch(base, "SyncAPIClient._sleep_for_retry", _sleep_for_retry, required=False),
                 Patch(base, "AsyncAPIClient._sleep_for_retry", _sleep_for_retry, required=False),
                 Patch(streaming, "Stream.__init__", _stream_init),

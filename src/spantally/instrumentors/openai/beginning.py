@@ -8,12 +8,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from opentelemetry.trace import SpanKind
 
-from spantally.calls import operation as operations
 from spantally.calls.operation import Operation
+from spantally.calls.plans import Plan
 from spantally.calls.secrets import remember_secret
+from spantally.calls.starting import start
 from spantally.calls.telemetry import Telemetry
 from spantally.calls.tool_results import infer_tool_results
-from spantally.ground import semconv
+from spantally.ground import guard, semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind
 from spantally.instrumentors.openai import stream_usage
@@ -32,59 +33,116 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
         client: the SDK's client.
         options: its ``FinalRequestOptions``.
     """
-    body = _body_of(options)
-    wire = classify(options.method, str(options.url), body)
+    body = options.json_data if getattr(options, "extra_json", None) is None else _body_of(options)
+    method, url = options.method, str(options.url)
+    wire = classify(method, url, body)
     if wire is None:
         return None
     _try(remember_secret, getattr(client, "api_key", None))
     place = _place_of(telemetry, client)
-    host, port, vendor, _ = place
-    model = _try(request.request_model, body)
-    conversation = _try(request.conversation_id, body)
-    attributes = _try(request.request_attributes, wire, body) or {}
-    if wire.ids:
-        attributes.update(path_attributes(options.method, str(options.url)))
-        conversation = conversation or _text(attributes.get(semconv.CONVERSATION_ID))
-    for key, value in (
-        (semconv.PROVIDER_NAME, vendor),
-        (semconv.SERVER_ADDRESS, host),
-        (semconv.SERVER_PORT, port),
-    ):
-        if value is not None:
-            attributes[key] = value
-    target = operations.start(
+    varying = _varying_of(wire, body, method, url) if wire.ids or request.may_vary(body) else None
+    shape = _shape_of(telemetry, place, wire, body, varying)
+    target = start(
         telemetry,
-        wire.kind,
-        wire.name,
-        subject=_subject(wire, model, attributes),
-        span_kind=SpanKind.CLIENT,
-        attributes=attributes,
-        conversation_id=conversation,
+        shape.plan,
+        attributes=varying,
+        conversation_id=_text(varying.get(semconv.CONVERSATION_ID)) if varying else None,
     )
     if target is None:
         return None
-    target.provider = vendor
-    target.request_model = model
-    target.server_address = host
-    target.server_port = port
-    target.price_context = {"provider": None, "api": wire.api, "server_address": host}
+    target.provider = place.vendor
+    target.request_model = shape.model
+    target.server_address = place.host
+    target.server_port = place.port
+    target.price_context = {"provider": None, "api": wire.api, "server_address": place.host}
     call = OpenAICall(target, wire, None)
+    call.choices = shape.choices
+    call.wants_tools = shape.wants_tools
     try:
-        target.response_id = _text(attributes.get(semconv.RESPONSE_ID))
+        if varying:
+            target.response_id = _text(varying.get(semconv.RESPONSE_ID))
         _take_request(target, place, wire, body)
     except Exception as error:
         swallowed("openai.request_facts", error)
     if telemetry.stream_usage != "unknown":
         _try(_apply_usage_policy, telemetry.stream_usage, call, options, body)
     try:
-        infer_tool_results(target, request.tool_results(wire, body, latest=True))
-        call.choices = request.expected_choices(body)
-        call.wants_tools = _has_tools(body)
-        if telemetry.wants_content:
+        results = request.tool_results(wire, body, latest=True)
+        if results:
+            infer_tool_results(target, results)
+        if telemetry.capture_spans or telemetry.capture_events or telemetry.keep_content:
             call.capture = Capture(telemetry, wire, body)
     except Exception as error:
         swallowed("openai.request_content", error)
     return call
+
+
+class _Shape(NamedTuple):
+    """What all requests of one shape say at their start."""
+
+    plan: Plan
+    model: str | None
+    choices: int
+    wants_tools: bool
+
+
+def _shape_of(
+    telemetry: Telemetry, place: _Place, wire: WireOperation, body: Any, varying: Mapping[str, Any] | None
+) -> _Shape:
+    """The shape of a request: found among those met before, or worked out."""
+    key: Any = None
+    try:
+        if wire.kind is not Kind.RETRIEVAL:  # what is searched names the span, and stands in the path
+            key = request.shape_of(wire, body)
+            known = place.shapes.get(key)
+            if known is not None:
+                return known
+    except Exception as error:
+        swallowed("openai.request", error)
+        key = None
+    failures = sum(guard.failures.values())
+    model = _try(request.request_model, body)
+    found = (
+        (semconv.PROVIDER_NAME, place.vendor),
+        (semconv.SERVER_ADDRESS, place.host),
+        (semconv.SERVER_PORT, place.port),
+    )
+    attributes: dict[str, Any] = {
+        **(_try(_steady_attributes, wire, body) or {}),
+        **{name: value for name, value in found if value is not None},
+    }
+    plan = Plan(
+        wire.kind,
+        wire.name,
+        subject=_subject(wire, model, {**attributes, **(varying or {})}),
+        span_kind=SpanKind.CLIENT,
+        attributes=attributes,
+    )
+    made = _Shape(plan, model, _try(request.expected_choices, body) or 1, _has_tools(body))
+    sound = sum(guard.failures.values()) == failures
+    if key is not None and sound and _try(plan.may_be_kept, telemetry.redactor):
+        if len(place.shapes) >= _MOST_SHAPES:
+            place.shapes.clear()
+        place.shapes[key] = made
+    return made
+
+
+_MOST_SHAPES: Final = 512
+
+
+def _steady_attributes(wire: WireOperation, body: Any) -> dict[str, Any]:
+    return request.request_attributes(wire, body, varying=False)
+
+
+def _varying_of(wire: WireOperation, body: Any, method: str, url: str) -> dict[str, Any]:
+    """Attributes of this request alone: ids in its path, the conversation, the response it goes on from."""
+    found: dict[str, Any] = {}
+    if wire.ids:
+        found.update(path_attributes(method, url))
+    named = _try(request.varying_attributes, wire, body)
+    if named:
+        found.update(named)
+    return found
 
 
 _R = TypeVar("_R")
@@ -125,15 +183,21 @@ def _address(url: Any) -> tuple[str, int]:
     return url.host, url.port or (80 if url.scheme == "http" else 443)
 
 
-class _Place(NamedTuple):
-    """Where a client sends its requests."""
+class _Place:
+    """Where a client sends its requests, and the shapes of those that were sent there."""
 
-    host: str | None
-    port: int | None
-    vendor: str | None
-    """``gen_ai.provider.name``."""
-    rates: Callable[[], str | None]
-    """Whose price list applies."""
+    __slots__ = ("host", "port", "rates", "shapes", "vendor")
+
+    def __init__(
+        self, host: str | None, port: int | None, vendor: str | None, rates: Callable[[], str | None]
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.vendor = vendor
+        """``gen_ai.provider.name``."""
+        self.rates = rates
+        """Whose price list applies."""
+        self.shapes: dict[Any, _Shape] = {}
 
 
 def _place_of(telemetry: Telemetry, client: Any) -> _Place:

@@ -93,12 +93,13 @@ class OpenAICall:
 
     # -- facts ---------------------------------------------------------------------------------------
 
-    def read_response_head(self, http_response: Any, retries: int) -> None:
-        """Note what the head of the final response says."""
+    def read_response_head(self, http_response: Any, retries: int) -> bytes:
+        """Note what the head of the final response says; returns its content type."""
         self.operation.attempts = retries + 1
-        limits = headers.rate_limits(http_response.headers.raw)
+        kind, limits = headers.head_facts(http_response.headers.raw)
         if limits:
             self.operation.end_attributes.update(limits)
+        return kind
 
     def note_retry(self, retries_taken: int, http_response: Any) -> None:
         """An attempt failed, and the SDK will make it again."""
@@ -107,7 +108,7 @@ class OpenAICall:
             if self.operation.price_context is not None:
                 self.operation.price_context["lost_attempts"] = self.lost_attempts
 
-    def read_buffered(self, http_response: Any) -> None:
+    def read_buffered(self, http_response: Any, kind: bytes) -> None:
         """Read the facts of a body the SDK has read already: usage is safe even if parsing then fails."""
         if int(http_response.status_code) >= 400:
             return
@@ -115,15 +116,14 @@ class OpenAICall:
         if self.wire.api == "file_content":
             batches.read_file(self.operation, body)
             return
-        kind = http_response.headers.get("content-type", "")
-        if "event-stream" in kind:
-            self._read_events(body)
-        elif "json" not in kind:
+        if b"json" not in kind:
+            if b"event-stream" in kind:
+                self._read_events(body)
             return
-        elif len(body) <= MAX_DEFERRED_BODY and self._may_be_read_later(body):
+        if len(body) <= MAX_DEFERRED_BODY and self._may_be_read_later(body):
             self.unread = body
         elif len(body) <= MAX_PARSED_BODY:
-            self.read_body(parsed(body))
+            self.read_body(parsed(body), owned=True)
         elif self.wire.api == "images":
             self.read_body({"usage": endpoints.usage_in_tail(body)})
 
@@ -139,14 +139,14 @@ class OpenAICall:
             and self.estimated_input is None
             and b'"tool_calls"' not in body
             and b'"error"' not in body
-            and not self.operation.span.is_recording()
+            and self.operation.mark is None
         )
 
     def _read_unread(self) -> None:
         """Read the body that was put off, on the worker (or on whoever asks for totals)."""
         body, self.unread = self.unread, None
         if body is not None:
-            self.read_body(parsed(body))
+            self.read_body(parsed(body), owned=True)
 
     def _read_events(self, body: bytes) -> None:
         """Read events that came as one whole body."""
@@ -157,9 +157,14 @@ class OpenAICall:
             scanner.close()
             self._take_stream_facts()
 
-    def read_body(self, body: Any) -> None:
-        """Take the facts of a response body, a mapping or the SDK's own object."""
-        self.take(response.response_facts(self.wire, body))
+    def read_body(self, body: Any, *, owned: bool = False) -> None:
+        """Take the facts of a response body, a mapping or the SDK's own object.
+
+        Args:
+            body: what it is read from.
+            owned: True for JSON that nobody else holds.
+        """
+        self.take(response.response_facts(self.wire, body, owned=owned))
         if self.capture is not None:
             self.capture.take_output(self.wire, body)
 
@@ -170,23 +175,25 @@ class OpenAICall:
         carries = wire.kind is not Kind.OTHER
         if not carries:
             facts, carries = self._take_other(facts)
+        usage = facts.usage
         target.response_model = facts.model
         target.response_id = facts.response_id or target.response_id
-        target.usage = facts.usage
-        target.usage_format = endpoints.usage_format_of(wire, facts.usage)
-        if carries and target.price_context is not None:
+        target.usage = usage
+        target.usage_format = endpoints.usage_format_of(wire, usage)
+        if carries and target.price_context is not None and (facts.service_tier or facts.server_tools):
             background.add_price_facts(target.price_context, facts)
         self._set_attributes(facts)
-        if facts.usage is not None and not wire.rereads:  # fetched answers have no usage on their spans
-            target.end_attributes.update(response.usage_attributes(wire, facts.usage))
-        if facts.error_type is not None and not wire.rereads:
-            self.error_type = facts.error_type
+        if not wire.rereads:  # fetched answers have no usage on their spans
+            if usage is not None:
+                response.add_usage_attributes(target.end_attributes, wire, usage)
+            if facts.error_type is not None:
+                self.error_type = facts.error_type
+            if facts.background:
+                self.goes_on = facts.goes_on
+                if usage is not None:
+                    background.tell(target.provider, facts.response_id)
         if facts.tool_calls and carries:
             expect_tool_calls(target.scope, facts.tool_calls)
-        if facts.background and not wire.rereads:
-            self.goes_on = facts.goes_on
-            if facts.usage is not None:
-                background.tell(target.provider, facts.response_id)
 
     def _take_other(self, facts: response.ResponseFacts) -> tuple[response.ResponseFacts, bool]:
         """Facts of an operation that bills nothing itself, and whether it has to carry a usage after all."""
@@ -199,22 +206,23 @@ class OpenAICall:
         return (facts if carries else facts._replace(usage=None)), carries
 
     def _set_attributes(self, facts: response.ResponseFacts) -> None:
-        attributes = self.operation.end_attributes
-        for key, value in (
-            (semconv.RESPONSE_MODEL, facts.model),
-            (semconv.RESPONSE_ID, facts.response_id),
-            (semconv.OPENAI_RESPONSE_SERVICE_TIER, facts.service_tier),
-            (semconv.OPENAI_RESPONSE_SYSTEM_FINGERPRINT, facts.system_fingerprint),
-            (semconv.CONVERSATION_ID, facts.conversation_id),
-        ):
-            if value is not None:
-                attributes[key] = value
+        put = self.operation.end_attributes
+        if facts.model is not None:
+            put[semconv.RESPONSE_MODEL] = facts.model
+        if facts.response_id is not None:
+            put[semconv.RESPONSE_ID] = facts.response_id
+        if facts.service_tier is not None:
+            put[semconv.OPENAI_RESPONSE_SERVICE_TIER] = facts.service_tier
+        if facts.system_fingerprint is not None:
+            put[semconv.OPENAI_RESPONSE_SYSTEM_FINGERPRINT] = facts.system_fingerprint
+        if facts.conversation_id is not None:
+            put[semconv.CONVERSATION_ID] = facts.conversation_id
         if facts.finish_reasons:
-            attributes[semconv.RESPONSE_FINISH_REASONS] = facts.finish_reasons
+            put[semconv.RESPONSE_FINISH_REASONS] = facts.finish_reasons
         if facts.status is not None and (facts.background or self.wire.rereads):
-            attributes[semconv.RESPONSE_STATUS] = facts.status
+            put[semconv.RESPONSE_STATUS] = facts.status
         if facts.attributes:
-            attributes.update(facts.attributes)
+            put.update(facts.attributes)
 
     def new_stream_facts(self) -> StreamFacts:
         """What reads the chunks of this call's stream."""
@@ -324,11 +332,9 @@ class OpenAICall:
             swallowed("openai.stream_facts", error)
 
     def _finish(self, status: str, **outcome: Any) -> None:
-        if self.operation.ended:
-            return
         if self.lost_attempts:
             self.operation.possibly_billed = True
-        if self.capture is not None:
+        if self.capture is not None and not self.operation.ended:
             try:
                 self.capture.finish(self.operation)
             except Exception as error:

@@ -154,23 +154,71 @@ RULES: Final[Mapping[str, Mapping[str, tuple[str, _Read]]]] = {
 _YIELDING: Final = frozenset({"max_tokens", "response_format", "reasoning_effort"})
 """Keys that give way where a newer or stronger key of the body says the same thing."""
 
+_SCALARS: Final = frozenset(
+    {
+        "model",
+        "stream",
+        "temperature",
+        "top_p",
+        "top_k",
+        "frequency_penalty",
+        "presence_penalty",
+        "seed",
+        "n",
+        "service_tier",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "max_num_results",
+        "reasoning_effort",
+        "encoding_format",
+        "dimensions",
+        "assistant_id",
+    }
+)
+"""Keys whose own short values may stand in a shape: settings of a program, which repeat, never content."""
+
+_VARYING: Final = frozenset({"previous_response_id", "conversation"})
+"""Keys whose values are other ones at each call."""
+
+_LONGEST_SCALAR: Final = 64
+
 _API_TYPES: Final = frozenset({"chat_completions", "responses"})
 """The values that ``openai.api.type`` has."""
 
 
-def request_attributes(op: Operation, body: Any) -> dict[str, AttributeValue]:
+def may_vary(body: Any) -> bool:
+    """False only where a body is known to hold nothing of :func:`varying_attributes`."""
+    return type(body) is not dict or not _VARYING.isdisjoint(body)
+
+
+def varying_attributes(op: Operation, body: Any) -> dict[str, AttributeValue]:
+    """Those of :func:`request_attributes` that are other ones at each call."""
+    found: dict[str, AttributeValue] = {}
+    rules = RULES.get(op.api, {})
+    for key in _VARYING:
+        rule = rules.get(key)
+        if rule is not None:
+            value = rule[1](field(body, key))
+            if value is not None:
+                found[rule[0]] = value
+    return found
+
+
+def request_attributes(op: Operation, body: Any, *, varying: bool = True) -> dict[str, AttributeValue]:
     """The span attributes of a request, each in the type of the conventions; odd values are left out.
 
     Args:
         op: what :func:`classify` said.
         body: the request's body, a mapping or an object with fields.
+        varying: False leaves out those of :func:`varying_attributes`.
     """
     rules = RULES.get(op.api, {})
     found: dict[str, AttributeValue] = {}
     if op.api in _API_TYPES:
         found[semconv.OPENAI_API_TYPE] = op.api
     for key, sent in _sent(body, rules):
-        if sent is None:
+        if sent is None or (not varying and key in _VARYING):
             continue
         rule = rules.get(key)
         if rule is None:
@@ -180,6 +228,42 @@ def request_attributes(op: Operation, body: Any) -> dict[str, AttributeValue]:
             continue
         found[rule[0]] = value
     return found
+
+
+def shape_of(op: Operation, body: Any) -> tuple[Any, ...] | None:
+    """What requests have in common that give the same :func:`request_attributes`, but for those that vary.
+
+    None where that is not quickly told.
+
+    Args:
+        op: what :func:`classify` said.
+        body: the request's body.
+    """
+    if type(body) is not dict:
+        return None
+    rules = RULES.get(op.api)
+    if rules is None:
+        return None
+    shape: list[Any] = [op.name, op.api, "tools" in body or "functions" in body]
+    for key, sent in body.copy().items():  # of any keys: what is no text has no rule
+        rule = rules.get(key)
+        if rule is None or sent is None:
+            continue
+        kind = type(sent)
+        if key in _VARYING:
+            continue
+        if kind is bool:
+            shape += (key, "true" if sent else "false", bool)  # True equals 1, and says something else
+        elif key in _SCALARS and (
+            kind is int or kind is float or (kind is str and len(sent) <= _LONGEST_SCALAR)
+        ):
+            shape += (key, sent)
+        else:
+            said = rule[1](sent)  # a text or a tuple of texts
+            if type(said) is str and len(said) > _LONGEST_SCALAR:
+                return None
+            shape += (key, said, tuple)
+    return tuple(shape)
 
 
 def _sent(body: Any, rules: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
@@ -196,11 +280,6 @@ def request_model(body: Any) -> str | None:
     return text(field(body, "model"))
 
 
-def conversation_id(body: Any) -> str | None:
-    """The provider's conversation that a request belongs to (Responses API)."""
-    return _conversation(field(body, "conversation"))
-
-
 def expected_choices(body: Any) -> int:
     """How many choices the request asks for, at least 1."""
     return max(1, min(integer(field(body, "n")) or 1, 1024))
@@ -210,6 +289,11 @@ def newest_message_is_user(op: Operation, body: Any) -> bool:
     """True if the newest message of a request is the user's; False also where that cannot be told."""
     if op.kind is not Kind.INFERENCE:
         return False
+    if op.api == "chat_completions" and type(body) is dict:
+        sent = body.get("messages")
+        newest = sent[-1] if type(sent) is list and sent else None
+        if type(newest) is dict:
+            return bool(newest.get("role") == "user")
     if op.api == "completions":
         return field(body, "prompt") is not None
     if op.api == "responses":
@@ -230,19 +314,18 @@ def tool_results(op: Operation, body: Any, *, latest: bool = False) -> list[Tool
         body: the request's body.
         latest: only those after the newest message of the model: the tools that ran since the last call.
     """
+    if op.api == "chat_completions":
+        messages = items(body.get("messages") if type(body) is dict else field(body, "messages")) or ()
+        return _results_of_messages(messages, latest=latest)
     if op.api == "responses":
-        found = _results_of_items(items(field(body, "input")) or (), latest=latest)
-    elif op.api == "chat_completions":
-        found = _results_of_messages(items(field(body, "messages")) or (), latest=latest)
-    else:
-        found = []
-    return found
+        return _results_of_items(items(field(body, "input")) or (), latest=latest)
+    return []
 
 
 def _ends_with_results(messages: Any) -> bool:
     """Whether a tool's result stands after the newest message of the model: long histories are not walked."""
     for message in reversed(messages):
-        role = text(field(message, "role"))
+        role = message.get("role") if type(message) is dict else text(field(message, "role"))
         if role == "tool":
             return True
         if role == "assistant":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -23,10 +24,11 @@ from spantally.instrumentors.openai.wire.fields import (
 )
 from spantally.instrumentors.openai.wire.operation import Operation
 from spantally.instrumentors.openai.wire.request import tool_name
-from spantally.instrumentors.openai.wire.usage import usage_attributes
+from spantally.instrumentors.openai.wire.usage import add_usage_attributes, usage_attributes
 
 __all__ = [
     "ResponseFacts",
+    "add_usage_attributes",
     "field",
     "finish_reason",
     "plain",
@@ -65,6 +67,8 @@ class ResponseFacts(NamedTuple):
         return self.usage is None and self.status in _GOING_ON
 
 
+_STOPPED: Final = ("stop",)
+
 _GOING_ON: Final = frozenset({"queued", "in_progress", "requires_action", "cancelling"})
 
 _REASONS: Final = {"tool_calls": "tool_call", "function_call": "tool_call", "max_output_tokens": "length"}
@@ -94,22 +98,36 @@ def finish_reason(value: Any) -> str:
     return _REASONS.get(reason, reason)
 
 
-def response_facts(op: Operation, body: Any) -> ResponseFacts:
+def response_facts(op: Operation, body: Any, *, owned: bool = False) -> ResponseFacts:
     """The facts of a response body.
 
     Args:
         op: what :func:`classify` said.
         body: parsed JSON, or the SDK's object of it.
+        owned: True for JSON that nobody else holds: its usage need not be copied.
     """
     if op.api in ("responses", "compact"):
         return _of_response(body)
     read = _READERS.get(op.api)
     if read is not None:
         return read(op, body)
+    return _of_choices(op, body, owned=owned)
+
+
+def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
+    """Chat completions, completions and embeddings."""
+    get: Callable[[str], Any] = body.get if type(body) is dict else functools.partial(field, body)
     reasons: tuple[str, ...] = ()
     calls: tuple[tuple[str, str], ...] = ()
-    if op.api != "embeddings":
-        choices = items(field(body, "choices")) or ()
+    choices = None if op.api == "embeddings" else items(get("choices"))
+    if choices and len(choices) == 1:
+        choice = choices[0]
+        told, message = field(choice, "finish_reason"), field(choice, "message")
+        reasons = _STOPPED if told == "stop" else (finish_reason(told),)
+        asked = message.get("tool_calls") if type(message) is dict else field(message, "tool_calls")
+        if asked is not None:
+            calls = tuple(pair for call in items(asked) or () if (pair := _call(call)) is not None)
+    elif choices:
         reasons = tuple(finish_reason(field(choice, "finish_reason")) for choice in _in_order(choices))
         calls = tuple(
             pair
@@ -117,21 +135,28 @@ def response_facts(op: Operation, body: Any) -> ResponseFacts:
             for call in items(field(field(choice, "message"), "tool_calls")) or ()
             if (pair := _call(call)) is not None
         )
-    return ResponseFacts(
-        model=text(field(body, "model")),
-        response_id=text(field(body, "id")),
-        finish_reasons=reasons,
-        usage=usage_of(body),
-        service_tier=text(field(body, "service_tier")),
-        system_fingerprint=text(field(body, "system_fingerprint")),
-        tool_calls=calls,
-        error_type=error_code(field(body, "error")),
+    failure, usage = get("error"), get("usage")
+    said: list[Any] = [get("model"), get("id"), get("service_tier"), get("system_fingerprint")]
+    for place, value in enumerate(said):
+        if value is not None and not (type(value) is str and value and value.isascii()):
+            said[place] = text(value)
+    return ResponseFacts(  # by position: with names it takes three times as long
+        said[0],
+        said[1],
+        reasons,
+        usage if owned and type(usage) is dict and usage else usage_of(body),
+        said[2],
+        said[3],
+        calls,
+        None,
+        None,
+        None if failure is None else error_code(failure),
     )
 
 
 def usage_of(body: Any) -> dict[str, Any] | None:
     """The usage object of a body or chunk; Groq's streams carry it one level down."""
-    usage = field(body, "usage")
+    usage = body.get("usage") if type(body) is dict else field(body, "usage")
     if usage is None:
         usage = field(field(body, "x_groq"), "usage")
     return plain_mapping(usage)

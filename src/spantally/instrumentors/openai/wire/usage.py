@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from spantally.ground import semconv
 from spantally.ground.records import UsageFormat
@@ -23,7 +23,9 @@ _OUTPUT_DETAILS: Final = (
     ("image_tokens", semconv.USAGE_IMAGE_OUTPUT_TOKENS),
 )
 
-_FORMATS: Final[Mapping[str, tuple[tuple[tuple[str, str], ...], ...]]] = {
+_Table: TypeAlias = tuple[tuple[str, str], ...]
+
+_FORMATS: Final[Mapping[str, tuple[_Table, tuple[str, _Table], tuple[str, _Table]]]] = {
     form: (
         (
             (names[0], semconv.USAGE_INPUT_TOKENS),
@@ -31,15 +33,15 @@ _FORMATS: Final[Mapping[str, tuple[tuple[tuple[str, str], ...], ...]]] = {
             # DeepSeek tells cache hits beside the totals; details, read later, win.
             ("prompt_cache_hit_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
         ),
-        ((f"{names[0]}_details", ""), *_INPUT_DETAILS),
-        ((f"{names[1]}_details", ""), *_OUTPUT_DETAILS),
+        (f"{names[0]}_details", _INPUT_DETAILS),
+        (f"{names[1]}_details", _OUTPUT_DETAILS),
     )
     for form, names in {
         UsageFormat.OPENAI_CHAT: ("prompt_tokens", "completion_tokens"),
         UsageFormat.OPENAI_RESPONSES: ("input_tokens", "output_tokens"),
     }.items()
 }
-"""By format: keys and attributes of the totals, then two groups of details, each led by its own key."""
+"""By format: keys and attributes of the totals, then two groups of details, each with its own key."""
 
 
 _PLAIN_COUNT: Final = 1 << 53
@@ -54,17 +56,29 @@ def usage_attributes(op: Operation, usage: Any) -> dict[str, int]:
         usage: the provider's usage object.
     """
     found: dict[str, int] = {}
+    add_usage_attributes(found, op, usage)
+    return found
+
+
+def add_usage_attributes(found: dict[str, Any], op: Operation, usage: Any) -> None:
+    """Put :func:`usage_attributes` into attributes that are there.
+
+    Args:
+        found: receives them.
+        op: what :func:`classify` said.
+        usage: the provider's usage object.
+    """
     tables = _FORMATS.get(usage_format_of(op, usage))
     if tables is None:
-        return found
-    _take(found, usage, tables[0])
-    for (key, _), *counts in tables[1:]:
-        details = field(usage, key)
+        return
+    totals, incoming, outgoing = tables
+    _take(found, usage, totals)
+    for key, counts in (incoming, outgoing):
+        details = usage.get(key) if type(usage) is dict else field(usage, key)
         if details is not None:
             _take(found, details, counts)
     if op.api == "embeddings":
         found.pop(semconv.USAGE_OUTPUT_TOKENS, None)
-    return found
 
 
 def _take(found: dict[str, int], source: Any, table: Any) -> None:

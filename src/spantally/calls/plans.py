@@ -1,0 +1,95 @@
+"""What operations of one shape say at their start: worked out once, redacted once, used by all of them.
+
+Most of what a call says of itself repeats with every call: operation, model, host, temperature. A plan holds
+it with its redacted form, which is good for as long as the redactor would give the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from opentelemetry.trace import SpanKind
+
+from spantally.calls.own_spans import safe_of, without_genai
+from spantally.ground import semconv
+
+LONGEST_KEPT: Final = 256
+"""Longest text of a plan that is kept, in characters."""
+
+
+class Plan:
+    """The start of an operation: immutable by convention, shared by all operations of its shape.
+
+    Attributes:
+        kind: a :class:`~spantally.ground.records.Kind`.
+        operation: ``gen_ai.operation.name``.
+        subject: what follows the operation in the span's name: model, agent or tool.
+        span_kind: CLIENT for a remote model.
+        attributes: raw attributes known at the start (samplers see their redacted form).
+        genai: whether the conventions know the operation; else its span is a plain one.
+    """
+
+    __slots__ = ("_made", "attributes", "genai", "kind", "operation", "span_kind", "subject")
+
+    def __init__(
+        self,
+        kind: str,
+        operation: str,
+        *,
+        subject: str | None = None,
+        span_kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.kind = kind
+        self.operation = operation
+        self.genai = operation in semconv.OPERATIONS
+        self.subject = subject
+        self.span_kind = span_kind
+        self.attributes: Mapping[str, Any] = attributes or {}
+        self._made: tuple[Any, Any, Any, str, dict[str, Any]] | None = None
+
+    def ready(self, redactor: Any, revision: Any, renames: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+        """The redacted name and attributes of the span; the attributes are not to be changed.
+
+        Args:
+            redactor: takes secrets out.
+            revision: the redactor's; None where its answers are not kept.
+            renames: spellings of the profile.
+        """
+        made = self._made
+        if made is not None and made[0] is redactor and made[1] == revision and made[2] is renames:
+            return made[3], made[4]
+        title = self.operation
+        if self.subject:
+            title = redactor.text(f"{title} {self.subject}")
+        values = {semconv.OPERATION_NAME: self.operation, **self.attributes}
+        safe = safe_of(redactor, renames, values)
+        whole = len(safe) == len(values)  # False where redaction failed: the next call tries again
+        if not self.genai:
+            safe = without_genai(safe)
+        if revision is not None and whole:
+            self._made = (redactor, revision, renames, title, safe)
+        return title, safe
+
+    def may_be_kept(self, redactor: Any) -> bool:
+        """True if nothing in it is a secret and all of it is short: else it would keep raw texts in memory.
+
+        Args:
+            redactor: what judges it.
+        """
+        if getattr(redactor, "revision", None) is None or len(self.subject or "") > LONGEST_KEPT:
+            return False
+        values = self.attributes
+        return (
+            all(_is_short(value) for value in values.values())
+            and safe_of(redactor, {}, values) == values
+            and (not self.subject or redactor.text(self.subject) == self.subject)
+        )
+
+
+def _is_short(value: Any) -> bool:
+    kind = type(value)
+    if kind is str:
+        return len(value) <= LONGEST_KEPT
+    return kind is not tuple or sum(map(len, map(str, value))) <= LONGEST_KEPT

@@ -1,0 +1,134 @@
+"""The start of an operation: whose it is, its span, its place among what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+
+from spantally.calls import implicit
+from spantally.calls.operation import Operation, open_operations
+from spantally.calls.own_spans import MARK, OwnSpan, safe_of, stamped, without_genai
+from spantally.calls.plans import Plan
+from spantally.calls.telemetry import Telemetry
+from spantally.ground import semconv
+from spantally.ground.guard import swallowed
+from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, is_paused
+
+first_start: Final[list[Callable[[], None]]] = []
+"""What waits for the first operation: by then the program's main module has run its definitions."""
+
+
+def start(
+    telemetry: Telemetry,
+    plan: Plan,
+    *,
+    name: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    conversation_id: str | None = None,
+) -> Operation | None:
+    """Begin an operation, or None inside ``spantally.paused()`` and where telemetry itself fails.
+
+    Args:
+        telemetry: where it reports to.
+        plan: what it is, and what all of its shape say at their start.
+        name: name of the agent, tool or workflow.
+        attributes: further ones, of this operation alone.
+        conversation_id: the conversation that the API's request names; it wins over the session's.
+    """
+    try:
+        if first_start:
+            _run_first_start()
+        context = otel_context.get_current()
+        if context and is_paused(context):
+            return None
+        scope = _scope_for(context, telemetry, conversation_id)
+        made = Operation(telemetry, plan.kind, plan.operation, scope)
+        made.name = name
+        made.parent_context = context
+        open_operations[made.call_id] = made  # before the span: the processor finds it there
+        _start_span(made, context, plan, attributes)
+        return made
+    except Exception as error:
+        swallowed("calls.start", error)
+        return None
+
+
+def _scope_for(context: Context, telemetry: Telemetry, conversation_id: str | None) -> Scope:
+    """The scope of a new operation; the session of the process's run where finding it fails."""
+    try:
+        scope = current_scope(context) if SCOPE_KEY in context else None
+        if scope is None:
+            scope = implicit.implicit_scope(context, telemetry, conversation_id)
+        if conversation_id and conversation_id != scope.conversation_id:
+            scope = _with_conversation(scope, conversation_id)
+    except Exception as error:
+        swallowed("calls.scope", error)
+        scope = implicit.fallback_scope(implicit.process_session(), telemetry)
+    if not scope.session.recorded:
+        try:
+            implicit.record_session(scope, telemetry)
+        except Exception as error:
+            swallowed("calls.session_record", error)
+    return scope
+
+
+def _run_first_start() -> None:
+    while first_start:
+        try:
+            first_start.pop()()
+        except Exception as error:
+            swallowed("calls.first_start", error)
+
+
+def _start_span(made: Operation, context: Context, plan: Plan, attributes: Mapping[str, Any] | None) -> None:
+    try:
+        if context and not is_instrumentation_enabled():
+            return
+        telemetry, scope = made.telemetry, made.scope
+        redactor, renames = telemetry.redactor, telemetry.renames
+        revision = getattr(redactor, "revision", None)
+        title, asked = plan.ready(redactor, revision, renames)
+        stamps: Any = scope.stamps
+        if (
+            stamps is None
+            or stamps[0] is not redactor
+            or stamps[1] != revision
+            or stamps[2] is not renames
+            or not plan.genai
+        ):
+            stamps = stamped(telemetry, scope, revision, genai=plan.genai)
+        safe = {**stamps[3], **asked}
+        if attributes:
+            own = safe_of(redactor, renames, attributes)
+            safe.update(own if plan.genai else without_genai(own))
+        safe[semconv.CALL_ID] = made.call_id
+        if scope.call_id is not None:
+            safe[semconv.CALL_PARENT_ID] = scope.call_id
+        made.span = span = telemetry.tracer.start_span(
+            title, context=context, kind=plan.span_kind, attributes=safe, start_time=made.start_ns
+        )
+        if span.is_recording():
+            made.mark = mark = OwnSpan(redactor, title, safe)
+            setattr(span, MARK, mark)  # for the redaction net; a span without room for it is scanned whole
+    except Exception as error:
+        swallowed("calls.span_start", error)
+
+
+def _with_conversation(scope: Scope, conversation_id: str) -> Scope:
+    return Scope(
+        scope.session,
+        user_id=scope.user_id,
+        entity_type=scope.entity_type,
+        entity_id=scope.entity_id,
+        tags=scope.tags,
+        conversation_id=conversation_id,
+        agent_path=scope.agent_path,
+        call_id=scope.call_id,
+        run_id=scope.run_id,
+        tool=scope.tool,
+        parent=scope.parent,
+    )
