@@ -31,6 +31,8 @@ SPAN_KEY: Final = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 
 _FAILED: Final = frozenset({Status.ERROR, Status.CANCELLED, Status.INTERRUPTED})
 
+_METERED: Final = int(Precedence.METERED)
+
 _NAMED: Final = frozenset({Kind.AGENT, Kind.TOOL})
 
 MAX_MESSAGE: Final = 1024
@@ -289,12 +291,12 @@ class Operation:
         return CallRecord(
             self.call_id,
             session.session_id,
-            self.kind,
+            str(self.kind),  # plain, as the store gives it back: then nobody has to make it so
             self.operation,
             self.start_ns,
             end_ns,
-            status,
-            Precedence.METERED,
+            str(status),
+            _METERED,
             scope.call_id,
             trace_id,
             span_id,
@@ -317,7 +319,7 @@ class Operation:
             self.attempts,
             self.possibly_billed,
             self.usage,
-            self.usage_format,
+            None if self.usage_format is None else str(self.usage_format),
             self.price_context,
             self.estimated,
             (*scope.agent_path, name) if is_agent and name else scope.agent_path,

@@ -8,6 +8,7 @@ field takes a maximum, so that order and repetition have no effect.
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from spantally.ground.records import CallRecord, SessionRecord, SessionStatus
@@ -35,6 +36,7 @@ _FROM_CALL: Final = (
     ("tags", "tags"),
     ("project", "project"),
 )
+_call_values: Final = attrgetter(*(source for _, source in _FROM_CALL))
 
 
 class SessionView(NamedTuple):
@@ -105,11 +107,11 @@ class SessionFacts:
         """Take in what a call implies of its session."""
         start = record.start_ns
         self._span(start, record.end_ns or start)
-        for name, source in _FROM_CALL:
-            value = getattr(record, source)
+        facts = self.facts
+        for (name, _), value in zip(_FROM_CALL, _call_values(record), strict=True):
             if value is None or value == ():
                 continue
-            fact = self.facts.get(name)
+            fact = facts.get(name)
             if fact is not None and (fact[0] == 1 or fact[1] > -start):
                 continue
             self._offer(name, 0, -start, dict(value) if name == "tags" else value)

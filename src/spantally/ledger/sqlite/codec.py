@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, Final
 
 from spantally.ground.money import Rating, UsageParts
@@ -54,6 +55,9 @@ _FLAG_SET: Final = frozenset(_FLAG_PLACES)
 _NEEDED_PLACES: Final = tuple(
     _PLACE[name] for name in ("call_id", "session_id", "kind", "operation", "status", "start_ns")
 )
+_needed_of: Final = itemgetter(*_NEEDED_PLACES)
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**63 - 1
 _PATH_PLACE: Final = _PLACE["agent_path"]
 _TAGS_PLACE: Final = _PLACE["tags"]
 _TEXT_PLACES: Final = tuple(
@@ -114,15 +118,19 @@ def to_json(value: object) -> str | None:
 def normalise(record: CallRecord) -> CallRecord:
     """The record in the plain types that come back from the store, so that both compare equal.
 
+    Returns:
+        The record itself where it is plain already, as those of our own calls are.
+
     Raises:
         PoisonError: naming the field whose value cannot be stored.
     """
-    values: list[Any] = list(record)
-    kinds = tuple(map(type, values))
+    kinds = tuple(map(type, record))
     odd = _odd_places.get(kinds)
     if odd is None:
         odd = _find_odd(kinds)
+    values: list[Any] | None = None
     for place in odd:
+        values = list(record) if values is None else values
         value = values[place]
         if place in _FLAG_SET:
             values[place] = bool(value)
@@ -134,19 +142,23 @@ def normalise(record: CallRecord) -> CallRecord:
             raise PoisonError(f"{RECORD_COLUMNS[place]} is a {type(value).__name__}, not a text")
         else:
             values[place] = str(value)
+    seen: Any = record if values is None else values
     for place in _INTEGER_PLACES:
-        value = values[place]
-        if value is not None and not -(2**63) <= value < 2**63:
+        value = seen[place]
+        if value is not None and not _LEAST <= value <= _MOST:
             raise PoisonError(f"{RECORD_COLUMNS[place]} is not a 64-bit integer")
     for place in _JSON_PLACES:
-        value = values[place]
+        value = seen[place]
         if value is None or value == () or _is_plain(place, value):
             continue
+        values = list(record) if values is None else values
         values[place] = _from_json(place, to_json(value))
-    for place in _NEEDED_PLACES:
-        if values[place] in (None, ""):
-            raise PoisonError(f"{RECORD_COLUMNS[place]} is missing")
-    return CallRecord(*values)
+        seen = values
+    if not all(_needed_of(seen)):
+        name = next(RECORD_COLUMNS[place] for place in _NEEDED_PLACES if seen[place] in (None, "", 0))
+        if name != "start_ns" or seen[_PLACE["start_ns"]] is None:
+            raise PoisonError(f"{name} is missing")
+    return record if values is None else CallRecord(*values)
 
 
 _odd_places: Final[dict[tuple[type, ...], tuple[int, ...]]] = {}
@@ -214,27 +226,54 @@ def _from_json(place: int, text: str | None) -> Any:
 def encode(row: Row) -> list[Any]:
     """The values of a row in the order of :data:`COLUMNS`; its record is normalised."""
     facts, rating, counted, hidden = row
-    values: list[Any] = list(facts.record)
+    record = facts.record
+    values: list[Any] = list(record)
     for place in _BODY_PLACES:
-        if values[place] is not None:
-            values[place] = to_json(values[place])
-    values[_TAGS_PLACE] = tags_text(facts.record.tags)
-    values[_PATH_PLACE] = path_text(facts.record.agent_path)
+        value = values[place]
+        if value is not None:
+            values[place] = _context_text(value) if place == _CONTEXT_PLACE else to_json(value)
+    values[_TAGS_PLACE] = tags_text(record.tags)
+    values[_PATH_PLACE] = path_text(record.agent_path)
     values.append(None if facts.ranks is None else _encode(dict(facts.ranks)))
     values.append(int(counted))
     values.append(int(hidden))
     if rating is None:
-        values.extend([None] * (len(STATE_COLUMNS) - 3))
+        values += _UNRATED
         return values
-    values.extend((rating.nano_usd, str(rating.status), rating.source, rating.price_id))
-    parts = rating.parts
+    nano, status, parts, source, price_id = rating
+    values += (nano, str(status), source, price_id)
     if parts is None:
-        values.extend([None] * (2 + len(UsageParts._fields)))
+        values += _WITHOUT_PARTS
     else:
-        values.append(parts.input_total)
+        values.append(sum(parts[:_OUTPUT]))
         values.append(parts.output_total)
-        values.extend(parts)
+        values += parts
     return values
+
+
+_UNRATED: Final = (None,) * (len(STATE_COLUMNS) - 3)
+_WITHOUT_PARTS: Final = (None,) * (2 + len(UsageParts._fields))
+_OUTPUT: Final = UsageParts._fields.index("output")
+"""The parts of the input come first."""
+
+_CONTEXT_PLACE: Final = _PLACE["price_context"]
+_MOST_CONTEXTS: Final = 512
+_contexts: Final[dict[Any, str | None]] = {}
+"""Texts of price contexts, which repeat with every call of a program."""
+
+
+def _context_text(value: Mapping[str, Any]) -> str | None:
+    try:
+        key = (*value.items(), *map(type, value.values()))  # 1 and True are equal, and other texts
+        known = _contexts.get(key)
+    except TypeError:
+        return to_json(value)  # something in it has no hash
+    if known is None:
+        known = to_json(value)
+        if len(_contexts) >= _MOST_CONTEXTS:
+            _contexts.clear()
+        _contexts[key] = known
+    return known
 
 
 def decode(found: tuple[Any, ...]) -> Row:
