@@ -49,20 +49,27 @@ class SpanState:
         self.has_children = False
         """True once a span of this process has begun beneath this one."""
         self.call_id: str | None = None
-        around = _around(scope, parent)
+        if parent is None and scope is not None:
+            around: _Around = (scope.call_id, scope.agent_path, scope.run_id, scope.tool)
+        else:
+            around = _around(scope, parent)
         self.parent_call_id, self.agent_path, self.run_id, self.tool = around
         self.inner_call_id, self.inner_path, self.inner_run, self.inner_tool = around
 
-    def become_own(self, operation: Operation) -> None:
-        """The same for a span of a running operation of ours, which knows all of it."""
-        self.genai = True
-        self.call_id = self.inner_call_id = operation.call_id
-        if operation.kind == Kind.AGENT:
-            if operation.name:
-                self.inner_path = (*self.agent_path, operation.name)
-            self.inner_run = self.run_id or self.call_id
-        elif operation.kind == Kind.TOOL:
-            self.inner_tool = operation.name or self.tool
+    @classmethod
+    def of_own(cls, operation: Operation, parent: SpanState | None, *, local_root: bool) -> SpanState:
+        """The state of a span of a running operation of ours, which knows all of it."""
+        made = cls(operation.scope, parent)
+        made.genai = True
+        made.local_root = local_root
+        made.call_id = made.inner_call_id = operation.call_id
+        if operation.name is not None:
+            if operation.kind == Kind.AGENT:
+                made.inner_path = (*made.agent_path, operation.name)
+                made.inner_run = made.run_id or made.call_id
+            elif operation.kind == Kind.TOOL:
+                made.inner_tool = operation.name or made.tool
+        return made
 
     def become(self, facts: Facts, span: Any, call_id: str | None) -> None:
         """Note that the span is a GenAI operation, so that what begins inside hangs beneath it.

@@ -106,20 +106,38 @@ def _safe_of(span: Any, attributes: Any, redactor: RedactorLike) -> dict[str, An
     return values
 
 
-def _is_untouched(span: Any, attributes: Any, mark: OwnSpan) -> bool:
-    """The usual case of a span of ours: what we set and redacted, in our order, and nothing else."""
-    if type(attributes) is not BoundedAttributes or not attributes._immutable:
+def passes_whole(span: Any, redactor: RedactorLike) -> bool:
+    """Let a span of ours pass that holds what we set and redacted, in our order, and nothing else.
+
+    The usual case. Its attributes are frozen and safe as they are; a span of which anything is otherwise is
+    left to :func:`redact_ending_span`.
+
+    Args:
+        span: an SDK span inside ``_on_ending``.
+        redactor: what it must have been redacted by.
+    """
+    mark: OwnSpan | None = getattr(span, MARK, None)
+    attributes = span._attributes
+    if mark is None or mark.redactor is not redactor or type(attributes) is not BoundedAttributes:
         return False
-    inner, known = attributes._dict, mark.values
-    return (
-        len(inner) == len(known)
-        and all(map(is_, inner, known))
-        and all(map(is_, inner.values(), known.values()))
-        and span._name is mark.title
-        and not span._events
-        and not span._links
-        and (span._status is None or not span._status.description)
-    )
+    inner, known, status = attributes._dict, mark.values, span._status
+    resource = _resources.get(id(span._resource))
+    if (
+        resource is None
+        or resource[2] is not span._resource
+        or resource[1] != id(redactor)
+        or len(inner) != len(known)
+        or span._name is not mark.title
+        or not attributes._immutable
+        or len(span._events)
+        or len(span._links)
+        or (status is not None and status.description)
+        or not all(map(is_, inner, known))
+        or not all(map(is_, inner.values(), known.values()))
+    ):
+        return False
+    attributes.__class__ = SafeAttributes
+    return True
 
 
 def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
@@ -135,10 +153,6 @@ def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
     """
     old = span._attributes
     mark: OwnSpan | None = getattr(span, MARK, None)
-    if mark is not None and mark.redactor is redactor and _is_untouched(span, old, mark):
-        old.__class__ = SafeAttributes  # they are safe as they are, and frozen: no copy is needed
-        _part(span, "_resource", None, _redact_resource, redactor)
-        return old  # type: ignore[no-any-return]
     try:
         made = SafeAttributes.replacing(old, _safe_of(span, old, redactor))
     except Exception as error:

@@ -39,7 +39,13 @@ from spantally.otel import foreign
 from spantally.otel.dialects import Facts, dialect_of
 from spantally.otel.implicit import enter_trace, scope_of_trace
 from spantally.otel.lineage import STATE, SpanState, own_call_id
-from spantally.otel.redaction_net import REDACTED_ERROR, SafeAttributes, redact_ending_span, safe_attributes
+from spantally.otel.redaction_net import (
+    REDACTED_ERROR,
+    SafeAttributes,
+    passes_whole,
+    redact_ending_span,
+    safe_attributes,
+)
 from spantally.otel.redactors import redactor_of
 
 Sink: TypeAlias = Callable[[Record], None]
@@ -135,7 +141,14 @@ class SpanProcessor(SdkSpanProcessor):
     def _on_ending(self, span: Any) -> None:
         """Redact the span, for every processor of the provider."""
         state: SpanState | None = getattr(span, STATE, None)
-        if state is None or not state.genai:
+        if state is not None and state.genai:
+            try:
+                if self.redactor is not None and passes_whole(span, self.redactor):
+                    span._attributes.note = state
+                    return
+            except Exception as error:
+                swallowed("otel.passes", error)
+        else:
             try:
                 self._late_genai(span, state)
             except Exception as error:
@@ -195,10 +208,8 @@ class SpanProcessor(SdkSpanProcessor):
             around = getattr(context.get(SPAN_KEY), STATE, None)
             if around is not None:
                 around.has_children = True
-        state = SpanState(made.scope, around)
         parent = span.parent
-        state.local_root = parent is None or parent.is_remote
-        state.become_own(made)
+        state = SpanState.of_own(made, around, local_root=parent is None or parent.is_remote)
         traces = self._genai_traces
         traces[span.get_span_context().trace_id] = None
         if len(traces) > TRACES_LIMIT:

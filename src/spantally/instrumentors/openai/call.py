@@ -259,7 +259,10 @@ class OpenAICall:
                 self._estimate(content.output_messages(self.wire, result))
         except Exception as error:
             swallowed("openai.result", error)
-        self._finish_read()
+        if self.error_type is None and not self.goes_on and self.capture is None and not self.lost_attempts:
+            self.operation.finish()  # the usual end, by the shortest way
+        else:
+            self._finish_read()
 
     def failed(self, error: BaseException) -> None:
         """``request()`` or the iteration of its stream raised ``error``, which goes on to the program."""
