@@ -30,6 +30,7 @@ class Patch:
         module: imported name of the module that holds it.
         path: attribute path within the module, ``Class.method``.
         wrapper: what wraps it, called at each call; or
+        load: what gives that wrapper once the module is there, so that its imports wait until then; or
         factory: what makes the replacement from the original, once; it sets ``__wrapped__``.
         required: False where a version of the SDK may lack the place; then only ``doctor`` says so.
     """
@@ -37,6 +38,7 @@ class Patch:
     module: str
     path: str
     wrapper: Wrapper | None = None
+    load: Callable[[], Wrapper] | None = None
     factory: Callable[[Any], Any] | None = None
     required: bool = True
 
@@ -121,8 +123,9 @@ class PatchSet:
     def _wrap(self, patch: Patch, original: Any) -> Any:
         if patch.factory is not None:
             return patch.factory(original)
-        assert patch.wrapper is not None
-        return wrapt.FunctionWrapper(original, _guarded_by(self, patch.wrapper))
+        wrapper = patch.wrapper if patch.load is None else patch.load()
+        assert wrapper is not None
+        return wrapt.FunctionWrapper(original, _guarded_by(self, wrapper))
 
 
 def _initializing(module: ModuleType) -> bool:
