@@ -14,8 +14,29 @@ NONE = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "L
 
 LATE = (
     "spantally.redaction",
-    "spantally.instrumentors.openai.taps",
-    "spantally.instrumentors.openai.wire",
+    "spantally.instrumentors.openai.",
+    "spantally.pricing",
+    "spantally.ledger",
+    "spantally.queries",
+    "spantally.cli",
+    "spantally.conformance",
+    "spantally.testing",
+    "spantally.api.totals",
+    "spantally.api.summary",
+    "spantally.calls.work",
+    "spantally.otel.net_probe",
+    "genai_prices",
+    "openai",
+    "pydantic",
+    "httpx",
+    "rich",
+    "click",
+    "platformdirs",
+    "sqlite3",
+    "http.client",
+    "urllib.request",
+    "hashlib",
+    "decimal",
 )
 """What has to wait until it is needed; a package stands for all in it."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spantally.api.config import Config
 from spantally.api.events import EventEmitter
 from spantally.calls import pipeline
 from spantally.calls.telemetry import PlainRedactor, Telemetry
 from spantally.ground.guard import swallowed
-from spantally.ground.money import UsageParts
 from spantally.ground.records import CallRecord
 from spantally.otel.log_processor import LogRecordProcessor
 from spantally.otel.metrics import MetricsConsumer
@@ -23,8 +22,10 @@ from spantally.otel.provider import (
     install_log_processor,
     install_on_globals,
 )
-from spantally.otel.redaction_net import NetReport, feature_test
 from spantally.otel.span_processor import SpanProcessor
+
+if TYPE_CHECKING:
+    from spantally.ground.money import UsageParts
 
 
 def _parts_of(record: CallRecord) -> UsageParts | None:
@@ -46,7 +47,6 @@ class Providers:
         self.on_globals: GlobalInstallation | None = None
         self.handover: Handover | None = None
         self.given: dict[str, Any] = {}
-        self.net: NetReport | None = None
         self.metrics: MetricsConsumer | None = None
         self._telemetry: Telemetry | None = None
 
@@ -94,7 +94,6 @@ class Providers:
         pipeline.add_consumer(self.metrics)
 
     def _make_processors(self, config: Config, telemetry: Telemetry) -> None:
-        self.net = feature_test()
         redact: Any = False if isinstance(telemetry.redactor, PlainRedactor) else telemetry.redactor
         self.processor = SpanProcessor(
             redact=redact,
@@ -179,8 +178,9 @@ class Providers:
         self.__init__()  # type: ignore[misc]
 
     def net_report(self) -> dict[str, Any] | None:
-        """Which redaction net is in use."""
-        return None if self.net is None else {name: getattr(self.net, name) for name in _NET_FIELDS}
+        """Which redaction net is in use, tried now."""
+        if self.processor is None:
+            return None
+        from spantally.otel.net_probe import feature_test
 
-
-_NET_FIELDS = ("net", "earlier", "later", "detail")
+        return feature_test()._asdict()

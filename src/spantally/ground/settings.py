@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from spantally.ground.errors import SettingsError
@@ -203,8 +202,7 @@ def parse_tools(name: str, value: object) -> tuple[str, ...]:
     return tuple(entries)
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One setting of the table."""
 
     name: str

@@ -10,9 +10,8 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk.resources import Resource
@@ -44,24 +43,25 @@ class OsRandomIds(IdGenerator):
         return True
 
 
-@dataclass(slots=True)
-class Installation:
+class Installation(NamedTuple):
     """Our processors in one provider.
 
     Attributes:
         provider: where they are.
+        processor: ours.
         in_front: True if the processor stands before all others.
+        remove: takes the processor out of the provider.
     """
 
     provider: Any
     processor: Any
     in_front: bool
-    _remove: Callable[[Any, Any], None]
+    remove: Callable[[Any, Any], None]
 
     def uninstall(self) -> None:
         """Take the processor out again; what it handed over stays handed over."""
         try:
-            self._remove(self.provider, self.processor)
+            self.remove(self.provider, self.processor)
         except Exception as error:
             swallowed("otel.uninstall", error)
 
@@ -160,8 +160,7 @@ def _load_exporter(name: str) -> Any:
     return None
 
 
-@dataclass(slots=True)
-class ProviderReport:
+class ProviderReport(NamedTuple):
     """What :func:`ensure_provider` found or made.
 
     Attributes:
