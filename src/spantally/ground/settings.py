@@ -5,7 +5,7 @@ Argument over environment over default. A wrong value in a call raises
 and the default is used, since nobody's program may end because of a variable.
 """
 
-from __future__ import annotations
+# Annotations are not postponed: making a named tuple compiles each that is a text, 25 µs a field.
 
 import os
 from collections.abc import Callable, Mapping
