@@ -142,3 +142,35 @@ def test_first_text_at_shutdown_is_safe() -> None:
     assert (done.returncode, done.stdout) == (0, ERROR)
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_fork_waits_for_the_rules() -> None:
+    """A child never inherits an import that its own threads cannot finish: the fork waits for it."""
+    program = (
+        "import os, threading, time\n"
+        "from spantally.otel import redactors\n"
+        "late, real, began = redactors.redactor_of(True), redactors._default_or_closed, threading.Event()\n"
+        "def slow():\n"
+        "    began.set()\n"
+        "    time.sleep(0.2)\n"
+        "    return real()\n"
+        "redactors._default_or_closed = slow\n"
+        "threading.Thread(target=late.text, args=('plain words',)).start()\n"
+        "began.wait()\n"
+        "if os.fork() == 0:\n"
+        "    os.write(1, f'{type(late).__name__} {len(redactors._loading)}'.encode())\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "Redactor 0")
+
+
+def test_failure_at_a_fork_stays_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails in the hooks of a fork is counted and goes no further."""
+    monkeypatch.setattr(redactors, "_loading", None)
+    redactors._before_fork()
+    redactors._after_fork_in_child()
+    assert guard.failures[("otel.before_fork", "TypeError")]
+    assert guard.failures[("otel.after_fork", "AttributeError")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -64,17 +65,42 @@ class LateRedactor:
         _loading.add(this)
         try:
             made = _default_or_closed()
+            if type(self) is LateRedactor:
+                # The state before the class: a thread that meets the one without the other comes here.
+                self.__dict__ = made.__dict__
+                self.__class__ = type(made)  # type: ignore[assignment]
+            return made
         finally:
             _loading.discard(this)
-        if type(self) is LateRedactor:
-            # The state before the class: a thread that meets the one without the other comes here.
-            self.__dict__ = made.__dict__
-            self.__class__ = type(made)  # type: ignore[assignment]
-        return made
 
 
 _loading: Final[set[int]] = set()
 """Threads that import the rules."""
+
+FORK_SECONDS: Final = 2.0
+"""How long a fork waits for a thread that imports the rules."""
+
+
+def _before_fork() -> None:
+    """Wait for it: the child would wait for ever on the lock of a module that a thread it lacks imports."""
+    try:
+        others = _loading - {threading.get_ident()}
+        deadline = time.monotonic() + FORK_SECONDS
+        while others & _loading and time.monotonic() < deadline:
+            time.sleep(0.001)
+    except Exception as error:
+        swallowed("otel.before_fork", error)
+
+
+def _after_fork_in_child() -> None:
+    try:
+        _loading.intersection_update({threading.get_ident()})
+    except Exception as error:
+        swallowed("otel.after_fork", error)
+
+
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
 
 _environment: dict[str, str] = {}
 """The environment at activation: what the program takes out of its own meanwhile is hidden all the same."""
