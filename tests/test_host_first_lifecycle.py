@@ -259,7 +259,7 @@ def _raising_signal(patch: pytest.MonkeyPatch) -> None:
 def _raising_preparation(patch: pytest.MonkeyPatch) -> None:
     """What the import of an SDK makes ready cannot be made: its calls are watched nevertheless."""
     spantally.uninstrument()
-    patch.setattr("spantally.otel.redactors.LateRedactor.text", fail)
+    patch.setattr("spantally.otel.redactors.LateRedactor.value", fail)
     patch.setattr("spantally.otel.redactors._late", None)
     spantally.instrument(ledger=False)
     patches = spantally.OpenAIInstrumentor().patch_set

@@ -116,7 +116,7 @@ class Telemetry:
     def prepare(self) -> None:
         """Do now what the first call would otherwise wait for; never raises."""
         try:
-            self.redactor.text("")
+            self.redactor.value([""])  # what walks structures is imported apart
         except Exception as error:
             swallowed("calls.prepare", error)
 
