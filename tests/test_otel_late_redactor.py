@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from spantally import Redactor
+from spantally.calls.telemetry import Telemetry
 from spantally.ground import guard
 from spantally.otel import redactors
 from spantally.otel.redactors import LateRedactor, redactor_of
@@ -174,3 +175,14 @@ def test_failure_at_a_fork_stays_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     redactors._after_fork_in_child()
     assert guard.failures[("otel.before_fork", "TypeError")]
     assert guard.failures[("otel.after_fork", "AttributeError")]
+
+
+def test_preparation_runs_no_rule_of_the_user() -> None:
+    """What the import of an SDK makes ready calls none of the program's own rules."""
+    seen: list[str] = []
+
+    def rule(key: str | None, text: str, where: str) -> None:
+        seen.append(text)
+
+    Telemetry(Redactor([rule])).prepare()
+    assert seen == []
