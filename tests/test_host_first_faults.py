@@ -45,7 +45,7 @@ class Fault(NamedTuple):
 
 BEGINNING = "spantally.instrumentors.openai.beginning"
 CALL = "spantally.instrumentors.openai.call"
-OPENAI = "spantally.instrumentors.openai"
+OPENAI = "spantally.instrumentors.openai.taps"
 STREAMS = "spantally.instrumentors.openai.streams"
 FACTS = "spantally.instrumentors.openai.wire.stream"
 OPERATION = "spantally.calls.operation"

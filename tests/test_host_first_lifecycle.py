@@ -257,6 +257,17 @@ def _raising_signal(patch: pytest.MonkeyPatch) -> None:
     termination.uninstall()
 
 
+def _raising_preparation(patch: pytest.MonkeyPatch) -> None:
+    """What the import of an SDK makes ready cannot be made: its calls are watched nevertheless."""
+    spantally.uninstrument()
+    patch.setattr("spantally.otel.redactors.LateRedactor.value", fail)
+    patch.setattr("spantally.otel.redactors._late", None)
+    spantally.instrument(ledger=False)
+    patches = spantally.OpenAIInstrumentor().patch_set
+    assert patches.missing == []
+    assert len(patches.applied) == len(patches.patches)
+
+
 def _raising_reason(patch: pytest.MonkeyPatch) -> None:
     spantally.instrument(ledger=False)
     patch.setattr(type(telemetry.active.redactor), "text", fail)
@@ -321,6 +332,7 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_hook: ("otel.pre_instrument",),
     _raising_signal: ("api.sigterm",),
     _raising_leave: ("calls.agent.exit",),
+    _raising_preparation: ("calls.prepare",),
     _raising_reason: ("session.reason",),
     _raising_attempts: (
         "openai.retry",

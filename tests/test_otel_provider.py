@@ -113,7 +113,7 @@ def test_the_hook_sets_nothing_and_finds_what_is_set_later() -> None:
     """Tracer and logger provider set afterwards by the program get our processors, in front."""
     out = _run("""
         log_processor = LogRecordProcessor(redact=False)
-        globals_ = P.install_on_globals(processor, log_processor)
+        globals_ = P.install_on_globals(processor, lambda: log_processor)
         assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
         host, _ = theirs()
         trace.set_tracer_provider(host)

@@ -11,7 +11,8 @@ from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlag
 from otel_kit import SECRET, Bench, Bytes
 from spantally.ground import guard
 from spantally.otel import redaction_net
-from spantally.otel.redaction_net import NET_FRONT, NET_ON_ENDING, feature_test, place_in_front
+from spantally.otel.net_probe import NET_FRONT, NET_ON_ENDING, feature_test
+from spantally.otel.redaction_net import place_in_front
 from spantally.otel.span_processor import SpanProcessor
 
 

@@ -11,7 +11,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import spantally
 from spantally.api.fold import MAX_SEEN
-from spantally.api.totals import MAX_UNFOLDED, totals_of
+from spantally.api.folding import MAX_UNFOLDED
+from spantally.api.totals import totals_of
 from spantally.calls import pipeline
 from spantally.ground.ids import new_call_id
 from spantally.ground.records import CallRecord, Kind, Precedence, UsageFormat

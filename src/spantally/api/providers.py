@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spantally.api.config import Config
 from spantally.api.events import EventEmitter
 from spantally.calls import pipeline
+from spantally.calls import telemetry as telemetry_module
 from spantally.calls.telemetry import PlainRedactor, Telemetry
 from spantally.ground.guard import swallowed
-from spantally.ground.money import UsageParts
 from spantally.ground.records import CallRecord
-from spantally.otel.log_processor import LogRecordProcessor
 from spantally.otel.metrics import MetricsConsumer
 from spantally.otel.provider import (
     GlobalInstallation,
@@ -23,8 +22,11 @@ from spantally.otel.provider import (
     install_log_processor,
     install_on_globals,
 )
-from spantally.otel.redaction_net import NetReport, feature_test
 from spantally.otel.span_processor import SpanProcessor
+
+if TYPE_CHECKING:
+    from spantally.ground.money import UsageParts
+    from spantally.otel.log_processor import LogRecordProcessor
 
 
 def _parts_of(record: CallRecord) -> UsageParts | None:
@@ -34,6 +36,10 @@ def _parts_of(record: CallRecord) -> UsageParts | None:
         return normalise(record.usage or {}, record.usage_format or "", provider=record.provider)
     except BadUsage:
         return None
+
+
+def _redact_of(telemetry: Telemetry) -> Any:
+    return False if isinstance(telemetry.redactor, PlainRedactor) else telemetry.redactor
 
 
 class Providers:
@@ -46,7 +52,6 @@ class Providers:
         self.on_globals: GlobalInstallation | None = None
         self.handover: Handover | None = None
         self.given: dict[str, Any] = {}
-        self.net: NetReport | None = None
         self.metrics: MetricsConsumer | None = None
         self._telemetry: Telemetry | None = None
 
@@ -69,7 +74,7 @@ class Providers:
             if provider is not None:
                 self.given[name] = provider
         if self.on_globals is None:
-            self.on_globals = install_on_globals(self.processor, self.log_processor)
+            self.on_globals = install_on_globals(self.processor, self._logs)
         if config.tracer_provider is not None:
             self._adopt(install(config.tracer_provider, self.processor))
         elif build and self.handover is None and "tracer_provider" not in self.given:
@@ -78,8 +83,8 @@ class Providers:
             self._adopt(install(found.provider, self.processor))
             if found.built and not found.is_global:
                 self.given["tracer_provider"] = found.provider
-        if config.logger_provider is not None and self.log_processor is not None:
-            self._adopt(install_log_processor(config.logger_provider, self.log_processor))
+        if config.logger_provider is not None:
+            self._adopt(install_log_processor(config.logger_provider, self._logs()))
         telemetry.use_provider(self.given.get("tracer_provider"))
         telemetry.emit_event = EventEmitter(self.given.get("logger_provider"))
         self._measure(config, telemetry)
@@ -94,16 +99,22 @@ class Providers:
         pipeline.add_consumer(self.metrics)
 
     def _make_processors(self, config: Config, telemetry: Telemetry) -> None:
-        self.net = feature_test()
-        redact: Any = False if isinstance(telemetry.redactor, PlainRedactor) else telemetry.redactor
         self.processor = SpanProcessor(
-            redact=redact,
+            redact=_redact_of(telemetry),
             trust_baggage=config.trust_baggage,
             sink=pipeline.emit_foreign,
             is_metered=pipeline.is_metered,
             telemetry=telemetry,
         )
-        self.log_processor = LogRecordProcessor(redact=redact)
+
+    def _logs(self) -> LogRecordProcessor:
+        """The processor of log records, made with the first logger provider."""
+        if self.log_processor is None:
+            from spantally.otel.log_processor import LogRecordProcessor
+
+            telemetry = telemetry_module.active if self._telemetry is None else self._telemetry
+            self.log_processor = LogRecordProcessor(redact=_redact_of(telemetry))
+        return self.log_processor
 
     def _use_redactor(self, telemetry: Telemetry) -> None:
         redactor = None if isinstance(telemetry.redactor, PlainRedactor) else telemetry.redactor
@@ -179,8 +190,9 @@ class Providers:
         self.__init__()  # type: ignore[misc]
 
     def net_report(self) -> dict[str, Any] | None:
-        """Which redaction net is in use."""
-        return None if self.net is None else {name: getattr(self.net, name) for name in _NET_FIELDS}
+        """Which redaction net is in use, tried now."""
+        if self.processor is None:
+            return None
+        from spantally.otel.net_probe import feature_test
 
-
-_NET_FIELDS = ("net", "earlier", "later", "detail")
+        return feature_test()._asdict()

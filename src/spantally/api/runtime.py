@@ -10,15 +10,14 @@ import atexit
 import os
 import threading
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from spantally.api import children, termination
 from spantally.api import processor as _processor  # noqa: F401 - gives span processors their ledger
 from spantally.api.config import Config, apply_policy, completed, disabled_instrumentations, from_call
+from spantally.api.folding import FoldingConsumer
 from spantally.api.providers import Providers
 from spantally.api.store import LedgerConsumer
-from spantally.api.summary import SummaryConsumer, claim, print_line
-from spantally.api.totals import FoldingConsumer
 from spantally.calls import implicit, pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.operation import interrupt_open_operations
@@ -28,6 +27,9 @@ from spantally.ground.settings import is_disabled
 from spantally.ground.worker import worker
 from spantally.instrumentors.base import TableInstrumentor
 from spantally.otel.otlp_exit import exit_guard
+
+if TYPE_CHECKING:
+    from spantally.api.summary import SummaryConsumer
 
 EXIT_SECONDS: Final = 5.0
 """How long the end of the process waits for the ledger at most."""
@@ -85,9 +87,12 @@ class Runtime:
             self.ledger = None
 
     def _use_summary(self, wanted: bool) -> None:
-        if wanted and self.summary is None and claim():
-            self.summary = SummaryConsumer()
-            pipeline.add_consumer(self.summary)
+        if wanted and self.summary is None:
+            from spantally.api import summary
+
+            if summary.claim():
+                self.summary = summary.SummaryConsumer()
+                pipeline.add_consumer(self.summary)
         elif not wanted and self.summary is not None:
             pipeline.remove_consumer(self.summary)
             self.summary = None
@@ -107,7 +112,7 @@ class Runtime:
             self.end_work()
             worker.flush(EXIT_SECONDS)
             if self.summary is not None:
-                print_line(self.summary.line(kept=self.ledger is not None))
+                self.summary.print_line(kept=self.ledger is not None)
             self.providers.before_exit(summary=self.ledger is not None)
         except Exception as error:
             swallowed("api.exit", error)

@@ -48,6 +48,14 @@ class SummaryConsumer:
             return f"{text}; session {session_id}; next: spantally show {session_id}"
         return f"{text}; {len(self.sessions)} sessions; next: spantally sessions"
 
+    def print_line(self, kept: bool) -> None:
+        """Write the line to stderr.
+
+        Args:
+            kept: whether a ledger kept it.
+        """
+        print_line(self.line(kept))
+
 
 def sentence(totals: Totals) -> str:
     """Calls, tokens and cost in words; what the cost does not cover is always said."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,30 +10,19 @@ from spantally.api.fold import Fold, Totals, added
 from spantally.calls.pipeline import end_late_now
 from spantally.ground.guard import swallowed
 from spantally.ground.money import CostStatus, Rating
-from spantally.ground.records import CallRecord, Record, made
-from spantally.ground.session_state import SessionState, known_session
+from spantally.ground.records import CallRecord, made
+from spantally.ground.session_state import SessionState
 from spantally.pricing import ensure_loading
 from spantally.pricing.rate import rate, rate_if_loaded
-
-MAX_UNFOLDED: Final = 256
-"""Records of a session that wait in memory to be folded into its totals."""
 
 MAX_PENDING: Final = 20_000
 """Records of a session that wait for the price data at most."""
 
 
-class FoldingConsumer:
-    """Folds long tallies on the worker, so that a session nobody asks after does not grow without bound."""
-
-    def __call__(self, batch: Sequence[Record]) -> None:
-        """Look at the sessions of a batch."""
-        for session_id in {record.session_id for record in batch if isinstance(record, CallRecord)}:
-            state = known_session(session_id)
-            while state is not None:
-                if len(state.unfolded) > MAX_UNFOLDED:
-                    ensure_loading()
-                    _fold(state, wait=False)
-                state = state.parent
+def fold_waiting(state: SessionState) -> None:
+    """Fold what waits in a session as far as the price data is there, on the worker."""
+    ensure_loading()
+    _fold(state, wait=False)
 
 
 def totals_of(state: SessionState | None) -> Totals:
@@ -93,4 +81,4 @@ def _honest(totals: Totals) -> Totals:
     return totals
 
 
-__all__ = ["FoldingConsumer", "Totals", "totals_of"]
+__all__ = ["Totals", "fold_waiting", "totals_of"]

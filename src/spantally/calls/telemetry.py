@@ -118,6 +118,13 @@ class Telemetry:
         )
         self.project = project_of(provider) or self.project
 
+    def prepare(self) -> None:
+        """Do now what the first call would otherwise wait for; never raises."""
+        try:
+            self.redactor.value([])  # no text, so that no rule of the user runs
+        except Exception as error:
+            swallowed("calls.prepare", error)
+
     def use_profile(self, profile: str) -> None:
         """Emit renamed attributes in the spelling of ``profile``."""
         self.profile = profile

@@ -7,7 +7,7 @@ dataclass of this width costs seven times as much to build.
 Times are UNIX nanoseconds, durations nanoseconds, unless a name says otherwise.
 """
 
-from __future__ import annotations
+# Annotations are not postponed: making a named tuple compiles each that is a text, 25 µs a field.
 
 import enum
 from collections.abc import Mapping

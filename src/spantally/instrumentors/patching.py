@@ -10,9 +10,8 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import wrapt
 
@@ -22,14 +21,14 @@ Wrapper: TypeAlias = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 """``(wrapped, instance, args, kwargs)``, the one signature of every wrapper."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(NamedTuple):
     """One place to wrap.
 
     Attributes:
         module: imported name of the module that holds it.
         path: attribute path within the module, ``Class.method``.
         wrapper: what wraps it, called at each call; or
+        load: what gives that wrapper once the module is there, so that its imports wait until then; or
         factory: what makes the replacement from the original, once; it sets ``__wrapped__``.
         required: False where a version of the SDK may lack the place; then only ``doctor`` says so.
     """
@@ -37,6 +36,7 @@ class Patch:
     module: str
     path: str
     wrapper: Wrapper | None = None
+    load: Callable[[], Wrapper] | None = None
     factory: Callable[[Any], Any] | None = None
     required: bool = True
 
@@ -121,8 +121,9 @@ class PatchSet:
     def _wrap(self, patch: Patch, original: Any) -> Any:
         if patch.factory is not None:
             return patch.factory(original)
-        assert patch.wrapper is not None
-        return wrapt.FunctionWrapper(original, _guarded_by(self, patch.wrapper))
+        wrapper = patch.wrapper if patch.load is None else patch.load()
+        assert wrapper is not None
+        return wrapt.FunctionWrapper(original, _guarded_by(self, wrapper))
 
 
 def _initializing(module: ModuleType) -> bool:

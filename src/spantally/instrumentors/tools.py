@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from spantally.calls.starting import first_start
-from spantally.calls.work import ToolWork
 from spantally.ground.guard import swallowed
 from spantally.ground.settings import from_environment
 from spantally.instrumentors.base import TableInstrumentor
@@ -21,6 +20,8 @@ from spantally.instrumentors.patching import Patch, PatchSet
 
 
 def _as_tool(name: str, original: Any) -> Any:
+    from spantally.calls.work import ToolWork
+
     return ToolWork(name, None)(original)
 
 

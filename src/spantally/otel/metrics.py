@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from opentelemetry import metrics
 
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
-from spantally.ground.money import UsageParts
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Record
+
+if TYPE_CHECKING:
+    from spantally.ground.money import UsageParts
 
 _SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _AGENT_SECONDS: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6)
 
-PartsOf = Callable[[CallRecord], UsageParts | None]
+PartsOf: TypeAlias = "Callable[[CallRecord], UsageParts | None]"
 
 Point = tuple[tuple[str, Any], ...]
 """Attributes of a data point, in a form that can be counted."""

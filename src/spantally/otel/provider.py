@@ -10,9 +10,8 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk.resources import Resource
@@ -23,9 +22,12 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from spantally.ground.guard import guarded, say_once, swallowed
 from spantally.otel import global_providers
 from spantally.otel.implicit import register_resolvers, set_trust_baggage, unregister_resolvers
-from spantally.otel.log_processor import LogRecordProcessor, place_log_processor, remove_log_processor
 from spantally.otel.otlp_exit import exit_guard, watch_exporters
 from spantally.otel.redaction_net import multi_processor, place_in_front
+
+if TYPE_CHECKING:
+    # The SDK's logs are imported by whoever sets a logger provider of theirs, and else by nobody.
+    from spantally.otel.log_processor import LogRecordProcessor
 
 
 class OsRandomIds(IdGenerator):
@@ -44,24 +46,25 @@ class OsRandomIds(IdGenerator):
         return True
 
 
-@dataclass(slots=True)
-class Installation:
+class Installation(NamedTuple):
     """Our processors in one provider.
 
     Attributes:
         provider: where they are.
+        processor: ours.
         in_front: True if the processor stands before all others.
+        remove: takes the processor out of the provider.
     """
 
     provider: Any
     processor: Any
     in_front: bool
-    _remove: Callable[[Any, Any], None]
+    remove: Callable[[Any, Any], None]
 
     def uninstall(self) -> None:
         """Take the processor out again; what it handed over stays handed over."""
         try:
-            self._remove(self.provider, self.processor)
+            self.remove(self.provider, self.processor)
         except Exception as error:
             swallowed("otel.uninstall", error)
 
@@ -88,6 +91,8 @@ def install_log_processor(provider: Any, processor: LogRecordProcessor) -> Insta
     try:
         if not hasattr(provider, "add_log_record_processor"):
             return None
+        from spantally.otel.log_processor import place_log_processor, remove_log_processor
+
         in_front = place_log_processor(provider, processor)
         watch_exporters(provider)
         return Installation(provider, processor, in_front, remove_log_processor)
@@ -160,8 +165,7 @@ def _load_exporter(name: str) -> Any:
     return None
 
 
-@dataclass(slots=True)
-class ProviderReport:
+class ProviderReport(NamedTuple):
     """What :func:`ensure_provider` found or made.
 
     Attributes:
@@ -289,9 +293,11 @@ class Handover:
 class GlobalInstallation:
     """Our processors in the global providers that are set, and in those the program sets later."""
 
-    def __init__(self, processor: SpanProcessor | None, log_processor: LogRecordProcessor | None) -> None:
+    def __init__(
+        self, processor: SpanProcessor | None, make_log_processor: Callable[[], LogRecordProcessor] | None
+    ) -> None:
         self.processor = processor
-        self.log_processor = log_processor
+        self.make_log_processor = make_log_processor
         self.installations: list[Installation] = []
         self._watches: list[global_providers.Watch] = []
 
@@ -305,7 +311,7 @@ class GlobalInstallation:
                 self.adopt_tracer_provider(trace.get_tracer_provider())
             else:
                 self._wait_for("tracer", lambda: self.adopt_tracer_provider(trace.get_tracer_provider()))
-        if self.log_processor is not None:
+        if self.make_log_processor is not None:
             if global_providers.is_set("logger"):
                 self.adopt_logger_provider(_logs.get_logger_provider())
             else:
@@ -324,8 +330,9 @@ class GlobalInstallation:
 
     def adopt_logger_provider(self, provider: Any) -> None:
         """Put the log processor into a provider, if it takes any."""
-        if self.log_processor is not None and not self._has(provider):
-            self._keep(install_log_processor(provider, self.log_processor))
+        make = self.make_log_processor
+        if make is not None and hasattr(provider, "add_log_record_processor") and not self._has(provider):
+            self._keep(install_log_processor(provider, make()))
 
     def _has(self, provider: Any) -> bool:
         return any(one.provider is provider for one in self.installations)
@@ -348,10 +355,10 @@ class GlobalInstallation:
 
 
 def install_on_globals(
-    processor: SpanProcessor | None, log_processor: LogRecordProcessor | None
+    processor: SpanProcessor | None, make_log_processor: Callable[[], LogRecordProcessor] | None
 ) -> GlobalInstallation:
     """Install in the global tracer and logger providers, now or when the program sets them.
 
     No global provider is set or built: this is what the hook uses.
     """
-    return GlobalInstallation(processor, log_processor).begin()
+    return GlobalInstallation(processor, make_log_processor).begin()

@@ -10,7 +10,6 @@ import threading
 import time
 from typing import Any, Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from spantally.ground.guard import swallowed
 
@@ -160,5 +159,8 @@ def _named_by_environment(signal: str) -> bool:
 
 def _behind_proxy(host: str) -> bool:
     """True if the exporter would reach its endpoint by a proxy: then only the proxy can tell."""
+    # Imported here: it brings an HTTP client along, and most programs have no such exporter.
+    from urllib.request import getproxies, proxy_bypass
+
     proxies = getproxies()
     return any(proxies.get(scheme) for scheme in ("http", "https", "all")) and not proxy_bypass(host)

@@ -3,8 +3,8 @@
 The SDK freezes a span *before* it calls ``_on_ending``, so the public setters do nothing there. The finished
 ``ReadableSpan`` is built *after* that hook and shared by all processors: replacing the span's private
 parts inside the hook is therefore seen by every processor, added before ours or after. It leans on
-private names, so :func:`feature_test` tries it on a throw-away provider; where it fails, the net falls
-back to a place in front of the other processors, and says so.
+private names: where an SDK lacks them, the place in front of the other processors is the net that is left.
+``spantally doctor`` says which one holds (``net_probe``).
 
 It fails closed: what cannot be scanned becomes ``[REDACTED:error]``; the span and its numbers survive.
 """
@@ -12,16 +12,13 @@ It fails closed: what cannot be scanned becomes ``[REDACTED:error]``; the span a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from operator import is_
 from typing import Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.trace import Link, Status, StatusCode
 
 from spantally.calls.own_spans import MARK, OwnSpan
 from spantally.calls.telemetry import RedactorLike
@@ -247,145 +244,6 @@ def _redact_resource(span: Any, redactor: RedactorLike) -> None:
     span._resource = known[2]
 
 
-# -- the test at start-up ----------------------------------------------------------------------------
-
-NET_ON_ENDING: Final = "on_ending"
-NET_FRONT: Final = "front"
-NET_NONE: Final = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class NetReport:
-    """Which redaction net is in use, and what it was seen to do.
-
-    Attributes:
-        net: ``on_ending`` (seen by every processor), ``front`` (seen by processors after ours) or ``none``.
-        earlier: True if a processor added before ours got redacted bytes.
-        later: True if a processor added after ours did.
-        detail: one sentence for ``spantally doctor``.
-    """
-
-    net: str
-    earlier: bool
-    later: bool
-    detail: str
-
-
-_PROBE: Final = "spantally-probe-5f1c"
-
-
-class _ProbeRedactor:
-    def text(self, text: str, key: str | None = None) -> str:
-        return text.replace(_PROBE, "gone")
-
-    def value(self, value: Any, key: str | None = None) -> Any:
-        return self.text(value) if isinstance(value, str) else value
-
-    def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: self.value(value, key) for key, value in attributes.items()}
-
-
-class _FixedIds(IdGenerator):
-    """Ids of the throw-away span: the SDK's own generator would draw from the program's ``random``."""
-
-    def generate_span_id(self) -> int:
-        return 0x5F1C
-
-    def generate_trace_id(self) -> int:
-        return 0x5F1C
-
-
-class _Serialising(SpanProcessor):
-    """Keeps what an exporter would have sent at once: text, not a reference."""
-
-    def __init__(self) -> None:
-        self.sent = ""
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Serialise every part of the span."""
-        self.sent = repr(
-            (
-                span.name,
-                dict(span.attributes or {}),
-                span.status.description,
-                [(event.name, dict(event.attributes or {})) for event in span.events],
-                [dict(link.attributes or {}) for link in span.links],
-                dict(span.resource.attributes),
-            )
-        )
-
-    @property
-    def clean(self) -> bool:
-        """True if a span came and the probe was not in it."""
-        return bool(self.sent) and _PROBE not in self.sent
-
-
-class _Net(SpanProcessor):
-    def __init__(self, *, on_ending: bool) -> None:
-        self._at_end = not on_ending
-
-    def _on_ending(self, span: Any) -> None:
-        if not self._at_end:
-            redact_ending_span(span, _ProbeRedactor())
-
-    def on_end(self, span: ReadableSpan) -> None:
-        if self._at_end:
-            redact_ending_span(span, _ProbeRedactor())
-
-
-def _try(*, on_ending: bool) -> tuple[bool, bool]:
-    before, after = _Serialising(), _Serialising()
-    provider = TracerProvider(
-        sampler=ALWAYS_ON,
-        resource=Resource({"probe": _PROBE}),
-        shutdown_on_exit=False,
-        id_generator=_FixedIds(),
-    )
-    for processor in (before, _Net(on_ending=on_ending), after):
-        provider.add_span_processor(processor)
-    other = SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(0))
-    span = provider.get_tracer("spantally.feature_test").start_span(
-        _PROBE, attributes={"a": _PROBE}, links=[Link(other, {"b": _PROBE})]
-    )
-    span.add_event(_PROBE, {"c": _PROBE})
-    span.set_status(Status(StatusCode.ERROR, _PROBE))
-    span.end()
-    return before.clean, after.clean
-
-
-def feature_test() -> NetReport:
-    """Try the net on a throw-away provider, judged by what an exporter before and after it would send."""
-    try:
-        earlier, later = _try(on_ending=True)
-        if earlier and later:
-            return NetReport(NET_ON_ENDING, True, True, "every processor of the provider gets redacted spans")
-        earlier, later = _try(on_ending=False)
-        if later:
-            detail = (
-                "this SDK does not let a span be redacted as it ends; "
-                "only processors behind spantally's get redacted spans, so it stands in front"
-            )
-            return NetReport(NET_FRONT, earlier, True, detail)
-        if not earlier and _sdk_disabled():
-            return NetReport(
-                NET_NONE, False, False, "the SDK is disabled (OTEL_SDK_DISABLED): no span is made"
-            )
-    except Exception as error:
-        swallowed("redaction.feature_test", error)
-    return NetReport(
-        NET_NONE,
-        False,
-        False,
-        "spans cannot be redacted with this SDK; spantally redacts only its own at the source",
-    )
-
-
-def _sdk_disabled() -> bool:
-    import os
-
-    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-
-
 def multi_processor(provider: Any) -> Any:
     """The object that holds the span processors of a provider (or of one that it wraps), or None."""
     for candidate in (provider, getattr(provider, "provider", None)):
@@ -420,13 +278,8 @@ def place_in_front(provider: Any, processor: SpanProcessor) -> bool:
 
 
 __all__ = [
-    "NET_FRONT",
-    "NET_NONE",
-    "NET_ON_ENDING",
     "REDACTED_ERROR",
-    "NetReport",
     "SafeAttributes",
-    "feature_test",
     "multi_processor",
     "place_in_front",
     "redact_ending_span",

@@ -5,7 +5,6 @@ Printed as JSON on the last line of stdout. It is a process of its own so that t
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import json
 from importlib.util import find_spec
@@ -24,14 +23,9 @@ def main() -> None:
                 importlib.import_module(name)
         except Exception as error:
             errors[name] = f"{type(error).__name__}: {error}"
-    from spantally.api import runtime
     from spantally.api.report import report
 
-    told = report()
-    net = getattr(getattr(runtime.current, "providers", None), "net", None)
-    if dataclasses.is_dataclass(net) and not isinstance(net, type):
-        told["redaction"]["net"] = dataclasses.asdict(net)
-    print(json.dumps({"report": told, "errors": errors}, default=str), flush=True)
+    print(json.dumps({"report": report(), "errors": errors}, default=str), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,206 +1,14 @@
-"""The instrumentor of the OpenAI SDK: the request choke point, the response tap, the stream tap."""
+"""The instrumentor of the OpenAI SDK. What reads the wire is imported with the SDK, not before."""
 
 from __future__ import annotations
 
-import functools
-import weakref
-from contextvars import ContextVar
-from typing import Any, ClassVar, Final
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-from opentelemetry import context as otel_context
-
-from spantally.ground.guard import guard, swallowed
 from spantally.instrumentors.base import TableInstrumentor
-from spantally.instrumentors.openai.beginning import begin
-from spantally.instrumentors.openai.call import OpenAICall
-from spantally.instrumentors.openai.streams import watch, watch_async, watch_bytes
-from spantally.instrumentors.patching import Patch, PatchSet
+from spantally.instrumentors.patching import Patch, PatchSet, Wrapper
 
 __all__ = ["OpenAIInstrumentor"]
-
-_current: Final[ContextVar[OpenAICall | None]] = ContextVar("spantally-openai-call", default=None)
-"""The call whose ``request()`` runs, for the taps beneath it."""
-
-
-def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenAICall | None:
-    try:
-        instrumentor = OpenAIInstrumentor._instance or OpenAIInstrumentor()
-        if not instrumentor.patch_set.enabled:
-            return None  # a method that was bound before uninstrument()
-        options = kwargs["options"] if "options" in kwargs else args[1]
-        return begin(instrumentor.telemetry, client, options)
-    except Exception as error:
-        swallowed("openai.begin", error)
-        return None
-
-
-def _enter(call: OpenAICall) -> tuple[Any, Any]:
-    """Put in force what is while the SDK works on the call: its span, its scope, no baggage of ours.
-
-    Returns:
-        The tokens that restore what was in force before; None for what could not be entered.
-    """
-    attached = None
-    try:
-        attached = otel_context.attach(call.operation.inner_context(strip_baggage=True))
-        return attached, _current.set(call)
-    except Exception as error:
-        swallowed("openai.enter", error)
-        return attached, None
-
-
-def _leave(tokens: tuple[Any, Any]) -> None:
-    """Restore what was in force before; in the same task, so the tokens are valid."""
-    attached, current = tokens
-    try:
-        if current is not None:
-            _current.reset(current)
-    except Exception as error:
-        swallowed("openai.leave", error)
-    try:
-        if attached is not None:
-            otel_context.detach(attached)
-    except Exception as error:
-        swallowed("openai.leave", error)
-
-
-def _returned(call: OpenAICall, result: Any) -> None:
-    try:
-        if not call.streaming:
-            call.succeeded(result)
-    except Exception as error:
-        swallowed("openai.returned", error)
-        with guard("openai.end"):
-            call.operation.finish()
-
-
-def _raised(call: OpenAICall, error: BaseException) -> None:
-    try:
-        call.failed(error)
-    except Exception as failure:
-        swallowed("openai.raised", failure)
-        with guard("openai.end"):
-            call.operation.finish("error", error=error)
-
-
-def _with_options(
-    call: OpenAICall, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of ``request()`` with the options that a policy changed."""
-    if "options" in kwargs:
-        return args, {**kwargs, "options": call.options}
-    return (args[0], call.options, *args[2:]), kwargs
-
-
-def _around_request(original: Any) -> Any:
-    """A plain function in the place of the method, which costs less at each call than a wrapper object."""
-
-    @functools.wraps(original)
-    def request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(self, args, kwargs)
-        if call is None:
-            return original(self, *args, **kwargs)
-        if call.options is not None:
-            args, kwargs = _with_options(call, args, kwargs)
-        tokens = _enter(call)
-        try:
-            result = original(self, *args, **kwargs)
-        except BaseException as error:
-            _leave(tokens)
-            _raised(call, error)
-            raise
-        _leave(tokens)
-        _returned(call, result)
-        return result
-
-    return request
-
-
-def _around_request_async(original: Any) -> Any:
-    @functools.wraps(original)
-    async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(self, args, kwargs)
-        if call is None:
-            return await original(self, *args, **kwargs)
-        if call.options is not None:
-            args, kwargs = _with_options(call, args, kwargs)
-        tokens = _enter(call)
-        try:
-            result = await original(self, *args, **kwargs)
-        except BaseException as error:
-            _leave(tokens)
-            _raised(call, error)
-            raise
-        _leave(tokens)
-        _returned(call, result)
-        return result
-
-    return request
-
-
-def _around_response(original: Any) -> Any:
-    """The wire response of the attempt that succeeded, before the SDK parses it."""
-
-    @functools.wraps(original)
-    def process(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _tap(kwargs)
-        return original(self, *args, **kwargs)
-
-    return process
-
-
-def _around_response_async(original: Any) -> Any:
-    @functools.wraps(original)
-    async def process(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _tap(kwargs)
-        return await original(self, *args, **kwargs)
-
-    return process
-
-
-def _tap(kwargs: dict[str, Any]) -> None:
-    try:
-        call = _current.get()
-        if call is not None:
-            _read_wire(call, kwargs)
-    except Exception as error:
-        swallowed("openai.response", error)
-
-
-def _read_wire(call: OpenAICall, kwargs: dict[str, Any]) -> None:
-    http_response = kwargs["response"]
-    if not http_response.is_closed:
-        watch_bytes(call, http_response)
-        call.streaming = True
-    kind = call.read_response_head(http_response, int(kwargs.get("retries_taken") or 0))
-    if not call.streaming:
-        call.read_buffered(http_response, kind)
-
-
-def _sleep_for_retry(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The SDK rests before it makes a failed attempt again (a coroutine for the asynchronous client)."""
-    try:
-        call = _current.get()
-        if call is not None:
-            call.note_retry(int(kwargs["retries_taken"]), kwargs.get("response"))
-    except Exception as error:
-        swallowed("openai.retry", error)
-    return wrapped(*args, **kwargs)
-
-
-def _stream_init(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A Stream object is made, by ``request()`` or later by ``parse()`` of a raw response."""
-    result = wrapped(*args, **kwargs)
-    try:
-        call = getattr(instance.response.stream, "spantally_call", None)
-        if isinstance(call, OpenAICall):
-            inner = instance._iterator
-            watched: Any = watch_async(call, inner) if hasattr(inner, "__anext__") else watch(call, inner)
-            call.watcher = weakref.ref(watched)
-            instance._iterator = watched
-    except Exception as error:
-        swallowed("openai.stream", error)
-    return result
 
 
 class OpenAIInstrumentor(TableInstrumentor):
@@ -215,16 +23,46 @@ class OpenAIInstrumentor(TableInstrumentor):
     def make_patches(self) -> PatchSet:
         """The choke point of both clients, and the two taps beneath."""
         base, streaming = "openai._base_client", "openai._streaming"
+        retry, stream = self._tap("sleep_for_retry"), self._tap("stream_init")
+        response = self._around("around_response"), self._around("around_response_async")
         return PatchSet(
             "openai",
             (
-                Patch(base, "SyncAPIClient.request", factory=_around_request),
-                Patch(base, "AsyncAPIClient.request", factory=_around_request_async),
-                Patch(base, "SyncAPIClient._process_response", factory=_around_response),
-                Patch(base, "AsyncAPIClient._process_response", factory=_around_response_async),
-                Patch(base, "SyncAPIClient._sleep_for_retry", _sleep_for_retry, required=False),
-                Patch(base, "AsyncAPIClient._sleep_for_retry", _sleep_for_retry, required=False),
-                Patch(streaming, "Stream.__init__", _stream_init),
-                Patch(streaming, "AsyncStream.__init__", _stream_init),
+                # A plain function in the place of the method costs less at each call than a wrapper object.
+                Patch(base, "SyncAPIClient.request", factory=self._around("around_request")),
+                Patch(base, "AsyncAPIClient.request", factory=self._around("around_request_async")),
+                Patch(base, "SyncAPIClient._process_response", factory=response[0]),
+                Patch(
+                    base, "AsyncAPIClient._process_response", factory=self._around("around_response_async")
+                ),
+                Patch(base, "SyncAPIClient._sleep_for_retry", load=retry, required=False),
+                Patch(base, "AsyncAPIClient._sleep_for_retry", load=retry, required=False),
+                Patch(streaming, "Stream.__init__", load=stream),
+                Patch(streaming, "AsyncStream.__init__", load=stream),
             ),
         )
+
+    def _around(self, name: str) -> Callable[[Any], Any]:
+        """What makes the function in the place of a method, imported once the SDK is there."""
+
+        def make(original: Any) -> Any:
+            return self._loaded(name)(original)
+
+        return make
+
+    def _tap(self, name: str) -> Callable[[], Wrapper]:
+        """One tap, imported once the SDK is there."""
+
+        def load() -> Wrapper:
+            tap: Wrapper = self._loaded(name)
+            return tap
+
+        return load
+
+    def _loaded(self, name: str) -> Any:
+        """A part of the taps; what else the first call needs is made ready then, too."""
+        from spantally.instrumentors.openai import taps
+
+        taps.use(self)
+        self.telemetry.prepare()
+        return getattr(taps, name)
