@@ -81,6 +81,9 @@ FAULTS = (
     Fault("spantally.calls.own_spans:stamps", ("calls.span_start",)),
     Fault("opentelemetry.sdk.trace:Tracer.start_span", ("calls.span_start",)),
     Fault(f"{OPERATION}:Operation.inner_context", ("openai.enter", "calls.inner_context")),
+    # the sums of agents
+    Fault(f"{OPERATION}:add_to_agents", ("calls.rollup",)),
+    Fault("spantally.calls.rollup:Rollup.attributes", ("calls.rollup_sums",)),
     # the middle
     Fault(f"{CALL}:OpenAICall.read_response_head", ("openai.response",)),
     Fault(f"{CALL}:OpenAICall.read_buffered", ("openai.response",)),

@@ -79,7 +79,7 @@ class Templates:
     def start(
         self,
         redactor: Any,
-        renames: Mapping[str, str],
+        renames: Mapping[str, str | None],
         scope: Scope,
         operation: str,
         subject: str | None,
@@ -99,10 +99,10 @@ class Templates:
         stamped = self._stamps_of(redactor, renames, scope, usable)
         title, asked = self._request_of(redactor, renames, operation, subject, attributes, usable)
         made = {**stamped, **asked}
-        return title, made if operation in semconv.OPERATIONS else without_genai(made)
+        return title, made if semconv.is_operation(operation, renames) else without_genai(made)
 
     def _stamps_of(
-        self, redactor: Any, renames: Mapping[str, str], scope: Scope, usable: bool
+        self, redactor: Any, renames: Mapping[str, str | None], scope: Scope, usable: bool
     ) -> dict[str, Any]:
         """Redacted :func:`stamps` of a scope; not to be changed."""
         if not usable:
@@ -127,7 +127,7 @@ class Templates:
     def _request_of(
         self,
         redactor: Any,
-        renames: Mapping[str, str],
+        renames: Mapping[str, str | None],
         operation: str,
         subject: str | None,
         attributes: Mapping[str, Any],
@@ -162,7 +162,7 @@ def _may_be_kept(values: Mapping[str, Any], safe: Mapping[str, Any]) -> bool:
     )
 
 
-def safe_of(redactor: Any, renames: Mapping[str, str], attributes: Mapping[str, Any]) -> dict[str, Any]:
+def safe_of(redactor: Any, renames: Mapping[str, str | None], attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Redacted attributes, in the spelling of the profile; nothing of the texts where redaction fails."""
     try:
         safe: dict[str, Any] = redactor.attributes(attributes)
@@ -175,7 +175,7 @@ def safe_of(redactor: Any, renames: Mapping[str, str], attributes: Mapping[str, 
             if key in NEVER_SECRET or not isinstance(value, (str, bytes, tuple, list))
         }
     if renames:
-        return {renames.get(key, key): value for key, value in safe.items()}
+        return semconv.respelled(renames, safe)
     return safe
 
 

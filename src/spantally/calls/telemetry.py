@@ -92,7 +92,7 @@ class Telemetry:
         self.tags: tuple[tuple[str, str], ...] = ()
         self.project: str | None = None
         self.profile = "latest"
-        self.renames: Mapping[str, str] = {}
+        self.renames: Mapping[str, str | None] = {}
         self.emit_event: Any = None
         self.templates = Templates()
         self.known: dict[Any, Any] = {}

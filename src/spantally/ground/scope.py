@@ -22,7 +22,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
@@ -59,6 +59,7 @@ class Scope:
         "entity_id",
         "entity_type",
         "parent",
+        "rollup",
         "run_id",
         "session",
         "tags",
@@ -96,6 +97,8 @@ class Scope:
         self.beneath: Scope | None = None
         """A suspended generator's scope that the Context held when this one was entered: when the
         generator runs again under this scope, its own is in force."""
+        self.rollup: Any = None
+        """Takes the sums of calls for the agents around, where a span of theirs is recorded."""
         self._frame: FrameType | None = None
         self._thread = 0
         self._task: object = None
@@ -130,6 +133,7 @@ class Scope:
             parent=self,
         )
         made.beneath = self.beneath
+        made.rollup = self.rollup
         return made
 
     def hold_to(self, frame: FrameType | None) -> None:

@@ -25,6 +25,7 @@ from spantally.instrumentors.openai.wire import (
 from spantally.instrumentors.openai.wire.operation import Operation as WireOperation
 from spantally.instrumentors.openai.wire.sse import SseScanner
 from spantally.instrumentors.openai.wire.stream import StreamFacts
+from spantally.instrumentors.openai.wire.usage import parts_beyond
 
 MAX_PARSED_BODY: Final = 262_144
 """Largest buffered body, in bytes, that is parsed again for its facts; beyond, the SDK's object is read."""
@@ -178,7 +179,10 @@ class OpenAICall:
             background.add_price_facts(target.price_context, facts)
         self._set_attributes(facts)
         if facts.usage is not None and not wire.rereads:  # fetched answers have no usage on their spans
-            target.end_attributes.update(response.usage_attributes(wire, facts.usage))
+            counts = response.usage_attributes(wire, facts.usage)
+            target.end_attributes.update(counts)
+            if facts.server_tools or wire.api == "transcriptions":
+                self._set_usage_beyond(counts, facts)
         if facts.error_type is not None and not wire.rereads:
             self.error_type = facts.error_type
         if facts.tool_calls and carries:
@@ -215,6 +219,12 @@ class OpenAICall:
             attributes[semconv.RESPONSE_STATUS] = facts.status
         if facts.attributes:
             attributes.update(facts.attributes)
+
+    def _set_usage_beyond(self, counts: dict[str, int], facts: response.ResponseFacts) -> None:
+        """Usage that no attribute of the conventions carries: searches, seconds of audio."""
+        parts = parts_beyond(counts, facts.usage, facts.server_tools)
+        if parts is not None:
+            self.operation.end_attributes[semconv.USAGE] = json.dumps(parts)
 
     def new_stream_facts(self) -> StreamFacts:
         """What reads the chunks of this call's stream."""
