@@ -9,6 +9,7 @@ from spantally.api.config import Config
 from spantally.api.events import EventEmitter
 from spantally.calls import pipeline
 from spantally.calls.telemetry import PlainRedactor, Telemetry
+from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.money import UsageParts
 from spantally.ground.records import CallRecord
@@ -81,7 +82,9 @@ class Providers:
         if config.logger_provider is not None and self.log_processor is not None:
             self._adopt(install_log_processor(config.logger_provider, self.log_processor))
         telemetry.use_provider(self.given.get("tracer_provider"))
-        telemetry.emit_event = EventEmitter(self.given.get("logger_provider"))
+        telemetry.emit_event = EventEmitter(
+            self.given.get("logger_provider"), semconv.SCHEMA_URLS[telemetry.profile]
+        )
         self._measure(config, telemetry)
 
     def _measure(self, config: Config, telemetry: Telemetry) -> None:

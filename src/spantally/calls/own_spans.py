@@ -162,7 +162,9 @@ def _may_be_kept(values: Mapping[str, Any], safe: Mapping[str, Any]) -> bool:
     )
 
 
-def safe_of(redactor: Any, renames: Mapping[str, str | None], attributes: Mapping[str, Any]) -> dict[str, Any]:
+def safe_of(
+    redactor: Any, renames: Mapping[str, str | None], attributes: Mapping[str, Any]
+) -> dict[str, Any]:
     """Redacted attributes, in the spelling of the profile; nothing of the texts where redaction fails."""
     try:
         safe: dict[str, Any] = redactor.attributes(attributes)

@@ -80,8 +80,8 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
         infer_tool_results(target, request.tool_results(wire, body, latest=True))
         call.choices = request.expected_choices(body)
         call.wants_tools = _has_tools(body)
-        if telemetry.wants_content:
-            call.capture = Capture(telemetry, wire, body)
+        if telemetry.wants_content or telemetry.emit_details:
+            call.capture = Capture(telemetry, wire, body, attributes)
     except Exception as error:
         swallowed("openai.request_content", error)
     return call

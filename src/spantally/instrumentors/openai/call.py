@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from spantally.calls.exceptions import note_exception
 from spantally.calls.operation import Operation
 from spantally.calls.tool_results import expect_tool_calls
 from spantally.ground import semconv
@@ -162,7 +163,7 @@ class OpenAICall:
         """Take the facts of a response body, a mapping or the SDK's own object."""
         self.take(response.response_facts(self.wire, body))
         if self.capture is not None:
-            self.capture.take_output(self.wire, body)
+            self.capture.take_output(self.wire, body, self._reasons())
 
     def take(self, facts: response.ResponseFacts) -> None:
         """Put the facts onto the operation."""
@@ -230,10 +231,19 @@ class OpenAICall:
         """What reads the chunks of this call's stream."""
         return StreamFacts(
             self.wire,
-            collect=self.capture is not None or self.estimated_input is not None,
+            collect=self.collects,
             choices=self.choices,
             tools=self.wants_tools,
         )
+
+    @property
+    def collects(self) -> bool:
+        """True where the texts of a stream are wanted."""
+        return self.estimated_input is not None or (self.capture is not None and self.capture.content)
+
+    def _reasons(self) -> tuple[str, ...]:
+        reasons: tuple[str, ...] = self.operation.end_attributes.get(semconv.RESPONSE_FINISH_REASONS, ())
+        return reasons
 
     def _estimate(self, messages: Any) -> None:
         """Put an estimate in the place of a usage that nobody reported."""
@@ -269,6 +279,7 @@ class OpenAICall:
         target = self.operation
         if target.usage is None and self.wire.kind is not Kind.OTHER:
             target.possibly_billed = errors.was_sent(error) and not errors.is_rejection(error)
+        self._note_missing_reasons()
         self._take_error_head(error)
         cancelled = isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or _is_cancellation(
             error
@@ -278,6 +289,12 @@ class OpenAICall:
             error=error,
             error_type=errors.error_type_of(error),
         )
+
+    def _note_missing_reasons(self) -> None:
+        """A generation that failed or was broken off before anything of it came has the reason ``error``."""
+        if self.wire.kind is Kind.INFERENCE:
+            reasons = ("error",) * self.choices
+            self.operation.end_attributes.setdefault(semconv.RESPONSE_FINISH_REASONS, reasons)
 
     def _take_error_head(self, error: BaseException) -> None:
         """Rate limits of the answer that refused; the SDK's exception has its response."""
@@ -312,6 +329,7 @@ class OpenAICall:
 
     def _prepare_abandoned(self) -> None:
         self._take_stream_facts()
+        self._note_missing_reasons()
         if self.operation.usage is None and self.wire.kind is not Kind.OTHER:
             self.operation.possibly_billed = True
         if self.capture is not None:
@@ -324,7 +342,7 @@ class OpenAICall:
         try:
             self.take(stream_facts.facts())
             if self.capture is not None:
-                self.capture.take_stream(self.wire, stream_facts)
+                self.capture.take_output(self.wire, stream_facts, self._reasons())
             if self.estimated_input is not None:
                 self._estimate(content.output_messages(self.wire, stream_facts))
             first = self.operation.first_chunk_ns
@@ -340,9 +358,11 @@ class OpenAICall:
             self.operation.possibly_billed = True
         if self.capture is not None:
             try:
-                self.capture.finish(self.operation)
+                self.capture.finish(self.operation, outcome.get("error_type"))
             except Exception as error:
                 swallowed("openai.capture", error)
+        if "error" in outcome:
+            note_exception(self.operation, outcome["error"])
         self.operation.finish(status, **outcome)
 
 
