@@ -119,9 +119,9 @@ def attributes_section() -> Iterator[str]:
     ]
     yield table(("attribute", "type", "on", "meaning"), rows)
     yield (
-        "Names of older profiles, by `SPANTALLY_SEMCONV`. Before the newest, `gen_ai.request.top_k` is a double, "
-        "each output message has its `finish_reason`, an agent also has provider and cached tokens of the calls "
-        "beneath, and reading an answer is no GenAI operation."
+        "Names of older profiles, by `SPANTALLY_SEMCONV`. Before the newest, `gen_ai.request.top_k` is a "
+        "double, each output message has its `finish_reason`, an agent also has provider and cached tokens "
+        "of the calls beneath, and reading an answer is no GenAI operation."
     )
     yield table(
         ("profile", "newest name", "emitted instead"),
@@ -145,9 +145,9 @@ def attributes_section() -> Iterator[str]:
         + "."
     )
     yield (
-        f"With content as events, or where `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` asks for it, each inference "
-        f"sends the log event `{semconv.EVENT_OPERATION_DETAILS}` (DEBUG) with the attributes of its span, and "
-        f"content in structured form. A client's call that ends by an exception sends "
+        f"With content as events, or where `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` asks for it, each "
+        f"inference sends the log event `{semconv.EVENT_OPERATION_DETAILS}` (DEBUG) with the attributes of "
+        f"its span, and content in structured form. A client's call that ends by an exception sends "
         f"`{semconv.EVENT_EXCEPTION}` (WARN), where a logger provider is set. As W3C baggage travel "
         + ", ".join(f"`{key}`" for key in sorted(semconv.BAGGAGE_KEYS))
         + f" and `{semconv.TAG_PREFIX}<key>`; none of them goes to a model provider."
@@ -194,8 +194,8 @@ def metrics_section() -> Iterator[str]:
     always, all_of_them = _metrics("latest", histograms=False), _metrics("latest", histograms=True)
     yield "## Metrics"
     yield (
-        "Recorded for what is metered at the source, by a background thread. Those marked * are made only with "
-        "`SPANTALLY_TOKEN_HISTOGRAMS`. Nothing is recorded chunk by chunk, and points carry no exemplars "
+        "Recorded for what is metered at the source, by a background thread. Those marked * are made only "
+        "with `SPANTALLY_TOKEN_HISTOGRAMS`. Nothing is recorded by the chunk, and points carry no exemplars "
         "([why](decisions/0008-metrics.md))."
     )
     yield table(

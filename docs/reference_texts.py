@@ -191,8 +191,7 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "USAGE": (
         "string (JSON)",
         "chat",
-        "Usage in full as parts, where the conventions cannot carry all of it (searches, seconds) or it is "
-        "estimated.",
+        "Usage in full as parts, where the conventions cannot carry it (searches, seconds, estimates).",
     ),
     "USAGE_REASONING_OUTPUT_TOKENS": ("int", "chat", "Within the output."),
     "USAGE_CACHE_READ_INPUT_TOKENS": ("int", "chat", "Within the input: read from the cache."),

@@ -1,4 +1,4 @@
-"""Our own spans and events against the conventions: every call form, judged by the bytes that were exported."""
+"""Our own spans and events against the conventions: every call form, judged by the exported bytes."""
 
 from __future__ import annotations
 
@@ -297,6 +297,12 @@ def test_conversation_with_tools_and_media_conforms() -> None:
             client.chat.completions.create(model="gpt-4o", messages=messages, tools=tools)
 
 
+@spantally.agent(name="failing")
+def _fail(client: openai.OpenAI) -> None:
+    client.chat.completions.create(**forms.CHAT)
+    raise KeyError
+
+
 def test_agents_and_tools_conform() -> None:
     """Nested agents with calls in threads, streams and failures, and tools that fail, have no finding."""
 
@@ -327,8 +333,7 @@ def test_agents_and_tools_conform() -> None:
                 forms._break(client)
                 stream = client.chat.completions.create(**forms.CHAT, stream=True, stream_options=forms.USAGE)
             list(stream)
-            with pytest.raises(KeyError), spantally.agent("failing"):
-                client.chat.completions.create(**forms.CHAT)
-                raise KeyError
+            with pytest.raises(KeyError):
+                _fail(client)
             with spantally.agent("quiet"):
                 pass

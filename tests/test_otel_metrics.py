@@ -148,7 +148,7 @@ def test_a_call_without_usage_counts_nothing_of_unknown_modality() -> None:
 
 
 def test_tokens_of_each_call_are_opt_in() -> None:
-    """Histograms of tokens are made only where they are asked for; then each call is in them, without usage too."""
+    """Histograms of tokens are made only where they are asked for; then every call is in them."""
     with measured(Reply(usage=USAGE)) as seen:
         seen.client.chat.completions.create(**CHAT)
         assert INFERENCE + "operation.input_tokens" not in seen.points()
@@ -171,7 +171,7 @@ def test_tokens_of_each_call_are_opt_in() -> None:
 
 
 def test_other_operations_have_the_common_duration() -> None:
-    """Embeddings have a duration of their own; retrieval and reading an answer the one of client operations."""
+    """Embeddings have a duration of their own; retrieval has the one of client operations."""
     with measured() as seen:
         seen.client.embeddings.create(model="text-embedding-3-small", input="a")
         seen.client.vector_stores.search("vs_1", query="what")
@@ -184,7 +184,7 @@ def test_other_operations_have_the_common_duration() -> None:
 
 
 def test_the_older_profile_has_its_names() -> None:
-    """In profile 1.41 there is one duration, one histogram of tokens by type, and none of the later metrics."""
+    """In profile 1.41 there is one duration, one histogram of tokens, and none of the later metrics."""
     with measured(Reply(usage=USAGE), semconv="1.41") as seen:
         with spantally.agent("planner"):
             list(
@@ -271,7 +271,7 @@ def _note(seen: AgentCalls, row: _Row) -> Calls | None:
 
 
 def test_an_answer_made_later_counts_once() -> None:
-    """A call whose answer is made after its request counts for the agent that asked, when its request ends."""
+    """A call whose answer is made after its request counts for the agent that asked."""
     seen = AgentCalls()
     _note(seen, _Row("a", "agent", status=Status.RUNNING))
     assert _note(seen, _Row("agent", None, Kind.AGENT)) == Calls(1, 0)

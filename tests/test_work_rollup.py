@@ -102,7 +102,8 @@ def test_an_agent_without_calls_tells_no_usage(watched: Watched) -> None:
 def test_a_call_that_ends_after_its_agent_is_the_outer_ones(watched: Watched) -> None:
     """A stream read after its agent has ended counts for the agent that still runs, and harms nothing."""
     with ScriptedServer(Reply(usage=USED)) as server, client_of(server) as client:
-        with spantally.agent("outer"):
+        outer = spantally.agent("outer")
+        with outer:
             with spantally.agent("inner"):
                 stream = client.chat.completions.create(**CHAT, stream=True, stream_options=ASKED)
             list(stream)
@@ -134,9 +135,12 @@ def test_before_the_newest_conventions_agents_had_more() -> None:
         "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2},
     }
     try:
-        with ScriptedServer([Reply(usage=usage)]) as server, client_of(server) as client:
-            with spantally.agent("planner"):
-                client.chat.completions.create(**CHAT)
+        with (
+            ScriptedServer([Reply(usage=usage)]) as server,
+            client_of(server) as client,
+            spantally.agent("planner"),
+        ):
+            client.chat.completions.create(**CHAT)
         told = agents(watched)["planner"]
     finally:
         watched.close()

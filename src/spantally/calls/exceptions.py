@@ -1,8 +1,8 @@
 """The event of an exception that ended a client's operation: ``gen_ai.client.operation.exception``.
 
-Its message may quote the prompt, so it goes along only with content capture, as it does into the span's status
-(docs/decisions/0004-error-messages.md); type and stack always do. Everything is redacted. Nothing is made where
-no logger provider is there to take it.
+Its message may quote the prompt, so it goes along only with content capture, as it does into the span's
+status (docs/decisions/0004-error-messages.md); type and stack always do. Everything is redacted. Nothing is
+made where no logger provider is there to take it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the APIs of a provider do not say: nobody can put onto a span what no answer holds.
 
 The tables of the conventions recommend the id and the model of a response, its token counts and its finish
-reasons on every inference. Some APIs have none of them. Which API it was is told by ``openai.api.type``, or by
-what the span says was asked for. Taken from the API reference of OpenAI, November 2026.
+reasons on every inference. Some APIs have none of them. Which API it was is told by ``openai.api.type``, or
+by what the span says was asked for. Taken from the API reference of OpenAI, November 2026.
 """
 
 from __future__ import annotations
@@ -35,16 +35,20 @@ def _is_model(attributes: Mapping[str, Any], *stems: str) -> bool:
     return isinstance(model, str) and model.startswith(stems)
 
 
+def _always(attributes: Mapping[str, Any]) -> bool:
+    return True
+
+
 _APIS: Final[Mapping[str, _Api]] = {
     "images": _Api(frozenset({_ID, _MODEL, _REASONS}), lambda told: _is_model(told, "dall-e")),
     # Sound comes as bare bytes; only as events does it come with counts.
-    "audio.speech": _Api(frozenset({_ID, _MODEL, _REASONS}), lambda told: True),
+    "audio.speech": _Api(frozenset({_ID, _MODEL, _REASONS}), _always),
     # Older models are billed by the second, and a plain text has no room for counts.
     "audio.transcriptions": _Api(
         frozenset({_ID, _MODEL, _REASONS}),
         lambda told: _is_model(told, "whisper") or told.get("gen_ai.output.type") == "text",
     ),
-    "videos": _Api(frozenset(), lambda told: True),
+    "videos": _Api(frozenset(), _always),
     "decisions": _Api(frozenset({_ID, _REASONS})),
     "responses.compact": _Api(frozenset({_MODEL})),
     "chat_completions": _Api(frozenset({_STATUS})),

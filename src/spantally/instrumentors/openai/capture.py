@@ -23,7 +23,7 @@ _FIELDS: Final = (
 
 
 class Capture:
-    """Input and output of one call in the shapes of the GenAI content schemas, and the event of its details."""
+    """Input and output of one call in the shapes of the content schemas, and the event of its details."""
 
     __slots__ = ("content", "details", "done", "parts", "telemetry", "texts")
 
