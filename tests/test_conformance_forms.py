@@ -6,7 +6,7 @@ import asyncio
 import gc
 import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,7 +79,7 @@ def callers(server: Any, mode: str) -> Iterator[Callable[[Form], None]]:
             runner.run(own.close())
 
 
-def found_on(forms_: dict[str, Form], state: dict[str, Any], run: Callable[[Form], Any]) -> dict[str, Any]:
+def found_on(forms_: Mapping[str, Form], state: dict[str, Any], run: Callable[[Form], Any]) -> dict[str, Any]:
     """The findings on each form, and what was not seen at all; empty where all conform.
 
     Args:
@@ -229,7 +229,9 @@ def _fetch(client: openai.OpenAI) -> None:
 @in_every_state
 def test_answers_made_later_conform(state: dict[str, Any]) -> None:
     """Background responses, their polls and cancellations, runs of assistants and their polls."""
-    known = {form.__name__: form for form in (later._poll, _cancel, later._run_and_poll, _fetch)}
+    known: dict[str, Form] = {
+        form.__name__: form for form in (later._poll, _cancel, later._run_and_poll, _fetch)
+    }
     reply = Reply(text="thought", usage=Usage(input=11, output=7))
     with ScriptedServer(reply) as server, forms.client_of(server) as client:
         assert found_on(known, state, lambda form: form(client)) == {}

@@ -68,7 +68,7 @@ def output_messages(op: Operation, source: Any) -> list[Message] | None:
     if issubclass(type(source), StreamFacts):
         found: list[Message] | None = source.content()
         return found
-    if op.api == "responses":
+    if op.api in ("responses", "compact"):
         return response_messages(source)
     if op.api == "transcriptions":
         # With a plain format the SDK's result is the text itself.

@@ -69,7 +69,8 @@ def usage_attributes(op: Operation, usage: Any) -> dict[str, int]:
         details = field(usage, key)
         if details is not None:
             _take(found, details, counts)
-            cached = field(details, "cached_tokens_details")
+            name = "cached_tokens_details"
+            cached = details.get(name) if type(details) is dict else field(details, name)
             if cached is not None:
                 _take(found, cached, _CACHED_DETAILS)
     if op.api == "embeddings":
