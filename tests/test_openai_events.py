@@ -17,9 +17,10 @@ from conformance_kit import Judged, plain_attributes
 from spantally.calls import operation as operations
 from spantally.calls import telemetry
 from spantally.calls.exceptions import note_exception
-from spantally.ground import semconv
+from spantally.ground import guard, semconv
 from spantally.ground.records import Kind, Status
 from spantally.testing import Reply, ScriptedServer, Usage
+from watching import Watched
 
 DETAILS = "gen_ai.client.inference.operation.details"
 EXCEPTION = "gen_ai.client.operation.exception"
@@ -207,6 +208,26 @@ def test_a_lost_stream_is_an_exception_event() -> None:
     assert told["exception.type"].endswith(type(raised.value).__name__)
     if raised.value.__cause__ is not None:
         assert "During handling" in told["exception.stacktrace"]
+
+
+def test_nothing_is_made_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a logger provider no stack is formatted for an event that goes nowhere."""
+
+    def fail(*_: Any, **__: Any) -> str:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr("spantally.calls.exceptions._stack_of", fail)
+    seen = Watched()
+    try:
+        with (
+            ScriptedServer([REFUSED]) as server,
+            openai.OpenAI(base_url=server.base_url, api_key="sk-made-up", max_retries=0) as client,
+            pytest.raises(openai.BadRequestError),
+        ):
+            client.chat.completions.create(**CHAT)
+        assert ("calls.exception_event", "RuntimeError") not in guard.failures
+    finally:
+        seen.close()
 
 
 def test_what_succeeds_or_is_left_sends_no_exception() -> None:
