@@ -208,6 +208,8 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "USAGE_AUDIO_SECONDS": ("double", "chat", "Seconds of audio, where the provider bills by time."),
     "DATA_SOURCE_ID": ("string", "retrieval", "What was searched: the id of a vector store."),
     "RETRIEVAL_TOP_K": ("int", "retrieval", "Results asked for."),
+    "RETRIEVAL_QUERY_TEXT": ("string", "retrieval", "What was asked. **Content**."),
+    "RETRIEVAL_DOCUMENTS": ("string (JSON)", "retrieval", "Ids and scores of what was found. **Content**."),
     "RESPONSE_STATUS": ("string", "run", "Status of the answer where the API names one, as it came."),
     "INPUT_MESSAGES": ("string (JSON)", "chat", "Messages of the request. **Content**."),
     "OUTPUT_MESSAGES": ("string (JSON)", "chat", "Messages of the answer. **Content**."),

@@ -133,7 +133,7 @@ class Canned(LoopbackServer):
         "/vector_stores/vs_7/search": {
             "object": "vector_store.search_results.page",
             "search_query": ["x"],
-            "data": [],
+            "data": [{"file_id": "f_7", "filename": "a", "score": 0.5, "attributes": {}, "content": []}],
         },
         "/assistants": {
             "id": "asst_7",
@@ -529,6 +529,14 @@ CONTENT: dict[str, tuple[Callable[[openai.OpenAI], Any], str, dict[str, Any]]] =
         _responses,
         "chat o3",
         {"gen_ai.system_instructions": [{"type": "text", "content": "be brief"}]},
+    ),
+    "retrieval": (
+        lambda c: c.vector_stores.search("vs_7", query=["x", "y"]),
+        "retrieval vs_7",
+        {
+            "gen_ai.retrieval.query.text": "x\ny",
+            "gen_ai.retrieval.documents": [{"id": "f_7", "score": 0.5}],
+        },
     ),
     "execute_tool": (
         _tool_and_agent,

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from spantally.calls.pipeline import end_late_now
+from spantally.calls.pipeline import late
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import COUNTED_KINDS, Status
@@ -25,6 +25,10 @@ _COUNTS: Final = (semconv.USAGE_INPUT_TOKENS, semconv.USAGE_OUTPUT_TOKENS, *_CAC
 
 _MOST_NAMES: Final = 2
 """Different models or providers that are remembered: of more than one, none is told."""
+
+
+_FEW: Final = 8
+"""Noted ends that are run at once while an agent's end waits for one of its own."""
 
 
 class Rollup:
@@ -75,8 +79,11 @@ class Rollup:
         Args:
             newest: True for the newest conventions; before them an agent also had provider and cached tokens.
         """
-        if self._late:
-            end_late_now()
+        while self._late:
+            batch = late.take(_FEW)
+            if not batch:
+                break  # the worker is at them
+            late.run(batch)
         with self._lock:
             found: dict[str, Any] = dict(self._counts)
             if newest:
@@ -88,7 +95,7 @@ class Rollup:
                 found[semconv.REQUEST_MODEL] = next(iter(self._models))
             if self._reasons:
                 found[semconv.RESPONSE_FINISH_REASONS] = self._reasons
-            unknown = self._unknown + len(self._late)  # the worker may be at one of them right now
+            unknown = self._unknown + len(self._late)
             if unknown:
                 found[semconv.USAGE_UNKNOWN_CALLS] = unknown
             return found

@@ -19,6 +19,8 @@ _FIELDS: Final = (
     (semconv.INPUT_MESSAGES, "input"),
     (semconv.OUTPUT_MESSAGES, "output"),
     (semconv.TOOL_DEFINITIONS, "tool_definitions"),
+    (semconv.RETRIEVAL_QUERY_TEXT, "query"),
+    (semconv.RETRIEVAL_DOCUMENTS, "documents"),
 )
 
 
@@ -44,6 +46,10 @@ class Capture:
         self._keep(semconv.SYSTEM_INSTRUCTIONS, content.system_instructions(wire, body))
         self._keep(semconv.INPUT_MESSAGES, content.input_messages(wire, body))
         self._keep(semconv.TOOL_DEFINITIONS, content.tool_definitions(body))
+        query = content.query_text(wire, body)
+        if query is not None:
+            safe = encodable(telemetry.redactor.value(query, semconv.RETRIEVAL_QUERY_TEXT))[0]
+            self.parts[semconv.RETRIEVAL_QUERY_TEXT] = self.texts[semconv.RETRIEVAL_QUERY_TEXT] = safe
 
     def _keep(self, key: str, value: Any) -> None:
         if value:
@@ -59,6 +65,7 @@ class Capture:
         """
         if not self.content:
             return
+        self._keep(semconv.RETRIEVAL_DOCUMENTS, content.found_documents(wire, source))
         messages = content.output_messages(wire, source)
         if messages and self.telemetry.renames:
             # Before the newest conventions each message had to say it.
