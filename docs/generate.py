@@ -42,7 +42,7 @@ def names() -> dict[str, str]:
     return {
         key: value
         for key, value in vars(semconv).items()
-        if key.isupper() and isinstance(value, str) and not key.startswith("EVENT_")
+        if key.isupper() and isinstance(value, str) and not key.startswith(("EVENT_", "METRIC_"))
     }
 
 
@@ -118,11 +118,15 @@ def attributes_section() -> Iterator[str]:
         if key in used()
     ]
     yield table(("attribute", "type", "on", "meaning"), rows)
-    yield "Names of older profiles, by `SPANTALLY_SEMCONV`:"
+    yield (
+        "Names of older profiles, by `SPANTALLY_SEMCONV`. Before the newest, `gen_ai.request.top_k` is a "
+        "double, each output message has its `finish_reason`, an agent also has provider and cached tokens "
+        "of the calls beneath, and reading an answer is no GenAI operation."
+    )
     yield table(
         ("profile", "newest name", "emitted instead"),
         [
-            (f"`{profile}`", f"`{new}`", f"`{old}`")
+            (f"`{profile}`", f"`{new}`", "nothing" if old is None else f"`{old}`")
             for profile, renames in semconv.PROFILE_NAMES.items()
             for new, old in renames.items()
         ],
@@ -141,22 +145,24 @@ def attributes_section() -> Iterator[str]:
         + "."
     )
     yield (
-        f"With content as events, each model call emits the log event `{semconv.EVENT_OPERATION_DETAILS}` "
-        "with the content attributes in structured form. As W3C baggage travel "
+        f"With content as events, or where `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` asks for it, each "
+        f"inference sends the log event `{semconv.EVENT_OPERATION_DETAILS}` (DEBUG) with the attributes of "
+        f"its span, and content in structured form. A client's call that ends by an exception sends "
+        f"`{semconv.EVENT_EXCEPTION}` (WARN), where a logger provider is set. As W3C baggage travel "
         + ", ".join(f"`{key}`" for key in sorted(semconv.BAGGAGE_KEYS))
         + f" and `{semconv.TAG_PREFIX}<key>`; none of them goes to a model provider."
     )
 
 
-def metrics_section() -> Iterator[str]:
-    """The metrics, as the meter is asked to make them."""
+def _metrics(profile: str, *, histograms: bool) -> dict[str, tuple[str, ...]]:
+    """The metrics of a profile by name, as the meter is asked to make them."""
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
     from spantally.calls.telemetry import Telemetry
     from spantally.otel.metrics import MetricsConsumer
 
-    made: list[tuple[str, ...]] = []
+    made: dict[str, tuple[str, ...]] = {}
 
     class Meter:
         """Takes down what it is asked to make."""
@@ -165,21 +171,39 @@ def metrics_section() -> Iterator[str]:
             self.meter = meter
 
         def create_histogram(self, name: str, unit: str, description: str, **more: Any) -> Any:
-            made.append((f"`{name}`", "histogram", unit, cell(description)))
+            made[name] = (f"`{name}`", "histogram", unit, cell(description))
             return self.meter.create_histogram(name, unit, description, **more)
 
         def create_counter(self, name: str, unit: str, description: str) -> Any:
-            made.append((f"`{name}`", "counter", unit, cell(description)))
+            made[name] = (f"`{name}`", "counter", unit, cell(description))
             return self.meter.create_counter(name, unit, description)
 
     provider = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
     get_meter = provider.get_meter
     provider.get_meter = lambda *given, **named: Meter(get_meter(*given, **named))  # type: ignore[assignment, return-value]
-    MetricsConsumer(provider, Telemetry(), lambda _: None)
+    telemetry = Telemetry()
+    telemetry.use_profile(profile)
+    telemetry.token_histograms = histograms
+    MetricsConsumer(provider, telemetry, lambda _: None)
     provider.shutdown()
+    return made
+
+
+def metrics_section() -> Iterator[str]:
+    """The metrics of each profile."""
+    always, all_of_them = _metrics("latest", histograms=False), _metrics("latest", histograms=True)
     yield "## Metrics"
-    yield "Recorded for what is metered at the source, by a background thread."
-    yield table(("metric", "kind", "unit", "meaning"), made)
+    yield (
+        "Recorded for what is metered at the source, by a background thread. Those marked * are made only "
+        "with `SPANTALLY_TOKEN_HISTOGRAMS`. Nothing is recorded by the chunk, and points carry no exemplars "
+        "([why](decisions/0008-metrics.md))."
+    )
+    yield table(
+        ("metric", "kind", "unit", "meaning"),
+        [(row[0] if name in always else f"{row[0]} *", *row[1:]) for name, row in all_of_them.items()],
+    )
+    yield "In profile 1.41:"
+    yield table(("metric", "kind", "unit", "meaning"), list(_metrics("1.41", histograms=False).values()))
 
 
 def schema_section() -> Iterator[str]:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import (
+    LogRecordExporter,
+    LogRecordExportResult,
+    SimpleLogRecordProcessor,
+)
 
 from spantally.conformance import (
     PROFILES,
@@ -19,6 +27,7 @@ from spantally.conformance import (
     check,
     read_document,
 )
+from watching import Watched
 
 SCOPE = Scope("lib", "1", "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev")
 OLD_SCOPE = Scope("lib", "1", "https://opentelemetry.io/schemas/1.41.0")
@@ -114,13 +123,83 @@ def findings(*things: Span | Event, profile: str = "latest") -> list[Finding]:
     return check(Batch(spans, events, []), PROFILES[profile])
 
 
-def of_payloads(payloads: Iterable[bytes], profile: str = "latest") -> list[Finding]:
-    """What the rules find on exported trace messages, by way of their OTLP JSON."""
-    found: list[Finding] = []
-    for payload in payloads:
-        text = json.dumps(MessageToDict(ExportTraceServiceRequest.FromString(payload)))
-        batch = read_document(json.loads(text))
-        assert batch.unusable == []
-        assert batch.spans
-        found += check(batch, PROFILES[profile])
-    return found
+def of_payloads(
+    traces: Iterable[bytes], profile: str = "latest", logs: Iterable[bytes] = ()
+) -> list[Finding]:
+    """What the rules find on exported messages, by way of their OTLP JSON, all taken together."""
+    batch = Batch([], [], [])
+    for kind, payloads in ((ExportTraceServiceRequest, traces), (ExportLogsServiceRequest, logs)):
+        for payload in payloads:
+            batch.extend(read_document(json.loads(json.dumps(MessageToDict(kind.FromString(payload))))))
+    assert batch.unusable == []
+    assert batch.spans
+    return check(batch, PROFILES[profile])
+
+
+class LogBytes(LogRecordExporter):
+    """Serialises at once, as an OTLP exporter does."""
+
+    def __init__(self) -> None:
+        self.payloads: list[bytes] = []
+
+    def export(self, batch: Sequence[Any]) -> LogRecordExportResult:
+        """Keep the bytes."""
+        self.payloads.append(encode_logs(batch).SerializeToString())
+        return LogRecordExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """Nothing to end."""
+
+    def force_flush(self, timeout_millis: int = 0) -> bool:
+        """Nothing waits."""
+        return True
+
+    def events(self) -> list[Any]:
+        """The log records that left, decoded."""
+        return [
+            record
+            for payload in self.payloads
+            for resource in ExportLogsServiceRequest.FromString(payload).resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+
+    def schema_urls(self) -> set[str]:
+        """Schema URLs of the scopes that they came from."""
+        return {
+            scope.schema_url
+            for payload in self.payloads
+            for resource in ExportLogsServiceRequest.FromString(payload).resource_logs
+            for scope in resource.scope_logs
+        }
+
+
+class Judged(Watched):
+    """An active spantally whose spans and events are judged by the bytes that left."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.logs = LogBytes()
+        self.profile = settings.get("semconv", "latest")
+        provider = LoggerProvider(shutdown_on_exit=False)
+        provider.add_log_record_processor(SimpleLogRecordProcessor(self.logs))
+        super().__init__(logger_provider=provider, **settings)
+
+    def findings(self) -> list[Finding]:
+        """What the rules find."""
+        self.exported()
+        return of_payloads(self.exporter.payloads, self.profile, self.logs.payloads)
+
+
+def plain_value(value: Any) -> Any:
+    """An OTLP value as a plain one, structured ones too."""
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [plain_value(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return {pair.key: plain_value(pair.value) for pair in value.kvlist_value.values}
+    return getattr(value, kind) if kind else None
+
+
+def plain_attributes(thing: Any) -> dict[str, Any]:
+    """Attributes of an exported span, event or log record as plain values."""
+    return {pair.key: plain_value(pair.value) for pair in thing.attributes}

@@ -1,107 +1,276 @@
-"""Our own spans against the conventions: every call form, judged by the bytes that were exported."""
+"""Our own spans and events against the conventions: every call form, judged by the exported bytes."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import openai
 import pytest
 
 import spantally
+import test_openai_endpoints_forms as endpoints
+import test_openai_endpoints_later as later
 import test_openai_forms as forms
-from conformance_kit import of_payloads
-from spantally.conformance import Finding
-from spantally.testing import Reply, ScriptedServer
-from watching import Watched
+from conformance_kit import Judged
+from spantally.instrumentors.openai import background
+from spantally.testing import Reply, ScriptedServer, Usage
+from spantally.testing.loopback import Connection, LoopbackServer
+from watching import attributes
 
-UNNAMED = "gen_ai.embeddings.dimension.count is missing; it is expected where the request names it"
-"""What is said of embeddings whose request, like those of the forms, names no dimensions."""
+STATES: dict[str, dict[str, Any]] = {
+    f"{profile} {capture}": {"semconv": profile, "capture_content": capture}
+    for profile in ("latest", "1.41")
+    for capture in ("no_content", "span_and_event")
+}
+"""Profiles, without content and with all of it, as attributes and as events."""
+
+in_every_state = pytest.mark.parametrize("state", STATES.values(), ids=STATES.keys())
+without_warnings = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+Form = Callable[[Any], Any]
 
 
-def judged(run: Callable[[openai.OpenAI], Any], *replies: Reply, **settings: Any) -> list[Finding]:
-    """The findings on what a run exported, but for those that the request itself explains."""
+@contextmanager
+def judged(state: dict[str, Any]) -> Iterator[Judged]:
+    """What leaves is judged when the block ends."""
+    background.forget()
+    seen = Judged(**state)
+    try:
+        yield seen
+        gc.collect()
+        assert seen.findings() == []
+    finally:
+        seen.close()
 
-    def call(server: ScriptedServer) -> None:
+
+@contextmanager
+def callers(server: Any, mode: str) -> Iterator[Callable[[Form], None]]:
+    """What calls a form, with one client for all of them, and reads what comes to its end."""
+    if mode == "sync":
         with forms.client_of(server) as client:
-            run(client)
 
-    return judged_at(call, *replies, **settings)
+            def call(form: Form) -> None:
+                made = form(client)
+                if isinstance(made, openai.Stream):
+                    list(made)
 
+            yield call
+        return
+    with asyncio.Runner() as runner:
+        own = forms.async_client_of(server)
 
-def judged_at(run: Callable[[ScriptedServer], Any], *replies: Reply, **settings: Any) -> list[Finding]:
-    """The same for a run that makes its client itself."""
-    with ScriptedServer(list(replies) or [forms.reply()]) as server:
-        watched = Watched(**settings)
+        async def read(form: Form) -> None:
+            made = form(own)
+            if inspect.isawaitable(made):
+                made = await made
+            if isinstance(made, openai.AsyncStream):
+                async for _ in made:
+                    pass
+
         try:
-            run(server)
-            gc.collect()
-            watched.exported()
-            return [one for one in of_payloads(watched.exporter.payloads) if one.message != UNNAMED]
+            yield lambda form: runner.run(read(form))
         finally:
-            watched.close()
+            runner.run(own.close())
 
 
-@pytest.mark.parametrize("capture", ["no_content", "span_only"])
-@pytest.mark.parametrize("form", forms.SYNC_FORMS)
-def test_sync_form_conforms(form: str, capture: str) -> None:
-    """The span of a synchronous form has no finding, without content and with it."""
-    assert judged(forms.SYNC_FORMS[form], capture_content=capture) == []
+def found_on(forms_: Mapping[str, Form], state: dict[str, Any], run: Callable[[Form], Any]) -> dict[str, Any]:
+    """The findings on each form, and what was not seen at all; empty where all conform.
+
+    Args:
+        forms_: by name.
+        state: settings.
+        run: calls a form.
+    """
+    background.forget()
+    seen = Judged(**state)
+    found: dict[str, Any] = {}
+    try:
+        for name, form in forms_.items():
+            seen.exporter.payloads.clear()
+            seen.logs.payloads.clear()
+            run(form)
+            seen.exported()
+            if not seen.exporter.payloads:
+                found[name] = "no span"
+                continue
+            findings = seen.findings()
+            if findings:
+                found[name] = findings
+    finally:
+        seen.close()
+    return found
 
 
-@pytest.mark.parametrize("capture", ["no_content", "span_only"])
-@pytest.mark.parametrize("form", forms.ASYNC_FORMS)
-def test_async_form_conforms(form: str, capture: str) -> None:
-    """The span of an asynchronous form likewise."""
-
-    async def call(server: ScriptedServer) -> None:
-        async with forms.async_client_of(server) as client:
-            await forms.ASYNC_FORMS[form](client)
-
-    assert judged_at(lambda server: asyncio.run(call(server)), capture_content=capture) == []
+ENDPOINTS: dict[str, Form] = {name: form.call for name, form in endpoints.FORMS.items()}
+UNANSWERED = "unknown_with_model"
+"""What the scripted server does not know."""
+FORMS: dict[str, dict[str, Form]] = {
+    "sync": {**forms.SYNC_FORMS, **ENDPOINTS},
+    "async": {**forms.ASYNC_FORMS, **ENDPOINTS},
+}
+"""Every form of both kits; those of one name are the same call."""
 
 
-def test_dimensions_that_are_asked_for_are_told() -> None:
-    """Embeddings whose request names its dimensions have no finding at all."""
-
-    with ScriptedServer() as server, forms.client_of(server) as client:
-        watched = Watched()
-        try:
-            client.embeddings.create(model="text-embedding-3-small", input="a", dimensions=8)
-            watched.exported()
-            assert of_payloads(watched.exporter.payloads) == []
-        finally:
-            watched.close()
+@without_warnings
+@in_every_state
+@pytest.mark.parametrize("mode", FORMS)
+def test_forms_conform(mode: str, state: dict[str, Any]) -> None:
+    """No form has a finding: what its API does not supply is expected of nobody."""
+    known = {name: form for name, form in FORMS[mode].items() if name != UNANSWERED}
+    reply = Reply(text='{"text": "hi"}', usage=Usage(input=11, output=7))
+    with ScriptedServer(reply) as server, callers(server, mode) as call:
+        assert found_on(known, state, call) == {}
 
 
-@pytest.mark.parametrize("end", [forms._break, forms._close, forms._with_exit, forms._collected])
-def test_stream_left_early_conforms(end: Callable[[openai.OpenAI], None]) -> None:
+class Refusing(LoopbackServer):
+    """Refuses or fails whatever it is asked, in turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    @property
+    def base_url(self) -> str:
+        """Where a client finds it."""
+        return self.url
+
+    def handle_http(self, connection: Connection, body: bytes) -> None:
+        """Answer."""
+        self.asked += 1
+        if self.asked % 2:
+            connection.answer_json(401, {"error": {"message": "no such key", "code": "invalid_api_key"}})
+        else:
+            connection.answer_json(500, {"error": {"message": "oops", "type": "server_error"}})
+
+
+@without_warnings
+@in_every_state
+@pytest.mark.parametrize("mode", FORMS)
+def test_refused_calls_conform(mode: str, state: dict[str, Any]) -> None:
+    """A refusal has error.type and the status ERROR on every endpoint, and nothing else to find."""
+    with Refusing() as server, callers(server, mode) as call:
+
+        def refused(form: Form) -> None:
+            with pytest.raises(openai.APIStatusError):
+                call(form)
+
+        assert found_on(FORMS[mode], state, refused) == {}
+
+
+ENDS = [forms._break, forms._close, forms._with_exit, forms._collected, forms._never_read, forms._raw_closed]
+
+
+@in_every_state
+def test_streams_left_early_conform(state: dict[str, Any]) -> None:
     """A stream that is left early says so in its finish reasons, and nothing more is expected of it."""
-    assert judged(end) == []
+    with ScriptedServer(forms.reply()) as server:
+
+        def run(end: Form) -> None:
+            with forms.client_of(server) as client:
+                end(client)
+            gc.collect()
+
+        assert found_on({end.__name__: end for end in ENDS}, state, run) == {}
 
 
-def test_failures_conform() -> None:
-    """A refused call and a lost connection give error.type, status ERROR, and nothing else to find."""
+@in_every_state
+def test_broken_streams_conform(state: dict[str, Any]) -> None:
+    """A stream whose task is cancelled, a lost connection, and a call that came through after retries."""
 
-    def run(client: openai.OpenAI) -> None:
-        with pytest.raises(openai.RateLimitError):
-            client.chat.completions.create(**forms.CHAT)
+    async def cancelled(server: ScriptedServer) -> None:
+        begun = asyncio.Event()
+
+        async def read() -> None:
+            async with forms.async_client_of(server) as client:
+                async for _ in await client.chat.completions.create(**forms.CHAT, stream=True):
+                    begun.set()
+
+        task = asyncio.create_task(read())
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    broken = Reply(status=500, error={"message": "oops"})
+    script = [
+        Reply(text="one two three four", chunk_delay=5.0),
+        Reply(text="one two three four", drop_after_chunks=2),
+        broken,
+        broken,
+        Reply(text="fine"),
+    ]
+    with judged(state), ScriptedServer(script) as server, forms.client_of(server) as client:
+        asyncio.run(cancelled(server))
         with pytest.raises(Exception):
             list(client.chat.completions.create(**forms.CHAT, stream=True))
-
-    refused = Reply(status=429, error={"message": "slow down", "code": "rate_limit_exceeded"})
-    assert judged(run, refused, Reply(text="one two three four", drop_after_chunks=2)) == []
+        client.with_options(max_retries=2).chat.completions.create(**forms.CHAT)
 
 
-def test_stream_without_usage_is_a_warning_only() -> None:
+def _cancel(client: openai.OpenAI) -> None:
+    made = client.responses.create(model="gpt-4o", input="think", background=True)
+    client.responses.cancel(made.id)
+
+
+def _fetch(client: openai.OpenAI) -> None:
+    made = client.chat.completions.create(**forms.CHAT, store=True)
+    try:
+        client.chat.completions.retrieve(made.id)
+    except openai.NotFoundError:
+        pass
+
+
+@without_warnings
+@in_every_state
+def test_answers_made_later_conform(state: dict[str, Any]) -> None:
+    """Background responses, their polls and cancellations, runs of assistants and their polls."""
+    known: dict[str, Form] = {
+        form.__name__: form for form in (later._poll, _cancel, later._run_and_poll, _fetch)
+    }
+    reply = Reply(text="thought", usage=Usage(input=11, output=7))
+    with ScriptedServer(reply) as server, forms.client_of(server) as client:
+        assert found_on(known, state, lambda form: form(client)) == {}
+
+
+class Videos(LoopbackServer):
+    """Takes orders for videos."""
+
+    def handle_http(self, connection: Connection, body: bytes) -> None:
+        """Answer."""
+        job = {"id": "video_1", "object": "video", "model": "sora-2", "status": "queued", "progress": 0}
+        connection.answer_json(200, {**job, "created_at": 1, "seconds": "4", "size": "720x1280"})
+
+
+@without_warnings
+@in_every_state
+def test_videos_conform(state: dict[str, Any]) -> None:
+    """A video that is ordered has its id, model and state; no tokens are expected of it."""
+    with (
+        judged(state) as seen,
+        Videos() as server,
+        openai.OpenAI(base_url=server.url, api_key="sk-x", max_retries=0) as client,
+    ):
+        client.videos.create(model="sora-2", prompt="a cat")
+        told = attributes(seen.spans[0])
+        assert (told["gen_ai.response.id"], told["gen_ai.response.model"]) == ("video_1", "sora-2")
+        assert "gen_ai.response.finish_reasons" not in told
+
+
+def test_streams_without_usage_have_a_warning_only() -> None:
     """A stream that was not asked for usage is warned of, since its provider sent none."""
-
-    def run(client: openai.OpenAI) -> None:
-        list(client.chat.completions.create(**forms.CHAT, stream=True))
-
-    assert {(one.severity.value, one.rule) for one in judged(run)} == {("warning", "GENAI-STREAM-USAGE")}
+    seen = Judged()
+    try:
+        with ScriptedServer([forms.reply()]) as server, forms.client_of(server) as client:
+            list(client.chat.completions.create(**forms.CHAT, stream=True))
+        found = {(one.severity.value, one.rule) for one in seen.findings()}
+    finally:
+        seen.close()
+    assert found == {("warning", "GENAI-STREAM-USAGE")}
 
 
 def test_conversation_with_tools_and_media_conforms() -> None:
@@ -125,15 +294,19 @@ def test_conversation_with_tools_and_media_conforms() -> None:
         {"role": "tool", "tool_call_id": "1", "content": "a cat"},
     ]
     tools: Any = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
-
-    def run(client: openai.OpenAI) -> None:
-        client.chat.completions.create(model="gpt-4o", messages=messages, tools=tools)
-
-    assert judged(run, capture_content="span_only") == []
+    for state in STATES.values():
+        with judged(state), ScriptedServer([forms.reply()]) as server, forms.client_of(server) as client:
+            client.chat.completions.create(model="gpt-4o", messages=messages, tools=tools)
 
 
-def test_tools_conform() -> None:
-    """Spans of our tool decorator have no finding, also where the tool fails."""
+@spantally.agent(name="failing")
+def _fail(client: openai.OpenAI) -> None:
+    client.chat.completions.create(**forms.CHAT)
+    raise KeyError
+
+
+def test_agents_and_tools_conform() -> None:
+    """Nested agents with calls in threads, streams and failures, and tools that fail, have no finding."""
 
     @spantally.tool
     def look(at: str) -> str:
@@ -142,9 +315,27 @@ def test_tools_conform() -> None:
             raise ValueError(at)
         return at
 
-    def run(client: openai.OpenAI) -> None:
-        look("cat")
-        with pytest.raises(ValueError, match="nothing"):
-            look("nothing")
-
-    assert judged(run, capture_content="span_only") == []
+    for state in STATES.values():
+        with (
+            judged(state),
+            ScriptedServer(forms.reply()) as server,
+            forms.client_of(server) as client,
+        ):
+            with spantally.agent("planner", description="plans"), spantally.session("s"):
+                client.chat.completions.create(**forms.CHAT)
+                with spantally.agent("expert"):
+                    thread = threading.Thread(
+                        target=lambda: client.embeddings.create(model="text-embedding-3-small", input="a")
+                    )
+                    thread.start()
+                    thread.join()
+                look("cat")
+                with pytest.raises(ValueError, match="nothing"):
+                    look("nothing")
+                forms._break(client)
+                stream = client.chat.completions.create(**forms.CHAT, stream=True, stream_options=forms.USAGE)
+            list(stream)
+            with pytest.raises(KeyError):
+                _fail(client)
+            with spantally.agent("quiet"):
+                pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -44,6 +45,21 @@ STREAM = {"gen_ai.request.stream": True, "gen_ai.response.time_to_first_chunk": 
 CACHE_WRITE = "gen_ai.usage.cache_write.input_tokens"
 CACHE_CREATION = "gen_ai.usage.cache_creation.input_tokens"
 
+REMOTE = {"gen_ai.provider.name": "openai", "server.address": "api.openai.com", "server.port": 443}
+MADE = ("id", "model", "finish_reasons")
+
+
+def made(api: str, model: str, *, without: Sequence[str] = (), **attributes: Any) -> Span:
+    """A span of something that a model made, which says by what API, unless that is empty."""
+    told = {
+        "gen_ai.operation.name": "generate_content",
+        "gen_ai.request.model": model,
+        **({"openai.api.type": api} if api else {}),
+        **attributes,
+    }
+    return chat(name=f"generate_content {model}", attributes=told, without=without)
+
+
 FAULTS: list[Fault] = [
     Fault("GENAI-OPERATION-MISSING", chat(without=["gen_ai.operation.name"]), "required"),
     Fault("GENAI-SPAN-NAME", chat(name="OpenAI.chat"), "'chat gpt-4o' is expected"),
@@ -75,7 +91,24 @@ FAULTS: list[Fault] = [
         )
     ),
     Fault("GENAI-RECOMMENDED", chat(without=["server.address", "server.port"]), "server.address is missing"),
-    Fault("GENAI-RECOMMENDED", other("invoke_agent", without=["gen_ai.usage.input_tokens"]), "input_tokens"),
+    Fault(
+        "GENAI-RECOMMENDED",
+        other("invoke_agent", kind="CLIENT", attributes=REMOTE, without=["gen_ai.usage.input_tokens"]),
+        "gen_ai.usage.input_tokens",
+    ),
+    *(
+        Fault("GENAI-RECOMMENDED", made(api, model, without=[name], **told), f"{name} is missing")
+        for api, model, name, told in (
+            ("images", "gpt-image-1", "gen_ai.usage.output_tokens", {}),
+            ("audio.transcriptions", "gpt-4o-transcribe", "gen_ai.usage.input_tokens", {}),
+            ("responses.compact", "gpt-4o", "gen_ai.response.id", {}),
+            ("decisions", "gpt-4o", "gen_ai.response.model", {}),
+            ("videos", "sora-2", "gen_ai.response.id", {}),
+            ("chat_completions", "gpt-4o", "gen_ai.response.id", {}),
+            ("acme", "gpt-4o", "gen_ai.response.id", {}),
+            ("", "gpt-4o", "gen_ai.response.id", {"gen_ai.output.type": "json"}),
+        )
+    ),
     Fault(
         "GENAI-STREAM-USAGE",
         chat(attributes=STREAM, without=["gen_ai.usage.output_tokens"]),
@@ -244,8 +277,37 @@ def test_severities_are_those_that_were_decided() -> None:
     }
 
 
+LACKING = [f"gen_ai.response.{name}" for name in MADE]
+TOKENS = ["gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"]
+
 GOOD: list[Span | Event] = [
     chat(),
+    made("images", "gpt-image-1", without=LACKING),
+    made("images", "dall-e-3", without=[*LACKING, *TOKENS]),
+    made("audio.speech", "tts-1", without=[*LACKING, *TOKENS]),
+    made("audio.transcriptions", "whisper-1", without=[*LACKING, *TOKENS]),
+    made(
+        "audio.transcriptions",
+        "gpt-4o-transcribe",
+        without=[*LACKING, *TOKENS],
+        **{"gen_ai.output.type": "text"},
+    ),
+    made("", "gpt-image-1", without=LACKING, **{"gen_ai.output.type": "image"}),
+    made("", "tts-1", without=[*LACKING, *TOKENS], **{"gen_ai.output.type": "speech"}),
+    made("", "whisper-1", without=[*LACKING, *TOKENS]),
+    made(
+        "videos",
+        "sora-2",
+        without=["gen_ai.response.finish_reasons", *TOKENS],
+        **{"gen_ai.response.status": "queued"},
+    ),
+    made("decisions", "gpt-4o", without=["gen_ai.response.id", "gen_ai.response.finish_reasons"]),
+    chat(attributes={"openai.api.type": "responses.compact"}, without=["gen_ai.response.model"]),
+    chat(
+        attributes={"gen_ai.response.status": "in_progress"},
+        without=["gen_ai.response.finish_reasons", *TOKENS],
+    ),
+    other("invoke_agent", without=["gen_ai.response.finish_reasons", *TOKENS]),
     chat(kind="INTERNAL"),
     chat(attributes=STREAM),
     chat(name="chat", without=["gen_ai.request.model"]),
@@ -387,3 +449,43 @@ def test_the_tables_agree_with_each_other() -> None:
             assert named <= profile.types.keys(), kind.name
         assert {one for kind in profile.span_types for one in kind.operations} == profile.operations
         assert not profile.types.keys() & profile.renamed.keys()
+
+
+def _family(agent: dict[str, Any], *calls: tuple[str, int], profile: str = "latest") -> list[str]:
+    """Messages on an agent that lacks what ``agent`` leaves out, with calls of a tool and an end beneath."""
+    scope = SCOPE if profile == "latest" else OLD_SCOPE
+    place = {"trace_id": "t", "scope": scope}
+    spans = [
+        other("invoke_agent", **place, **agent, span_id="a", end_ns=100),
+        Span("work", "INTERNAL", {}, span_id="w", parent_id="a", end_ns=90, **place),  # type: ignore[arg-type]
+    ]
+    for number, (parent, end_ns) in enumerate(calls):
+        spans.append(chat(**place, span_id=f"c{number}", parent_id=parent, end_ns=end_ns))
+    return [one.message for one in findings(*spans, profile=profile) if one.subject == "invoke_agent planner"]
+
+
+def test_an_agent_is_asked_for_what_the_calls_beneath_tell() -> None:
+    """Tokens and finish reasons are expected of an agent where a call that ended within it has them."""
+    bare = {"without": ["gen_ai.response.finish_reasons", *TOKENS]}
+    assert _family(bare) == []
+    assert _family(bare, ("w", 101)) == []
+    assert len(_family(bare, ("w", 80))) == 3
+    assert len(_family({"without": TOKENS}, ("a", 80), ("a", 101))) == 2
+    assert _family({}, ("a", 80)) == []
+
+
+def test_before_the_newest_conventions_an_agent_is_asked_for_its_provider() -> None:
+    """In 1.41 the provider of the calls beneath belongs on the agent, and is no finding there."""
+    assert _family({}, ("a", 80), profile="1.41") == [
+        "gen_ai.provider.name is missing; every span of this type should have it"
+    ]
+    named = {"attributes": {"gen_ai.provider.name": "openai"}}
+    assert _family(named, ("a", 80), profile="1.41") == []
+    assert _family(named, ("a", 80)) != []
+
+
+def test_spans_that_are_each_others_parents_end_the_walk() -> None:
+    """A circle of parents, as no tracer makes it, is walked once."""
+    place: dict[str, Any] = {"trace_id": "t", "scope": SCOPE}
+    one = other("invoke_agent", **place, span_id="a", parent_id="b")
+    assert findings(one, Span("x", "INTERNAL", {}, span_id="b", parent_id="a", **place)) == []

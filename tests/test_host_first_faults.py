@@ -83,6 +83,10 @@ FAULTS = (
     Fault("spantally.calls.own_spans:stamps", ("calls.span_start",)),
     Fault("opentelemetry.sdk.trace:Tracer.start_span", ("calls.span_start",)),
     Fault(f"{OPERATION}:Operation.inner_context", ("openai.enter", "calls.inner_context")),
+    Fault("spantally.api.events:EventEmitter.is_heard", ("calls.exception_event",)),
+    # the sums of agents
+    Fault(f"{OPERATION}:add_to_agents", ("calls.rollup",)),
+    Fault("spantally.calls.rollup:Rollup.attributes", ("calls.rollup_sums",)),
     # the middle
     Fault(f"{CALL}:OpenAICall.read_response_head", ("openai.response",)),
     Fault(f"{CALL}:OpenAICall.read_buffered", ("openai.response",)),
@@ -108,8 +112,7 @@ FAULTS = (
     Fault(f"{CALL}:errors.was_sent", ("openai.raised",)),
     Fault(f"{CALL}:errors.error_type_of", ("openai.raised",)),
     Fault(f"{CALL}:Capture.finish", ("openai.capture",)),
-    Fault(f"{CALL}:Capture.take_output", ("openai.response",)),
-    Fault(f"{CALL}:Capture.take_stream", ("openai.stream_facts",)),
+    Fault(f"{CALL}:Capture.take_output", ("openai.response", "openai.stream_facts")),
     Fault(f"{OPERATION}:Operation.finish", ("openai.end", "calls.running"), metered=False),
     Fault(f"{OPERATION}:Operation.finish_later", ("openai.left", "calls.running"), metered=False),
     Fault(f"{OPERATION}:Operation._end_span", ("calls.span_end",)),

@@ -266,7 +266,7 @@ SECRET = "sk-proj-" + "Zx9" * 16
             None,
             "the answer",
         ),
-        (lambda c: c.responses.compact(model="gpt-4o", input=f"long {SECRET}"), "long", None),
+        (lambda c: c.responses.compact(model="gpt-4o", input=f"long {SECRET}"), "long", "compaction"),
     ],
 )
 def test_content_is_captured_where_it_is_wanted(

@@ -21,6 +21,8 @@ class Config(NamedTuple):
     ledger: Any = None
     ledger_given: bool = False
     capture_content: str | None = None
+    emit_event: bool | None = None
+    token_histograms: bool | None = None
     ledger_content: str | None = None
     stream_usage: str | None = None
     redactor: RedactorLike | None = None
@@ -43,6 +45,8 @@ _PROVIDER_METHODS = {
 
 _SETTINGS = (
     "capture_content",
+    "emit_event",
+    "token_histograms",
     "ledger_content",
     "stream_usage",
     "user",
@@ -105,6 +109,11 @@ def apply_policy(config: Config, telemetry: Telemetry) -> None:
     if config.capture_content is not None:
         telemetry.capture_spans = config.capture_content in ("span_only", "span_and_event")
         telemetry.capture_events = config.capture_content in ("event_only", "span_and_event")
+        telemetry.emit_details = telemetry.capture_events
+    if config.emit_event is not None:
+        telemetry.emit_details = config.emit_event
+    if config.token_histograms is not None:
+        telemetry.token_histograms = config.token_histograms
     if config.ledger_content is not None:
         telemetry.keep_content = config.ledger_content == "all"
         telemetry.keep_explicit = config.ledger_content != "never"

@@ -10,6 +10,7 @@ from spantally.api.events import EventEmitter
 from spantally.calls import pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.telemetry import PlainRedactor, Telemetry
+from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import CallRecord
 from spantally.otel.metrics import MetricsConsumer
@@ -86,7 +87,9 @@ class Providers:
         if config.logger_provider is not None:
             self._adopt(install_log_processor(config.logger_provider, self._logs()))
         telemetry.use_provider(self.given.get("tracer_provider"))
-        telemetry.emit_event = EventEmitter(self.given.get("logger_provider"))
+        telemetry.emit_event = EventEmitter(
+            self.given.get("logger_provider"), semconv.SCHEMA_URLS[telemetry.profile]
+        )
         self._measure(config, telemetry)
 
     def _measure(self, config: Config, telemetry: Telemetry) -> None:

@@ -152,6 +152,8 @@ def instrument(
     logger_provider: Any = None,
     ledger: Any = None,
     capture_content: str | None = None,
+    emit_event: bool | None = None,
+    token_histograms: bool | None = None,
     ledger_content: str | None = None,
     stream_usage: str | None = None,
     redact: Any = True,
@@ -178,6 +180,9 @@ def instrument(
             :class:`spantally.ledger.Store`; by default SPANTALLY_LEDGER, else the user's ledger.
         capture_content: what redacted content is exported: ``"no_content"``, ``"span_only"``,
             ``"event_only"`` or ``"span_and_event"``; by default the standard environment variable says.
+        emit_event: whether each inference sends the log event of its details; by default where content is
+            exported as events.
+        token_histograms: whether metrics hold the tokens of each call as a distribution, too.
         ledger_content: what redacted content the ledger keeps: ``"never"``, ``"explicit"`` or ``"all"``.
         stream_usage: what is done where a stream would report no usage: ``"unknown"`` leaves it so,
             ``"request"`` asks the provider for it and hides the further chunk from the program,

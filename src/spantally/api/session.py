@@ -153,6 +153,7 @@ class Session:
             tool=None if outer is None else outer.tool,
             parent=outer,
         )
+        scope.rollup = None if outer is None else outer.rollup
         held = raw_scope(context)
         scope.beneath = held if held is not outer else None
         return scope, with_baggage(with_values(context, {SCOPE_KEY: scope}), scope)

@@ -20,6 +20,7 @@ from opentelemetry.trace import Status as SpanStatus
 
 from spantally.calls import pipeline
 from spantally.calls.own_spans import OwnSpan, fill, safe_at_end, without_genai
+from spantally.calls.rollup import Rollup, add_to_agents, sums_for
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
 from spantally.ground.guard import counted, guard, swallowed
@@ -65,6 +66,7 @@ class Operation:
         "request_model",
         "response_id",
         "response_model",
+        "rollup",
         "scope",
         "scope_name",
         "server_address",
@@ -110,6 +112,8 @@ class Operation:
         self.tool_call_id: str | None = None
         self.content: Mapping[str, Any] | None = None
         self.end_attributes: dict[str, Any] = {}
+        self.rollup: Rollup | None = None
+        """Sums of what runs beneath, of an agent whose span is recorded."""
         self._ending: list[None] = [None]
 
     # -- while it runs -------------------------------------------------------------------------------
@@ -145,12 +149,15 @@ class Operation:
     def _inner_scope(self) -> Scope:
         """The scope inside an agent or tool, whose names count."""
         is_agent = self.kind == Kind.AGENT
-        return self.scope.child(
+        inner = self.scope.child(
             call_id=self.call_id,
             agent=self.name if is_agent else None,
             tool=self.name if self.kind == Kind.TOOL else None,
             run_id=self.call_id if is_agent and self.scope.run_id is None else None,
         )
+        if self.rollup is not None:
+            inner.rollup = self.rollup
+        return inner
 
     def mark_first_chunk(self) -> None:
         """Note the arrival of a stream's first chunk, once."""
@@ -192,6 +199,11 @@ class Operation:
             pipeline.remember_metered(self.call_id)
         except Exception as failure:
             swallowed("calls.remember", failure)
+        if self.scope.rollup is not None:
+            try:
+                add_to_agents(self, status)
+            except Exception as failure:
+                swallowed("calls.rollup", failure)
         try:
             self._end_span(status, error, error_type, end)
         except Exception as failure:
@@ -237,6 +249,8 @@ class Operation:
             return
         try:
             outcome["end_ns"] = time.time_ns()
+            if self.scope.rollup is not None:
+                self.scope.rollup.expect(self)
             pipeline.late.put_from_finaliser(_LateEnd(self, outcome))
         except Exception as error:
             counted("calls.finish_later", error)
@@ -260,11 +274,13 @@ class Operation:
 
     def _complete_span(self, span: Span, mark: OwnSpan, error_type: str | None) -> None:
         attributes = self.end_attributes
+        if self.rollup is not None:
+            attributes.update(sums_for(self.rollup, newest=not self.telemetry.renames))
         if self.abandoned:
             attributes[semconv.CALL_ABANDONED] = True
         if error_type is not None:
             attributes[semconv.ERROR_TYPE] = error_type
-        if self.operation not in semconv.OPERATIONS:
+        if not semconv.is_operation(self.operation, self.telemetry.renames):
             attributes = without_genai(attributes)
         if attributes:
             safe = safe_at_end(self.telemetry, attributes)

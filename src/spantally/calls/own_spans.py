@@ -102,7 +102,9 @@ def _known_stamps(telemetry: Any, scope: Scope, redactor: Any, revision: Any) ->
     return found, len(found) == len(values)
 
 
-def safe_of(redactor: Any, renames: Mapping[str, str], attributes: Mapping[str, Any]) -> dict[str, Any]:
+def safe_of(
+    redactor: Any, renames: Mapping[str, str | None], attributes: Mapping[str, Any]
+) -> dict[str, Any]:
     """Redacted attributes, in the spelling of the profile; nothing of the texts where redaction fails."""
     try:
         safe: dict[str, Any] = redactor.attributes(attributes)
@@ -115,7 +117,7 @@ def safe_of(redactor: Any, renames: Mapping[str, str], attributes: Mapping[str, 
             if key in NEVER_SECRET or not isinstance(value, (str, bytes, tuple, list))
         }
     if renames:
-        return {renames.get(key, key): value for key, value in safe.items()}
+        return semconv.respelled(renames, safe)
     return safe
 
 

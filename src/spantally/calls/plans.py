@@ -27,10 +27,9 @@ class Plan:
         subject: what follows the operation in the span's name: model, agent or tool.
         span_kind: CLIENT for a remote model.
         attributes: raw attributes known at the start (samplers see their redacted form).
-        genai: whether the conventions know the operation; else its span is a plain one.
     """
 
-    __slots__ = ("_made", "attributes", "genai", "kind", "operation", "span_kind", "subject")
+    __slots__ = ("_made", "attributes", "kind", "operation", "span_kind", "subject")
 
     def __init__(
         self,
@@ -43,13 +42,14 @@ class Plan:
     ) -> None:
         self.kind = kind
         self.operation = operation
-        self.genai = operation in semconv.OPERATIONS
         self.subject = subject
         self.span_kind = span_kind
         self.attributes: Mapping[str, Any] = attributes or {}
         self._made: tuple[Any, Any, Any, str, dict[str, Any]] | None = None
 
-    def ready(self, redactor: Any, revision: Any, renames: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    def ready(
+        self, redactor: Any, revision: Any, renames: Mapping[str, str | None]
+    ) -> tuple[str, dict[str, Any]]:
         """The redacted name and attributes of the span; the attributes are not to be changed.
 
         Args:
@@ -65,8 +65,9 @@ class Plan:
             title = redactor.text(f"{title} {self.subject}")
         values = {semconv.OPERATION_NAME: self.operation, **self.attributes}
         safe = safe_of(redactor, renames, values)
-        whole = len(safe) == len(values)  # False where redaction failed: the next call tries again
-        if not self.genai:
+        # Where redaction failed, texts are missing: the next call tries again.
+        whole = bool(renames) or len(safe) == len(values)
+        if not semconv.is_operation(self.operation, renames):
             safe = without_genai(safe)
         if revision is not None and whole:
             self._made = (redactor, revision, renames, title, safe)

@@ -93,18 +93,19 @@ def _start_span(made: Operation, context: Context, plan: Plan, attributes: Mappi
         revision = getattr(redactor, "revision", None)
         title, asked = plan.ready(redactor, revision, renames)
         stamps: Any = scope.stamps
+        genai = semconv.is_operation(plan.operation, renames)
         if (
             stamps is None
             or stamps[0] is not redactor
             or stamps[1] != revision
             or stamps[2] is not renames
-            or not plan.genai
+            or not genai
         ):
-            stamps = stamped(telemetry, scope, revision, genai=plan.genai)
+            stamps = stamped(telemetry, scope, revision, genai=genai)
         safe = {**stamps[3], **asked}
         if attributes:
             own = safe_of(redactor, renames, attributes)
-            safe.update(own if plan.genai else without_genai(own))
+            safe.update(own if genai else without_genai(own))
         safe[semconv.CALL_ID] = made.call_id
         if scope.call_id is not None:
             safe[semconv.CALL_PARENT_ID] = scope.call_id
@@ -119,7 +120,7 @@ def _start_span(made: Operation, context: Context, plan: Plan, attributes: Mappi
 
 
 def _with_conversation(scope: Scope, conversation_id: str) -> Scope:
-    return Scope(
+    made = Scope(
         scope.session,
         user_id=scope.user_id,
         entity_type=scope.entity_type,
@@ -132,3 +133,5 @@ def _with_conversation(scope: Scope, conversation_id: str) -> Scope:
         tool=scope.tool,
         parent=scope.parent,
     )
+    made.rollup = scope.rollup
+    return made

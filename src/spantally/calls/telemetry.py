@@ -67,6 +67,8 @@ class Telemetry:
         redactor: applied to every value before it is set on a span or kept in a record.
         capture_spans: redacted content goes onto spans.
         capture_events: redacted content goes out as log events.
+        emit_details: inferences send the event of their details, with or without content.
+        token_histograms: metrics hold the tokens of each call, too.
         keep_content: redacted content that instrumentors see goes into the ledger (``ledger_content="all"``).
         keep_explicit: content that a program hands to our functions goes into the ledger.
         stream_usage: what is done where a stream would report no usage: ``unknown``, ``request`` or
@@ -77,7 +79,7 @@ class Telemetry:
         process_scope: the scope of calls outside any session, and the fallbacks that it was made with.
         clean: what was found without a secret on ends of calls, with redactor and revision.
         known: what instrumentors remember of clients while this telemetry is in force.
-        emit_event: sends a log event (name, attributes, body, context), or None.
+        emit_event: sends a log event (name, attributes, context), or None.
     """
 
     def __init__(self, redactor: RedactorLike | None = None) -> None:
@@ -88,6 +90,8 @@ class Telemetry:
         self.redactor: RedactorLike = redactor if redactor is not None else PlainRedactor()
         self.capture_spans = False
         self.capture_events = False
+        self.emit_details = False
+        self.token_histograms = False
         self.keep_content = False
         self.keep_explicit = True
         self.stream_usage = "unknown"
@@ -96,7 +100,7 @@ class Telemetry:
         self.tags: tuple[tuple[str, str], ...] = ()
         self.project: str | None = None
         self.profile = "latest"
-        self.renames: Mapping[str, str] = {}
+        self.renames: Mapping[str, str | None] = {}
         self.emit_event: Any = None
         self.stamps: dict[Any, Any] = {}
         self.known: dict[Any, Any] = {}
@@ -177,6 +181,8 @@ def derived(base: Telemetry, provider: TracerProvider) -> Telemetry:
 _POLICY: Final = (
     "capture_spans",
     "capture_events",
+    "emit_details",
+    "token_histograms",
     "keep_content",
     "keep_explicit",
     "stream_usage",

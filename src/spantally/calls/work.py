@@ -16,6 +16,7 @@ from spantally.calls import telemetry as telemetry_module
 from spantally.calls.entering import Entered, take_entry
 from spantally.calls.operation import Operation
 from spantally.calls.plans import Plan
+from spantally.calls.rollup import Rollup
 from spantally.calls.running import wrap_function
 from spantally.calls.tool_results import claim_tool_call
 from spantally.calls.work_content import keep_arguments, keep_result
@@ -182,6 +183,8 @@ class AgentWork(Work):
     def _prepare(self, made: Operation, name: str) -> None:
         made.turn = made.scope.run_id is None
         made.end_attributes[semconv.AGENT_PATH] = " > ".join((*made.scope.agent_path, name))
+        if made.span.is_recording():
+            made.rollup = Rollup(made.scope.rollup)
 
 
 class ToolWork(Work):

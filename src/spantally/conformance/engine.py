@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Final, TypeVar
 
+from spantally.conformance.family import with_what_lies_beneath
 from spantally.conformance.model import Event, Finding, Severity, Span, is_genai
 from spantally.conformance.otlp import Batch
 from spantally.conformance.profiles import Profile
@@ -51,7 +52,7 @@ def check(batch: Batch, profile: Profile) -> list[Finding]:
         for scope in dict.fromkeys([*(one.scope for one in spans), *(one.scope for one in events)])
         for severity, rule, message in _run(SCOPE_RULES, scope, profile)
     ]
-    for span in spans:
+    for span in with_what_lies_beneath(spans, batch.spans):
         findings += _of_span(span, profile)
     for event in events:
         findings += _of_event(event, profile)

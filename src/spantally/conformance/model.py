@@ -58,6 +58,12 @@ class Span(NamedTuple):
     """16 hex digits."""
     line: int | None = None
     """Where in the input it stands, counted from 1; None for input without lines."""
+    parent_id: str = ""
+    """16 hex digits; empty for a root."""
+    end_ns: int = 0
+    """UNIX nanoseconds; 0 where it is not told."""
+    beneath: frozenset[str] = frozenset()
+    """Of an agent's span: names of the attributes on the model calls beneath that ended before it."""
 
 
 class Finding(NamedTuple):

@@ -164,7 +164,16 @@ def _span(item: Any, scope: Scope, line: int | None) -> Span:
         trace_id=trace_id,
         span_id=span_id,
         line=line,
+        parent_id=_identifier(item, "parentSpanId", 8),
+        end_ns=_whole_number(_field(item, "endTimeUnixNano")),
     )
+
+
+def _whole_number(value: Any) -> int:
+    """A 64-bit number, which JSON writes as a text; 0 for what is none."""
+    if type(value) is int:
+        return value
+    return int(value) if type(value) is str and value.isdecimal() else 0
 
 
 def _log_event(item: Any, scope: Scope, line: int | None) -> Event | None:

@@ -32,6 +32,8 @@ class SpanType(NamedTuple):
     """Recommended without a condition, though only a request that names them lets them be known."""
     removed: frozenset[str] = frozenset()
     """Attributes that this span type had, and has no longer."""
+    sums: bool = False
+    """Whether it tells of others: what is recommended is expected where the model calls beneath have it."""
 
 
 class Profile(NamedTuple):
@@ -68,6 +70,7 @@ def _type(
     recommended: str = "",
     requested: str = "",
     removed: str = "",
+    sums: bool = False,
 ) -> SpanType:
     return SpanType(
         name,
@@ -78,6 +81,7 @@ def _type(
         _names(recommended),
         _names(requested),
         _names(removed),
+        sums,
     )
 
 
@@ -149,6 +153,7 @@ _SPAN_TYPES: Final = (
         recommended="response.finish_reasons usage.input_tokens usage.output_tokens",
         removed="agent.id agent.version provider.name usage.cache_read.input_tokens"
         " usage.cache_write.input_tokens",
+        sums=True,
     ),
     _type("gen_ai.execute_tool.internal", "execute_tool", "INTERNAL", "tool.name", required="tool.name"),
     _type("gen_ai.invoke_workflow.internal", "invoke_workflow", "INTERNAL", "workflow.name"),
@@ -170,6 +175,9 @@ def _of_1_41(one: SpanType) -> SpanType:
     """A span type as it was in 1.41.0, where that differs."""
     if one.name == "gen_ai.retrieval.client":
         return one._replace(requested=_names("request.top_k"))
+    if one.sums:
+        earlier = _names("provider.name usage.cache_read.input_tokens usage.cache_creation.input_tokens")
+        return one._replace(recommended=one.recommended | earlier, removed=frozenset())
     return one._replace(removed=frozenset())
 
 

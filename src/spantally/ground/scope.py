@@ -22,7 +22,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
@@ -59,6 +59,7 @@ class Scope:
         "entity_id",
         "entity_type",
         "parent",
+        "rollup",
         "run_id",
         "session",
         "stamps",
@@ -99,6 +100,8 @@ class Scope:
         generator runs again under this scope, its own is in force."""
         self.stamps: object = None
         """The redacted span attributes that it gives; belongs to the room that makes spans."""
+        self.rollup: Any = None
+        """Takes the sums of calls for the agents around, where a span of theirs is recorded."""
         self._frame: FrameType | None = None
         self._thread = 0
         self._task: object = None
@@ -133,6 +136,7 @@ class Scope:
             parent=self,
         )
         made.beneath = self.beneath
+        made.rollup = self.rollup
         return made
 
     def inside(self, call_id: str) -> Scope:
@@ -155,6 +159,7 @@ class Scope:
         made.parent = self
         made.beneath = self.beneath
         made.stamps = self.stamps
+        made.rollup = self.rollup
         made._frame = None
         made._thread = 0
         made._task = None

@@ -10,7 +10,7 @@ the table is our own, with named profiles: a rename upstream is one line here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 SCHEMA_URLS: Final[Mapping[str, str]] = {
     "latest": "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev",
@@ -56,11 +56,19 @@ RESPONSE_MODEL: Final = "gen_ai.response.model"
 RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
 RESPONSE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
 RESPONSE_STATUS: Final = "gen_ai.response.status"
+PROMPT_NAME: Final = "gen_ai.prompt.name"
+PROMPT_VERSION: Final = "gen_ai.prompt.version"
+CONVERSATION_COMPACTED: Final = "gen_ai.conversation.compacted"
 USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 USAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 USAGE_CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+USAGE_TEXT_INPUT_TOKENS: Final = "gen_ai.usage.text.input_tokens"
+USAGE_TEXT_OUTPUT_TOKENS: Final = "gen_ai.usage.text.output_tokens"
+USAGE_TEXT_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.text.cache_read.input_tokens"
+USAGE_AUDIO_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.audio.cache_read.input_tokens"
+USAGE_IMAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.image.cache_read.input_tokens"
 USAGE_AUDIO_INPUT_TOKENS: Final = "gen_ai.usage.audio.input_tokens"
 USAGE_AUDIO_OUTPUT_TOKENS: Final = "gen_ai.usage.audio.output_tokens"
 USAGE_IMAGE_INPUT_TOKENS: Final = "gen_ai.usage.image.input_tokens"
@@ -80,8 +88,11 @@ TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
 TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
 DATA_SOURCE_ID: Final = "gen_ai.data_source.id"
 RETRIEVAL_TOP_K: Final = "gen_ai.retrieval.top_k"
+RETRIEVAL_QUERY_TEXT: Final = "gen_ai.retrieval.query.text"
+RETRIEVAL_DOCUMENTS: Final = "gen_ai.retrieval.documents"
 WORKFLOW_NAME: Final = "gen_ai.workflow.name"
 TOKEN_MODALITY: Final = "gen_ai.token.modality"  # noqa: S105 - an attribute name
+TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - an attribute name
 
 OPENAI_REQUEST_SERVICE_TIER: Final = "openai.request.service_tier"
 OPENAI_RESPONSE_SERVICE_TIER: Final = "openai.response.service_tier"
@@ -105,6 +116,10 @@ COST_SOURCE: Final = "spantally.cost.source"
 USAGE: Final = "spantally.usage"
 USAGE_AUDIO_SECONDS: Final = "spantally.usage.audio_seconds"
 """Seconds of audio of a call that is billed by time, as its usage object says."""
+USAGE_UNKNOWN_CALLS: Final = "spantally.usage.unknown_calls"
+"""Model calls beneath an agent that reported no usage: they are missing in its token counts."""
+OWN_RESPONSE_STATUS: Final = "spantally.response.status"
+"""What carries ``gen_ai.response.status`` where the profile has no such attribute."""
 ATTEMPT: Final = "spantally.attempt"
 """Number of a failed attempt of a call, from 1."""
 ATTEMPT_POSSIBLY_BILLED: Final = "spantally.attempt.possibly_billed"
@@ -126,6 +141,48 @@ OPERATIONS: Final = frozenset(
 )
 """Values of ``gen_ai.operation.name`` that we emit; a span of another operation is a plain client span."""
 
+METRIC_INFERENCE_DURATION: Final = "gen_ai.client.inference.duration"
+METRIC_EMBEDDINGS_DURATION: Final = "gen_ai.client.embeddings.duration"
+METRIC_OPERATION_DURATION: Final = "gen_ai.client.operation.duration"
+METRIC_TOOL_DURATION: Final = "gen_ai.execute_tool.duration"
+METRIC_AGENT_DURATION: Final = "gen_ai.invoke_agent.duration"
+METRIC_AGENT_INFERENCE_CALLS: Final = "gen_ai.invoke_agent.inference_calls"
+METRIC_AGENT_TOOL_CALLS: Final = "gen_ai.invoke_agent.tool_calls"
+METRIC_WORKFLOW_DURATION: Final = "gen_ai.invoke_workflow.duration"
+METRIC_FIRST_CHUNK: Final = "gen_ai.client.inference.time_to_first_chunk"
+METRIC_INPUT_TOKENS: Final = "gen_ai.client.inference.usage.input_tokens"
+METRIC_OUTPUT_TOKENS: Final = "gen_ai.client.inference.usage.output_tokens"
+METRIC_CACHE_READ_TOKENS: Final = "gen_ai.client.inference.usage.cache_read.input_tokens"
+METRIC_CACHE_WRITE_TOKENS: Final = "gen_ai.client.inference.usage.cache_write.input_tokens"
+METRIC_REASONING_TOKENS: Final = "gen_ai.client.inference.usage.reasoning.output_tokens"
+METRIC_CALL_INPUT_TOKENS: Final = "gen_ai.client.inference.operation.input_tokens"
+METRIC_CALL_OUTPUT_TOKENS: Final = "gen_ai.client.inference.operation.output_tokens"
+METRIC_EMBEDDINGS_INPUT_TOKENS: Final = "gen_ai.client.embeddings.operation.input_tokens"
+METRIC_TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - the name of a metric
+
+PROFILE_METRICS: Final[Mapping[str, Mapping[str, str | None]]] = {
+    "latest": {METRIC_TOKEN_USAGE: None},
+    "1.41": {
+        METRIC_INFERENCE_DURATION: METRIC_OPERATION_DURATION,
+        METRIC_EMBEDDINGS_DURATION: METRIC_OPERATION_DURATION,
+        METRIC_FIRST_CHUNK: "gen_ai.client.operation.time_to_first_chunk",
+        METRIC_TOOL_DURATION: None,
+        METRIC_AGENT_DURATION: None,
+        METRIC_AGENT_INFERENCE_CALLS: None,
+        METRIC_AGENT_TOOL_CALLS: None,
+        METRIC_WORKFLOW_DURATION: None,
+        METRIC_INPUT_TOKENS: None,
+        METRIC_OUTPUT_TOKENS: None,
+        METRIC_CACHE_READ_TOKENS: None,
+        METRIC_CACHE_WRITE_TOKENS: None,
+        METRIC_REASONING_TOKENS: None,
+        METRIC_CALL_INPUT_TOKENS: None,
+        METRIC_CALL_OUTPUT_TOKENS: None,
+        METRIC_EMBEDDINGS_INPUT_TOKENS: None,
+    },
+}
+"""By profile: the metric's name there instead of the newest; None for one that it does not have."""
+
 EVENT_OPERATION_DETAILS: Final = "gen_ai.client.inference.operation.details"
 EVENT_EXCEPTION: Final = "gen_ai.client.operation.exception"
 EVENT_ATTEMPT_FAILED: Final = "spantally.attempt.failed"
@@ -142,11 +199,60 @@ def is_own_baggage(key: str) -> bool:
     return key in BAGGAGE_KEYS or key.startswith(TAG_PREFIX)
 
 
-PROFILE_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
+PROFILE_NAMES: Final[Mapping[str, Mapping[str, str | None]]] = {
     "latest": {},
-    "1.41": {USAGE_CACHE_WRITE_INPUT_TOKENS: "gen_ai.usage.cache_creation.input_tokens"},
+    "1.41": {
+        USAGE_CACHE_WRITE_INPUT_TOKENS: "gen_ai.usage.cache_creation.input_tokens",
+        RETRIEVAL_TOP_K: REQUEST_TOP_K,
+        RESPONSE_STATUS: OWN_RESPONSE_STATUS,
+        CONVERSATION_COMPACTED: None,
+        PROMPT_VERSION: None,
+        REQUEST_PREVIOUS_RESPONSE_ID: None,
+        REQUEST_REASONING_LEVEL: None,
+        USAGE_TEXT_INPUT_TOKENS: None,
+        USAGE_TEXT_OUTPUT_TOKENS: None,
+        USAGE_TEXT_CACHE_READ_INPUT_TOKENS: None,
+        USAGE_AUDIO_INPUT_TOKENS: None,
+        USAGE_AUDIO_OUTPUT_TOKENS: None,
+        USAGE_AUDIO_CACHE_READ_INPUT_TOKENS: None,
+        USAGE_IMAGE_INPUT_TOKENS: None,
+        USAGE_IMAGE_OUTPUT_TOKENS: None,
+        USAGE_IMAGE_CACHE_READ_INPUT_TOKENS: None,
+    },
 }
-"""By profile: the spelling to emit instead of the newest."""
+"""By profile: the spelling to emit instead of the newest; None for what came later and is left out."""
+
+LATER_OPERATIONS: Final = frozenset({"fetch_response", "plan"})
+"""Operations that only the newest profile has; their spans are plain ones in all others."""
+
+_ONCE_DOUBLES: Final = frozenset({REQUEST_TOP_K})
+"""Attributes that are an int in the newest profile and a double in all others."""
+
+
+def is_operation(operation: str, names: Mapping[str, str | None]) -> bool:
+    """True for an operation that a profile knows.
+
+    Args:
+        operation: value of ``gen_ai.operation.name``.
+        names: of the profile, from :data:`PROFILE_NAMES`.
+    """
+    return operation in OPERATIONS and not (names and operation in LATER_OPERATIONS)
+
+
+def respelled(names: Mapping[str, str | None], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes in the spelling of a profile that is not the newest.
+
+    Args:
+        names: of the profile, from :data:`PROFILE_NAMES`.
+        attributes: in the newest spelling.
+    """
+    found: dict[str, Any] = {}
+    for key, value in attributes.items():
+        name = names.get(key, key)
+        if name is not None:
+            found[name] = float(value) if name in _ONCE_DOUBLES and type(value) is int else value
+    return found
+
 
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     PROVIDER_NAME: ("gen_ai.system",),

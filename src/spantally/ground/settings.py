@@ -256,6 +256,25 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "`no_content`, `span_only`, `event_only`, `span_and_event`",
     ),
     Option(
+        "emit_event",
+        "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT",
+        parse_bool,
+        None,
+        "Whether each inference sends the log event of its details (the standard variable of the GenAI "
+        "conventions). By default it does where content is exported as events; with `true` and no content "
+        "there it carries all but the content.",
+        "true or false",
+    ),
+    Option(
+        "token_histograms",
+        "SPANTALLY_TOKEN_HISTOGRAMS",
+        parse_bool,
+        False,
+        "Whether the metrics hold how the tokens of single calls are distributed, beside their sums. It "
+        "costs a few microseconds of a background thread for each call.",
+        "true or false",
+    ),
+    Option(
         "stream_usage",
         "SPANTALLY_STREAM_USAGE",
         _choice(STREAM_USAGE_MODES),

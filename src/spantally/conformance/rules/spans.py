@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from spantally.conformance.apis import unsupplied
 from spantally.conformance.model import Span
 from spantally.conformance.profiles import Profile, is_mcp, kinds_of, span_type
 from spantally.conformance.rules.base import (
@@ -21,6 +22,7 @@ from spantally.conformance.rules.base import (
 _OPERATION: Final = "gen_ai.operation.name"
 _STREAM: Final = "gen_ai.request.stream"
 _FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+_DIMENSIONS: Final = "gen_ai.embeddings.dimension.count"
 _ANSWERED: Final = ("gen_ai.response.", "gen_ai.usage.")
 """What the names of attributes begin with that only an answer tells."""
 
@@ -100,7 +102,8 @@ def _missing(span: Span, profile: Profile) -> list[str]:
     if kind is None or span.kind not in kind.kinds:
         return []
     answered = _answered(span)
-    missing = sorted(kind.recommended - span.attributes.keys())
+    expected = kind.recommended & span.beneath if kind.sums else kind.recommended - unsupplied(span)
+    missing = sorted(expected - span.attributes.keys())
     return [name for name in missing if answered or not name.startswith(_ANSWERED)]
 
 
@@ -119,6 +122,8 @@ def _requested(span: Span, profile: Profile) -> Iterator[str]:
     kind = None if is_mcp(span) else span_type(span, profile)
     if kind is not None:
         for name in sorted(kind.requested - span.attributes.keys()):
+            if name == _DIMENSIONS and not _answered(span):
+                continue  # where the request does not name them, an answer shows them
             yield f"{name} is missing; it is expected where the request names it"
 
 

@@ -70,8 +70,8 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
         results = request.tool_results(wire, body, latest=True)
         if results:
             infer_tool_results(target, results)
-        if telemetry.capture_spans or telemetry.capture_events or telemetry.keep_content:
-            call.capture = Capture(telemetry, wire, body)
+        if telemetry.wants_content or telemetry.emit_details:
+            call.capture = Capture(telemetry, wire, body, {**shape.plan.attributes, **(varying or {})})
     except Exception as error:
         swallowed("openai.request_content", error)
     return call

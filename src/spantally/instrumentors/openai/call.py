@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from spantally.calls.exceptions import note_exception
 from spantally.calls.operation import Operation
 from spantally.calls.tool_results import expect_tool_calls
 from spantally.ground import semconv
@@ -25,6 +26,7 @@ from spantally.instrumentors.openai.wire import (
 from spantally.instrumentors.openai.wire.operation import Operation as WireOperation
 from spantally.instrumentors.openai.wire.sse import SseScanner
 from spantally.instrumentors.openai.wire.stream import StreamFacts
+from spantally.instrumentors.openai.wire.usage import parts_beyond
 
 MAX_PARSED_BODY: Final = 262_144
 """Largest buffered body, in bytes, that is parsed again for its facts; beyond, the SDK's object is read."""
@@ -166,7 +168,7 @@ class OpenAICall:
         """
         self.take(response.response_facts(self.wire, body, owned=owned))
         if self.capture is not None:
-            self.capture.take_output(self.wire, body)
+            self.capture.take_output(self.wire, body, self._reasons())
 
     def take(self, facts: response.ResponseFacts) -> None:
         """Put the facts onto the operation."""
@@ -186,6 +188,8 @@ class OpenAICall:
         if not wire.rereads:  # fetched answers have no usage on their spans
             if usage is not None:
                 response.add_usage_attributes(target.end_attributes, wire, usage)
+                if facts.server_tools or wire.api == "transcriptions":
+                    self._set_usage_beyond(response.usage_attributes(wire, usage), facts)
             if facts.error_type is not None:
                 self.error_type = facts.error_type
             if facts.background:
@@ -224,14 +228,29 @@ class OpenAICall:
         if facts.attributes:
             put.update(facts.attributes)
 
+    def _set_usage_beyond(self, counts: dict[str, int], facts: response.ResponseFacts) -> None:
+        """Usage that no attribute of the conventions carries: searches, seconds of audio."""
+        parts = parts_beyond(counts, facts.usage, facts.server_tools)
+        if parts is not None:
+            self.operation.end_attributes[semconv.USAGE] = json.dumps(parts)
+
     def new_stream_facts(self) -> StreamFacts:
         """What reads the chunks of this call's stream."""
         return StreamFacts(
             self.wire,
-            collect=self.capture is not None or self.estimated_input is not None,
+            collect=self.collects,
             choices=self.choices,
             tools=self.wants_tools,
         )
+
+    @property
+    def collects(self) -> bool:
+        """True where the texts of a stream are wanted."""
+        return self.estimated_input is not None or (self.capture is not None and self.capture.content)
+
+    def _reasons(self) -> tuple[str, ...]:
+        reasons: tuple[str, ...] = self.operation.end_attributes.get(semconv.RESPONSE_FINISH_REASONS, ())
+        return reasons
 
     def _estimate(self, messages: Any) -> None:
         """Put an estimate in the place of a usage that nobody reported."""
@@ -270,6 +289,7 @@ class OpenAICall:
         target = self.operation
         if target.usage is None and self.wire.kind is not Kind.OTHER:
             target.possibly_billed = errors.was_sent(error) and not errors.is_rejection(error)
+        self._note_missing_reasons()
         self._take_error_head(error)
         cancelled = isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or _is_cancellation(
             error
@@ -279,6 +299,12 @@ class OpenAICall:
             error=error,
             error_type=errors.error_type_of(error),
         )
+
+    def _note_missing_reasons(self) -> None:
+        """A generation that failed or was broken off before anything of it came has the reason ``error``."""
+        if self.wire.kind is Kind.INFERENCE:
+            reasons = ("error",) * self.choices
+            self.operation.end_attributes.setdefault(semconv.RESPONSE_FINISH_REASONS, reasons)
 
     def _take_error_head(self, error: BaseException) -> None:
         """Rate limits of the answer that refused; the SDK's exception has its response."""
@@ -313,6 +339,7 @@ class OpenAICall:
 
     def _prepare_abandoned(self) -> None:
         self._take_stream_facts()
+        self._note_missing_reasons()
         if self.operation.usage is None and self.wire.kind is not Kind.OTHER:
             self.operation.possibly_billed = True
         if self.capture is not None:
@@ -325,7 +352,7 @@ class OpenAICall:
         try:
             self.take(stream_facts.facts())
             if self.capture is not None:
-                self.capture.take_stream(self.wire, stream_facts)
+                self.capture.take_output(self.wire, stream_facts, self._reasons())
             if self.estimated_input is not None:
                 self._estimate(content.output_messages(self.wire, stream_facts))
             first = self.operation.first_chunk_ns
@@ -339,9 +366,11 @@ class OpenAICall:
             self.operation.possibly_billed = True
         if self.capture is not None and not self.operation.ended:
             try:
-                self.capture.finish(self.operation)
+                self.capture.finish(self.operation, outcome.get("error_type"))
             except Exception as error:
                 swallowed("openai.capture", error)
+        if "error" in outcome:
+            note_exception(self.operation, outcome["error"])
         self.operation.finish(status, **outcome)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from spantally.instrumentors.openai.wire.fields import field, items, plain, text
+from spantally.instrumentors.openai.wire.fields import field, items, number, plain, text, texts
 from spantally.instrumentors.openai.wire.media import media_text
 from spantally.instrumentors.openai.wire.operation import Operation
 from spantally.instrumentors.openai.wire.parts import (
@@ -68,7 +68,7 @@ def output_messages(op: Operation, source: Any) -> list[Message] | None:
     if issubclass(type(source), StreamFacts):
         found: list[Message] | None = source.content()
         return found
-    if op.api == "responses":
+    if op.api in ("responses", "compact"):
         return response_messages(source)
     if op.api == "transcriptions":
         # With a plain format the SDK's result is the text itself.
@@ -87,6 +87,23 @@ def output_messages(op: Operation, source: Any) -> list[Message] | None:
         if message is not None:
             answers.append(chat_message(message) | {"role": "assistant"})
     return answers or None
+
+
+def query_text(op: Operation, body: Any) -> str | None:
+    """``gen_ai.retrieval.query.text``: what a search asks for, several questions line by line."""
+    asked = texts(field(body, "query")) if op.api == "retrieval" else None
+    return None if asked is None else "\n".join(asked)
+
+
+def found_documents(op: Operation, body: Any) -> list[dict[str, Any]] | None:
+    """``gen_ai.retrieval.documents``: ids and scores of what a search found."""
+    if op.api != "retrieval":
+        return None
+    found: list[dict[str, Any]] = []
+    for one in items(field(body, "data")) or ():
+        document = {"id": text(field(one, "file_id")), "score": number(field(one, "score"))}
+        found.append({name: value for name, value in document.items() if value is not None})
+    return found or None
 
 
 def system_instructions(op: Operation, body: Any) -> list[Part] | None:

@@ -120,10 +120,22 @@ def _of_assistant(body: Any) -> list[tuple[str, AttributeValue]]:
     return [] if made is None else [(semconv.AGENT_ID, made)]
 
 
+def _of_embeddings(body: Any) -> list[tuple[str, AttributeValue]]:
+    """How long the vectors are; as base64 they are floats of four bytes."""
+    listed = items(field(body, "data"))
+    vector = field(listed[0], "embedding") if listed else None
+    if type(vector) is str:
+        size = (len(vector) * 3 // 4 - vector[-2:].count("=")) // 4
+    else:
+        size = len(items(vector) or ())
+    return [(semconv.EMBEDDINGS_DIMENSION_COUNT, size)] if size else []
+
+
 _ATTRIBUTES: Final[Mapping[str, Callable[[Any], list[tuple[str, AttributeValue]]]]] = {
     "transcriptions": _of_transcription,
     "runs": _of_run,
     "assistants": _of_assistant,
+    "embeddings": _of_embeddings,
 }
 
 

@@ -53,6 +53,24 @@ def _format(value: Any) -> str | None:
     return "json" if kind.startswith("json") else "text" if kind == "text" else None
 
 
+_MOST_SEARCHED: Final = 64
+
+
+def _compacted(value: Any) -> bool | None:
+    """Whether a conversation begins with what a compaction left of it; only a plain list is looked at."""
+    if type(value) is list:
+        for item in value[:_MOST_SEARCHED]:
+            if type(item) is dict and text(item.get("type")) == "compaction":
+                return True
+    return None
+
+
+def _heard(value: Any) -> str | None:
+    """``gen_ai.output.type`` of the format of a transcript."""
+    form = text(value)
+    return None if form is None else "json" if "json" in form else "text"
+
+
 def _modalities(value: Any) -> str | None:
     return "speech" if "audio" in (texts(value) or ()) else None
 
@@ -96,6 +114,7 @@ RULES: Final[Mapping[str, Mapping[str, tuple[str, _Read]]]] = {
         "max_output_tokens": (semconv.REQUEST_MAX_TOKENS, integer),
         "previous_response_id": (semconv.REQUEST_PREVIOUS_RESPONSE_ID, text),
         "conversation": (semconv.CONVERSATION_ID, _conversation),
+        "input": (semconv.CONVERSATION_COMPACTED, _compacted),
     },
     "compact": {
         "model": (semconv.REQUEST_MODEL, text),
@@ -118,6 +137,7 @@ RULES: Final[Mapping[str, Mapping[str, tuple[str, _Read]]]] = {
         "model": (semconv.REQUEST_MODEL, text),
         "stream": (semconv.REQUEST_STREAM, _true),
         "temperature": (semconv.REQUEST_TEMPERATURE, number),
+        "response_format": (semconv.OUTPUT_TYPE, _heard),
     },
     "videos": {"model": (semconv.REQUEST_MODEL, text)},
     "decisions": {
@@ -183,8 +203,18 @@ _VARYING: Final = frozenset({"previous_response_id", "conversation"})
 
 _LONGEST_SCALAR: Final = 64
 
-_API_TYPES: Final = frozenset({"chat_completions", "responses"})
-"""The values that ``openai.api.type`` has."""
+_API_TYPES: Final[Mapping[str, str]] = {
+    "chat_completions": "chat_completions",
+    "responses": "responses",
+    "compact": "responses.compact",
+    "completions": "completions",
+    "images": "images",
+    "speech": "audio.speech",
+    "transcriptions": "audio.transcriptions",
+    "videos": "videos",
+    "decisions": "decisions",
+}
+"""``openai.api.type``: the conventions list the first two, and let others have values of their own."""
 
 
 def may_vary(body: Any) -> bool:
@@ -215,8 +245,9 @@ def request_attributes(op: Operation, body: Any, *, varying: bool = True) -> dic
     """
     rules = RULES.get(op.api, {})
     found: dict[str, AttributeValue] = {}
-    if op.api in _API_TYPES:
-        found[semconv.OPENAI_API_TYPE] = op.api
+    api_type = _API_TYPES.get(op.api)
+    if api_type is not None and op.name in semconv.OPERATIONS:
+        found[semconv.OPENAI_API_TYPE] = api_type
     for key, sent in _sent(body, rules):
         if sent is None or (not varying and key in _VARYING):
             continue
@@ -227,6 +258,8 @@ def request_attributes(op: Operation, body: Any, *, varying: bool = True) -> dic
         if value is None or (key in _YIELDING and rule[0] in found):
             continue
         found[rule[0]] = value
+    if op.api == "responses":
+        _add_template(found, field(body, "prompt"))
     return found
 
 
@@ -248,6 +281,8 @@ def shape_of(op: Operation, body: Any) -> tuple[Any, ...] | None:
     for key, sent in body.copy().items():  # of any keys: what is no text has no rule
         rule = rules.get(key)
         if rule is None or sent is None:
+            if key == "prompt" and op.api == "responses":
+                shape += (key, *(text(field(sent, name)) for name, _ in _TEMPLATE))
             continue
         kind = type(sent)
         if key in _VARYING:
@@ -264,6 +299,19 @@ def shape_of(op: Operation, body: Any) -> tuple[Any, ...] | None:
                 return None
             shape += (key, said, tuple)
     return tuple(shape)
+
+
+_TEMPLATE: Final = (("id", semconv.PROMPT_NAME), ("version", semconv.PROMPT_VERSION))
+
+
+def _add_template(found: dict[str, AttributeValue], template: Any) -> None:
+    """Name and version of a stored prompt that a request uses."""
+    if template is None:
+        return
+    for name, key in _TEMPLATE:
+        value = text(field(template, name))
+        if value is not None:
+            found[key] = value
 
 
 def _sent(body: Any, rules: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from spantally.ground import semconv
 from spantally.instrumentors.openai.wire.endpoints import (
     RUN_REASONS,
     answer_attributes,
@@ -74,6 +75,9 @@ _GOING_ON: Final = frozenset({"queued", "in_progress", "requires_action", "cance
 _REASONS: Final = {"tool_calls": "tool_call", "function_call": "tool_call", "max_output_tokens": "length"}
 """Finish reasons that the conventions spell otherwise."""
 
+_COMPACTED: Final = ((semconv.CONVERSATION_COMPACTED, True),)
+"""Of an answer before which the provider compacted the conversation."""
+
 MISSING: Final = "error"
 """The finish reason of a choice whose reason was expected but did not come."""
 
@@ -107,7 +111,7 @@ def response_facts(op: Operation, body: Any, *, owned: bool = False) -> Response
         owned: True for JSON that nobody else holds: its usage need not be copied.
     """
     if op.api in ("responses", "compact"):
-        return _of_response(body)
+        return _of_response(op, body)
     read = _READERS.get(op.api)
     if read is not None:
         return read(op, body)
@@ -151,6 +155,9 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
         None,
         None,
         None if failure is None else error_code(failure),
+        (),
+        False,
+        answer_attributes(op, body) if op.api == "embeddings" else (),
     )
 
 
@@ -180,7 +187,7 @@ def _call(call: Any) -> tuple[str, str] | None:
     return None if call_id is None or name is None else (call_id, name)
 
 
-def _of_response(body: Any) -> ResponseFacts:
+def _of_response(op: Operation, body: Any) -> ResponseFacts:
     output = items(field(body, "output")) or ()
     status = text(field(body, "status"))
     error = error_code(field(body, "error"))
@@ -199,6 +206,7 @@ def _of_response(body: Any) -> ResponseFacts:
         error_type=error,
         server_tools=count_server_tools(kinds),
         background=field(body, "background") is True,
+        attributes=_COMPACTED if "compaction" in kinds and op.api == "responses" else (),
     )
 
 
@@ -229,6 +237,20 @@ def _of_made(op: Operation, body: Any) -> ResponseFacts:
     )
 
 
+def _of_video(op: Operation, body: Any) -> ResponseFacts:
+    """A video is made after its request has ended, and nothing counts it in tokens."""
+    status = text(field(body, "status"))
+    reason = {"completed": "stop", "failed": MISSING}.get(status or "")
+    return ResponseFacts(
+        model=text(field(body, "model")),
+        response_id=text(field(body, "id")),
+        finish_reasons=() if reason is None else (reason,),
+        usage=usage_of_endpoint(op.api, field(body, "usage")),
+        error_type=error_code(field(body, "error")) or ("_OTHER" if status == "failed" else None),
+        attributes=() if status is None else ((semconv.RESPONSE_STATUS, status),),
+    )
+
+
 def _of_stored(op: Operation, body: Any) -> ResponseFacts:
     """What is stored, listed or found; it has no usage of its own."""
     return ResponseFacts(attributes=answer_attributes(op, body))
@@ -249,7 +271,7 @@ _READERS: Final[dict[str, Callable[[Operation, Any], ResponseFacts]]] = {
     "images": _of_made,
     "speech": _of_made,
     "transcriptions": _of_made,
-    "videos": _of_made,
+    "videos": _of_video,
     "decisions": _of_made,
     "model": _of_judged,
     "stored": _of_stored,

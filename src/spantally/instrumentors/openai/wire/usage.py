@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from spantally.ground import semconv
 from spantally.ground.records import UsageFormat
 from spantally.instrumentors.openai.wire.endpoints import usage_format_of
-from spantally.instrumentors.openai.wire.fields import field, integer
+from spantally.instrumentors.openai.wire.fields import field, integer, number
 from spantally.instrumentors.openai.wire.operation import Operation
 
 _INPUT_DETAILS: Final = (
@@ -16,11 +16,18 @@ _INPUT_DETAILS: Final = (
     ("cache_write_tokens", semconv.USAGE_CACHE_WRITE_INPUT_TOKENS),
     ("audio_tokens", semconv.USAGE_AUDIO_INPUT_TOKENS),
     ("image_tokens", semconv.USAGE_IMAGE_INPUT_TOKENS),
+    ("text_tokens", semconv.USAGE_TEXT_INPUT_TOKENS),
+)
+_CACHED_DETAILS: Final = (
+    ("text_tokens", semconv.USAGE_TEXT_CACHE_READ_INPUT_TOKENS),
+    ("audio_tokens", semconv.USAGE_AUDIO_CACHE_READ_INPUT_TOKENS),
+    ("image_tokens", semconv.USAGE_IMAGE_CACHE_READ_INPUT_TOKENS),
 )
 _OUTPUT_DETAILS: Final = (
     ("reasoning_tokens", semconv.USAGE_REASONING_OUTPUT_TOKENS),
     ("audio_tokens", semconv.USAGE_AUDIO_OUTPUT_TOKENS),
     ("image_tokens", semconv.USAGE_IMAGE_OUTPUT_TOKENS),
+    ("text_tokens", semconv.USAGE_TEXT_OUTPUT_TOKENS),
 )
 
 _Table: TypeAlias = tuple[tuple[str, str], ...]
@@ -77,6 +84,10 @@ def add_usage_attributes(found: dict[str, Any], op: Operation, usage: Any) -> No
         details = usage.get(key) if type(usage) is dict else field(usage, key)
         if details is not None:
             _take(found, details, counts)
+            name = "cached_tokens_details"
+            cached = details.get(name) if type(details) is dict else field(details, name)
+            if cached is not None:
+                _take(found, cached, _CACHED_DETAILS)
     if op.api == "embeddings":
         found.pop(semconv.USAGE_OUTPUT_TOKENS, None)
 
@@ -91,3 +102,62 @@ def _take(found: dict[str, int], source: Any, table: Any) -> None:
             count = integer(value)
             if count is not None and count >= 0:
                 found[attribute] = count
+
+
+def parts_beyond(
+    attributes: Mapping[str, int], usage: Any, server_tools: Iterable[tuple[str, int]]
+) -> dict[str, float] | None:
+    """The usage in full as parts, for ``spantally.usage``; None where the conventions carry all of it.
+
+    They have no name for what is billed by time or by the use: audio by the second, searches.
+
+    Args:
+        attributes: what :func:`usage_attributes` gave.
+        usage: the provider's usage object.
+        server_tools: how often the provider ran each tool of its own.
+    """
+    beyond: dict[str, float] = {_SEARCHES[name]: count for name, count in server_tools if name in _SEARCHES}
+    seconds = number(field(usage, "seconds")) if field(usage, "type") == "duration" else None
+    if seconds is not None and seconds >= 0:
+        beyond["audio_seconds"] = seconds
+    if not beyond or any(attributes.get(key) for key in _MIXED):
+        return None
+    tokens: dict[str, float] = {}
+    for total, part, within in _SPLIT:
+        whole = attributes.get(total)
+        if whole is not None:
+            told = {name: attributes[key] for key, name in within if attributes.get(key)}
+            tokens.update({part: whole - sum(told.values()), **told})
+    if attributes.get(semconv.USAGE_REASONING_OUTPUT_TOKENS):
+        tokens["reasoning"] = attributes[semconv.USAGE_REASONING_OUTPUT_TOKENS]
+    if any(count < 0 for count in tokens.values()):
+        return None  # a usage that cannot be true is nowhere repaired
+    return {**tokens, **beyond}
+
+
+_MIXED: Final = (semconv.USAGE_AUDIO_CACHE_READ_INPUT_TOKENS, semconv.USAGE_IMAGE_CACHE_READ_INPUT_TOKENS)
+"""Counts that lie within two others at once: parts are disjoint."""
+
+_SEARCHES: Final = {"web_search_call": "web_searches", "file_search_call": "file_searches"}
+
+_SPLIT: Final = (
+    (
+        semconv.USAGE_INPUT_TOKENS,
+        "uncached_input",
+        (
+            (semconv.USAGE_CACHE_READ_INPUT_TOKENS, "cache_read"),
+            (semconv.USAGE_CACHE_WRITE_INPUT_TOKENS, "cache_write_5m"),
+            (semconv.USAGE_AUDIO_INPUT_TOKENS, "audio_input"),
+            (semconv.USAGE_IMAGE_INPUT_TOKENS, "image_input"),
+        ),
+    ),
+    (
+        semconv.USAGE_OUTPUT_TOKENS,
+        "output",
+        (
+            (semconv.USAGE_AUDIO_OUTPUT_TOKENS, "audio_output"),
+            (semconv.USAGE_IMAGE_OUTPUT_TOKENS, "image_output"),
+        ),
+    ),
+)
+"""Total, the part that is left of it, and the parts that are told apart within it."""

@@ -1,0 +1,44 @@
+"""The modality of tokens that a usage object does not tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from spantally.ground.records import CallRecord
+
+_MODALITIES: Final = ("text_tokens", "audio_tokens", "image_tokens")
+_INPUT: Final = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+_OUTPUT: Final = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+
+_TEXT_IN: Final = frozenset({"completions", "speech"})
+"""APIs that take nothing but text."""
+
+_TEXT_OUT: Final = frozenset(
+    {"chat_completions", "completions", "responses", "compact", "transcriptions", "runs", "decisions"}
+)
+"""APIs whose answers are text, but for what they tell apart."""
+
+
+def remainders(record: CallRecord) -> tuple[str, str]:
+    """Modality of the input and of the output that is left when audio and images are taken out.
+
+    It is text where the provider breaks its usage down by modality, or the API knows no other. An input that
+    is not broken down may hold images: what cannot be told is ``unknown``.
+
+    Args:
+        record: of a call with a usage.
+    """
+    api = (record.price_context or {}).get("api")
+    usage: Mapping[str, Any] = record.usage or {}
+    text_in = api in _TEXT_IN or _is_broken_down(usage, _INPUT)
+    text_out = api in _TEXT_OUT or _is_broken_down(usage, _OUTPUT)
+    return "text" if text_in else "unknown", "text" if text_out else "unknown"
+
+
+def _is_broken_down(usage: Mapping[str, Any], names: tuple[str, ...]) -> bool:
+    for name in names:
+        details = usage.get(name)
+        if isinstance(details, Mapping):
+            return any(details.get(one) is not None for one in _MODALITIES)
+    return False
