@@ -383,6 +383,7 @@ def start(
     span_kind: SpanKind = SpanKind.INTERNAL,
     attributes: Mapping[str, Any] | None = None,
     conversation_id: str | None = None,
+    start_ns: int | None = None,
 ) -> Operation | None:
     """Begin an operation, or None inside ``spantally.paused()`` and where telemetry itself fails.
 
@@ -395,6 +396,7 @@ def start(
         span_kind: CLIENT for a remote model.
         attributes: known at the start (samplers see these).
         conversation_id: the conversation that the API's request names; it wins over the session's.
+        start_ns: when it began, where that is past; now, by default.
     """
     try:
         if first_start:
@@ -405,6 +407,8 @@ def start(
         scope = _scope_for(context, telemetry, conversation_id)
         made = Operation(telemetry, kind, operation, scope)
         made.name = name
+        if start_ns is not None:
+            made.start_ns = start_ns
         made.parent_context = context
         open_operations[made.call_id] = made  # before the span: the processor finds it there
         made.span = _start_span(made, context, subject, span_kind, attributes)

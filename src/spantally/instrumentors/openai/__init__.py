@@ -12,6 +12,7 @@ from spantally.ground.guard import guard, swallowed
 from spantally.instrumentors.base import TableInstrumentor
 from spantally.instrumentors.openai.beginning import begin
 from spantally.instrumentors.openai.call import OpenAICall
+from spantally.instrumentors.openai.sockets import socket_patches
 from spantally.instrumentors.openai.streams import watch, watch_async, watch_bytes
 from spantally.instrumentors.patching import Patch, PatchSet
 
@@ -180,7 +181,7 @@ class OpenAIInstrumentor(TableInstrumentor):
     supported: ClassVar[tuple[str, ...]] = ("openai >= 2.0, < 4",)
 
     def make_patches(self) -> PatchSet:
-        """The choke point of both clients, and the two taps beneath."""
+        """The choke point of both clients, the taps beneath, and the websockets that do not pass there."""
         base, streaming = "openai._base_client", "openai._streaming"
         return PatchSet(
             "openai",
@@ -193,5 +194,6 @@ class OpenAIInstrumentor(TableInstrumentor):
                 Patch(base, "AsyncAPIClient._sleep_for_retry", _sleep_for_retry, required=False),
                 Patch(streaming, "Stream.__init__", _stream_init),
                 Patch(streaming, "AsyncStream.__init__", _stream_init),
+                *socket_patches(lambda: self.telemetry),
             ),
         )

@@ -24,13 +24,16 @@ from spantally.instrumentors.openai.wire.operation import Operation as WireOpera
 from spantally.instrumentors.openai.wire.operation import classify, path_attributes
 
 
-def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
+def begin(
+    telemetry: Telemetry, client: Any, options: Any, *, start_ns: int | None = None
+) -> OpenAICall | None:
     """Start the operation of one request, or None where the endpoint is none of ours.
 
     Args:
         telemetry: where it reports to.
         client: the SDK's client.
         options: its ``FinalRequestOptions``.
+        start_ns: when it began, where that is past.
     """
     body = _body_of(options)
     wire = classify(options.method, str(options.url), body)
@@ -60,6 +63,7 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
         span_kind=SpanKind.CLIENT,
         attributes=attributes,
         conversation_id=conversation,
+        start_ns=start_ns,
     )
     if target is None:
         return None
