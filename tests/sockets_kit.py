@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import gc
+import inspect
 import json
+import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Self
 
 import openai
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
+
+from spantally.ground import guard
 
 KEY = "sk-made-up-for-tests-0001"
 MODEL = "gpt-realtime"
@@ -19,8 +25,6 @@ CLOSE = object()
 """In the place of an event: the server closes the connection in order."""
 DROP = object()
 """The server cuts the connection off."""
-HOLD = object()
-"""The server waits until the connection is gone."""
 
 Events = Iterable[Any]
 Answer = Callable[[dict[str, Any]], Events]
@@ -65,9 +69,7 @@ class SocketServer:
             if event is CLOSE:
                 connection.close()
             elif event is DROP:
-                connection.socket.close()
-            elif event is HOLD:
-                connection.recv()
+                connection.socket.shutdown(socket.SHUT_RDWR)
             else:
                 connection.send(event if isinstance(event, (str, bytes)) else json.dumps(event))
 
@@ -255,3 +257,91 @@ def response_events(
         {"type": "response.output_item.done", "output_index": 0, "item": message(text), **place},
         {"type": "response.completed", "response": whole, **place},
     ]
+
+
+# -- programs --------------------------------------------------------------------------------------------
+
+MODES = ("sync", "async")
+CONNECTS: dict[str, Callable[[Any], Any]] = {
+    "realtime": lambda client: client.realtime.connect(model=MODEL),
+    "beta realtime": lambda client: client.beta.realtime.connect(model=MODEL),
+    "responses": lambda client: client.responses.connect(),
+    "beta responses": lambda client: client.beta.responses.connect(),
+}
+"""How each of the SDK's websockets is opened."""
+
+
+class Both:
+    """A connection of either kind behind one asynchronous face, so that a program is written once."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection: Any = connection
+
+    async def send(self, event: Any) -> None:
+        """Send an event."""
+        await settled(self.connection.send(event))
+
+    async def send_raw(self, data: Any) -> None:
+        """Send a frame."""
+        await settled(self.connection.send_raw(data))
+
+    async def recv(self) -> Any:
+        """The next event."""
+        return await settled(self.connection.recv())
+
+    async def recv_bytes(self) -> Any:
+        """The next frame."""
+        return await settled(self.connection.recv_bytes())
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await settled(self.connection.close())
+
+    async def events(self) -> AsyncIterator[Any]:
+        """The connection's own iterator."""
+        if hasattr(self.connection, "__aiter__"):
+            async for event in self.connection:
+                yield event
+        else:
+            for event in self.connection:
+                yield event
+
+    async def until(self, kind: str) -> list[Any]:
+        """Events up to the first of a type."""
+        found = []
+        while not found or found[-1].type != kind:
+            found.append(await self.recv())
+        return found
+
+    async def ask(self, **fields: Any) -> None:
+        """Ask for a response."""
+        await self.send({"type": "response.create", **fields})
+
+
+async def settled(value: Any) -> Any:
+    """A value, or what it gives when it is awaited."""
+    return await value if inspect.isawaitable(value) else value
+
+
+Program = Callable[[Both], Coroutine[Any, Any, Any]]
+
+
+async def talk_async(
+    mode: str, server: SocketServer, program: Program, *, api: str = "realtime", connect: Any = None
+) -> Any:
+    """Run a program inside the ``with`` block of a connection."""
+    opened = connect or CONNECTS[api]
+    if mode == "async":
+        async with server.async_client() as client, opened(client) as connection:
+            return await program(Both(connection))
+    with server.client() as client, opened(client) as connection:
+        return await program(Both(connection))
+
+
+def talk(mode: str, server: SocketServer, program: Program, **options: Any) -> Any:
+    """The same from outside any loop; no part of ours fails unnoticed."""
+    try:
+        return asyncio.run(talk_async(mode, server, program, **options))
+    finally:
+        gc.collect()
+        assert not guard.failures

@@ -5,6 +5,7 @@ Printed as JSON on the last line of stdout. It is a process of its own so that t
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -27,6 +28,11 @@ def main() -> None:
     from spantally.api import runtime
     from spantally.api.report import report
 
+    for patch in report()["patches"]:  # parts of an SDK that it imports when they are used
+        module = patch["target"].partition(":")[0]
+        if module.partition(".")[0] in SDKS and not errors:
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
     told = report()
     net = getattr(getattr(runtime.current, "providers", None), "net", None)
     if dataclasses.is_dataclass(net) and not isinstance(net, type):
