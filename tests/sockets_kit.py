@@ -116,7 +116,12 @@ def session(kind: str = "session.created", **fields: Any) -> dict[str, Any]:
 
 def created(response_id: str = "resp_1", **fields: Any) -> dict[str, Any]:
     """A response begins."""
-    made = {"object": "realtime.response", "id": response_id, "status": "in_progress", "output": []}
+    made: dict[str, Any] = {
+        "object": "realtime.response",
+        "id": response_id,
+        "status": "in_progress",
+        "output": [],
+    }
     made |= {"conversation_id": "conv_1", "output_modalities": ["audio"], "metadata": None, "usage": None}
     return {"type": "response.created", "event_id": "event_c", "response": {**made, **fields}}
 
@@ -308,7 +313,7 @@ class Both:
 
     async def until(self, kind: str) -> list[Any]:
         """Events up to the first of a type."""
-        found = []
+        found: list[Any] = []
         while not found or found[-1].type != kind:
             found.append(await self.recv())
         return found
@@ -332,7 +337,7 @@ async def talk_async(
     """Run a program inside the ``with`` block of a connection."""
     opened = connect or CONNECTS[api]
     if mode == "async":
-        async with server.async_client() as client, opened(client) as connection:
+        async with server.async_client() as waiting, opened(waiting) as connection:
             return await program(Both(connection))
     with server.client() as client, opened(client) as connection:
         return await program(Both(connection))

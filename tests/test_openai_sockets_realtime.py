@@ -28,7 +28,6 @@ from sockets_kit import (
     on_create,
     pieces,
     session,
-    spoken,
     talk,
     tool_item,
     user_says,
@@ -126,7 +125,11 @@ def test_each_response_of_a_connection_is_a_call(mode: str, watched: Watched) ->
 
 def test_parallel_responses_keep_apart(mode: str, watched: Watched) -> None:
     """Out-of-band responses beside the conversation's: each has its own usage, times and first chunk."""
-    aside = {"conversation_id": None, "output_modalities": ["text"], "metadata": {"topic": "aside"}}
+    aside: dict[str, Any] = {
+        "conversation_id": None,
+        "output_modalities": ["text"],
+        "metadata": {"topic": "aside"},
+    }
     usage = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
     last = [
         created("resp_b", **aside),
@@ -252,7 +255,7 @@ TRANSCRIPT_USAGE = {
     "input_token_details": {"text_tokens": 10, "audio_tokens": 28},
     "output_tokens": 10,
 }
-LISTENING = {"audio": {"input": {"transcription": {"model": "gpt-4o-mini-transcribe"}}}}
+LISTENING: dict[str, Any] = {"audio": {"input": {"transcription": {"model": "gpt-4o-mini-transcribe"}}}}
 
 
 @pytest.mark.parametrize(
@@ -279,81 +282,6 @@ def test_transcription_is_a_call_of_its_own(settings: Any, mode: str, watched: W
     assert written.end_ns is not None
     assert spoken_one.end_ns is not None
     assert written.start_ns < spoken_one.end_ns < written.end_ns
-
-
-def test_content_stays_away_unless_asked_for(mode: str, watched: Watched) -> None:
-    """Without content capture no text, transcript or argument is on span or row, nor is it read."""
-    with SocketServer(on_create(*answer_of(text="a spoken word")), HELLO) as server:
-        talk(mode, server, one_answer)
-    assert b"spoken word" not in watched.exported()
-    assert b"hello there" not in watched.exported()
-    assert watched.records[0].content is None
-
-
-def test_captured_content_is_joined_and_without_secrets(mode: str) -> None:
-    """Items, instructions, tools, texts and transcripts are messages; a secret leaves in no piece of them."""
-    half = len(SECRET) // 2
-    given = {"type": "function_call_output", "call_id": "call_0", "output": f"found {SECRET}"}
-    greeting = [
-        session(
-            instructions=f"be brief, never say {SECRET}",
-            tools=[{"type": "function", "name": "lookup", "description": "look it up"}],
-        ),
-        {"type": "input_audio_buffer.committed", "event_id": "e", "item_id": "item_u"},
-        HEARD,
-    ]
-    item = tool_item(arguments=json.dumps({"word": SECRET}))
-    answer = [created(), *pieces(text=SECRET[:half] + SECRET[half:]), item_done(item)]
-    script = on_create(*answer, done(output=[spoken(f"it is {SECRET}"), item]))
-
-    async def program(connection: Both) -> None:
-        await connection.until(HEARD["type"])  # type: ignore[arg-type]
-        await connection.send(user_says(f"and {SECRET}"))
-        await connection.send({"type": "conversation.item.create", "item": given})
-        sound = {"type": "input_audio", "audio": SOUND}
-        message = {"type": "message", "role": "user", "content": [sound]}
-        await connection.send({"type": "conversation.item.create", "item": message})
-        await connection.ask()
-        await connection.until("response.done")
-
-    watched = Watched(capture_content="span_only", ledger_content="all")
-    try:
-        with SocketServer(script, greeting) as server:
-            talk(mode, server, program)
-        told = attributes(watched.spans[0])
-        assert SECRET.encode() not in watched.exported()
-        assert SECRET not in str(watched.records)
-        assert SOUND[:64].encode() not in watched.exported()
-    finally:
-        watched.close()
-    messages = json.loads(told["gen_ai.input.messages"])
-    assert [message["role"] for message in messages] == ["user", "user", "tool", "user"]
-    assert messages[0]["parts"][0]["content"].startswith("my key is [REDACTED")
-    assert messages[3]["parts"][0]["type"] == "blob"
-    (answer_told,) = json.loads(told["gen_ai.output.messages"])
-    assert [part["type"] for part in answer_told["parts"]] == ["text", "tool_call"]
-    assert "be brief" in told["gen_ai.system_instructions"]
-    assert "lookup" in told["gen_ai.tool.definitions"]
-
-
-def test_pieces_of_a_response_that_broke_off_are_joined_first() -> None:
-    """A secret that came in two pieces of an answer that never ended is whole again when it is redacted."""
-    events = [created(), *pieces(text=f"it is {SECRET}")]
-
-    async def program(connection: Both) -> None:
-        await connection.ask()
-        for _ in range(1 + len(events)):
-            await connection.recv()
-
-    watched = Watched(capture_content="span_only")
-    try:
-        with SocketServer(on_create(*events), HELLO) as server:
-            talk("sync", server, program)
-        told = attributes(watched.spans[0])
-        assert "it is [REDACTED" in told["gen_ai.output.messages"]
-        assert SECRET[len(SECRET) // 2 :].encode() not in watched.exported()
-    finally:
-        watched.close()
 
 
 @pytest.mark.parametrize("capture", ["no_content", "span_only"])

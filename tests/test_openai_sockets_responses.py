@@ -45,7 +45,7 @@ async def ask(connection: Both, **fields: Any) -> None:
 
 def test_response_is_told_as_one_over_http(api: str, mode: str, watched: Watched) -> None:
     """Request, response, usage and times are on span and row, by the names of the Responses API."""
-    conversation = {"conversation": {"id": "conv_7"}, "service_tier": "default"}
+    conversation: dict[str, Any] = {"conversation": {"id": "conv_7"}, "service_tier": "default"}
     with SocketServer(on_create(*response_events(**conversation))) as server:
 
         async def program(connection: Both) -> None:

@@ -123,7 +123,7 @@ def test_realtime_usage_is_rated_by_modality() -> None:
 
 
 def test_cached_images_make_an_estimate() -> None:
-    """Cached image tokens are counted, at the rate of cached text, and the cost says that it is an estimate."""
+    """Cached image tokens count at the rate of cached text, and the cost says that it is an estimate."""
     details = REALTIME["input_token_details"]
     cached = {"text_tokens": 10, "audio_tokens": 30, "image_tokens": 10}
     usage = {**REALTIME, "input_token_details": {**details, "cached_tokens_details": cached}}
