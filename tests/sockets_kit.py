@@ -39,6 +39,7 @@ class SocketServer:
         self.received: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
         self.paths: list[str] = []
+        self._open: set[ServerConnection] = set()
 
     def __enter__(self) -> Self:
         self._server = serve(self._play, "127.0.0.1", 0)
@@ -50,19 +51,28 @@ class SocketServer:
     def __exit__(self, *exc: object) -> None:
         self._server.shutdown()
         self._thread.join()
+        for connection in tuple(self._open):  # a test that failed may have left one
+            connection.close_socket()
 
     def _play(self, connection: ServerConnection) -> None:
         assert connection.request is not None
         self.headers.append(dict(connection.request.headers.raw_items()))
         self.paths.append(connection.request.path)
+        self._open.add(connection)
         try:
-            self._send(connection, self.greeting)
+            self._send(connection, self.greet())
             for frame in connection:
                 event = json.loads(frame)
                 self.received.append(event)
                 self._send(connection, self.answer(event))
         except (ConnectionClosed, OSError):
             pass
+        finally:
+            self._open.discard(connection)
+
+    def greet(self) -> list[Any]:
+        """What a new connection gets first."""
+        return self.greeting
 
     def _send(self, connection: ServerConnection, events: Events) -> None:
         for event in events:

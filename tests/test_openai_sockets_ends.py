@@ -7,6 +7,7 @@ import gc
 from typing import Any
 
 import pytest
+from opentelemetry import context as otel_context
 from websockets.exceptions import ConnectionClosed
 
 import spantally
@@ -28,6 +29,7 @@ from sockets_kit import (
     response,
     response_events,
     session,
+    settled,
     talk,
     talk_async,
 )
@@ -175,14 +177,14 @@ def test_collected_connection(api: str, mode: str, watched: Watched) -> None:
         connection = Both(entered if mode == "sync" else await entered)
         del entered
         kept.append(connection.connection._connection)
-        await read_some(connection, api)
-        assert not watched.records
-        del connection
-        gc.collect()
-        assert [record.status for record in watched.records] == ["ok"]
-        closing = kept[0].close()
-        if closing is not None:
-            await closing
+        try:
+            await read_some(connection, api)
+            assert not watched.records
+            del connection
+            gc.collect()
+            assert [record.status for record in watched.records] == ["ok"]
+        finally:
+            await settled(kept[0].close())
 
     with SocketServer(on_create(*begun(api)), greeting(api)) as server:
         asyncio.run(run(server))
@@ -334,6 +336,7 @@ def test_error_of_another_event_ends_no_response(watched: Watched) -> None:
     others = [
         {"type": "error", "event_id": "e", "error": {"code": "bad", "event_id": "another"}},
         {"type": "error", "event_id": "e", "error": {"code": "bad", "param": "session.voice"}},
+        {"type": "error", "event_id": "e", "error": {"code": "input_audio_buffer_commit_empty"}},
     ]
 
     async def program(connection: Both) -> None:
@@ -409,6 +412,43 @@ def test_responses_that_were_begun_elsewhere(mode: str, watched: Watched) -> Non
         talk(mode, server, program)
     record, _ = only(watched)
     assert (record.status, record.usage) == ("ok", USAGE)
+
+
+@pytest.mark.parametrize("api", ["realtime", "responses"])
+def test_connection_that_the_sdk_makes_again(api: str, mode: str, watched: Watched) -> None:
+    """What was open when the line was cut is lost; what comes over the next connection is well."""
+    whole = [*begun(api), done()] if api == "realtime" else response_events()
+    script = by_turns([*begun(api), DROP])
+    again = {"on_reconnecting": lambda event: None, "initial_delay": 0.01}
+
+    def connect(client: Any) -> Any:
+        return (
+            client.realtime.connect(model="gpt-realtime", **again)
+            if api == "realtime"
+            else (client.responses.connect(**again))
+        )
+
+    async def program(connection: Both) -> None:
+        await ask(connection, api)
+        async for event in connection.events():
+            if event.type in ("response.done", "response.completed"):
+                break
+
+    class Asking(SocketServer):
+        """Begins a response by itself over its second connection."""
+
+        def greet(self) -> list[Any]:
+            return whole if len(self.headers) == 2 else super().greet()
+
+    context = otel_context.get_current()
+    with Asking(script, greeting(api)) as server, spantally.session("lost and found"):
+        talk(mode, server, program, connect=connect)
+    assert otel_context.get_current() == context
+    assert len(server.headers) == 2
+    first, second = watched.records
+    assert (first.status, first.error_type) == ("error", CLOSED)
+    assert (second.status, second.usage) == ("ok", USAGE if api == "realtime" else RESPONSE_USAGE)
+    assert {one.session_id for one in watched.records} == {"lost and found"}
 
 
 def test_uninstrument_in_the_middle(mode: str, watched: Watched) -> None:

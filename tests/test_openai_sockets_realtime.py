@@ -223,6 +223,7 @@ def test_tools_take_the_ids_that_the_response_gave(mode: str, watched: Watched) 
         await connection.until("response.output_item.done")
         assert lookup("x") == "x"
         await connection.until("response.done")
+        assert lookup("a run that nobody asked for")
         for call_id in ("call_1", "call_2"):
             result = {"type": "function_call_output", "call_id": call_id, "output": "found"}
             await connection.send({"type": "conversation.item.create", "item": result})
@@ -234,6 +235,7 @@ def test_tools_take_the_ids_that_the_response_gave(mode: str, watched: Watched) 
     tools = {record.tool_call_id: record for record in watched.of("tool")}
     assert {call_id: (one.name, one.inferred) for call_id, one in tools.items()} == {
         "call_1": ("lookup", False),
+        None: ("lookup", False),
         "call_2": ("elsewhere", True),
     }
     told = [attributes(span) for span in watched.spans if span.name.startswith("chat")]

@@ -279,3 +279,30 @@ def test_items_come_before_a_bare_end(watched: Watched) -> None:
     with SocketServer(on_create(*events)) as server:
         talk("sync", server, program, api="responses")
     assert watched.records[0].usage == RESPONSE_USAGE
+
+
+def test_sessions_with_lanes_are_metered(watched: Watched) -> None:
+    """The newer SDK's own router of lanes, which sends past the connection, loses no response."""
+    library = pytest.importorskip("openai.lib.responses_websocket")
+    left, right = response_events("resp_a", lane="a"), response_events("resp_b", lane="b")
+
+    async def program(connection: Both) -> None:
+        limits = library.ResponsesWebSocketLimits(
+            max_events=100,
+            max_bytes=1 << 20,
+            max_events_per_lane=100,
+            max_bytes_per_lane=1 << 20,
+            max_lanes=8,
+            max_response_bytes=1 << 20,
+        )
+        with library.ResponsesWebSocketSession(connection.connection, limits=limits) as routed:
+            lanes = [routed.lane(name) for name in ("a", "b")]
+            for lane in lanes:
+                lane.send({"type": "response.create", "model": "gpt-4o", "input": "hi"})
+            for lane in lanes:
+                assert lane.get_final_response(timeout=10).usage.output_tokens == 7
+
+    with SocketServer(by_turns([], [*right, *left])) as server:
+        talk("sync", server, program, api="responses")
+    assert {one.response_id: one.status for one in watched.records} == {"resp_a": "ok", "resp_b": "ok"}
+    assert [one.usage for one in watched.records] == [RESPONSE_USAGE] * 2

@@ -143,7 +143,9 @@ class Connection:
 
     def unsent(self, call: OpenAICall, error: BaseException) -> None:
         """What began ``call`` could not be sent."""
-        self.asked = [one for one in self.asked if one.call is not call]
+        for one in tuple(self.asked):
+            if one.call is call:
+                self.forget(one)
         call.failed(error if is_cancellation(error) else _NotSent(error))
 
     # -- what the server sends -----------------------------------------------------------------------
@@ -203,7 +205,9 @@ class Connection:
             self.heard(response_id)
         self.unheard.pop(response_id, None)
         call = self.open.pop(response_id)
-        self.lanes = {lane: one for lane, one in self.lanes.items() if one != response_id}
+        for lane, newest in tuple(self.lanes.items()):
+            if newest == response_id:
+                self.lanes.pop(lane, None)
         self._ignore(response_id)
         self.observe(call, event)
         if getattr(call.stream_facts, "cancelled", False):
@@ -239,8 +243,15 @@ class Connection:
         found = next((one for one in waiting if one.metadata == metadata), None)
         found = found or next(iter(waiting), None)
         if found is not None:
-            self.asked = [one for one in self.asked if one is not found]
+            self.forget(found)
         return found
+
+    def forget(self, asked: _Asked) -> None:
+        """It waits no longer. In place: another thread may be sending."""
+        try:
+            self.asked.remove(asked)
+        except ValueError:
+            pass  # the other thread was faster
 
     def _ignore(self, response_id: str) -> None:
         self.ignored[response_id] = None
@@ -251,13 +262,14 @@ class Connection:
 
     def _drain(self) -> Iterator[OpenAICall]:
         """Every call that has not ended, once."""
-        asked, self.asked = self.asked, []
-        began, self.open = self.open, {}
-        self.unheard, self.lanes = {}, {}
-        for one in asked:
-            if one.call is not None:
-                yield one.call
-        yield from began.values()
+        self.unheard.clear()
+        self.lanes.clear()
+        while self.asked:
+            call = self.asked.pop().call
+            if call is not None:
+                yield call
+        while self.open:
+            yield self.open.popitem()[1]
 
     def closed(self) -> None:
         """The program closes the connection, perhaps since it is being cancelled."""

@@ -136,10 +136,12 @@ class RealtimeConnection(Connection):
         """An error: it ends a response only where one was asked for by the event that it names."""
         error = event.get("error")
         event_id = text(field(error, "event_id"))
-        param = text(field(error, "param")) or ""
+        about = text(field(error, "param")) or "", text(field(error, "code")) or ""
+        if event_id is None and any(one.startswith(_OTHERS) for one in about):
+            return
         for one in tuple(self.asked):
-            if one.event_id == event_id and (event_id is not None or not param.startswith(_OTHERS)):
-                self.asked = [kept for kept in self.asked if kept is not one]
+            if one.event_id == event_id:
+                self.forget(one)
                 if one.call is not None:
                     self.observe(one.call, event)
                     one.call.exhausted()
@@ -161,5 +163,5 @@ class RealtimeConnection(Connection):
     }
 
 
-_OTHERS: Final = ("session", "item", "audio")
-"""What the parameter begins with that an error of another event than a request for a response names."""
+_OTHERS: Final = ("session", "item", "audio", "input_audio")
+"""What parameter or code of an error begin with that is about another event than a request for a response."""
