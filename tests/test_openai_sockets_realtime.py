@@ -343,6 +343,38 @@ def test_events_may_be_read_and_sent_as_bytes(mode: str, watched: Watched) -> No
     assert all(type(frame) is bytes for frame in seen)
 
 
+class _Through:
+    """A transport that sends through the connection's own ``send_raw``, as another SDK's ``send`` might."""
+
+    def __init__(self, owner: Any) -> None:
+        self.owner, self.real, self.inside = owner, owner._connection, False
+
+    def send(self, data: Any) -> None:
+        """Send, once around."""
+        if self.inside:
+            self.real.send(data)
+            return
+        self.inside = True
+        self.owner.send_raw(data)
+        self.inside = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+def test_an_event_that_passes_two_taps_counts_once(watched: Watched) -> None:
+    """An SDK whose send() goes through its send_raw() asks once for a response, not twice."""
+
+    async def program(connection: Both) -> None:
+        connection.connection._connection = _Through(connection.connection)
+        await one_answer(connection)
+
+    with SocketServer(on_create(*answer_of()), HELLO) as server:
+        talk("sync", server, program)
+    assert [record.status for record in watched.records] == ["ok"]
+    assert len(server.received) == 2
+
+
 def test_frames_with_sorted_keys_are_read(watched: Watched) -> None:
     """A server that sorts the keys of its events, so that nested types come first, is read as well."""
     events = [json.dumps(event, sort_keys=True) for event in answer_of()]

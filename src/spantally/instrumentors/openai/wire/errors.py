@@ -50,7 +50,6 @@ _SENT: Final = frozenset(
         "KeyboardInterrupt",
         "SystemExit",
         "GeneratorExit",
-        "ConnectionClosed",
     }
 )
 """Class names (also of bases) of failures that may come after the request was sent."""
