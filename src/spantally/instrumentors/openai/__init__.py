@@ -10,9 +10,10 @@ from opentelemetry import context as otel_context
 
 from spantally.ground.guard import guard, swallowed
 from spantally.instrumentors.base import TableInstrumentor
+from spantally.instrumentors.openai import sockets
 from spantally.instrumentors.openai.beginning import begin
 from spantally.instrumentors.openai.call import OpenAICall
-from spantally.instrumentors.openai.sockets import socket_patches
+from spantally.instrumentors.openai.socket_places import socket_places
 from spantally.instrumentors.openai.streams import watch, watch_async, watch_bytes
 from spantally.instrumentors.patching import Patch, PatchSet
 
@@ -194,6 +195,9 @@ class OpenAIInstrumentor(TableInstrumentor):
                 Patch(base, "AsyncAPIClient._sleep_for_retry", _sleep_for_retry, required=False),
                 Patch(streaming, "Stream.__init__", _stream_init),
                 Patch(streaming, "AsyncStream.__init__", _stream_init),
-                *socket_patches(lambda: self.telemetry),
+                *(
+                    Patch(one.module, one.path, sockets.tap(one.tap, lambda: self.telemetry), required=False)
+                    for one in socket_places()
+                ),
             ),
         )

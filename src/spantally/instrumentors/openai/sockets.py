@@ -6,7 +6,7 @@ the SDK read every frame; events, iterators and handlers of the program stay wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
 
@@ -21,7 +21,7 @@ from spantally.instrumentors.openai.socket_realtime import RealtimeConnection
 from spantally.instrumentors.openai.socket_responses import ResponsesConnection
 from spantally.instrumentors.openai.wire import frames
 from spantally.instrumentors.openai.wire.fields import plain, text
-from spantally.instrumentors.patching import Patch, Wrapper
+from spantally.instrumentors.patching import Wrapper
 
 _KEY: Final = "_spantally_connection"
 """Attribute of the SDK's connection that holds ours."""
@@ -290,53 +290,26 @@ def _close(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str,
     return wrapped(*args, **kwargs)
 
 
-# -- the table -------------------------------------------------------------------------------------------
-
-_REALTIME: Final = "openai.resources.realtime.realtime"
-_BETA_REALTIME: Final = "openai.resources.beta.realtime.realtime"
-_RESPONSES: Final = "openai.resources.responses.responses"
-_BETA_RESPONSES: Final = "openai.resources.beta.responses.responses"
+# -- the taps --------------------------------------------------------------------------------------------
 
 
-def socket_patches(telemetry_of: TelemetryOf) -> Iterator[Patch]:
-    """The places to patch; versions of the SDK that lack one of these APIs lack all of its places."""
-    for module, stem in (
-        (_REALTIME, "Realtime"),
-        (_BETA_REALTIME, "Realtime"),
-        (_RESPONSES, "Responses"),
-        (_BETA_RESPONSES, "Responses"),
-    ):
-        whole = module != _BETA_REALTIME  # which has neither queue nor reconnection
-        for path, wrapper in (
-            *_of_class(f"{stem}Connection", telemetry_of, whole, _enter, _send, _receive, "__enter__"),
-            *_of_class(
-                f"Async{stem}Connection",
-                telemetry_of,
-                whole,
-                _enter_async,
-                _send_async,
-                _receive_async,
-                "__aenter__",
-            ),
-        ):
-            yield Patch(module, path, wrapper, required=False)
+def tap(name: str, telemetry_of: TelemetryOf) -> Wrapper:
+    """The tap of a place of :mod:`socket_places`, by its name."""
+    made: Wrapper = _TAPS[name](telemetry_of)
+    return made
 
 
-def _of_class(
-    name: str,
-    telemetry_of: TelemetryOf,
-    whole: bool,
-    enter: Callable[[TelemetryOf | None], Wrapper],
-    send: Callable[..., Wrapper],
-    receive: Wrapper,
-    entry: str,
-) -> Iterator[tuple[str, Wrapper]]:
-    yield f"{name}Manager.{entry}", enter(telemetry_of)
-    yield f"{name}Manager.enter", enter(telemetry_of)
-    yield f"{name}.send", send(unparsed=False)
-    yield f"{name}.recv_bytes", receive
-    yield f"{name}.close", _close
-    if whole:
-        yield f"{name}.send_raw", send(unparsed=True)
-        yield f"{name}Manager.send", _queue
-        yield f"{name}Manager._connect_ws", enter(None)
+_TAPS: Final[Mapping[str, Callable[[TelemetryOf], Wrapper]]] = {
+    "enter": _enter,
+    "enter_async": _enter_async,
+    "connect": lambda _: _enter(None),
+    "connect_async": lambda _: _enter_async(None),
+    "queue": lambda _: _queue,
+    "send": lambda _: _send(unparsed=False),
+    "send_async": lambda _: _send_async(unparsed=False),
+    "send_raw": lambda _: _send(unparsed=True),
+    "send_raw_async": lambda _: _send_async(unparsed=True),
+    "receive": lambda _: _receive,
+    "receive_async": lambda _: _receive_async,
+    "close": lambda _: _close,
+}
