@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import openai
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request
 from websockets.sync.server import ServerConnection, serve
 
 from spantally.ground import guard
@@ -42,7 +43,7 @@ class SocketServer:
         self._open: set[ServerConnection] = set()
 
     def __enter__(self) -> Self:
-        self._server = serve(self._play, "127.0.0.1", 0)
+        self._server = serve(self._play, "127.0.0.1", 0, process_request=self._note)
         self.port: int = self._server.socket.getsockname()[1]
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
@@ -54,10 +55,12 @@ class SocketServer:
         for connection in tuple(self._open):  # a test that failed may have left one
             connection.close_socket()
 
+    def _note(self, connection: ServerConnection, request: Request) -> None:
+        """Keep the handshake, before it is answered."""
+        self.headers.append(dict(request.headers.raw_items()))
+        self.paths.append(request.path)
+
     def _play(self, connection: ServerConnection) -> None:
-        assert connection.request is not None
-        self.headers.append(dict(connection.request.headers.raw_items()))
-        self.paths.append(connection.request.path)
         self._open.add(connection)
         try:
             self._send(connection, self.greet())
