@@ -17,6 +17,7 @@ HEALTHY: dict[str, Any] = {
             "enabled": True,
             "applied": True,
             "missing": False,
+            "required": True,
             "others": [],
         }
     ],
@@ -55,6 +56,19 @@ def test_missing_tap_is_a_problem() -> None:
     found = told(patches=patch(applied=False, missing=True))["spantally_openai tap"]
     assert found.level is Level.PROBLEM
     assert "SyncAPIClient.request is missing" in found.value
+
+
+def test_missing_taps_that_versions_may_lack_are_a_note() -> None:
+    """Places that only newer versions have are counted by module, and are no problem."""
+    found = told(patches=patch(applied=False, missing=True, required=False) * 3)["spantally_openai tap"]
+    assert (found.level, found.value) == (Level.NOTE, "3 places of openai._base_client are missing")
+
+
+def test_websockets_are_among_what_is_patched() -> None:
+    """Parts of an SDK that it imports only when they are used are imported to be told of."""
+    values = " ".join(one.value for one in process.check(os.environ))
+    assert "places of openai.resources.realtime.realtime" in values
+    assert "places of openai.resources.responses.responses" in values
 
 
 def test_other_patchers_are_named() -> None:

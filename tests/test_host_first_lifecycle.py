@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import spantally
 import test_host_first_faults as faults
+import test_host_first_sockets as sockets
 from host_kit import Program, script
 from spantally.api import children, runtime, termination
 from spantally.api.hook import pre_instrument
@@ -390,7 +391,7 @@ def _guards() -> dict[str, str]:
 
 def test_every_guard_on_a_calls_way_is_exercised() -> None:
     """A new place that swallows needs a test that makes it swallow, or a reason why there is none."""
-    exercised = {place for fault in faults.FAULTS for place in fault.places}
+    exercised = {place for fault in (*faults.FAULTS, *sockets.FAULTS) for place in fault.places}
     (cases,) = [mark.args[1] for mark in faults.test_failure_of_the_context_api_stays_ours.pytestmark]
     exercised |= {place for case in cases for place in case[2]}
     exercised |= {place for places in (*LIFE.values(), *OTHERS.values()) for place in places}

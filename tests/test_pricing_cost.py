@@ -101,6 +101,39 @@ def test_other_vendors(provider: str, model: str, usage: Mapping[str, Any], nano
     assert (found.nano_usd, found.status) == (nano, CostStatus.PRICED)
 
 
+REALTIME: dict[str, Any] = {
+    "input_tokens": 100,
+    "output_tokens": 10,
+    "input_token_details": {
+        "text_tokens": 30,
+        "audio_tokens": 40,
+        "image_tokens": 30,
+        "cached_tokens": 50,
+        "cached_tokens_details": {"text_tokens": 20, "audio_tokens": 30, "image_tokens": 0},
+    },
+    "output_token_details": {"text_tokens": 4, "audio_tokens": 6},
+}
+
+
+def test_realtime_usage_is_rated_by_modality() -> None:
+    """gpt-realtime-mini: text 0.6, cached 0.06, audio 10, cached 0.3, image 0.8; out 2.4, audio 20."""
+    found = rate(record("gpt-realtime-mini", REALTIME, usage_format=UsageFormat.OPENAI_RESPONSES))
+    nano = 10 * 600 + 20 * 60 + 10 * 10_000 + 30 * 300 + 30 * 800 + 4 * 2_400 + 6 * 20_000
+    assert (found.nano_usd, found.status) == (nano, CostStatus.PRICED)
+
+
+def test_cached_images_make_an_estimate() -> None:
+    """Cached image tokens count at the rate of cached text, and the cost says that it is an estimate."""
+    details = REALTIME["input_token_details"]
+    cached = {"text_tokens": 10, "audio_tokens": 30, "image_tokens": 10}
+    usage = {**REALTIME, "input_token_details": {**details, "cached_tokens_details": cached}}
+    found = rate(record("gpt-realtime-mini", usage, usage_format=UsageFormat.OPENAI_RESPONSES))
+    nano = 20 * 600 + 20 * 60 + 10 * 10_000 + 30 * 300 + 20 * 800 + 4 * 2_400 + 6 * 20_000
+    assert (found.nano_usd, found.status) == (nano, CostStatus.ESTIMATED)
+    assert found.parts is not None
+    assert (found.parts.input_total, found.parts.output_total) == (100, 10)
+
+
 def test_an_embedding_of_four_tokens_costs_80_nano_usd() -> None:
     """text-embedding-3-small at 0.02 a million: 4 * 20; an embedding has no output to miss."""
     usage = {"prompt_tokens": 4, "total_tokens": 4}

@@ -57,6 +57,46 @@ GOOD: list[tuple[str, str, str | None, Mapping[str, Any], UsageParts]] = [
         UsageParts(cache_read=3, audio_input=4, cache_audio_read=3, output=1),
     ),
     (
+        "realtime says which cached tokens were audio",
+        RESPONSES,
+        "openai",
+        {
+            "input_tokens": 132,
+            "output_tokens": 121,
+            "input_token_details": {
+                "text_tokens": 119,
+                "audio_tokens": 13,
+                "cached_tokens": 64,
+                "cached_tokens_details": {"text_tokens": 60, "audio_tokens": 4},
+            },
+            "output_token_details": {"text_tokens": 30, "audio_tokens": 91},
+        },
+        UsageParts(
+            uncached_input=59,
+            cache_read=60,
+            audio_input=9,
+            cache_audio_read=4,
+            output=30,
+            audio_output=91,
+        ),
+    ),
+    (
+        "realtime: nothing was cached",
+        RESPONSES,
+        "openai",
+        {
+            "input_tokens": 20,
+            "output_tokens": 1,
+            "input_token_details": {
+                "text_tokens": 5,
+                "audio_tokens": 15,
+                "cached_tokens": 0,
+                "cached_tokens_details": {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0},
+            },
+        },
+        UsageParts(uncached_input=5, audio_input=15, output=1),
+    ),
+    (
         "null details",
         CHAT,
         "openai",
@@ -270,6 +310,32 @@ BAD: list[tuple[str, str, Mapping[str, Any]]] = [
             "input_tokens_details": {
                 "cache_write_tokens": 1,
                 "cache_write_tokens_details": {"ttl_12h_tokens": 2},
+            },
+        },
+    ),
+    (
+        "cached audio more than audio",
+        RESPONSES,
+        {
+            "input_tokens": 9,
+            "output_tokens": 1,
+            "input_token_details": {
+                "audio_tokens": 3,
+                "cached_tokens": 5,
+                "cached_tokens_details": {"audio_tokens": 4},
+            },
+        },
+    ),
+    (
+        "cached images more than cached",
+        RESPONSES,
+        {
+            "input_tokens": 9,
+            "output_tokens": 1,
+            "input_token_details": {
+                "image_tokens": 9,
+                "cached_tokens": 5,
+                "cached_tokens_details": {"image_tokens": 6},
             },
         },
     ),

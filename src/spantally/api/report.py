@@ -48,6 +48,7 @@ def _patches() -> list[dict[str, Any]]:
         for patch in patches.patches:
             applied = patches.applied.get(patch)
             row = {"instrumentor": name, "target": f"{patch.module}:{patch.path}", "enabled": patches.enabled}
+            row["required"] = patch.required
             row.update(applied=applied is not None, missing=patch in patches.missing, others=_others(applied))
             rows.append(row)
     return rows

@@ -29,6 +29,7 @@ def start(
     name: str | None = None,
     attributes: Mapping[str, Any] | None = None,
     conversation_id: str | None = None,
+    start_ns: int | None = None,
 ) -> Operation | None:
     """Begin an operation, or None inside ``spantally.paused()`` and where telemetry itself fails.
 
@@ -38,6 +39,7 @@ def start(
         name: name of the agent, tool or workflow.
         attributes: further ones, of this operation alone.
         conversation_id: the conversation that the API's request names; it wins over the session's.
+        start_ns: when it began, where that is past; now, by default.
     """
     try:
         if first_start:
@@ -48,6 +50,8 @@ def start(
         scope = _scope_for(context, telemetry, conversation_id)
         made = Operation(telemetry, plan.kind, plan.operation, scope)
         made.name = name
+        if start_ns is not None:
+            made.start_ns = start_ns
         made.parent_context = context
         open_operations[made.call_id] = made  # before the span: the processor finds it there
         _start_span(made, context, plan, attributes)

@@ -21,6 +21,10 @@ Wrapper: TypeAlias = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 """``(wrapped, instance, args, kwargs)``, the one signature of every wrapper."""
 
 
+INHERITED: Final = object()
+"""In the place of an original that the class had from a base: taking back is taking the attribute out."""
+
+
 class Patch(NamedTuple):
     """One place to wrap.
 
@@ -101,9 +105,10 @@ class PatchSet:
                 continue
             try:
                 parent, attribute, original = wrapt.resolve_path(module, patch.path)
+                inherited = attribute not in getattr(parent, "__dict__", {attribute: None})
                 wrapper = self._wrap(patch, original)
                 wrapt.apply_patch(parent, attribute, wrapper)
-                self.applied[patch] = (parent, attribute, wrapper, original)
+                self.applied[patch] = (parent, attribute, wrapper, INHERITED if inherited else original)
             except AttributeError:
                 self.missing.append(patch)
                 if patch.required:
@@ -146,8 +151,13 @@ def _restore(parent: Any, name: str, wrapper: Any, original: Any) -> None:
     """Take one wrapper out, also from beneath wrappers that others put around it since."""
     current = parent.__dict__.get(name) if hasattr(parent, "__dict__") else getattr(parent, name, None)
     if current is wrapper:
-        setattr(parent, name, original)
+        if original is INHERITED:
+            delattr(parent, name)
+        else:
+            setattr(parent, name, original)
         return
+    if original is INHERITED:
+        original = wrapper.__wrapped__
     outer: Any = current
     for _ in range(_MAX_DEPTH):
         inner = getattr(outer, "__wrapped__", None)

@@ -221,6 +221,6 @@ def _status(record: CallRecord, reading: Reading, card: Card, lacking: str | Non
         return partial(missing)
     if record.status == _INTERRUPTED:
         return partial("interrupted")  # what arrived before its process ended
-    if card.estimated or record.estimated or (reading.ttl_assumed and card.long_write):
+    if card.estimated or record.estimated or reading.approximate or (reading.ttl_assumed and card.long_write):
         return CostStatus.ESTIMATED
     return _PRICED if amount else CostStatus.FREE

@@ -39,6 +39,8 @@ class Reading(NamedTuple):
     """``"input"`` or ``"output"`` where that total is absent; its parts are then 0 but not known to be."""
     ttl_assumed: bool = False
     """Cache writes came without their retention time and stand in the short one."""
+    approximate: bool = False
+    """Some tokens stand in a part that is not quite theirs, since they have none of their own."""
 
 
 _FREE_TOOLS: Final = frozenset(
@@ -136,7 +138,9 @@ def _openai(raw: Mapping[str, Any], provider: str | None, input_name: str, outpu
     (platform.openai.com/docs/guides/prompt-caching); reasoning, accepted and *rejected* predictions are
     inside the output and billed as output (platform.openai.com/docs/guides/predicted-outputs,
     .../guides/reasoning); audio is inside both and has its own rate (platform.openai.com/docs/guides/audio).
-    Embeddings report input only (platform.openai.com/docs/api-reference/embeddings).
+    Embeddings report input only (platform.openai.com/docs/api-reference/embeddings). The Realtime API says
+    which of the cached tokens were text, audio and images (.../docs/guides/realtime-costs); the latter have
+    no part of their own here and are counted as cached text.
     """
     has_input = raw.get(input_name) is not None
     has_output = raw.get(output_name) is not None
@@ -144,7 +148,8 @@ def _openai(raw: Mapping[str, Any], provider: str | None, input_name: str, outpu
         raise NoUsage(f"neither {input_name} nor {output_name}")
     total_in = _count(raw, input_name)
     total_out = _count(raw, output_name)
-    cached = written = written_long = audio_in = image_in = cached_audio = 0
+    cached = written = written_long = audio_in = image_in = cached_audio = cached_image = 0
+    split = False
     details = _details(raw, input_name + "_details")
     if details:
         cached = _count(details, "cached_tokens")
@@ -155,16 +160,26 @@ def _openai(raw: Mapping[str, Any], provider: str | None, input_name: str, outpu
         if written and "cache_write_tokens_details" in details:
             # The long retention has a rate of its own; the total contains it.
             written_long = _count(_details(details, "cache_write_tokens_details"), "ttl_12h_tokens")
-    if not cached:
+        split = bool(details.get("cached_tokens_details"))
+        if split:
+            kinds = _details(details, "cached_tokens_details")
+            cached_audio = _count(kinds, "audio_tokens")
+            cached_image = _count(kinds, "image_tokens")
+            cached -= cached_audio
+            audio_in -= cached_audio
+            image_in -= cached_image
+            if cached < cached_image or audio_in < 0 or image_in < 0:
+                raise BadUsage(f"parts of cached_tokens exceed its {cached + cached_audio}")
+    if not cached and not split:
         # Compatible hosts that say it one level up: api-docs.deepseek.com/guides/kv_cache,
         # platform.moonshot.ai/docs/api/chat (cached_tokens).
         cached = _count(raw, "prompt_cache_hit_tokens") or _count(raw, "cached_tokens")
-    text_in = total_in - cached - written - audio_in - image_in
+    text_in = total_in - cached - cached_audio - written - audio_in - image_in
     if text_in < 0:
         # The details do not say which of the cached tokens were audio: where the parts exceed the total,
         # at least the excess must be both.
         cached_audio = -text_in
-        if cached_audio > min(cached, audio_in):
+        if split or cached_audio > min(cached, audio_in):
             raise BadUsage(f"parts of {input_name} exceed its {total_in}")
         cached -= cached_audio
         audio_in -= cached_audio
@@ -195,7 +210,8 @@ def _openai(raw: Mapping[str, Any], provider: str | None, input_name: str, outpu
         audio_out,
         image_out,
     )
-    return Reading(parts, None if has_input and has_output else ("output" if has_input else "input"))
+    missing = None if has_input and has_output else ("output" if has_input else "input")
+    return Reading(parts, missing, approximate=cached_image > 0)
 
 
 _PREFIX: Final = "gen_ai.usage."
@@ -214,7 +230,7 @@ _SEMCONV_AUDIO_IN: Final = _spellings(semconv.USAGE_AUDIO_INPUT_TOKENS)
 _SEMCONV_AUDIO_OUT: Final = _spellings(semconv.USAGE_AUDIO_OUTPUT_TOKENS)
 _SEMCONV_IMAGE_IN: Final = _spellings(semconv.USAGE_IMAGE_INPUT_TOKENS)
 _SEMCONV_IMAGE_OUT: Final = _spellings(semconv.USAGE_IMAGE_OUTPUT_TOKENS)
-_SEMCONV_AUDIO_READ: Final = ("audio.cache_read.input_tokens",)
+_SEMCONV_AUDIO_READ: Final = _spellings(semconv.USAGE_AUDIO_CACHE_READ_INPUT_TOKENS)
 
 
 def _first(raw: Mapping[str, Any], names: tuple[str, ...]) -> int | None:

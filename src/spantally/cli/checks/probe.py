@@ -5,6 +5,7 @@ Printed as JSON on the last line of stdout. It is a process of its own so that t
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 from importlib.util import find_spec
@@ -25,6 +26,11 @@ def main() -> None:
             errors[name] = f"{type(error).__name__}: {error}"
     from spantally.api.report import report
 
+    for patch in report()["patches"]:  # parts of an SDK that it imports when they are used
+        module = patch["target"].partition(":")[0]
+        if module.partition(".")[0] in SDKS and not errors:
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
     print(json.dumps({"report": report(), "errors": errors}, default=str), flush=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from spantally.cli.checks.finding import Finding, Level
 
 SECTION: Final = "in a program"
 _SECONDS: Final = 60
+_LACKS: Final = "this version of the SDK lacks it, so what passes there is not seen; see the tested versions"
 
 
 def check(environ: Mapping[str, str]) -> list[Finding]:
@@ -86,18 +88,22 @@ def _patched(name: str, patches: Sequence[Mapping[str, Any]]) -> list[Finding]:
     if not any(patch["enabled"] for patch in patches):
         advice = "switched off (OTEL_PYTHON_DISABLED_INSTRUMENTATIONS?)"
         return [Finding(SECTION, name, "not enabled", Level.NOTE, advice)]
-    found = [Finding(SECTION, name, f"patches {patch['target']}") for patch in patches if patch["applied"]]
+    applied = [patch for patch in patches if patch["applied"]]
+    found = [Finding(SECTION, name, f"patches {patch['target']}") for patch in applied if patch["required"]]
+    found += [
+        Finding(SECTION, name, f"patches {count} places of {module}")
+        for module, count in _optional(applied).items()
+    ]
     found = found or [Finding(SECTION, name, "patches nothing that is imported here")]
+    missing = [patch for patch in patches if patch["missing"]]
     found.extend(
-        Finding(
-            SECTION,
-            f"{name} tap",
-            f"{patch['target']} is missing",
-            Level.PROBLEM,
-            "this version of the SDK lacks it, so what passes there is not seen; see the tested versions",
-        )
-        for patch in patches
-        if patch["missing"]
+        Finding(SECTION, f"{name} tap", f"{patch['target']} is missing", Level.PROBLEM, _LACKS)
+        for patch in missing
+        if patch["required"]
+    )
+    found.extend(
+        Finding(SECTION, f"{name} tap", f"{count} places of {module} are missing", Level.NOTE, _LACKS)
+        for module, count in _optional(missing).items()
     )
     found.extend(
         Finding(
@@ -111,6 +117,11 @@ def _patched(name: str, patches: Sequence[Mapping[str, Any]]) -> list[Finding]:
         if patch["others"]
     )
     return found
+
+
+def _optional(patches: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    """How many places of each module a version of the SDK may lack."""
+    return Counter(patch["target"].partition(":")[0] for patch in patches if not patch["required"])
 
 
 def _redaction(told: Mapping[str, Any]) -> Finding:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from spantally.instrumentors.base import TableInstrumentor
+from spantally.instrumentors.openai.socket_places import socket_places
 from spantally.instrumentors.patching import Patch, PatchSet, Wrapper
 
 __all__ = ["OpenAIInstrumentor"]
@@ -21,7 +22,7 @@ class OpenAIInstrumentor(TableInstrumentor):
     supported: ClassVar[tuple[str, ...]] = ("openai >= 2.0, < 4",)
 
     def make_patches(self) -> PatchSet:
-        """The choke point of both clients, and the two taps beneath."""
+        """The choke point of both clients, the taps beneath, and the websockets that do not pass there."""
         base, streaming = "openai._base_client", "openai._streaming"
         retry, stream = self._tap("sleep_for_retry"), self._tap("stream_init")
         response = self._around("around_response"), self._around("around_response_async")
@@ -39,6 +40,10 @@ class OpenAIInstrumentor(TableInstrumentor):
                 Patch(base, "AsyncAPIClient._sleep_for_retry", load=retry, required=False),
                 Patch(streaming, "Stream.__init__", load=stream),
                 Patch(streaming, "AsyncStream.__init__", load=stream),
+                *(
+                    Patch(one.module, one.path, load=self._socket(one.tap), required=False)
+                    for one in socket_places()
+                ),
             ),
         )
 
@@ -56,6 +61,17 @@ class OpenAIInstrumentor(TableInstrumentor):
         def load() -> Wrapper:
             tap: Wrapper = self._loaded(name)
             return tap
+
+        return load
+
+    def _socket(self, name: str) -> Callable[[], Wrapper]:
+        """One tap of the websockets, imported once the part of the SDK is there that has them."""
+
+        def load() -> Wrapper:
+            from spantally.instrumentors.openai import sockets
+
+            self.telemetry.prepare()
+            return sockets.tap(name, lambda: self.telemetry)
 
         return load
 

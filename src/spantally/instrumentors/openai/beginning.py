@@ -25,13 +25,16 @@ from spantally.instrumentors.openai.wire.operation import Operation as WireOpera
 from spantally.instrumentors.openai.wire.operation import classify, path_attributes
 
 
-def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
+def begin(
+    telemetry: Telemetry, client: Any, options: Any, *, start_ns: int | None = None
+) -> OpenAICall | None:
     """Start the operation of one request, or None where the endpoint is none of ours.
 
     Args:
         telemetry: where it reports to.
         client: the SDK's client.
         options: its ``FinalRequestOptions``.
+        start_ns: when it began, where that is past.
     """
     body = options.json_data if getattr(options, "extra_json", None) is None else _body_of(options)
     method, url = options.method, str(options.url)
@@ -47,6 +50,7 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
         shape.plan,
         attributes=varying,
         conversation_id=_text(varying.get(semconv.CONVERSATION_ID)) if varying else None,
+        start_ns=start_ns,
     )
     if target is None:
         return None

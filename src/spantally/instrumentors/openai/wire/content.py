@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from spantally.instrumentors.openai.wire import realtime_content
 from spantally.instrumentors.openai.wire.fields import field, items, number, plain, text, texts
 from spantally.instrumentors.openai.wire.media import media_text
 from spantally.instrumentors.openai.wire.operation import Operation
@@ -50,6 +51,8 @@ def input_messages(op: Operation, body: Any) -> list[Message] | None:
         if listed is None:
             return None
         return [message for one in listed if (message := item_message(one)) is not None]
+    if op.api == "realtime":
+        return realtime_content.input_messages(body)
     key = _PROMPTS.get(op.api)
     if key is not None:
         prompts = content_parts(field(body, key))
@@ -108,7 +111,7 @@ def found_documents(op: Operation, body: Any) -> list[dict[str, Any]] | None:
 
 def system_instructions(op: Operation, body: Any) -> list[Part] | None:
     """``gen_ai.system_instructions``: instructions that a request keeps apart from its messages."""
-    if op.api != "responses":
+    if op.api not in ("responses", "realtime"):
         return None
     parts = content_parts(field(body, "instructions"))
     return [part for part in parts if part["type"] == "text"] or None

@@ -46,6 +46,7 @@ CHAT: Final = Operation(Kind.INFERENCE, "chat", "chat_completions", _CHAT)
 RESPONSES: Final = Operation(Kind.INFERENCE, "chat", "responses", _RESPONSES)
 COMPACT: Final = Operation(Kind.INFERENCE, "chat", "compact", _RESPONSES)
 COMPLETIONS: Final = Operation(Kind.INFERENCE, "text_completion", "completions", _CHAT)
+REALTIME: Final = Operation(Kind.INFERENCE, "chat", "realtime", _RESPONSES)
 EMBEDDINGS: Final = Operation(Kind.EMBEDDINGS, "embeddings", "embeddings", _CHAT)
 IMAGES: Final = Operation(Kind.INFERENCE, "generate_content", "images", _RESPONSES)
 SPEECH: Final = Operation(Kind.INFERENCE, "generate_content", "speech", _RESPONSES)
@@ -61,6 +62,9 @@ FILE_CONTENT: Final = _other("download_file", "file_content")
 
 ROUTES: Final[tuple[tuple[str, str, Operation | None], ...]] = (
     ("POST", "chat/completions", CHAT),
+    # Events over a websocket that ask for a response.
+    ("WEBSOCKET", "responses", RESPONSES),
+    ("WEBSOCKET", "realtime", REALTIME),
     ("POST", "responses", RESPONSES),
     ("POST", "completions", COMPLETIONS),
     ("POST", "embeddings", EMBEDDINGS),

@@ -116,6 +116,14 @@ RULES: Final[Mapping[str, Mapping[str, tuple[str, _Read]]]] = {
         "conversation": (semconv.CONVERSATION_ID, _conversation),
         "input": (semconv.CONVERSATION_COMPACTED, _compacted),
     },
+    "realtime": {
+        "model": (semconv.REQUEST_MODEL, text),
+        "stream": (semconv.REQUEST_STREAM, _true),
+        "temperature": (semconv.REQUEST_TEMPERATURE, number),
+        "max_output_tokens": (semconv.REQUEST_MAX_TOKENS, integer),
+        "output_modalities": (semconv.OUTPUT_TYPE, lambda value: _modalities(value) or "text"),
+        "reasoning": (semconv.REQUEST_REASONING_LEVEL, lambda value: text(field(value, "effort"))),
+    },
     "compact": {
         "model": (semconv.REQUEST_MODEL, text),
         "service_tier": (semconv.OPENAI_REQUEST_SERVICE_TIER, _tier),
