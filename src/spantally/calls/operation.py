@@ -20,6 +20,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode
 from opentelemetry.trace import Status as SpanStatus
 
 from spantally.calls import implicit, pipeline
+from spantally.calls.joining import Join, Joined, join
 from spantally.calls.own_spans import MARK, OwnSpan, fill, safe_of, without_genai
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
@@ -52,6 +53,7 @@ class Operation:
         "end_attributes",
         "estimated",
         "first_chunk_ns",
+        "joined",
         "kind",
         "name",
         "operation",
@@ -86,6 +88,8 @@ class Operation:
         self.start_ns = time.time_ns()
         self.name: str | None = None
         self.span: Span = INVALID_SPAN
+        self.joined: Joined | None = None
+        """Another instrumentor's span that stands for it, in the place of one of ours."""
         self.parent_context: Context | None = None
         self.provider: str | None = None
         self.request_model: str | None = None
@@ -196,7 +200,7 @@ class Operation:
                 record = record._replace(end_ns=None, price_context=None)
             elif record.kind in COUNTED_KINDS:
                 self._tally(record)
-            pipeline.emit(record)
+            (pipeline if self.joined is None else self.joined).emit(record)
         except Exception as failure:
             swallowed("calls.record", failure)
         return True
@@ -330,6 +334,8 @@ class Operation:
 
     def _span_ids(self) -> tuple[str | None, str | None, str | None]:
         """Hex ids of trace, span and parent span; None for what a disabled SDK does not give."""
+        if self.joined is not None and self.joined.span is not None:
+            return self.joined.ids()
         own = self.span.get_span_context()
         around = None if self.parent_context is None else self.parent_context.get(SPAN_KEY)
         if around is None:
@@ -383,6 +389,7 @@ def start(
     span_kind: SpanKind = SpanKind.INTERNAL,
     attributes: Mapping[str, Any] | None = None,
     conversation_id: str | None = None,
+    joins: Join = Join.NOWHERE,
 ) -> Operation | None:
     """Begin an operation, or None inside ``spantally.paused()`` and where telemetry itself fails.
 
@@ -395,6 +402,7 @@ def start(
         span_kind: CLIENT for a remote model.
         attributes: known at the start (samplers see these).
         conversation_id: the conversation that the API's request names; it wins over the session's.
+        joins: where another instrumentor's span of the same operation may be.
     """
     try:
         if first_start:
@@ -407,7 +415,10 @@ def start(
         made.name = name
         made.parent_context = context
         open_operations[made.call_id] = made  # before the span: the processor finds it there
-        made.span = _start_span(made, context, subject, span_kind, attributes)
+        if joins is not Join.NOWHERE:
+            made.joined = join(made, context.get(SPAN_KEY), joins)
+        if made.joined is None:
+            made.span = _start_span(made, context, subject, span_kind, attributes)
         return made
     except Exception as error:
         swallowed("calls.start", error)

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 import wrapt
 
 from spantally.ground.guard import say_once, swallowed
+from spantally.instrumentors import beneath
 
 Wrapper: TypeAlias = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 """``(wrapped, instance, args, kwargs)``, the one signature of every wrapper."""
@@ -31,6 +32,7 @@ class Patch:
         path: attribute path within the module, ``Class.method``.
         wrapper: what wraps it, called at each call; or
         factory: what makes the replacement from the original, once; it sets ``__wrapped__``.
+        innermost: True where it must see every call, also those that come through the wrappers of others.
         required: False where a version of the SDK may lack the place; then only ``doctor`` says so.
     """
 
@@ -39,6 +41,7 @@ class Patch:
     wrapper: Wrapper | None = None
     factory: Callable[[Any], Any] | None = None
     required: bool = True
+    innermost: bool = False
 
 
 class PatchSet:
@@ -73,9 +76,11 @@ class PatchSet:
         """Put back everything that was patched; pending import hooks find the flag down."""
         with self._lock:
             self.enabled = False
-            for parent, name, wrapper, original in reversed(tuple(self.applied.values())):
+            for patch, (parent, name, wrapper, original) in reversed(tuple(self.applied.items())):
                 try:
                     _restore(parent, name, wrapper, original)
+                    if patch.innermost:
+                        beneath.take_out(parent, name, original, wrapper)
                 except Exception as error:
                     swallowed(f"{self.owner}.restore", error)
             self.applied.clear()
@@ -101,6 +106,10 @@ class PatchSet:
                 continue
             try:
                 parent, attribute, original = wrapt.resolve_path(module, patch.path)
+                innermost = self._apply_innermost(patch, parent, attribute)
+                if innermost is not None:
+                    self.applied[patch] = innermost
+                    continue
                 wrapper = self._wrap(patch, original)
                 wrapt.apply_patch(parent, attribute, wrapper)
                 self.applied[patch] = (parent, attribute, wrapper, original)
@@ -117,6 +126,18 @@ class PatchSet:
             except Exception as error:
                 self.missing.append(patch)
                 swallowed(f"{self.owner}.patch", error)
+
+    def _apply_innermost(self, patch: Patch, parent: Any, name: str) -> tuple[Any, str, Any, Any] | None:
+        """Patch beneath the wrappers of others; None where not asked for, or not possible."""
+        if not patch.innermost or not isinstance(parent, type):
+            return None
+        original = beneath.innermost(vars(parent).get(name))
+        if original is None:
+            return None
+        wrapper = self._wrap(patch, original)
+        if beneath.put_beneath(parent, name, original, wrapper):
+            return parent, name, wrapper, original
+        return None
 
     def _wrap(self, patch: Patch, original: Any) -> Any:
         if patch.factory is not None:

@@ -6,6 +6,7 @@ foreign calls their parent, agent path, run and tool without waiting for the led
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Final
 
 from spantally.calls.operation import Operation
@@ -18,18 +19,29 @@ STATE: Final = "_spantally_state"
 """Name under which the state hangs on a span."""
 
 
+class View(Enum):
+    """What a span of another instrumentor is to a call that ours meters."""
+
+    INSTEAD = "instead"
+    """It stands for the call: we made none."""
+    BESIDE = "beside"
+    """A further view of it."""
+
+
 class SpanState:
     """Whose a span is and what stands around it. ``inner_*`` is what its children inherit."""
 
     __slots__ = (
         "agent_path",
         "call_id",
+        "followed",
         "genai",
         "has_children",
         "inner_call_id",
         "inner_path",
         "inner_run",
         "inner_tool",
+        "kind",
         "local_root",
         "parent_call_id",
         "paused",
@@ -37,11 +49,17 @@ class SpanState:
         "scope",
         "tallied",
         "tool",
+        "view",
     )
 
     def __init__(self, scope: Scope | None, parent: SpanState | None) -> None:
         self.scope = scope
         self.genai = False
+        self.kind: str | None = None
+        """What kind of operation it is, where it says so at its start."""
+        self.view: View | None = None
+        self.followed = False
+        """True once the log that follows a streamed request was seen."""
         self.local_root = False
         self.paused = False
         self.tallied: tuple[object, ...] = ()
@@ -64,6 +82,11 @@ class SpanState:
         elif operation.kind == Kind.TOOL:
             self.inner_tool = operation.name or self.tool
 
+    def show(self, call_id: str, view: View) -> None:
+        """Note that the span shows a call that our instrumentor meters."""
+        self.call_id = self.inner_call_id = call_id
+        self.view = view
+
     def become(self, facts: Facts, span: Any, call_id: str | None) -> None:
         """Note that the span is a GenAI operation, so that what begins inside hangs beneath it.
 
@@ -73,6 +96,7 @@ class SpanState:
             call_id: ``spantally.call.id`` of a span of ours.
         """
         self.genai = True
+        self.kind = facts.kind
         self.call_id = self.inner_call_id = call_id or span_call_id(span)
         if facts.kind == Kind.AGENT:
             if facts.name:

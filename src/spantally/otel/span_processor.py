@@ -35,10 +35,10 @@ from spantally.ground.records import Kind, Record, SessionStatus
 from spantally.ground.scope import Scope, current_scope, is_paused
 from spantally.ground.settings import from_argument
 from spantally.ground.worker import worker
-from spantally.otel import foreign
-from spantally.otel.dialects import Facts, dialect_of
+from spantally.otel import foreign, joining
+from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.implicit import enter_trace, scope_of_trace
-from spantally.otel.lineage import STATE, SpanState, own_call_id
+from spantally.otel.lineage import STATE, SpanState, View, own_call_id
 from spantally.otel.redaction_net import REDACTED_ERROR, SafeAttributes, redact_ending_span, safe_attributes
 from spantally.otel.redactors import redactor_of
 
@@ -120,6 +120,7 @@ class SpanProcessor(SdkSpanProcessor):
             sink = _ledger_opener[0](ledger) if _ledger_opener else pipeline.emit_foreign
         self._sink = sink
         self._genai_traces: OrderedDict[int, None] = OrderedDict()
+        joining.register()
         self._processors: object = None
         self._redact_at_start = False
 
@@ -206,7 +207,7 @@ class SpanProcessor(SdkSpanProcessor):
         if around is not None:
             around.has_children = True
         attributes: Mapping[str, Any] = span._attributes
-        facts = _facts(attributes, span.name)
+        facts = facts_of(attributes, span.name)
         scope = current_scope(context)
         parent = span.parent
         local_root = parent is None or parent.is_remote
@@ -224,6 +225,10 @@ class SpanProcessor(SdkSpanProcessor):
             missing = _missing(_stamps(scope, state, facts, attributes), attributes)
             if missing:
                 span.set_attributes(missing)
+        try:
+            joining.recognise(span, state, scope)
+        except Exception as error:
+            swallowed("otel.join", error)
         return state
 
     def _implicit_scope(
@@ -258,7 +263,7 @@ class SpanProcessor(SdkSpanProcessor):
     def _late_genai(self, span: Any, state: SpanState | None) -> None:
         """Stamp what only a GenAI span carries onto one that showed itself as such after its start."""
         attributes = span._attributes
-        facts = _facts(attributes, span._name)
+        facts = facts_of(attributes, span._name)
         if facts is None:
             return
         self._saw_genai(span.get_span_context().trace_id)
@@ -296,9 +301,13 @@ class SpanProcessor(SdkSpanProcessor):
             if state.paused or self._tally_key in state.tallied:
                 return
             state.tallied += (self._tally_key,)
+            if state.view is not None and self._tally_key == "active":
+                if state.view is View.BESIDE:
+                    self._link(span, state)
+                return
             if state.call_id is not None and self._is_metered(state.call_id):
                 return
-        facts = _facts(attributes, span.name)
+        facts = facts_of(attributes, span.name)
         if facts is None:
             self._link(span, state)
         else:
@@ -313,6 +322,8 @@ class SpanProcessor(SdkSpanProcessor):
         if call_id is not None and self._is_metered(call_id):
             return
         record, scope = foreign.call_record(span, attributes, facts, state, self._telemetry)
+        if joining.opens_stream(record.scope_name, attributes, facts, record.status):
+            return
         session = scope.session
         if not session.recorded:
             session.recorded = True
@@ -356,13 +367,6 @@ class SpanProcessor(SdkSpanProcessor):
                 traces.popitem(last=False)
             except KeyError:
                 pass  # another thread has emptied it
-
-
-def _facts(attributes: Mapping[str, Any] | None, name: str) -> Facts | None:
-    if not attributes:
-        return None
-    dialect = dialect_of(attributes)
-    return None if dialect is None else dialect.read(attributes, name)
 
 
 def _operation_of(span: Any) -> Operation | None:

@@ -185,8 +185,8 @@ class OpenAIInstrumentor(TableInstrumentor):
         return PatchSet(
             "openai",
             (
-                Patch(base, "SyncAPIClient.request", _request),
-                Patch(base, "AsyncAPIClient.request", _request_async),
+                Patch(base, "SyncAPIClient.request", _request, innermost=True),
+                Patch(base, "AsyncAPIClient.request", _request_async, innermost=True),
                 Patch(base, "SyncAPIClient._process_response", _process_response),
                 Patch(base, "AsyncAPIClient._process_response", _process_response),
                 Patch(base, "SyncAPIClient._sleep_for_retry", _sleep_for_retry, required=False),

@@ -16,7 +16,7 @@ from spantally.calls.tool_results import infer_tool_results
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind
-from spantally.instrumentors.openai import stream_usage
+from spantally.instrumentors.openai import peers, stream_usage
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.capture import Capture
 from spantally.instrumentors.openai.wire import estimate, provider, request
@@ -60,6 +60,7 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
         span_kind=SpanKind.CLIENT,
         attributes=attributes,
         conversation_id=conversation,
+        joins=peers.where_spans_are(wire.api, options),
     )
     if target is None:
         return None
@@ -80,7 +81,7 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
         infer_tool_results(target, request.tool_results(wire, body, latest=True))
         call.choices = request.expected_choices(body)
         call.wants_tools = _has_tools(body)
-        if telemetry.wants_content:
+        if telemetry.keep_content if target.joined is not None else telemetry.wants_content:
             call.capture = Capture(telemetry, wire, body)
     except Exception as error:
         swallowed("openai.request_content", error)

@@ -56,6 +56,8 @@ class Capture:
         telemetry = self.telemetry
         if telemetry.keep_content:
             operation.content = {name: self.parts[key] for key, name in _FIELDS if key in self.parts}
+        if operation.joined is not None:
+            return  # what leaves is the other instrumentor's to decide
         if telemetry.capture_spans:
             operation.end_attributes.update(self.texts)
         if telemetry.capture_events and telemetry.emit_event is not None:
