@@ -12,6 +12,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -118,16 +119,30 @@ ASYNC_FORMS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _script(request: Any) -> Reply:
-    if request.model == "refused":
-        return Reply(status=429, error="slow down")
-    text = '{"n": 4}' if "response_format" in (request.body or {}) else None
-    return Reply(text=text, usage=Usage(input=1200, output=34, cached=200, reasoning=8))
+MODULES = {
+    "official": "opentelemetry.instrumentation.genai.openai",
+    "openinference": "openinference.instrumentation.openai",
+    "openllmetry": "opentelemetry.instrumentation.openai",
+    "openlit": "openlit.instrumentation.openai",
+}
+UNSEEN = ["chat", "stream", "responses", "responses stream", "embeddings", "async chat", "async stream"]
+"""Forms that all peers trace."""
 
 
-def run(name: str) -> tuple[Any, list[int]]:
-    """One form on a server of its own: its value, and what a client can know of the bill."""
-    with ScriptedServer(_script) as server:
+def _script(response_id: str) -> Callable[[Any], Reply]:
+    def answer(request: Any) -> Reply:
+        if request.model == "refused":
+            return Reply(status=429, error="slow down")
+        text = '{"n": 4}' if "response_format" in (request.body or {}) else None
+        usage = Usage(input=1200, output=34, cached=200, reasoning=8)
+        return Reply(text=text, usage=usage, response_id=response_id)
+
+    return answer
+
+
+def run(name: str, response_id: str = "first") -> tuple[str, list[int]]:
+    """One form on a server of its own: its value as JSON, and what a client can know of the bill."""
+    with ScriptedServer(_script(response_id)) as server:
         options: dict[str, Any] = {"base_url": server.base_url, "api_key": KEY, "max_retries": 0}
         if name in FORMS:
             with openai.OpenAI(**options) as client:
@@ -140,7 +155,8 @@ def run(name: str) -> tuple[Any, list[int]]:
 
             value = asyncio.run(go())
         bills = [bill for bill in server.bills if bill.reported]
-        return value, [sum(bill.usage.input for bill in bills), sum(bill.usage.output for bill in bills)]
+        text = json.dumps(value, sort_keys=True).replace(response_id, "ID")
+        return text, [sum(bill.usage.input for bill in bills), sum(bill.usage.output for bill in bills)]
 
 
 class Peer:
@@ -151,8 +167,7 @@ class Peer:
         self._exit: Any = None
         processor = SimpleSpanProcessor(exporter)
         if name == "logfire":
-            import logfire
-
+            logfire = import_module("logfire")
             sampling = None if sampled else logfire.SamplingOptions(head=0.0)
             logfire.configure(
                 send_to_logfire=False,
@@ -169,9 +184,7 @@ class Peer:
     def instrument(self) -> None:
         """Let it wrap the SDK."""
         if self.name == "logfire":
-            import logfire
-
-            self._exit = logfire.instrument_openai()
+            self._exit = import_module("logfire").instrument_openai()
         else:
             self._instrumentor().instrument(**({"pricing_info": {}} if self.name == "openlit" else {}))
 
@@ -187,19 +200,9 @@ class Peer:
         return True
 
     def _instrumentor(self) -> Any:
-        made: Any
-        if self.name == "openinference":
-            from openinference.instrumentation.openai import OpenAIInstrumentor as made
-        elif self.name == "official":
-            from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor as made
-        elif self.name == "openllmetry":
-            from opentelemetry.instrumentation.openai import OpenAIInstrumentor as made
-        else:
-            from openlit._config import OpenlitConfig
-            from openlit.instrumentation.openai import OpenAIInstrumentor as made
-
-            OpenlitConfig()
-        return made()
+        if self.name == "openlit":
+            import_module("openlit._config").OpenlitConfig()
+        return import_module(MODULES[self.name]).OpenAIInstrumentor()
 
 
 def request_functions() -> dict[str, Any]:
@@ -229,18 +232,21 @@ def told(span: ReadableSpan) -> dict[str, Any]:
     }
 
 
-def watched(names: list[str], exporter: InMemorySpanExporter, before: dict[str, Any]) -> dict[str, Any]:
+def watched(
+    names: list[str], exporter: InMemorySpanExporter, before: dict[str, str], prefix: str
+) -> dict[str, Any]:
     """Run forms in a session each, and tell what became of them."""
     seen: dict[str, Any] = {}
     for name in names:
         exporter.clear()
-        with spantally.session(f"s-{name}") as session:
-            value, billed = run(name)
+        place = f"{prefix} {name}"
+        with spantally.session(place) as session:
+            value, billed = run(name, place)
             totals = session.totals
         assert spantally.flush(10)
         with spantally.open_ledger() as ledger:
-            rows = ledger.calls(session=f"s-{name}", limit=50)
-            (row,) = [one for one in ledger.sessions(limit=500) if one.session_id == f"s-{name}"]
+            rows = ledger.calls(session=place, limit=50)
+            (row,) = [one for one in ledger.sessions(limit=500) if one.session_id == place]
             seen[name] = {
                 "same": value == before[name],
                 "billed": billed,
@@ -297,7 +303,13 @@ def main(name: str, order: str, coexist: str, sampled: bool) -> None:
         spantally.instrument()  # twice is once
         from spantally.api.report import report
 
-        seen: dict[str, Any] = {"coexist": report().get("coexist"), "forms": watched(names, exporter, before)}
+        seen: dict[str, Any] = {
+            "coexist": report().get("coexist"),
+            "forms": watched(names, exporter, before, "both"),
+        }
+        spantally.OpenAIInstrumentor().uninstrument()  # ours no longer sees the calls, the processor stays
+        seen["theirs alone"] = watched(UNSEEN, exporter, before, "alone")
+        spantally.instrument()
         seen["failures"] = [list(one) for one in guard.failures]
         seen["end"] = taken_back(peer, order, original)
         seen["end"]["value"] = seen["end"]["value"] == before["chat"]

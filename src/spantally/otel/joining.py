@@ -7,16 +7,18 @@ is not tallied a second time.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
+from opentelemetry.trace import StatusCode
+
 from spantally.calls.joining import readers, take_awaiting
-from spantally.calls.operation import SPAN_KEY, Operation, open_operations
+from spantally.calls.operation import Operation, open_operations
 from spantally.calls.telemetry import SCOPE_NAME
 from spantally.ground import semconv
 from spantally.ground.peers import LOGFIRE_SCOPE, peer_of
-from spantally.ground.records import COUNTED_KINDS, Status
-from spantally.ground.scope import Scope
+from spantally.ground.records import COUNTED_KINDS
 from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.lineage import STATE, SpanState, View
 
@@ -53,13 +55,16 @@ class SpanReader:
 
     def mark(self, span: Any, operation: Operation, *, beside: bool) -> None:
         """Write the call's id onto the span, and note that nobody need tally it."""
-        state: SpanState | None = getattr(span, STATE, None)
-        if state is not None:
-            state.show(operation.call_id, View.BESIDE if beside else View.INSTEAD)
-        values = {semconv.CALL_ID: operation.call_id}
+        _mark(span, operation.call_id, View.BESIDE if beside else View.INSTEAD)
         if operation.scope.call_id is not None:
-            values[semconv.CALL_PARENT_ID] = operation.scope.call_id
-        span.set_attributes(values)
+            span.set_attribute(semconv.CALL_PARENT_ID, operation.scope.call_id)
+
+
+def _mark(span: Any, call_id: str, view: View) -> None:
+    state: SpanState | None = getattr(span, STATE, None)
+    if state is not None:
+        state.show(call_id, view)
+    span.set_attribute(semconv.CALL_ID, call_id)
 
 
 READER: Final = SpanReader()
@@ -71,72 +76,93 @@ def register() -> None:
         readers.append(READER)
 
 
-def recognise(span: Any, state: SpanState, scope: Scope | None) -> None:
+def recognise(span: Any, state: SpanState) -> None:
     """Mark a span that begins now, of somebody else, if it shows a call that our instrumentor meters.
 
     Args:
         span: the span, with its state on it.
         state: what it inherits.
-        scope: the scope in force where it begins.
     """
-    name = scope_name_of(span)
-    operation = _beneath(state, scope)
-    if operation is None and peer_of(name) is not None:
+    operation = _beneath(state)
+    if operation is None:
+        name = scope_name_of(span)
         if name == LOGFIRE_SCOPE and span._attributes.get(LOGFIRE_SPAN_TYPE) == "log":
-            operation = _streamed(span)
-        else:
-            operation = take_awaiting(span.start_time)
-            if operation is not None and operation.joined is not None:
-                operation.joined.span = span
-                READER.mark(span, operation, beside=False)
-                return
+            call_id = _take_expected(_stream_key(span))
+            if call_id is not None:
+                _mark(span, call_id, View.BESIDE)
+            return
+        operation = take_awaiting(span.start_time) if peer_of(name) is not None else None
+        if operation is not None and operation.joined is not None:
+            operation.joined.span = span
+            READER.mark(span, operation, beside=False)
+            return
     if operation is not None:
         READER.mark(span, operation, beside=True)
 
 
-def _beneath(state: SpanState, scope: Scope | None) -> Operation | None:
+def _beneath(state: SpanState) -> Operation | None:
     """The operation that a model span begins inside of: they are one call, seen twice."""
+    scope = state.scope
     if state.kind not in COUNTED_KINDS or scope is None or scope.call_id is None:
         return None
     operation = open_operations.get(scope.call_id)
     return operation if operation is not None and operation.kind == state.kind else None
 
 
-def _streamed(span: Any) -> Operation | None:
-    """The streamed call that Logfire's log at the end of its stream tells of.
+# -- Logfire: one span for the request of a stream, and one (a log) when it has been read ---------------
 
-    Its span of the request has ended by then; both hang beneath the same span, or beneath none.
+_StreamKey = tuple[int | None, object]
+
+MOST_EXPECTED: Final = 1024
+_expected: Final[deque[tuple[_StreamKey, str]]] = deque(maxlen=MOST_EXPECTED)
+"""Streams whose request we have joined and whose log has not come, with the call's id; the oldest first."""
+
+
+def _stream_key(span: Any) -> _StreamKey:
+    """What the span of a streamed request and the log after it have in common."""
+    parent = None if span.parent is None else int(span.parent.span_id)
+    return parent, span._attributes.get(semconv.REQUEST_MODEL)
+
+
+def expect_log(span: Any, attributes: Mapping[str, Any], call_id: str | None) -> None:
+    """Note that a log will follow, if a span that shows a call of ours was the request of a stream.
+
+    Args:
+        span: as it ended.
+        attributes: its attributes.
+        call_id: of the call.
     """
-    model = span._attributes.get(semconv.REQUEST_MODEL)
-    for operation in tuple(open_operations.values()):
-        around = None if operation.parent_context is None else operation.parent_context.get(SPAN_KEY)
-        if operation.request_model != model or scope_name_of(around) != LOGFIRE_SCOPE:
-            continue
-        state: SpanState | None = getattr(around, STATE, None)
-        if state is None or state.followed or _parent_id(around) != _parent_id(span):
-            continue
-        state.followed = True
-        return operation
+    name = scope_name_of(span)
+    if name != LOGFIRE_SCOPE or call_id is None:
+        return
+    facts = facts_of(attributes, span.name)
+    failed = span.status.status_code is StatusCode.ERROR
+    if facts is not None and not failed and opens_stream(name, attributes, facts):
+        _expected.append((_stream_key(span), call_id))
+
+
+def _take_expected(key: _StreamKey) -> str | None:
+    for entry in tuple(_expected):
+        if entry[0] == key:
+            try:
+                _expected.remove(entry)
+            except ValueError:
+                continue  # another thread has taken it
+            return entry[1]
     return None
 
 
-def _parent_id(span: Any) -> int | None:
-    return None if span.parent is None else int(span.parent.span_id)
-
-
-def opens_stream(scope_name: str | None, attributes: Mapping[str, Any], facts: Facts, status: str) -> bool:
-    """True for Logfire's span of a request whose answer is streamed: the log at the stream's end has it all.
+def opens_stream(scope_name: str | None, attributes: Mapping[str, Any], facts: Facts) -> bool:
+    """True for Logfire's span of a streamed request that did not fail: the log after it has all the rest.
 
     Args:
         scope_name: of the ended span.
         attributes: its attributes.
         facts: what its dialect read from them.
-        status: how it ended.
     """
     return (
         scope_name == LOGFIRE_SCOPE
         and attributes.get(LOGFIRE_SPAN_TYPE) == "span"
-        and status == Status.OK
         and facts.kind in COUNTED_KINDS
         and facts.usage is None
         and facts.response_model is None

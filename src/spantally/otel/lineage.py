@@ -34,7 +34,6 @@ class SpanState:
     __slots__ = (
         "agent_path",
         "call_id",
-        "followed",
         "genai",
         "has_children",
         "inner_call_id",
@@ -58,8 +57,6 @@ class SpanState:
         self.kind: str | None = None
         """What kind of operation it is, where it says so at its start."""
         self.view: View | None = None
-        self.followed = False
-        """True once the log that follows a streamed request was seen."""
         self.local_root = False
         self.paused = False
         self.tallied: tuple[object, ...] = ()

@@ -31,7 +31,7 @@ from spantally.calls.own_spans import stamps
 from spantally.calls.telemetry import SCOPE_NAME, RedactorLike, Telemetry
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
-from spantally.ground.records import Kind, Record, SessionStatus
+from spantally.ground.records import Kind, Record, SessionStatus, Status
 from spantally.ground.scope import Scope, current_scope, is_paused
 from spantally.ground.settings import from_argument
 from spantally.ground.worker import worker
@@ -186,8 +186,16 @@ class SpanProcessor(SdkSpanProcessor):
         if state is None:
             state = self._inherit(span, context) if made is None else self._inherit_own(span, context, made)
             setattr(span, STATE, state)
+            if made is None and not state.paused:
+                self._recognise(span, state)
         if made is None or made.telemetry.redactor is not self.redactor:
             self._guard_start(span)
+
+    def _recognise(self, span: Any, state: SpanState) -> None:
+        try:
+            joining.recognise(span, state)
+        except Exception as error:
+            swallowed("otel.join", error)
 
     def _inherit_own(self, span: Any, context: Context, made: Operation) -> SpanState:
         """The same for a running operation of ours: it knows its scope and has stamped its span."""
@@ -225,10 +233,6 @@ class SpanProcessor(SdkSpanProcessor):
             missing = _missing(_stamps(scope, state, facts, attributes), attributes)
             if missing:
                 span.set_attributes(missing)
-        try:
-            joining.recognise(span, state, scope)
-        except Exception as error:
-            swallowed("otel.join", error)
         return state
 
     def _implicit_scope(
@@ -302,6 +306,7 @@ class SpanProcessor(SdkSpanProcessor):
                 return
             state.tallied += (self._tally_key,)
             if state.view is not None and self._tally_key == "active":
+                joining.expect_log(span, attributes, state.call_id)
                 if state.view is View.BESIDE:
                     self._link(span, state)
                 return
@@ -322,7 +327,7 @@ class SpanProcessor(SdkSpanProcessor):
         if call_id is not None and self._is_metered(call_id):
             return
         record, scope = foreign.call_record(span, attributes, facts, state, self._telemetry)
-        if joining.opens_stream(record.scope_name, attributes, facts, record.status):
+        if record.status == Status.OK and joining.opens_stream(record.scope_name, attributes, facts):
             return
         session = scope.session
         if not session.recorded:
