@@ -1,7 +1,7 @@
 """A program with another instrumentor and ours, run in the environment of the other one (no test by itself).
 
-``python peer_program.py PEER ORDER [COEXIST]``: every form of call without instrumentors, then with both, and
-at last taking both back. The last line of stdout is what was seen, as JSON.
+``python peer_program.py PEER ORDER COEXIST sampled|unsampled [FORM...]``: every form of call without
+instrumentors, then with both, and at last taking both back. The last line of stdout tells it, as JSON.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from pydantic import BaseModel
 
 import spantally
+from spantally.api.report import report
 from spantally.ground import guard
 from spantally.testing import Reply, ScriptedServer, Usage
 
@@ -285,10 +286,10 @@ def taken_back(peer: Peer, order: str, original: dict[str, Any]) -> dict[str, An
     return steps
 
 
-def main(name: str, order: str, coexist: str, sampled: bool) -> None:
+def main(name: str, order: str, coexist: str, sampled: bool, forms: list[str]) -> None:
     """Run all of it."""
-    names = [*FORMS, *ASYNC_FORMS]
-    before = {form: run(form)[0] for form in names}
+    names = forms or [*FORMS, *ASYNC_FORMS]
+    before = {form: run(form)[0] for form in dict.fromkeys([*names, *UNSEEN])}
     original = request_functions()
     exporter = InMemorySpanExporter()
     peer = Peer(name, exporter, sampled)
@@ -301,12 +302,10 @@ def main(name: str, order: str, coexist: str, sampled: bool) -> None:
             spantally.instrument(**ours)
             peer.instrument()
         spantally.instrument()  # twice is once
-        from spantally.api.report import report
-
-        seen: dict[str, Any] = {
-            "coexist": report().get("coexist"),
-            "forms": watched(names, exporter, before, "both"),
-        }
+        told = report()
+        seen: dict[str, Any] = {"forms": watched(names, exporter, before, "both")}
+        seen["coexist"] = told["coexist"]
+        seen["others"] = sorted({one for patch in told["patches"] for one in patch["others"]})
         spantally.OpenAIInstrumentor().uninstrument()  # ours no longer sees the calls, the processor stays
         seen["theirs alone"] = watched(UNSEEN, exporter, before, "alone")
         spantally.instrument()
@@ -317,4 +316,4 @@ def main(name: str, order: str, coexist: str, sampled: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:] != ["unsampled"])
+    main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4] != "unsampled", sys.argv[5:])

@@ -28,7 +28,7 @@ from spantally.ground import guard
 from spantally.ground.records import Kind
 from spantally.ground.session_state import forget_sessions
 from spantally.ground.worker import worker
-from spantally.instrumentors.openai import batches
+from spantally.instrumentors.openai import batches, peers
 from spantally.instrumentors.patching import Patch, PatchSet
 from spantally.testing import Reply, ScriptedServer
 
@@ -299,6 +299,24 @@ def _raising_attempts(patch: pytest.MonkeyPatch) -> None:
     made.finish()
 
 
+def _raising_beside(patch: pytest.MonkeyPatch) -> None:
+    """Looking for other instrumentors fails in every place: the calls are patched and made all the same."""
+    patch.setattr("spantally.instrumentors.openai.peers._instrumentor_of", fail)
+    patch.setattr("spantally.instrumentors.beneath.innermost", fail)
+    spantally.uninstrument()
+    spantally.instrument(ledger=False)
+    assert peers.at_work() == []
+    with (
+        ScriptedServer() as server,
+        openai.OpenAI(base_url=server.base_url, api_key="sk-made-up") as client,
+    ):
+        assert client.embeddings.create(model="text-embedding-3-small", input="x").data
+    patch.undo()
+    patch.setattr("spantally.instrumentors.beneath.keepers", [fail])
+    spantally.uninstrument()
+    spantally.instrument(ledger=False)
+
+
 OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_patch: ("unit.restore", "unit.import"),
     _raising_uninstrument: ("OpenAIInstrumentor.uninstrument", "spantally_openai.uninstrument"),
@@ -321,6 +339,7 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_signal: ("api.sigterm",),
     _raising_leave: ("calls.agent.exit",),
     _raising_reason: ("session.reason",),
+    _raising_beside: ("openai.peers", "openai.innermost", "patching.beneath"),
     _raising_attempts: (
         "openai.retry",
         "openai.error_head",

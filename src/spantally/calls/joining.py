@@ -36,6 +36,10 @@ class Join(Enum):
     """Another instrumentor is around that begins its span when the call has returned."""
 
 
+NOWHERE, AROUND, AFTERWARDS = Join.NOWHERE, Join.AROUND, Join.AFTERWARDS
+# Names of the module: through the class they cost more than all else that is done when nobody is there.
+
+
 class Reader(Protocol):
     """What tells and marks spans of other instrumentors."""
 
@@ -96,20 +100,17 @@ def join(operation: Operation, current: Any, where: Join) -> Joined | None:
         where: what the instrumentor knows.
 
     Returns:
-        What stands for the operation; None where a span of ours has to.
+        What may stand for the operation; None where there is nothing.
     """
     try:
-        beside = operation.telemetry.coexist == "own"
-        if where is Join.AFTERWARDS:
+        if where is AFTERWARDS:
             awaiting.set(operation)
-            return None if beside else Joined(None)
+            return Joined(None)
         if current is not None:
             for reader in readers:
                 if reader.shows(current, operation.kind):
-                    reader.mark(current, operation, beside=beside)
-                    # Its end may come before ours: the worker finishes what nobody waits for.
-                    pipeline.remember_metered(operation.call_id)
-                    return None if beside else Joined(current)
+                    reader.mark(current, operation, beside=operation.telemetry.coexist == "own")
+                    return Joined(current)
     except Exception as error:
         swallowed("calls.join", error)
     return None

@@ -20,7 +20,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode
 from opentelemetry.trace import Status as SpanStatus
 
 from spantally.calls import implicit, pipeline
-from spantally.calls.joining import Join, Joined, join
+from spantally.calls.joining import AROUND, NOWHERE, Join, Joined, join
 from spantally.calls.own_spans import MARK, OwnSpan, fill, safe_of, without_genai
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
@@ -389,7 +389,7 @@ def start(
     span_kind: SpanKind = SpanKind.INTERNAL,
     attributes: Mapping[str, Any] | None = None,
     conversation_id: str | None = None,
-    joins: Join = Join.NOWHERE,
+    joins: Join = NOWHERE,
 ) -> Operation | None:
     """Begin an operation, or None inside ``spantally.paused()`` and where telemetry itself fails.
 
@@ -415,10 +415,15 @@ def start(
         made.name = name
         made.parent_context = context
         open_operations[made.call_id] = made  # before the span: the processor finds it there
-        if joins is not Join.NOWHERE:
-            made.joined = join(made, context.get(SPAN_KEY), joins)
-        if made.joined is None:
+        found = None
+        if joins is not NOWHERE:
+            current = context.get(SPAN_KEY)
+            if current is not None or joins is not AROUND:
+                found = join(made, current, joins)
+        if found is None or telemetry.coexist == "own":
             made.span = _start_span(made, context, subject, span_kind, attributes)
+        if made.span is INVALID_SPAN:
+            made.joined = found
         return made
     except Exception as error:
         swallowed("calls.start", error)

@@ -78,6 +78,33 @@ def take_out(owner: type, name: str, original: Any, wrapper: Any) -> None:
     _replace((place for place in _places(owner, name) if _is_ours(place.value, wrapper)), original, original)
 
 
+def modules_around(owner: type, name: str, wrapper: Any) -> list[str]:
+    """Modules of the wrappers that others have around ours, on the class and on its subclasses.
+
+    Args:
+        owner: the class that defines the function.
+        name: of the function.
+        wrapper: ours around it.
+    """
+    found: dict[str, None] = {}
+    for cls in _with_subclasses(owner):
+        value = vars(cls).get(name)
+        for _ in range(MAX_LOOKS):
+            if value is None or _is_ours(value, wrapper):
+                break
+            if any(_is_ours(place.value, wrapper) for place in _inside(value, set())):
+                found[_module_of(value)] = None
+            value = getattr(value, "__wrapped__", None)
+    return list(found)
+
+
+def _module_of(wrapper: Any) -> str:
+    """The module whose code a wrapper runs; what ``functools.wraps`` copied onto it is not asked."""
+    code = getattr(wrapper, "_self_wrapper", wrapper)
+    names = getattr(code, "__globals__", None)
+    return str(type(code).__module__ if names is None else names.get("__name__"))
+
+
 def _is_ours(value: Any, wrapper: Any) -> bool:
     return value is wrapper or getattr(value, "_self_parent", None) is wrapper
 
@@ -106,9 +133,18 @@ def _places(owner: type, name: str) -> Iterator[Place]:
                 yield from _inside(value, seen)
             elif isinstance(value, _FUNCTIONS):
                 yield Place(value, _setter(cls, attribute), False)
+    for holder, attribute in _kept():
+        yield Place(getattr(holder, attribute, None), _setter(holder, attribute), False)
+
+
+def _kept() -> list[tuple[Any, str]]:
+    found: list[tuple[Any, str]] = []
     for tell in keepers:
-        for holder, attribute in tell():
-            yield Place(getattr(holder, attribute, None), _setter(holder, attribute), False)
+        try:
+            found.extend(tell())
+        except Exception as error:
+            swallowed("patching.beneath", error)
+    return found
 
 
 def _with_subclasses(owner: type) -> Iterator[type]:
@@ -137,6 +173,8 @@ def _inside(value: Any, seen: set[int]) -> Iterator[Place]:
 
 
 def _wrapped(one: Any) -> Iterator[Place]:
+    if isinstance(one, wrapt.BoundFunctionWrapper):
+        one = getattr(one, "_self_parent", None)  # what it wraps is asked of that one at each call
     inner = getattr(one, "__wrapped__", None)
     if inner is not None:
         yield Place(inner, _setter(one, "__wrapped__"), isinstance(one, wrapt.FunctionWrapper))

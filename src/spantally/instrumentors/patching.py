@@ -51,6 +51,8 @@ class PatchSet:
         self.owner = owner
         self.patches = tuple(patches)
         self.enabled = False
+        self.generation = 0
+        """How often the patches were taken out: a wrapper that somebody has kept since is out of force."""
         self.applied: dict[Patch, tuple[Any, str, Any, Any]] = {}
         self.missing: list[Patch] = []
         self._hooked: set[str] = set()
@@ -76,6 +78,7 @@ class PatchSet:
         """Put back everything that was patched; pending import hooks find the flag down."""
         with self._lock:
             self.enabled = False
+            self.generation += 1
             for patch, (parent, name, wrapper, original) in reversed(tuple(self.applied.items())):
                 try:
                     _restore(parent, name, wrapper, original)
@@ -129,14 +132,15 @@ class PatchSet:
 
     def _apply_innermost(self, patch: Patch, parent: Any, name: str) -> tuple[Any, str, Any, Any] | None:
         """Patch beneath the wrappers of others; None where not asked for, or not possible."""
-        if not patch.innermost or not isinstance(parent, type):
-            return None
-        original = beneath.innermost(vars(parent).get(name))
-        if original is None:
-            return None
-        wrapper = self._wrap(patch, original)
-        if beneath.put_beneath(parent, name, original, wrapper):
-            return parent, name, wrapper, original
+        try:
+            if not patch.innermost or not isinstance(parent, type) or name not in vars(parent):
+                return None
+            original = beneath.innermost(vars(parent)[name])
+            wrapper = self._wrap(patch, original)
+            if beneath.put_beneath(parent, name, original, wrapper):
+                return parent, name, wrapper, original
+        except Exception as error:
+            swallowed(f"{self.owner}.innermost", error)
         return None
 
     def _wrap(self, patch: Patch, original: Any) -> Any:
@@ -152,10 +156,14 @@ def _initializing(module: ModuleType) -> bool:
 
 
 def _guarded_by(patches: PatchSet, wrapper: Wrapper) -> Wrapper:
-    """A method bound before ``uninstrument()`` still runs through its wrapper: it passes straight through."""
+    """A wrapper that somebody kept over ``uninstrument()`` passes calls straight through from then on.
+
+    Also once patches are in force again: the call then meets the wrapper of these, too.
+    """
+    made_in = patches.generation
 
     def call(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not patches.enabled:
+        if patches.generation != made_in:
             return wrapped(*args, **kwargs)
         return wrapper(wrapped, instance, args, kwargs)
 

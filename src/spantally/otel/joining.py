@@ -39,16 +39,18 @@ class SpanReader:
         A span that stands for one call already does not stand for the next: a framework may try again
         beneath one span of its own.
         """
+        state: SpanState | None = getattr(span, STATE, None)
+        if state is not None:
+            if not state.peer and state.kind != kind:
+                return False  # the way of nearly all calls that have a span around them
+            return span.is_recording() and semconv.CALL_ID not in (span.attributes or {})
         name = scope_name_of(span)
-        if not name or name == SCOPE_NAME:
-            return False
-        peer, state = peer_of(name), getattr(span, STATE, None)
-        if peer is None and state is not None and state.kind != kind:
+        if not name or name == SCOPE_NAME or not span.is_recording():
             return False
         attributes = span.attributes or {}
-        if not span.is_recording() or semconv.CALL_ID in attributes:
+        if semconv.CALL_ID in attributes:
             return False
-        if peer is not None or state is not None:
+        if peer_of(name) is not None:
             return True
         facts = facts_of(attributes, span.name)
         return facts is not None and facts.kind == kind
@@ -83,15 +85,16 @@ def recognise(span: Any, state: SpanState) -> None:
         span: the span, with its state on it.
         state: what it inherits.
     """
+    name = scope_name_of(span)
+    state.peer = peer_of(name) is not None
     operation = _beneath(state)
     if operation is None:
-        name = scope_name_of(span)
         if name == LOGFIRE_SCOPE and span._attributes.get(LOGFIRE_SPAN_TYPE) == "log":
             call_id = _take_expected(_stream_key(span))
             if call_id is not None:
                 _mark(span, call_id, View.BESIDE)
             return
-        operation = take_awaiting(span.start_time) if peer_of(name) is not None else None
+        operation = take_awaiting(span.start_time) if state.peer else None
         if operation is not None and operation.joined is not None:
             operation.joined.span = span
             READER.mark(span, operation, beside=False)

@@ -44,6 +44,7 @@ class SpanState:
         "local_root",
         "parent_call_id",
         "paused",
+        "peer",
         "run_id",
         "scope",
         "tallied",
@@ -56,6 +57,8 @@ class SpanState:
         self.genai = False
         self.kind: str | None = None
         """What kind of operation it is, where it says so at its start."""
+        self.peer = False
+        """True for a span of an instrumentor that we know: of whatever kind, it is of the call beneath it."""
         self.view: View | None = None
         self.local_root = False
         self.paused = False

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any, Final
 
-from spantally.calls.joining import Join
+from spantally.calls.joining import AFTERWARDS, AROUND, Join
 from spantally.ground.guard import swallowed
 from spantally.ground.peers import PEERS, Peer
 from spantally.instrumentors import beneath
@@ -35,10 +35,10 @@ def where_spans_are(api: str, options: Any) -> Join:
             if module in sys.modules:
                 try:
                     if _is_around(sys.modules[module].__dict__) and not _streams_raw(options):
-                        return Join.AFTERWARDS
+                        return AFTERWARDS
                 except Exception as error:
                     swallowed("openai.peers", error)
-    return Join.AROUND
+    return AROUND
 
 
 def _is_around(names: Mapping[str, Any]) -> bool:
