@@ -70,7 +70,7 @@ def test_every_order_of_coming_and_going(
         other.close()
     if way == "subclass" and not theirs_first and not theirs_leave_first:
         # It has put back what it had found, and nobody could know that (where one can: see the next test).
-        assert beneath.innermost(openai.OpenAI.request) is original[2]
+        assert beneath.innermost(openai.OpenAI.request, "openai") is original[2]
         del openai.OpenAI.request
     assert found() == original
 
@@ -208,6 +208,52 @@ def test_place_that_cannot_be_set_stays_ours() -> None:
 
 def _pass(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
     return wrapped(*args, **kwargs)
+
+
+def test_decorators_of_the_sdk_itself_are_left_inside() -> None:
+    """Only wrappers of others are gone beneath: what the SDK has around its own function is part of it."""
+    import functools
+    import types
+
+    sdk: Any = types.ModuleType("sdk.base")
+    sdk.functools = functools
+    exec(
+        "def function(): pass\n@functools.wraps(function)\ndef decorated(): return function()\n",
+        sdk.__dict__,
+    )
+    theirs = wrapt.FunctionWrapper(sdk.decorated, _pass)
+    assert beneath.innermost(theirs, "sdk") is sdk.decorated
+
+
+def test_other_objects_in_a_closure_are_not_asked() -> None:
+    """An object of the program that does things when it is looked at is left alone."""
+
+    class Touchy:
+        """Raises whatever is asked of it."""
+
+        def __getattribute__(self, name: str) -> Any:
+            raise KeyboardInterrupt
+
+        def __call__(self) -> None: ...
+
+    class Base:
+        def method(self) -> str:
+            return "value"
+
+    class Below(Base):
+        other = Touchy()
+
+    original, touchy = vars(Base)["method"], Touchy()
+
+    def around(self: Any) -> Any:
+        return original(self), touchy
+
+    Below.method = around  # type: ignore[method-assign]
+    wrapper = wrapt.FunctionWrapper(original, _pass)
+    assert beneath.put_beneath(Base, "method", original, wrapper)
+    assert around.__closure__ is not None
+    beneath.take_out(Base, "method", original, wrapper)
+    assert original is vars(Base)["method"]
 
 
 def test_innermost_patch_of_a_function_outside_a_class() -> None:

@@ -155,6 +155,17 @@ def test_other_spans_around_are_not_taken_for_the_call(
     assert "spantally.call.id" not in attributes(outer)
 
 
+def test_two_others_around_one_call(
+    watched: Watched, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inner one's span is joined, the outer one's is covered: no span of ours, one counted call."""
+    kit.methods(monkeypatch, watched.provider)
+    with kit.subclass(watched.provider), spantally.session("s") as session:
+        kit.ask(server)
+    assert {span.name for span in watched.spans} == {"chat", "ChatCompletion"}
+    assert (session.totals.calls, session.totals.input_tokens) == (1, server.bills[0].usage.input)
+
+
 def test_span_of_a_provider_without_our_processor_is_joined(server: ScriptedServer) -> None:
     """Where only the span itself tells, it is read and marked."""
     from opentelemetry.sdk.trace import TracerProvider

@@ -34,14 +34,26 @@ class Place(NamedTuple):
     """True where attribute access binds what is put there; else it is called with the instance first."""
 
 
-def innermost(function: Any) -> Any:
-    """The function beneath all wrappers that say what they wrap."""
+def innermost(function: Any, package: str) -> Any:
+    """The function beneath the wrappers of others, as far as they say what they wrap.
+
+    Args:
+        function: what is found at the place.
+        package: whose function it is; its own decorators are part of it.
+    """
     for _ in range(MAX_LOOKS):
+        if not _is_function(function) or _module_of(function).partition(".")[0] == package:
+            break
         inner = getattr(function, "__wrapped__", None)
         if inner is None:
             break
         function = inner
     return function
+
+
+def _is_function(value: Any) -> bool:
+    """True for functions and wrapt's wrappers, by type: other objects of the program are not even asked."""
+    return issubclass(type(value), _FUNCTIONS)
 
 
 def put_beneath(owner: type, name: str, original: Any, wrapper: Any) -> bool:
@@ -106,7 +118,7 @@ def _module_of(wrapper: Any) -> str:
 
 
 def _is_ours(value: Any, wrapper: Any) -> bool:
-    return value is wrapper or getattr(value, "_self_parent", None) is wrapper
+    return value is wrapper or (_is_function(value) and getattr(value, "_self_parent", None) is wrapper)
 
 
 def _replace(places: Iterator[Place], plain: Any, bound: Any) -> None:
@@ -131,7 +143,7 @@ def _places(owner: type, name: str) -> Iterator[Place]:
             if attribute == name:
                 yield Place(value, _setter(cls, attribute), True)
                 yield from _inside(value, seen)
-            elif isinstance(value, _FUNCTIONS):
+            elif _is_function(value):
                 yield Place(value, _setter(cls, attribute), False)
     for holder, attribute in _kept():
         yield Place(getattr(holder, attribute, None), _setter(holder, attribute), False)
@@ -168,11 +180,13 @@ def _inside(value: Any, seen: set[int]) -> Iterator[Place]:
         seen.add(id(one))
         for place in (*_wrapped(one), *_cells(one)):
             yield place
-            if isinstance(place.value, _FUNCTIONS):
+            if _is_function(place.value):
                 waiting.append(place.value)
 
 
 def _wrapped(one: Any) -> Iterator[Place]:
+    if not _is_function(one):
+        return
     if isinstance(one, wrapt.BoundFunctionWrapper):
         one = getattr(one, "_self_parent", None)  # what it wraps is asked of that one at each call
     inner = getattr(one, "__wrapped__", None)
@@ -181,13 +195,13 @@ def _wrapped(one: Any) -> Iterator[Place]:
 
 
 def _cells(one: Any) -> Iterator[Place]:
-    if isinstance(one, FunctionType):
+    if type(one) is FunctionType:
         for cell in one.__closure__ or ():
             try:
                 content = cell.cell_contents
             except ValueError:
                 continue  # empty
-            if callable(content):
+            if _is_function(content):
                 yield Place(content, _cell_setter(cell), False)
 
 

@@ -135,7 +135,7 @@ class PatchSet:
         try:
             if not patch.innermost or not isinstance(parent, type) or name not in vars(parent):
                 return None
-            original = beneath.innermost(vars(parent)[name])
+            original = beneath.innermost(vars(parent)[name], patch.module.partition(".")[0])
             wrapper = self._wrap(patch, original)
             if beneath.put_beneath(parent, name, original, wrapper):
                 return parent, name, wrapper, original
