@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 import coexist_kit as kit
 import spantally
 from openai_forms_kit import client_of
+from spantally.calls import telemetry
 from spantally.ground import guard
 from spantally.instrumentors.openai import peers
 from spantally.testing import ScriptedServer
@@ -213,13 +214,19 @@ def test_unsampled_calls_are_metered_once(server: ScriptedServer, monkeypatch: p
 
 
 def test_content_stays_the_others_affair(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A joined call puts no content on the other's span; the ledger gets what it is to keep."""
+    """A joined call sends no content, on a span or as an event; the ledger gets what it is to keep."""
     watched = Watched(capture_content="span_and_event", ledger_content="all")
+    sent: list[Any] = []
     try:
+        telemetry.active.emit_event = lambda *event: sent.append(event)
+        kit.ask(server)
+        assert len(sent) == 1
+        watched.exporter.payloads.clear()
         kit.methods(monkeypatch, watched.provider)
         kit.ask(server)
-        (record,) = watched.records
+        _, record = watched.records
         assert record.content is not None
+        assert len(sent) == 1
         assert b"gen_ai.input.messages" not in watched.exported()
     finally:
         watched.close()
