@@ -20,7 +20,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 \
 	exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real test test-all check format docs bench build clean
+.PHONY: help setup demo demo-real test test-all peers check format docs bench build clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,10 +59,29 @@ $(MODEL): | $(LLAMA)/.ready
 	@rm -rf $(CACHE)/wheels
 
 test: $(READY) ## the tests but the slow ones
-	@$(BIN)/python -m pytest -q $(PARALLEL) -m 'not slow and not collector and not real_model'
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m 'not slow and not peers and not collector and not real_model'
 
-test-all: $(READY) ## the slow tests too
-	@$(BIN)/python -m pytest -q $(PARALLEL) -m 'not collector and not real_model'
+test-all: $(READY) ## the slow tests too (not those beside other instrumentors: .ci/run peers)
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m 'not peers and not collector and not real_model'
+
+# Other instrumentors, each in an environment of its own: several pin what the others exclude.
+PEERS := official openinference openllmetry logfire openlit
+PEER_official := 'openai>=2,<4' 'opentelemetry-instrumentation-genai-openai>=1.3b0'
+PEER_openinference := 'openai>=2,<4' 'openinference-instrumentation-openai>=0.1.60'
+PEER_openllmetry := 'openai>=2,<4' 'opentelemetry-instrumentation-openai>=0.60'
+PEER_logfire := 'openai>=2,<4' 'logfire>=5'
+PEER_openlit := 'openai>=2,<3' 'spantally[otlp]' requests
+
+peers: $(PEERS:%=.venv-peer-%/.ready) ## environments with the instrumentors of others, for the tests beside them
+
+.venv-peer-%/.ready: pyproject.toml
+	@$(FIND_PYTHON); echo "setting up .venv-peer-$* with $$("$$found" --version)"; "$$found" -m venv .venv-peer-$*
+	@.venv-peer-$*/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@.venv-peer-$*/bin/python -m pip install --quiet --disable-pip-version-check --editable . $(PEER_$*)
+	@# Its many other dependencies pin OpenTelemetry packages that exclude the newest core.
+	@[ $* != openlit ] || .venv-peer-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		'openlit>=1.45'
+	@touch $@
 
 check: $(READY) ## lint, format and types
 	@$(BIN)/ruff check .

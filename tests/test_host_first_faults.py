@@ -70,6 +70,8 @@ FAULTS = (
     Fault(f"{BEGINNING}:request.tool_results", ("openai.request_content",)),
     Fault(f"{BEGINNING}:infer_tool_results", ("openai.request_content",)),
     Fault(f"{BEGINNING}:Capture.__init__", ("openai.request_content",)),
+    # another instrumentor's span
+    Fault("spantally.otel.joining:SpanReader.shows", ("calls.join",)),
     # the start
     Fault(f"{OPERATION}:Operation.__init__", ("calls.start",), metered=False),
     Fault(f"{OPERATION}:ids.new_call_id", ("calls.start",), metered=False),

@@ -30,7 +30,7 @@ from spantally.ground import guard
 from spantally.ground.records import Kind
 from spantally.ground.session_state import forget_sessions
 from spantally.ground.worker import worker
-from spantally.instrumentors.openai import batches
+from spantally.instrumentors.openai import batches, peers
 from spantally.instrumentors.patching import Patch, PatchSet
 from spantally.testing import Reply, ScriptedServer
 
@@ -266,7 +266,7 @@ def _raising_preparation(patch: pytest.MonkeyPatch) -> None:
     spantally.instrument(ledger=False)
     patches = spantally.OpenAIInstrumentor().patch_set
     assert patches.missing == []
-    assert len(patches.applied) == len(patches.patches)
+    assert len(patches.applied) == sum(patch.module in sys.modules for patch in patches.patches)
 
 
 def _raising_reason(patch: pytest.MonkeyPatch) -> None:
@@ -312,6 +312,24 @@ def _raising_attempts(patch: pytest.MonkeyPatch) -> None:
     made.finish()
 
 
+def _raising_beside(patch: pytest.MonkeyPatch) -> None:
+    """Looking for other instrumentors fails in every place: the calls are patched and made all the same."""
+    patch.setattr("spantally.instrumentors.openai.peers._instrumentor_of", fail)
+    patch.setattr("spantally.instrumentors.beneath.innermost", fail)
+    spantally.uninstrument()
+    spantally.instrument(ledger=False)
+    assert peers.at_work() == []
+    with (
+        ScriptedServer() as server,
+        openai.OpenAI(base_url=server.base_url, api_key="sk-made-up") as client,
+    ):
+        assert client.embeddings.create(model="text-embedding-3-small", input="x").data
+    patch.undo()
+    patch.setattr("spantally.instrumentors.beneath.keepers", [fail])
+    spantally.uninstrument()
+    spantally.instrument(ledger=False)
+
+
 OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_patch: ("unit.restore", "unit.import"),
     _raising_uninstrument: ("OpenAIInstrumentor.uninstrument", "spantally_openai.uninstrument"),
@@ -335,6 +353,7 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_leave: ("calls.agent.exit",),
     _raising_preparation: ("calls.prepare",),
     _raising_reason: ("session.reason",),
+    _raising_beside: ("openai.peers", "openai.innermost", "patching.beneath"),
     _raising_attempts: (
         "openai.retry",
         "openai.error_head",

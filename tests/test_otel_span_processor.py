@@ -155,7 +155,7 @@ def _broken(*_: Any, **__: Any) -> Any:
         (SpanProcessor, "_meter"),
         (SpanProcessor, "_tally"),
         (span_processor, "stamps"),
-        (span_processor, "dialect_of"),
+        (span_processor, "facts_of"),
         (worker, "flush"),
     ],
 )

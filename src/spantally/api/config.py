@@ -25,6 +25,7 @@ class Config(NamedTuple):
     token_histograms: bool | None = None
     ledger_content: str | None = None
     stream_usage: str | None = None
+    coexist: str | None = None
     redactor: RedactorLike | None = None
     user: str | None = None
     entity: tuple[str, str] | None = None
@@ -49,6 +50,7 @@ _SETTINGS = (
     "token_histograms",
     "ledger_content",
     "stream_usage",
+    "coexist",
     "user",
     "entity",
     "tags",
@@ -119,6 +121,8 @@ def apply_policy(config: Config, telemetry: Telemetry) -> None:
         telemetry.keep_explicit = config.ledger_content != "never"
     if config.stream_usage is not None:
         telemetry.stream_usage = config.stream_usage
+    if config.coexist is not None:
+        telemetry.coexist = config.coexist
     if config.user is not None:
         telemetry.user = config.user
     if config.entity is not None:

@@ -10,6 +10,7 @@ from spantally.calls.telemetry import PlainRedactor
 from spantally.ground import guard
 from spantally.ground.guard import swallowed
 from spantally.ground.worker import worker
+from spantally.instrumentors import beneath
 
 
 def report() -> dict[str, Any]:
@@ -21,6 +22,7 @@ def report() -> dict[str, Any]:
     for name, tell in (
         ("active", _active),
         ("patches", _patches),
+        ("coexist", _coexist),
         ("redaction", _redaction),
         ("ledger", _ledger),
         ("worker", _worker),
@@ -59,6 +61,10 @@ def _others(applied: Any) -> list[str]:
     if applied is None:
         return []
     parent, name, ours, _ = applied
+    if isinstance(parent, type):
+        found = beneath.modules_around(parent, name, ours)
+        if found:
+            return found
     found = []
     current = getattr(parent, "__dict__", {}).get(name)
     for _ in range(20):
@@ -69,6 +75,15 @@ def _others(applied: Any) -> list[str]:
             found.append(str(getattr(wrapper, "__module__", type(current).__module__)))
         current = getattr(current, "__wrapped__", None)
     return found
+
+
+def _coexist() -> dict[str, Any]:
+    from spantally.instrumentors.openai import peers
+
+    return {
+        "setting": telemetry_module.active.coexist,
+        "peers": [{"name": peer.name, "distribution": peer.distribution} for peer in peers.at_work()],
+    }
 
 
 def _redaction() -> dict[str, Any]:

@@ -156,6 +156,7 @@ def instrument(
     token_histograms: bool | None = None,
     ledger_content: str | None = None,
     stream_usage: str | None = None,
+    coexist: str | None = None,
     redact: Any = True,
     user: str | None = None,
     entity: tuple[str, str] | str | None = None,
@@ -187,6 +188,8 @@ def instrument(
         stream_usage: what is done where a stream would report no usage: ``"unknown"`` leaves it so,
             ``"request"`` asks the provider for it and hides the further chunk from the program,
             ``"estimate"`` estimates it and marks the row.
+        coexist: whose span a call gets that another instrumentor traces, too: ``"yield"`` leaves theirs as
+            the only one and joins the call to it, ``"own"`` makes ours beside it.
         redact: True, a :class:`Redactor`, or False: nothing is hidden, and the log says so.
         user: user of calls whose session names none.
         entity: entity of such calls, ``("customer", "acme")`` or ``"customer:acme"``.

@@ -19,6 +19,7 @@ from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, StatusCode
 from opentelemetry.trace import Status as SpanStatus
 
 from spantally.calls import pipeline
+from spantally.calls.joining import Joined
 from spantally.calls.own_spans import OwnSpan, fill, safe_at_end, without_genai
 from spantally.calls.rollup import Rollup, add_to_agents, sums_for
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
@@ -55,6 +56,7 @@ class Operation:
         "end_attributes",
         "estimated",
         "first_chunk_ns",
+        "joined",
         "kind",
         "mark",
         "name",
@@ -93,6 +95,8 @@ class Operation:
         self.span: Span = INVALID_SPAN
         self.mark: OwnSpan | None = None
         """What is known of the span while it records."""
+        self.joined: Joined | None = None
+        """Another instrumentor's span that stands for it, in the place of one of ours."""
         self.parent_context: Context | None = None
         self.provider: str | None = None
         self.request_model: str | None = None
@@ -212,12 +216,12 @@ class Operation:
             if status == Status.RUNNING:
                 # What is known now: the rest is settled later, on this same object.
                 record = self._record(status, error_type, end, self.telemetry.project)
-                pipeline.emit(record._replace(end_ns=None, price_context=None))
+                self._emit(record._replace(end_ns=None, price_context=None))
                 return True
             ended = Ended(self, status, error_type, end)
             if self.kind in COUNTED_KINDS:
                 self._tally(ended)
-            pipeline.emit(ended)
+            self._emit(ended)
         except Exception as failure:
             swallowed("calls.record", failure)
         return True
@@ -236,6 +240,12 @@ class Operation:
             pipeline.emit(record)
         except Exception as failure:
             swallowed("calls.settle", failure)
+
+    def _emit(self, record: LateRecord | CallRecord) -> None:
+        if self.joined is None:
+            pipeline.emit(record)
+        else:
+            self.joined.emit(record)
 
     def _tally(self, ended: LateRecord | CallRecord) -> None:
         try:
@@ -353,6 +363,8 @@ class Operation:
 
     def _span_ids(self) -> tuple[str | None, str | None, str | None]:
         """Hex ids of trace, span and parent span; None for what a disabled SDK does not give."""
+        if self.joined is not None and self.joined.span is not None:
+            return self.joined.ids()
         own = self.span.get_span_context()
         around = None if self.parent_context is None else self.parent_context.get(SPAN_KEY)
         if around is None:

@@ -8,9 +8,11 @@ from typing import Any, Final
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.trace import INVALID_SPAN
 
 from spantally.calls import implicit
-from spantally.calls.operation import Operation, open_operations
+from spantally.calls.joining import AROUND, NOWHERE, Join, Joined, join
+from spantally.calls.operation import SPAN_KEY, Operation, open_operations
 from spantally.calls.own_spans import MARK, OwnSpan, safe_of, stamped, without_genai
 from spantally.calls.plans import Plan
 from spantally.calls.telemetry import Telemetry
@@ -30,6 +32,7 @@ def start(
     attributes: Mapping[str, Any] | None = None,
     conversation_id: str | None = None,
     start_ns: int | None = None,
+    joins: Join = NOWHERE,
 ) -> Operation | None:
     """Begin an operation, or None inside ``spantally.paused()`` and where telemetry itself fails.
 
@@ -40,6 +43,7 @@ def start(
         attributes: further ones, of this operation alone.
         conversation_id: the conversation that the API's request names; it wins over the session's.
         start_ns: when it began, where that is past; now, by default.
+        joins: where another instrumentor's span of the same operation may be.
     """
     try:
         if first_start:
@@ -54,7 +58,13 @@ def start(
             made.start_ns = start_ns
         made.parent_context = context
         open_operations[made.call_id] = made  # before the span: the processor finds it there
-        _start_span(made, context, plan, attributes)
+        found: Joined | None = None
+        if joins is not NOWHERE and (context or joins is not AROUND):
+            found = join(made, context.get(SPAN_KEY), joins)
+        if found is None or telemetry.coexist == "own":
+            _start_span(made, context, plan, attributes)
+        if found is not None and made.span is INVALID_SPAN:
+            made.joined = found
         return made
     except Exception as error:
         swallowed("calls.start", error)

@@ -73,6 +73,7 @@ class Telemetry:
         keep_explicit: content that a program hands to our functions goes into the ledger.
         stream_usage: what is done where a stream would report no usage: ``unknown``, ``request`` or
             ``estimate``.
+        coexist: whose span a call gets that another instrumentor traces, too: ``yield`` (its) or ``own``.
         user, entity, tags: fallbacks where the session names none.
         project: ``service.name``.
         stamps: redacted attributes that say whose a span is, by what they are made of.
@@ -95,6 +96,7 @@ class Telemetry:
         self.keep_content = False
         self.keep_explicit = True
         self.stream_usage = "unknown"
+        self.coexist = "yield"
         self.user: str | None = None
         self.entity: tuple[str, str] | None = None
         self.tags: tuple[tuple[str, str], ...] = ()
@@ -186,6 +188,7 @@ _POLICY: Final = (
     "keep_content",
     "keep_explicit",
     "stream_usage",
+    "coexist",
     "user",
     "entity",
     "tags",

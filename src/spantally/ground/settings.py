@@ -18,6 +18,7 @@ from spantally.ground.guard import say_once
 
 CAPTURE_MODES: Final = ("no_content", "span_only", "event_only", "span_and_event")
 STREAM_USAGE_MODES: Final = ("unknown", "request", "estimate")
+COEXIST_MODES: Final = ("yield", "own")
 LEDGER_CONTENT_MODES: Final = ("never", "explicit", "all")
 
 MAX_ID_LENGTH: Final = 256
@@ -284,6 +285,16 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "themselves) and hides the further chunk from the program. `estimate` counts a token for every four "
         "bytes of text and three for each message, and marks the row as estimated.",
         "`unknown`, `request` or `estimate`",
+    ),
+    Option(
+        "coexist",
+        "SPANTALLY_COEXIST",
+        _choice(COEXIST_MODES),
+        "yield",
+        "Whose span a call gets that another instrumentor traces, too. `yield` makes none of ours: the call "
+        "is metered and joined to theirs. `own` makes ours beside theirs. The call is counted once either "
+        "way.",
+        "`yield` or `own`",
     ),
     Option(
         "user",

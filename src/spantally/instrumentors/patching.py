@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import wrapt
 
 from spantally.ground.guard import say_once, swallowed
+from spantally.instrumentors import beneath
 
 Wrapper: TypeAlias = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 """``(wrapped, instance, args, kwargs)``, the one signature of every wrapper."""
@@ -34,6 +35,7 @@ class Patch(NamedTuple):
         wrapper: what wraps it, called at each call; or
         load: what gives that wrapper once the module is there, so that its imports wait until then; or
         factory: what makes the replacement from the original, once; it sets ``__wrapped__``.
+        innermost: True where it must see every call, also those that come through the wrappers of others.
         required: False where a version of the SDK may lack the place; then only ``doctor`` says so.
     """
 
@@ -43,6 +45,7 @@ class Patch(NamedTuple):
     load: Callable[[], Wrapper] | None = None
     factory: Callable[[Any], Any] | None = None
     required: bool = True
+    innermost: bool = False
 
 
 class PatchSet:
@@ -52,6 +55,8 @@ class PatchSet:
         self.owner = owner
         self.patches = tuple(patches)
         self.enabled = False
+        self.generation = 0
+        """How often the patches were taken out: a wrapper that somebody has kept since is out of force."""
         self.applied: dict[Patch, tuple[Any, str, Any, Any]] = {}
         self.missing: list[Patch] = []
         self._hooked: set[str] = set()
@@ -77,9 +82,12 @@ class PatchSet:
         """Put back everything that was patched; pending import hooks find the flag down."""
         with self._lock:
             self.enabled = False
-            for parent, name, wrapper, original in reversed(tuple(self.applied.values())):
+            self.generation += 1
+            for patch, (parent, name, wrapper, original) in reversed(tuple(self.applied.items())):
                 try:
                     _restore(parent, name, wrapper, original)
+                    if patch.innermost:
+                        beneath.take_out(parent, name, original, wrapper)
                 except Exception as error:
                     swallowed(f"{self.owner}.restore", error)
             self.applied.clear()
@@ -105,6 +113,10 @@ class PatchSet:
                 continue
             try:
                 parent, attribute, original = wrapt.resolve_path(module, patch.path)
+                innermost = self._apply_innermost(patch, parent, attribute)
+                if innermost is not None:
+                    self.applied[patch] = innermost
+                    continue
                 inherited = attribute not in getattr(parent, "__dict__", {attribute: None})
                 wrapper = self._wrap(patch, original)
                 wrapt.apply_patch(parent, attribute, wrapper)
@@ -123,6 +135,19 @@ class PatchSet:
                 self.missing.append(patch)
                 swallowed(f"{self.owner}.patch", error)
 
+    def _apply_innermost(self, patch: Patch, parent: Any, name: str) -> tuple[Any, str, Any, Any] | None:
+        """Patch beneath the wrappers of others; None where not asked for, or not possible."""
+        try:
+            if not patch.innermost or not isinstance(parent, type) or name not in vars(parent):
+                return None
+            original = beneath.innermost(vars(parent)[name], patch.module.partition(".")[0])
+            wrapper = self._wrap(patch, original)
+            if beneath.put_beneath(parent, name, original, wrapper):
+                return parent, name, wrapper, original
+        except Exception as error:
+            swallowed(f"{self.owner}.innermost", error)
+        return None
+
     def _wrap(self, patch: Patch, original: Any) -> Any:
         if patch.factory is not None:
             return patch.factory(original)
@@ -137,10 +162,14 @@ def _initializing(module: ModuleType) -> bool:
 
 
 def _guarded_by(patches: PatchSet, wrapper: Wrapper) -> Wrapper:
-    """A method bound before ``uninstrument()`` still runs through its wrapper: it passes straight through."""
+    """A wrapper that somebody kept over ``uninstrument()`` passes calls straight through from then on.
+
+    Also once patches are in force again: the call then meets the wrapper of these, too.
+    """
+    made_in = patches.generation
 
     def call(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not patches.enabled:
+        if patches.generation != made_in:
             return wrapped(*args, **kwargs)
         return wrapper(wrapped, instance, args, kwargs)
 

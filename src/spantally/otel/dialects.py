@@ -202,3 +202,11 @@ def dialect_of(attributes: Mapping[str, Any]) -> Dialect | None:
         if dialect.recognises(attributes):
             return dialect
     return None
+
+
+def facts_of(attributes: Mapping[str, Any] | None, span_name: str) -> Facts | None:
+    """What the attributes of a span say in whichever dialect; None for a span that is no GenAI operation."""
+    if not attributes:
+        return None
+    dialect = dialect_of(attributes)
+    return None if dialect is None else dialect.read(attributes, span_name)

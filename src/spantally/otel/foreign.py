@@ -23,9 +23,10 @@ from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, LinkRecord
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState, remember_session
 from spantally.ground.settings import parse_id
-from spantally.otel.dialects import Facts
+from spantally.otel.dialects import Facts, register
 from spantally.otel.implicit import scope_of_trace
 from spantally.otel.lineage import SpanState, own_call_id
+from spantally.otel.openinference import OPENINFERENCE
 
 NATIVE_SCOPES: Final = frozenset({SCOPE_NAME, "anthropic", "mcp", "pydantic-ai"})
 """Instrumentation scopes of spans that an SDK (or we) made by itself, not somebody's patch of it."""
@@ -42,6 +43,8 @@ _MAYBE_BILLED: Final = (
     "readerror",
 )
 _MAX_KEPT: Final = 65536
+
+register(OPENINFERENCE)
 
 
 def scope_of_span(

@@ -6,6 +6,7 @@ foreign calls their parent, agent path, run and tool without waiting for the led
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Final
 
 from spantally.calls.operation import Operation
@@ -16,6 +17,15 @@ from spantally.otel.dialects import Facts
 
 STATE: Final = "_spantally_state"
 """Name under which the state hangs on a span."""
+
+
+class View(Enum):
+    """What a span of another instrumentor is to a call that ours meters."""
+
+    INSTEAD = "instead"
+    """It stands for the call: we made none."""
+    BESIDE = "beside"
+    """A further view of it."""
 
 
 class SpanState:
@@ -30,18 +40,26 @@ class SpanState:
         "inner_path",
         "inner_run",
         "inner_tool",
+        "kind",
         "local_root",
         "parent_call_id",
         "paused",
+        "peer",
         "run_id",
         "scope",
         "tallied",
         "tool",
+        "view",
     )
 
     def __init__(self, scope: Scope | None, parent: SpanState | None) -> None:
         self.scope = scope
         self.genai = False
+        self.kind: str | None = None
+        """What kind of operation it is, where it says so at its start."""
+        self.peer = False
+        """True for a span of an instrumentor that we know: of whatever kind, it is of the call beneath it."""
+        self.view: View | None = None
         self.local_root = False
         self.paused = False
         self.tallied: tuple[object, ...] = ()
@@ -71,6 +89,11 @@ class SpanState:
                 made.inner_tool = operation.name or made.tool
         return made
 
+    def show(self, call_id: str, view: View) -> None:
+        """Note that the span shows a call that our instrumentor meters."""
+        self.call_id = self.inner_call_id = call_id
+        self.view = view
+
     def become(self, facts: Facts, span: Any, call_id: str | None) -> None:
         """Note that the span is a GenAI operation, so that what begins inside hangs beneath it.
 
@@ -80,6 +103,7 @@ class SpanState:
             call_id: ``spantally.call.id`` of a span of ours.
         """
         self.genai = True
+        self.kind = facts.kind
         self.call_id = self.inner_call_id = call_id or span_call_id(span)
         if facts.kind == Kind.AGENT:
             if facts.name:

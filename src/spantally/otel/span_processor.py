@@ -31,14 +31,14 @@ from spantally.calls.own_spans import stamps
 from spantally.calls.telemetry import SCOPE_NAME, RedactorLike, Telemetry
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
-from spantally.ground.records import Kind, Record, SessionStatus
+from spantally.ground.records import Kind, Record, SessionStatus, Status
 from spantally.ground.scope import Scope, current_scope, is_paused
 from spantally.ground.settings import from_argument
 from spantally.ground.worker import worker
-from spantally.otel import foreign
-from spantally.otel.dialects import Facts, dialect_of
+from spantally.otel import foreign, joining
+from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.implicit import enter_trace, scope_of_trace
-from spantally.otel.lineage import STATE, SpanState, own_call_id
+from spantally.otel.lineage import STATE, SpanState, View, own_call_id
 from spantally.otel.redaction_net import (
     REDACTED_ERROR,
     SafeAttributes,
@@ -126,6 +126,7 @@ class SpanProcessor(SdkSpanProcessor):
             sink = _ledger_opener[0](ledger) if _ledger_opener else pipeline.emit_foreign
         self._sink = sink
         self._genai_traces: OrderedDict[int, None] = OrderedDict()
+        joining.register()
         self._processors: object = None
         self._redact_at_start = False
 
@@ -198,8 +199,16 @@ class SpanProcessor(SdkSpanProcessor):
         if state is None:
             state = self._inherit(span, context) if made is None else self._inherit_own(span, context, made)
             setattr(span, STATE, state)
+            if made is None and not state.paused:
+                self._recognise(span, state)
         if made is None or made.telemetry.redactor is not self.redactor:
             self._guard_start(span)
+
+    def _recognise(self, span: Any, state: SpanState) -> None:
+        try:
+            joining.recognise(span, state)
+        except Exception as error:
+            swallowed("otel.join", error)
 
     def _inherit_own(self, span: Any, context: Context, made: Operation) -> SpanState:
         """The same for a running operation of ours: it knows its scope and has stamped its span."""
@@ -222,7 +231,7 @@ class SpanProcessor(SdkSpanProcessor):
         if around is not None:
             around.has_children = True
         attributes: Mapping[str, Any] = span._attributes
-        facts = _facts(attributes, span.name)
+        facts = facts_of(attributes, span.name)
         scope = current_scope(context)
         parent = span.parent
         local_root = parent is None or parent.is_remote
@@ -274,7 +283,7 @@ class SpanProcessor(SdkSpanProcessor):
     def _late_genai(self, span: Any, state: SpanState | None) -> None:
         """Stamp what only a GenAI span carries onto one that showed itself as such after its start."""
         attributes = span._attributes
-        facts = _facts(attributes, span._name)
+        facts = facts_of(attributes, span._name)
         if facts is None:
             return
         self._saw_genai(span.get_span_context().trace_id)
@@ -312,9 +321,14 @@ class SpanProcessor(SdkSpanProcessor):
             if state.paused or self._tally_key in state.tallied:
                 return
             state.tallied += (self._tally_key,)
+            if state.view is not None and self._tally_key == "active":
+                joining.expect_log(span, attributes, state.call_id)
+                if state.view is View.BESIDE:
+                    self._link(span, state)
+                return
             if state.call_id is not None and self._is_metered(state.call_id):
                 return
-        facts = _facts(attributes, span.name)
+        facts = facts_of(attributes, span.name)
         if facts is None:
             self._link(span, state)
         else:
@@ -329,6 +343,8 @@ class SpanProcessor(SdkSpanProcessor):
         if call_id is not None and self._is_metered(call_id):
             return
         record, scope = foreign.call_record(span, attributes, facts, state, self._telemetry)
+        if record.status == Status.OK and joining.opens_stream(record.scope_name, attributes, facts):
+            return
         session = scope.session
         if not session.recorded:
             session.recorded = True
@@ -375,13 +391,6 @@ class SpanProcessor(SdkSpanProcessor):
             self._genai_traces.popitem(last=False)
         except KeyError:
             pass  # another thread has emptied it
-
-
-def _facts(attributes: Mapping[str, Any] | None, name: str) -> Facts | None:
-    if not attributes:
-        return None
-    dialect = dialect_of(attributes)
-    return None if dialect is None else dialect.read(attributes, name)
 
 
 def _operation_of(span: Any) -> Operation | None:

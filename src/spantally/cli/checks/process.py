@@ -69,6 +69,7 @@ def findings(
     patches = report.get("patches", [])
     for name in sorted({patch["instrumentor"] for patch in patches}):
         found.extend(_patched(name, [patch for patch in patches if patch["instrumentor"] == name]))
+    found.extend(_coexist(report.get("coexist") or {}))
     found.append(_redaction(report.get("redaction") or {}))
     found.extend(
         Finding(
@@ -111,7 +112,7 @@ def _patched(name: str, patches: Sequence[Mapping[str, Any]]) -> list[Finding]:
             f"{name} shares",
             f"{patch['target']} with {', '.join(patch['others'])}",
             Level.NOTE,
-            "both see the call; it is counted once",
+            "both see the call; it is counted once, and SPANTALLY_COEXIST says whose span it gets",
         )
         for patch in patches
         if patch["others"]
@@ -122,6 +123,31 @@ def _patched(name: str, patches: Sequence[Mapping[str, Any]]) -> list[Finding]:
 def _optional(patches: Sequence[Mapping[str, Any]]) -> Counter[str]:
     """How many places of each module a version of the SDK may lack."""
     return Counter(patch["target"].partition(":")[0] for patch in patches if not patch["required"])
+
+
+def _coexist(told: Mapping[str, Any]) -> list[Finding]:
+    """Other instrumentors that are at work in such a program, and who yields."""
+    return [
+        Finding(
+            SECTION,
+            "beside",
+            f"{peer['name']} ({peer['distribution']}) traces openai, too",
+            Level.NOTE,
+            yielding(str(told.get("setting"))),
+        )
+        for peer in told.get("peers", [])
+    ]
+
+
+def yielding(setting: str) -> str:
+    """What becomes of a call that another instrumentor traces, too.
+
+    Args:
+        setting: of SPANTALLY_COEXIST.
+    """
+    if setting == "own":
+        return "its span stays and ours stands beside it (SPANTALLY_COEXIST=own); the call is counted once"
+    return "ours yields: the call is metered and joined to its span (SPANTALLY_COEXIST=yield), counted once"
 
 
 def _redaction(told: Mapping[str, Any]) -> Finding:

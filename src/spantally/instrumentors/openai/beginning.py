@@ -17,7 +17,7 @@ from spantally.calls.tool_results import infer_tool_results
 from spantally.ground import guard, semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind
-from spantally.instrumentors.openai import stream_usage
+from spantally.instrumentors.openai import peers, stream_usage
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.capture import Capture
 from spantally.instrumentors.openai.wire import estimate, provider, request
@@ -51,6 +51,7 @@ def begin(
         attributes=varying,
         conversation_id=_text(varying.get(semconv.CONVERSATION_ID)) if varying else None,
         start_ns=start_ns,
+        joins=peers.where_spans_are(wire.api, options),
     )
     if target is None:
         return None
@@ -74,7 +75,8 @@ def begin(
         results = request.tool_results(wire, body, latest=True)
         if results:
             infer_tool_results(target, results)
-        if telemetry.wants_content or telemetry.emit_details:
+        wanted = telemetry.wants_content or telemetry.emit_details
+        if wanted if target.joined is None else telemetry.keep_content:
             call.capture = Capture(telemetry, wire, body, {**shape.plan.attributes, **(varying or {})})
     except Exception as error:
         swallowed("openai.request_content", error)

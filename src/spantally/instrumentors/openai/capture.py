@@ -88,6 +88,8 @@ class Capture:
         telemetry = self.telemetry
         if telemetry.keep_content and self.parts:
             operation.content = {name: self.parts[key] for key, name in _FIELDS if key in self.parts}
+        if operation.joined is not None:
+            return  # what leaves is the other instrumentor's to decide
         if telemetry.capture_spans:
             operation.end_attributes.update(self.texts)
         if self.details is not None and telemetry.emit_event is not None:

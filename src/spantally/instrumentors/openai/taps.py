@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import weakref
 from contextvars import ContextVar
+from types import FunctionType
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
@@ -32,10 +33,10 @@ def use(instrumentor: TableInstrumentor) -> None:
     _owner = instrumentor
 
 
-def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenAICall | None:
+def _begin(made_in: int, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenAICall | None:
     try:
-        if not _owner.patch_set.enabled:
-            return None  # a method that was bound before uninstrument()
+        if _owner.patch_set.generation != made_in:
+            return None  # somebody has kept this function over uninstrument()
         options = kwargs["options"] if "options" in kwargs else args[1]
         return begin(_owner.telemetry, client, options)
     except Exception as error:
@@ -101,12 +102,26 @@ def _with_options(
     return (args[0], call.options, *args[2:]), kwargs
 
 
+def _plain(original: Any) -> Any:
+    """What can be called with the client first: somebody else's wrapper wants to be bound to it."""
+    if isinstance(original, FunctionType):
+        return original
+
+    @functools.wraps(original)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return original.__get__(self, type(self))(*args, **kwargs)
+
+    return call
+
+
 def around_request(original: Any) -> Any:
     """A plain function in the place of the method, which costs less at each call than a wrapper object."""
+    made_in = _owner.patch_set.generation
+    original = _plain(original)
 
     @functools.wraps(original)
     def request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(self, args, kwargs)
+        call = _begin(made_in, self, args, kwargs)
         if call is None:
             return original(self, *args, **kwargs)
         if call.options is not None:
@@ -127,10 +142,12 @@ def around_request(original: Any) -> Any:
 
 def around_request_async(original: Any) -> Any:
     """The same for the asynchronous client."""
+    made_in = _owner.patch_set.generation
+    original = _plain(original)
 
     @functools.wraps(original)
     async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(self, args, kwargs)
+        call = _begin(made_in, self, args, kwargs)
         if call is None:
             return await original(self, *args, **kwargs)
         if call.options is not None:
@@ -151,6 +168,7 @@ def around_request_async(original: Any) -> Any:
 
 def around_response(original: Any) -> Any:
     """The wire response of the attempt that succeeded, before the SDK parses it."""
+    original = _plain(original)
 
     @functools.wraps(original)
     def process(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -162,6 +180,7 @@ def around_response(original: Any) -> Any:
 
 def around_response_async(original: Any) -> Any:
     """The same for the asynchronous client."""
+    original = _plain(original)
 
     @functools.wraps(original)
     async def process(self: Any, *args: Any, **kwargs: Any) -> Any:
