@@ -14,6 +14,7 @@ from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind, Status, UsageFormat
 from spantally.instrumentors.openai import background, batches, retries
 from spantally.instrumentors.openai.capture import Capture
+from spantally.instrumentors.openai.last_event import last_event
 from spantally.instrumentors.openai.wire import (
     content,
     endpoints,
@@ -255,6 +256,8 @@ class OpenAICall:
 
     def failed(self, error: BaseException) -> None:
         """``request()`` or the iteration of its stream raised ``error``, which goes on to the program."""
+        if self.stream_facts is not None:
+            self._take_last_event(self.stream_facts, error)
         self._take_stream_facts()
         target = self.operation
         if target.usage is None and self.wire.kind is not Kind.OTHER:
@@ -268,6 +271,15 @@ class OpenAICall:
             error=error,
             error_type=errors.error_type_of(error),
         )
+
+    def _take_last_event(self, stream_facts: StreamFacts, error: BaseException) -> None:
+        """The event that told of the error, which no chunk came of; it may hold the usage."""
+        try:
+            event = last_event(error)
+            if event is not None:
+                stream_facts.observe(event)
+        except Exception as failure:
+            swallowed("openai.last_event", failure)
 
     def _take_error_head(self, error: BaseException) -> None:
         """Rate limits of the answer that refused; the SDK's exception has its response."""

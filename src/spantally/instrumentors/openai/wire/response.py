@@ -9,6 +9,7 @@ from spantally.instrumentors.openai.wire.endpoints import (
     RUN_REASONS,
     answer_attributes,
     run_tool_calls,
+    usage_of_embeddings,
     usage_of_endpoint,
 )
 from spantally.instrumentors.openai.wire.errors import error_code
@@ -121,7 +122,7 @@ def response_facts(op: Operation, body: Any) -> ResponseFacts:
         model=text(field(body, "model")),
         response_id=text(field(body, "id")),
         finish_reasons=reasons,
-        usage=usage_of(body),
+        usage=usage_of_embeddings(usage_of(body)) if op.api == "embeddings" else usage_of(body),
         service_tier=text(field(body, "service_tier")),
         system_fingerprint=text(field(body, "system_fingerprint")),
         tool_calls=calls,

@@ -28,8 +28,11 @@ _FORMATS: Final[Mapping[str, tuple[tuple[tuple[str, str], ...], ...]]] = {
         (
             (names[0], semconv.USAGE_INPUT_TOKENS),
             (names[1], semconv.USAGE_OUTPUT_TOKENS),
-            # DeepSeek tells cache hits beside the totals; details, read later, win.
+            # Some tell cache hits beside the totals (DeepSeek; Together and Moonshot; Mistral); details,
+            # read later, win.
             ("prompt_cache_hit_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
+            ("cached_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
+            ("num_cached_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
         ),
         ((f"{names[0]}_details", ""), *_INPUT_DETAILS),
         ((f"{names[1]}_details", ""), *_OUTPUT_DETAILS),
@@ -60,6 +63,8 @@ def usage_attributes(op: Operation, usage: Any) -> dict[str, int]:
     _take(found, usage, tables[0])
     for (key, _), *counts in tables[1:]:
         details = field(usage, key)
+        if details is None:  # runs of assistants, and Mistral
+            details = field(usage, key.replace("_tokens_", "_token_"))
         if details is not None:
             _take(found, details, counts)
     if op.api == "embeddings":
