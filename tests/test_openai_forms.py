@@ -376,22 +376,6 @@ def test_usage_is_metered_when_parsing_fails(watched: Watched) -> None:
     assert record.usage is not None
 
 
-def test_messages_from_a_generator_are_sent(watched: Watched) -> None:
-    """A generator as messages reaches the provider whole."""
-
-    def messages() -> Iterator[Any]:
-        yield {"role": "system", "content": "be brief"}
-        yield {"role": "user", "content": "hello"}
-
-    with ScriptedServer() as server:
-        bare_body: Any = None
-        client_of(server).chat.completions.create(model="gpt-4o", messages=messages())
-        bare_body = server.requests[0].body
-    assert bare_body is not None
-    assert [message["role"] for message in bare_body["messages"]] == ["system", "user"]
-    assert len(watched.records) == 1
-
-
 def test_retries_are_one_call(watched: Watched) -> None:
     """A call that the SDK retried is one row and one span, with the number of attempts."""
     replies = [Reply(status=500, error={"message": "oops"}), Reply(text="fine")]

@@ -349,14 +349,20 @@ class OpenAICall:
 
 
 def parsed(body: bytes) -> Any:
-    """A JSON body, by the parser that the SDK's models have brought along where that is there."""
+    """A JSON body, by the parser that the SDK's models have brought along where that is there.
+
+    None where it is no JSON: that is the provider's fault, or the program's, and no failure of ours.
+    """
     core = sys.modules.get("pydantic_core")
     if core is not None:
         try:
             return core.from_json(body, cache_strings="keys")
         except Exception:
             pass  # stricter than the standard library in some corners
-    return json.loads(body)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from spantally.ground.guard import counted, swallowed
 from spantally.instrumentors.openai.batches import ResultLines
-from spantally.instrumentors.openai.call import OpenAICall
+from spantally.instrumentors.openai.call import OpenAICall, parsed
 from spantally.instrumentors.openai.stream_usage import is_extra
 from spantally.instrumentors.openai.wire.encoding import Decoder
 from spantally.instrumentors.openai.wire.sse import SseScanner
@@ -257,8 +257,6 @@ def _inner_attribute(stream: Any, name: str) -> Any:
 
 
 def _read_json(call: OpenAICall, content: bytes, encoding: str | None) -> None:
-    import json
-
     decoder = Decoder(encoding)
     if not decoder.readable:
         return
@@ -269,7 +267,7 @@ def _read_json(call: OpenAICall, content: bytes, encoding: str | None) -> None:
         left -= len(piece)
         if left < 0:  # a little that blows up to a lot
             return
-    call.read_body(json.loads(b"".join(whole)))
+    call.read_body(parsed(b"".join(whole)))
 
 
 @functools.cache
