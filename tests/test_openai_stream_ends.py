@@ -215,3 +215,24 @@ def check(watched: Watched, expected: Ended) -> None:
     assert record.possibly_billed == (record.usage is None)
     assert span.end_time_unix_nano >= span.start_time_unix_nano
     assert told["gen_ai.request.model"] == record.request_model
+
+
+@pytest.mark.parametrize("kind", RAW)
+def test_the_first_end_of_a_stream_is_its_end(watched: Watched, kind: str) -> None:
+    """A response that was left early stays so, though its loop closes with a reader of it still suspended."""
+
+    async def run(server: ScriptedServer) -> None:
+        client = async_client_of(server)
+        async with RAW[kind](client) as response:
+            reader = response.http_response.stream.__aiter__()
+            assert await anext(reader)
+        task = asyncio.create_task(reader.athrow(asyncio.CancelledError()))
+        with pytest.raises((asyncio.CancelledError, StopAsyncIteration)):
+            await task
+        await client.close()
+
+    with ScriptedServer([_reply("closed")]) as server:
+        asyncio.run(run(server))
+    (record,) = watched.records
+    assert (record.status, record.abandoned) == ("ok", True)
+    assert watched.spans[0].status.code == 0

@@ -51,6 +51,7 @@ class OpenAICall:
         "facts_read",
         "goes_on",
         "hides_usage",
+        "left",
         "lost_attempts",
         "operation",
         "options",
@@ -89,6 +90,8 @@ class OpenAICall:
         """Tokens of the request by estimate, where the policy is to estimate."""
         self.lost_attempts = 0
         """Attempts that were sent, ended without an answer, and were made again."""
+        self.left = False
+        """True once the stream was left early, also while the worker has yet to end the operation."""
         self.goes_on = False
         """True where the request ends and the provider's work does not."""
 
@@ -256,6 +259,8 @@ class OpenAICall:
 
     def failed(self, error: BaseException) -> None:
         """``request()`` or the iteration of its stream raised ``error``, which goes on to the program."""
+        if self.left:
+            return  # what an event loop throws into a stream that it finds when it closes is no end
         if self.stream_facts is not None:
             self._take_last_event(self.stream_facts, error)
         self._take_stream_facts()
@@ -292,6 +297,8 @@ class OpenAICall:
 
     def exhausted(self) -> None:
         """The stream was read to its end."""
+        if self.left:
+            return
         self._take_stream_facts()
         self._finish_read()
 
@@ -310,6 +317,7 @@ class OpenAICall:
 
         Safe in a finaliser. Its status stays unset and it is marked abandoned.
         """
+        self.left = True
         self.operation.finish_later(abandoned=True, prepare=self._prepare_abandoned)
 
     def _prepare_abandoned(self) -> None:
