@@ -80,6 +80,12 @@ REQUESTS: dict[str, Callable[[Any], Any]] = {
     "list that empties": lambda c: c.chat.completions.create(
         model="gpt-4o", messages=Parts(CHAT["messages"])
     ),
+    "list that empties, by path": lambda c: c.post(
+        "/chat/completions", body={"model": "gpt-4o", "messages": Parts(CHAT["messages"])}, cast_to=object
+    ),
+    "input that empties, by path": lambda c: c.post(
+        "/responses", body={"model": "gpt-4o", "input": Parts(CHAT["messages"])}, cast_to=object
+    ),
     "hostile": lambda c: c.chat.completions.create(
         model="gpt-4o", messages=[Hostile(role="user", content="hello")]
     ),
