@@ -1,8 +1,8 @@
 """Recorded provider traffic: finding it in files of several forms, as exchanges of one request and answer.
 
-VCR cassettes (YAML, of either generation), cassettes of a test agent (one exchange in a JSON or YAML file) and
-HAR archives. A recorder may have stored a body decoded and left the header of its encoding; the header goes
-where the bytes are not what it says.
+VCR cassettes (YAML, of either generation), cassettes of a test agent (one exchange in a JSON or YAML file)
+and HAR archives. A recorder may have stored a body decoded and left the header of its encoding; the header
+goes where the bytes are not what it says.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _read_yaml(content: bytes) -> Any:
 
     loader = _Loaders.get(yaml)
     try:
-        return yaml.load(content, loader)  # noqa: S506 - a safe loader with plain values for foreign tags
+        return yaml.load(content, loader)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
 
@@ -148,7 +148,12 @@ class _Loaders:
         return parts[0] if len(parts) == 1 and tag.startswith("object/apply") else parts
 
 
-_READERS: Mapping[str, Any] = {".yaml": _read_yaml, ".yml": _read_yaml, ".json": json.loads, ".har": json.loads}
+_READERS: Mapping[str, Any] = {
+    ".yaml": _read_yaml,
+    ".yml": _read_yaml,
+    ".json": json.loads,
+    ".har": json.loads,
+}
 
 
 def _of_har(entry: Any) -> dict[str, Any]:
@@ -246,5 +251,3 @@ def decoded(body: bytes, encoding: str | None) -> bytes | None:
     except Exception:  # of four libraries
         return None
     return None
-
-

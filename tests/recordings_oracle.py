@@ -239,7 +239,7 @@ def _code_of(error: Any) -> str | None:
 
 def _events(content: bytes) -> list[dict[str, Any]]:
     """The events up to ``[DONE]``, an error, or the first that is no JSON: there the SDK stops."""
-    events: list[dict[str, Any]] = []
+    events: list[Any] = []
     for data in _data(content.decode("utf-8", "replace")):
         if data.startswith("[DONE]"):
             break
@@ -276,7 +276,9 @@ def _completion_of(events: list[dict[str, Any]], choices: int) -> dict[str, Any]
         for choice in event.get("choices") or []:
             index = choice.get("index") or 0
             reasons[index] = choice.get("finish_reason") or reasons.get(index)
-    whole["choices"] = [{"index": index, "finish_reason": reason} for index, reason in sorted(reasons.items())]
+    whole["choices"] = [
+        {"index": index, "finish_reason": reason} for index, reason in sorted(reasons.items())
+    ]
     return whole
 
 
@@ -288,7 +290,10 @@ def _response_of(events: list[dict[str, Any]], _choices: int) -> dict[str, Any]:
             return event["response"]  # type: ignore[no-any-return]
         if event.get("type") == "error" or event.get("error"):
             error = event.get("error") or event
-            whole["error"] = {"code": error.get("code"), "type": None if error is event else error.get("type")}
+            whole["error"] = {
+                "code": error.get("code"),
+                "type": None if error is event else error.get("type"),
+            }
         elif isinstance(event.get("response"), dict):
             whole |= {name: event["response"].get(name) for name in ("id", "model")}
     return whole

@@ -110,7 +110,7 @@ class _Reroute:
     def sync(self) -> Any:
         turned = self.turned
 
-        class Transport(http.HTTPTransport):  # type: ignore[name-defined, misc]
+        class Transport(http.HTTPTransport):  # type: ignore[misc]
             def handle_request(self, request: Any) -> Any:
                 return super().handle_request(turned(request))
 
@@ -119,7 +119,7 @@ class _Reroute:
     def asynchronous(self) -> Any:
         turned = self.turned
 
-        class Transport(http.AsyncHTTPTransport):  # type: ignore[name-defined, misc]
+        class Transport(http.AsyncHTTPTransport):  # type: ignore[misc]
             async def handle_async_request(self, request: Any) -> Any:
                 return await super().handle_async_request(turned(request))
 
@@ -252,7 +252,10 @@ def _by_path(client: Any, exchange: Exchange, endpoint: str, body: Any, *, raw: 
     if exchange.method != "GET":
         options["body"] = body
     if not raw:
-        options |= {"stream": stream, "stream_cls": (openai.AsyncStream if asynchronous else openai.Stream)[object]}
+        options |= {
+            "stream": stream,
+            "stream_cls": (openai.AsyncStream if asynchronous else openai.Stream)[object],
+        }
         if not stream:
             del options["stream_cls"], options["stream"]
     send = getattr(client, exchange.method.lower())
@@ -277,7 +280,7 @@ class _Entered:
     def __enter__(self) -> Any:
         return self.response
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.response.close()
 
 
@@ -316,7 +319,9 @@ def replay(exchanges: Sequence[Exchange], mode: Mode, folder: Path) -> list[tupl
             server.received.clear()
             path = folder / "ledger.db"
             watched = Watched(
-                ledger=str(path), capture_content=mode.content, sampler=ALWAYS_ON if mode.sampled else ALWAYS_OFF
+                ledger=str(path),
+                capture_content=mode.content,
+                sampler=ALWAYS_ON if mode.sampled else ALWAYS_OFF,
             )
             try:
                 ours = []

@@ -236,7 +236,13 @@ CHAT_EVENTS = _events(
         {**CHUNK, "choices": [], "usage": USAGE},
     ]
 )
-RESPONSE: dict[str, Any] = {"id": "r-1", "object": "response", "created_at": 1, "model": "gpt-4o", "output": []}
+RESPONSE: dict[str, Any] = {
+    "id": "r-1",
+    "object": "response",
+    "created_at": 1,
+    "model": "gpt-4o",
+    "output": [],
+}
 DONE: dict[str, Any] = {**RESPONSE, "status": "completed", "usage": USAGE}
 RESPONSE_EVENTS = _events(
     [

@@ -1,4 +1,4 @@
-"""Broken answers to chats and responses: the program meets what it meets without us, once a row, billed truly."""
+"""Broken answers to chats and responses: the program meets what it meets without us, billed truly."""
 
 from __future__ import annotations
 
@@ -76,9 +76,10 @@ RESPONSE_EVENTS = [
 
 def sse(events: list[Any]) -> bytes:
     """Events as bytes."""
-    return b"".join(
-        f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode() for event in events
-    ) + b"data: [DONE]\n\n"
+    return (
+        b"".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode() for event in events)
+        + b"data: [DONE]\n\n"
+    )
 
 
 WHOLE = sse(CHUNKS)
@@ -98,9 +99,7 @@ BROKEN: dict[str, Reply] = {
     "other ends of lines": Reply(body=WHOLE.replace(b"\n", b"\r"), headers=EVENTS),
     "gzip events": Reply(body=gzip.compress(WHOLE), headers={**EVENTS, "content-encoding": "gzip"}),
     "deflate events": Reply(body=zlib.compress(WHOLE), headers={**EVENTS, "content-encoding": "deflate"}),
-    "half of gzip": Reply(
-        body=gzip.compress(WHOLE)[:-30], headers={**EVENTS, "content-encoding": "gzip"}
-    ),
+    "half of gzip": Reply(body=gzip.compress(WHOLE)[:-30], headers={**EVENTS, "content-encoding": "gzip"}),
     "broken gzip events": Reply(
         body=gzip.compress(WHOLE)[:60] + b"junk" * 9, headers={**EVENTS, "content-encoding": "gzip"}
     ),
@@ -139,7 +138,7 @@ def meet(calls: dict[str, Callable[..., Any]], server: ScriptedServer, retries: 
                 else:
                     made = call(client)
                     for one in made if isinstance(made, openai.Stream) else [made]:
-                        came.append(plain(one))
+                        came.append(plain(one))  # noqa: PERF401 - what came before it broke is kept
             except Exception as error:
                 came.append(told(error, server))
     return [*came, sent(server)]
@@ -157,7 +156,7 @@ def meet_async(calls: dict[str, Callable[..., Any]], server: ScriptedServer, ret
         made = await calls[name](client)
         if isinstance(made, openai.AsyncStream):
             async for chunk in made:
-                came.append(plain(chunk))
+                came.append(plain(chunk))  # noqa: PERF401
         else:
             came.append(plain(made))
 
@@ -205,7 +204,7 @@ def test_a_broken_answer_is_the_programs_alone(answer: str, mode: str) -> None:
 @pytest.mark.parametrize("mode", MEET)
 @pytest.mark.parametrize("name", CALLS)
 def test_failed_attempts_are_one_call(name: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """429, 500 and a lost connection before the answer: one row, its attempts told, the usage that of the last."""
+    """429 and 500 before the answer: one row, its attempts told, the usage that of the last."""
     import openai._base_client as base
 
     monkeypatch.setattr(base, "INITIAL_RETRY_DELAY", 0.001)
@@ -255,7 +254,9 @@ def test_a_timeout_is_possibly_billed(name: str, mode: str) -> None:
 @st.composite
 def mangled(draw: st.DrawFn) -> tuple[str, list[bytes]]:
     """The bytes of a stream with things done to them, in pieces, and what asks for it."""
-    name = draw(st.sampled_from(["chat stream", "chat stream with tools", "responses stream", "completions stream"]))
+    name = draw(
+        st.sampled_from(["chat stream", "chat stream with tools", "responses stream", "completions stream"])
+    )
     events: list[Any] = list(RESPONSE_EVENTS if name.startswith("responses") else CHUNKS)
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(events) - 1))
@@ -291,10 +292,20 @@ ODD = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=6,
 )
-NOISE = [b"\n\n", b"data: ", b"data: null\n\n", b"event: error\n", b": x\n", b"\xff", b"\0", b"}", b"data: [DONE]\n\n"]
+NOISE = [
+    b"\n\n",
+    b"data: ",
+    b"data: null\n\n",
+    b"event: error\n",
+    b": x\n",
+    b"\xff",
+    b"\0",
+    b"}",
+    b"data: [DONE]\n\n",
+]
 
 
-class Body(http.SyncByteStream, http.AsyncByteStream):  # type: ignore[name-defined, misc]
+class Body(http.SyncByteStream, http.AsyncByteStream):  # type: ignore[misc]
     """Pieces of bytes, for either client."""
 
     def __init__(self, pieces: list[bytes]) -> None:
@@ -317,7 +328,7 @@ def _met(name: str, pieces: list[bytes], asynchronous: bool) -> Any:
         session = http.AsyncClient(transport=transport)
         async with openai.AsyncOpenAI(api_key=KEY, http_client=session, max_retries=0) as client:
             async for chunk in await CALLS[name](client):
-                came.append(_shown(chunk))
+                came.append(_shown(chunk))  # noqa: PERF401
 
     try:
         if asynchronous:
@@ -326,7 +337,7 @@ def _met(name: str, pieces: list[bytes], asynchronous: bool) -> Any:
             session = http.Client(transport=transport)
             with openai.OpenAI(api_key=KEY, http_client=session, max_retries=0) as client:
                 for chunk in CALLS[name](client):
-                    came.append(_shown(chunk))
+                    came.append(_shown(chunk))  # noqa: PERF401
     except Exception as error:
         came.append((type(error).__name__, str(error), repr(getattr(error, "body", None))))
     return came
@@ -337,11 +348,13 @@ def _shown(chunk: Any) -> str:
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
-@given(stream=mangled(), asynchronous=st.booleans(), capture=st.sampled_from(["no_content", "span_and_event"]))
+@given(
+    stream=mangled(), asynchronous=st.booleans(), capture=st.sampled_from(["no_content", "span_and_event"])
+)
 def test_mangled_events_are_met_as_without_us(
     stream: tuple[str, list[bytes]], asynchronous: bool, capture: str
 ) -> None:
-    """Whatever comes, the program meets the same chunks, the same exception; one row, one span, no failure of ours."""
+    """The program meets the same chunks and exception; one row, one span, no failure of ours."""
     name, pieces = stream
     expected = _met(name, pieces, asynchronous)
     watched = Watched(capture_content=capture)

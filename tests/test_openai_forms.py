@@ -204,7 +204,9 @@ def test_async_form_is_seen_once_and_unchanged(form: str) -> None:
     """An asynchronous form likewise."""
     expected = unwatched(ASYNC_FORMS[form], [reply()], run_async)
     for capture in ("no_content", "span_and_event"):
-        outcome, watched, server = watched_run(ASYNC_FORMS[form], [reply()], run_async, capture_content=capture)
+        outcome, watched, server = watched_run(
+            ASYNC_FORMS[form], [reply()], run_async, capture_content=capture
+        )
         assert outcome == expected
         check_once(watched, server)
 

@@ -63,7 +63,7 @@ def _attempt(act: Callable[[], Any]) -> Any:
 def _seen(thing: Any) -> dict[str, Any]:
     """What a program can find out about a thing without using it up."""
     found: dict[str, Any] = {"types": _types(thing)}
-    http = getattr(thing, "response", None) or getattr(thing, "http_response", None)
+    http: Any = getattr(thing, "response", None) or getattr(thing, "http_response", None)
     acts: dict[str, Callable[[], Any]] = {
         "copy": lambda: copy.copy(thing),
         # That of a stream fails half-way without us, too, and the half of a client complains when collected.
@@ -166,8 +166,9 @@ def _surface() -> dict[str, Any]:
             function.__qualname__,
             function.__module__,
             function.__doc__,
-            _attempt(lambda function=function: bool(inspect.getsource(function))),
+            bool(inspect.getsource(function)),
         )
+    client: Any
     with openai.OpenAI(api_key="sk-made-up") as client:
         found["bound"] = (
             client.request.__self__ is client,

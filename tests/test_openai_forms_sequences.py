@@ -1,4 +1,4 @@
-"""Programs of several calls, each of which needs what the one before gave: nothing changed, one span a request."""
+"""Programs of several calls, each needing what the one before gave: nothing changed, a span a request."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ SEQUENCES: dict[str, list[Step]] = {
         lambda c, so_far: c.responses.with_raw_response.retrieve(so_far[0].id),
         lambda c, so_far: c.responses.retrieve(so_far[0].id, stream=True),
         lambda c, so_far: c.responses.input_items.list(so_far[0].id),
-        lambda c, so_far: c.responses.create(model="gpt-4o", input="go on", previous_response_id=so_far[0].id),
+        lambda c, so_far: c.responses.create(
+            model="gpt-4o", input="go on", previous_response_id=so_far[0].id
+        ),
         lambda c, so_far: c.responses.delete(so_far[0].id),
         lambda c, so_far: c.responses.retrieve(so_far[0].id),
     ],

@@ -11,7 +11,16 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from openai_forms_kit import KEY, Outcome, async_client_of, client_of, run_async, run_sync, unwatched, watched_run
+from openai_forms_kit import (
+    KEY,
+    Outcome,
+    async_client_of,
+    client_of,
+    run_async,
+    run_sync,
+    unwatched,
+    watched_run,
+)
 from spantally.testing import Reply, ScriptedServer, Usage
 from watching import Watched, attributes
 
@@ -147,7 +156,8 @@ def check(name: str, capture: str, watched: Watched, server: ScriptedServer) -> 
     if name == "large picture":
         assert len(server.requests[0].raw) > 2_000_000
     if name in ("generator", "generator streamed"):
-        assert [one["role"] for one in server.requests[0].body["messages"]] == ["system", "user"]
+        body = server.requests[0].body or {}
+        assert [one["role"] for one in body["messages"]] == ["system", "user"]
     told = attributes(span)
     answered = capture != "no_content" and bool(server.bills) and record.kind == "inference"
     assert ("gen_ai.output.messages" in told) == answered
@@ -204,8 +214,12 @@ def _answer(http: Any, request: Any) -> Any:
     usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
     if json.loads(request.content).get("stream"):
         delta = {**chunk, "choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}]}
-        events = f"data: {json.dumps(delta)}\n\ndata: {json.dumps({**chunk, 'choices': [], 'usage': usage})}\n\n"
-        return http.Response(200, text=events + "data: [DONE]\n\n", headers={"content-type": "text/event-stream"})
+        events = (
+            f"data: {json.dumps(delta)}\n\ndata: {json.dumps({**chunk, 'choices': [], 'usage': usage})}\n\n"
+        )
+        return http.Response(
+            200, text=events + "data: [DONE]\n\n", headers={"content-type": "text/event-stream"}
+        )
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}
     whole = {**chunk, "object": "chat.completion", "choices": [choice], "usage": usage}
     return http.Response(200, json=whole)

@@ -1,4 +1,4 @@
-"""Recorded provider traffic through the SDK: span and row say what the bytes say, the program notices nothing.
+"""Recorded provider traffic through the SDK: span and row say what the bytes say, nothing changes.
 
 A small set of our own is in the repository. SPANTALLY_RECORDINGS names a folder with more: VCR cassettes and
 the like of other projects, which are tried the same way.
@@ -97,8 +97,8 @@ def _untrue(told: Told, bare: Outcome, seen: Seen, mode: Mode) -> Iterator[str]:
         yield f"usage {record.usage} is {told.usage}"
     if told.usage is not None:
         counted = row.input_tokens, row.output_tokens, row.cache_read
-        expected = (None, None, None) if told.contradicts_itself else told.tokens
-        if any((one or 0) != (other or 0) for one, other in zip(counted, expected, strict=True)):
+        tokens = (None, None, None) if told.contradicts_itself else told.tokens
+        if any((one or 0) != (other or 0) for one, other in zip(counted, tokens, strict=True)):
             yield f"row-tokens {counted} are {told.tokens} of {told.usage}"
     for name in ("id", "model"):
         value = told.attributes.get(f"gen_ai.response.{name}")
@@ -133,4 +133,3 @@ def _told_part(kept: Any, told: Any) -> Any:
     if isinstance(kept, dict) and isinstance(told, dict):
         return _without_nulls({name: value for name, value in kept.items() if name in told})
     return kept
-

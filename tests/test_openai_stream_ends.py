@@ -28,9 +28,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "completions": lambda c: c.completions.create(
         model="davinci-002", prompt="once", stream=True, stream_options=ASKED
     ),
-    "images": lambda c: c.images.generate(
-        model="gpt-image-1", prompt="a cat", stream=True, partial_images=2
-    ),
+    "images": lambda c: c.images.generate(model="gpt-image-1", prompt="a cat", stream=True, partial_images=2),
     "image edits": lambda c: c.images.edit(
         model="gpt-image-1", image=PICTURE, prompt="a hat", stream=True, partial_images=2
     ),

@@ -2,8 +2,8 @@
 
     python examples/llama_server.py MODEL.gguf -- python tests/recordings/record_llama.py
 
-(``make demo-real`` installs the server and the model.) It writes ``llama.yaml`` beside itself. Answers are kept
-short; of the head only what says how to read the body.
+(``make demo-real`` installs the server and the model.) It writes ``llama.yaml`` beside itself. Answers are
+kept short; of the head only what says how to read the body.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ def main() -> None:
     for endpoint, body in REQUESTS:
         sent = json.dumps(body)
         connection = http.client.HTTPConnection(base.hostname or "127.0.0.1", base.port, timeout=120)
-        headers = {"content-type": "application/json", "authorization": f"Bearer {os.environ['OPENAI_API_KEY']}"}
+        headers = {
+            "content-type": "application/json",
+            "authorization": f"Bearer {os.environ['OPENAI_API_KEY']}",
+        }
         connection.request("POST", f"{base.path}/{endpoint}", sent, headers)
         answer = connection.getresponse()
         content = answer.read().decode()
@@ -67,7 +70,9 @@ def main() -> None:
                 },
             }
         )
-    text = yaml.safe_dump({"interactions": interactions, "version": 1}, sort_keys=False, allow_unicode=True, width=200)
+    text = yaml.safe_dump(
+        {"interactions": interactions, "version": 1}, sort_keys=False, allow_unicode=True, width=200
+    )
     Path(__file__).with_name("llama.yaml").write_text(text, encoding="utf-8")
 
 

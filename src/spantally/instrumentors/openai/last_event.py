@@ -1,7 +1,7 @@
-"""The event at which a stream of the SDK's broke off: the exception that the SDK raises for it keeps only a part.
+"""The event at which a stream of the SDK's broke off: the exception that comes of it keeps only a part.
 
-Some hosts (OpenRouter) end a stream that fails half-way with one event that holds both the error and the usage
-of what was made until then.
+Some hosts (OpenRouter) end a stream that fails half-way with one event that holds both the error and the
+usage of what was made until then.
 """
 
 from __future__ import annotations
