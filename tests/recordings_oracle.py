@@ -28,6 +28,10 @@ PROVIDERS: Mapping[str, str] = {
     "api.x.ai": "x_ai",
     "generativelanguage.googleapis.com": "gcp.gemini",
     "bedrock-mantle.us-east-1.api.aws": "aws.bedrock",
+    "router.huggingface.co": "huggingface",
+    "api.ai21.com": "ai21",
+    "api.writer.com": "writer",
+    "ollama.com": "ollama",
 }
 """``gen_ai.provider.name`` by host; a host that is not here speaks OpenAI's API, so it is ``openai``."""
 
@@ -117,6 +121,8 @@ def _place(exchange: Exchange) -> dict[str, Any]:
     scheme = exchange.url.partition("://")[0]
     host, _, port = exchange.host.partition(":")
     provider = PROVIDERS.get(host, "azure.ai.openai" if host.endswith(".openai.azure.com") else "openai")
+    if port == "11434":
+        provider = "ollama"
     return {
         "gen_ai.provider.name": provider,
         "server.address": host,
