@@ -78,11 +78,14 @@ def unwatched(form: Callable[[Any], Any], script: ScriptSource, run: Callable[..
 
 
 def watched_run(
-    form: Callable[[Any], Any], script: ScriptSource, run: Callable[..., Outcome]
+    form: Callable[[Any], Any], script: ScriptSource, run: Callable[..., Outcome], **options: Any
 ) -> tuple[Outcome, Watched, ScriptedServer]:
-    """The outcome of a form on a fresh server under our eyes, and what we saw; all is taken back."""
+    """The outcome of a form on a fresh server under our eyes, and what we saw; all is taken back.
+
+    ``options`` are those of ``instrument()``.
+    """
     with ScriptedServer(script) as server:
-        watched = Watched()
+        watched = Watched(**options)
         try:
             outcome = run(form, server)
             assert watched.records is not None  # flushes the worker

@@ -117,6 +117,9 @@ def litter():
     stream = ask(connection, stream=True)
     next(iter(stream))
     garbage.append(cycle(stream))
+    events = connection.responses.create(model="gpt-4o", input="hi", stream=True)
+    next(iter(events))
+    garbage.append(cycle(events))
     for make in (items, in_session, own_session):
         running = make()
         next(running)
@@ -178,11 +181,14 @@ async def main():
         stream = await ask(stream=True)
         await anext(aiter(stream))
         garbage.append(cycle(stream))
+        events = await connection.responses.create(model="gpt-4o", input="hi", stream=True)
+        await anext(aiter(events))
+        garbage.append(cycle(events))
         for make in (items, own_session):
             running = make()
             await anext(running)
             garbage.append(cycle(running))
-        del stream, running
+        del stream, events, running
         async with spantally.session("kept") as kept:
             await ask()
             kept.totals
@@ -215,7 +221,11 @@ def test_collection_inside_any_lock_does_not_hang(programs: Programs) -> None:
     for owner in (
         "opentelemetry.sdk._shared_internal",  # the batch processor
         "opentelemetry.sdk.trace",  # span.end
+        "opentelemetry.attributes",
         "opentelemetry.sdk.metrics._internal.aggregation",
+        "opentelemetry.sdk.metrics._internal.measurement_consumer",
+        "opentelemetry.sdk.metrics._internal.metric_reader_storage",
+        "opentelemetry.sdk.metrics._internal._view_instrument_match",
         "spantally.ground.worker",
         "spantally.ground.session_state",
         "spantally.ledger.writer",
@@ -223,8 +233,8 @@ def test_collection_inside_any_lock_does_not_hang(programs: Programs) -> None:
         assert collected.get(owner), (owner, collected)
     rows = programs.calls(None)
     kinds = [row.kind for row in rows]
-    assert kinds.count("inference") == 14 * 3  # kept, stream, raw stream
-    assert sum(row.abandoned for row in rows if row.kind == "inference") == 14 * 2
+    assert kinds.count("inference") == 14 * 4  # kept, stream, stream of a response, raw stream
+    assert sum(row.abandoned for row in rows if row.kind == "inference") == 14 * 3
     assert kinds.count("tool") == 14
     assert kinds.count("agent") == 14 * 2
     assert {row.status for row in rows} <= {"ok"}
@@ -239,6 +249,6 @@ def test_collection_inside_any_lock_does_not_hang_async(programs: Programs) -> N
     assert collected.get("opentelemetry.sdk._shared_internal"), collected
     assert collected.get("opentelemetry.sdk.trace"), collected
     rows = programs.calls()
-    assert len(rows) == 14 * 2
-    assert sum(row.abandoned for row in rows) == 14
+    assert len(rows) == 14 * 3  # kept, stream, stream of a response
+    assert sum(row.abandoned for row in rows) == 14 * 2
     assert {row.status for row in programs.sessions()} == {"succeeded"}

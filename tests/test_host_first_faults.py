@@ -109,6 +109,7 @@ FAULTS = (
     # the end
     Fault(f"{CALL}:OpenAICall.succeeded", ("openai.returned",)),
     Fault(f"{CALL}:OpenAICall.failed", ("openai.raised", "openai.stream_end")),
+    Fault(f"{CALL}:last_event", ("openai.last_event",)),
     Fault(f"{CALL}:OpenAICall.exhausted", ("openai.stream_end",), metered=False),
     Fault(f"{CALL}:OpenAICall.left_early", ("openai.left",), metered=False),
     Fault(f"{CALL}:errors.was_sent", ("openai.raised",)),

@@ -324,21 +324,23 @@ OPENAI_2 = os.environ.get("OPENAI2_PYTHON")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(not OPENAI_2, reason="OPENAI2_PYTHON names no Python with openai 2.x")
 def test_the_older_major_of_the_sdk_passes_too() -> None:
-    """All tests of the endpoints pass with openai 2.x, whose packages go before our own."""
+    """All tests of endpoints, forms and recordings pass with openai 2.x, whose packages go before our own."""
     assert OPENAI_2 is not None
     ask = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
     found = subprocess.run([OPENAI_2, "-c", ask], capture_output=True, text=True, check=True, timeout=60)
     env = {name: value for name, value in os.environ.items() if name != "OPENAI2_PYTHON"}
     env["PYTHONPATH"] = found.stdout.strip()
-    tests = sorted(str(path) for path in Path(__file__).parent.glob("test_openai_endpoints_*.py"))
+    here = Path(__file__).parent
+    kinds = ("endpoints_*", "forms*", "recordings", "stream_ends", "odd_requests")
+    tests = sorted(str(path) for kind in kinds for path in here.glob(f"test_openai_{kind}.py"))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1200,
         check=False,
         env=env,
     )

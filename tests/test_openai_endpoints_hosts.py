@@ -189,8 +189,13 @@ def test_asynchronous_azure_is_named_too(watched: Watched) -> None:
         ("https://openrouter.ai/api/v1", "openrouter", 443),
         ("https://api.groq.com/openai/v1", "groq", 443),
         ("https://api.deepseek.com", "deepseek", 443),
-        ("http://localhost:11434/v1", "openai", 11434),
-        ("http://vllm.internal:8000/v1", "openai", 8000),
+        ("https://api.mistral.ai/v1", "mistral_ai", 443),
+        ("https://api.x.ai/v1", "x_ai", 443),
+        ("https://mine.openai.azure.com/openai/v1", "azure.ai.openai", 443),
+        ("http://localhost:11434/v1", "ollama", 11434),
+        ("http://vllm.internal:8000/v1", "vllm", 8000),
+        ("http://localhost:8000/v1", "openai", 8000),
+        ("http://gateway.internal/v1", "openai", 80),
     ],
 )
 def test_a_compatible_host_is_named_by_the_table(
@@ -217,10 +222,28 @@ def test_a_compatible_host_is_named_by_the_table(
     told = attributes(watched.spans[0])
     assert told["gen_ai.provider.name"] == provider
     assert told["server.port"] == port
+    assert told["server.address"] == url.partition("://")[2].partition("/")[0].partition(":")[0]
 
 
 class OwnClient(openai.OpenAI):
     """A subclass, as programs make them."""
+
+
+class OwnAzure(openai.AzureOpenAI):
+    """One whose name does not say whose it is."""
+
+
+OwnAzure.__name__ = "Gateway"
+
+
+def test_a_subclass_of_the_azure_client_is_azure(watched: Watched) -> None:
+    """Its bases tell, whatever it is called and wherever it sends."""
+    with ScriptedServer(FINE) as server:
+        client = OwnAzure(azure_endpoint=server.url, api_key=KEY, api_version="2025-01-01-preview")
+        client.chat.completions.create(**CHAT)
+        client.with_options(max_retries=0).chat.completions.create(**CHAT)
+        client.close()
+    assert {record.provider for record in watched.records} == {"azure.ai.openai"}
 
 
 def test_a_subclass_of_the_client_is_traced(watched: Watched) -> None:

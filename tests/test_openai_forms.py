@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 import spantally
+from openai_forms_kit import run_async, run_sync, unwatched, watched_run
 from spantally.testing import Reply, ScriptedServer
 from watching import Watched, attributes
 
@@ -69,6 +70,11 @@ def _responses_helper(client: openai.OpenAI) -> Any:
         return [event.type for event in stream], stream.get_final_response().usage
 
 
+def _responses_bytes(client: openai.OpenAI) -> Any:
+    with client.responses.with_streaming_response.create(model="gpt-4o", input="hi", stream=True) as raw:
+        return b"".join(raw.iter_bytes())
+
+
 SYNC_FORMS: dict[str, Callable[[openai.OpenAI], Any]] = {
     "chat": lambda c: c.chat.completions.create(**CHAT),
     "chat_stream": lambda c: list(c.chat.completions.create(**CHAT, stream=True, stream_options=USAGE)),
@@ -80,10 +86,14 @@ SYNC_FORMS: dict[str, Callable[[openai.OpenAI], Any]] = {
     "chat_streaming_lines": _lines,
     "chat_helper": _stream_helper,
     "chat_parse": lambda c: c.chat.completions.parse(**CHAT, response_format=Answer),
+    "chat_with_options": lambda c: c.with_options(timeout=30).chat.completions.create(**CHAT),
+    "chat_by_path": lambda c: c.post("/chat/completions", body=CHAT, cast_to=object),
     "responses": lambda c: c.responses.create(model="gpt-4o", input="hi"),
+    "responses_parse": lambda c: c.responses.parse(model="gpt-4o", input="hi", text_format=Answer),
     "responses_stream": lambda c: list(c.responses.create(model="gpt-4o", input="hi", stream=True)),
     "responses_helper": _responses_helper,
     "responses_raw": lambda c: c.responses.with_raw_response.create(model="gpt-4o", input="hi").parse(),
+    "responses_bytes": _responses_bytes,
     "embeddings": lambda c: c.embeddings.create(model="text-embedding-3-small", input=["a", "b"]),
     "embeddings_floats": lambda c: c.embeddings.create(
         model="text-embedding-3-small", input="a", encoding_format="float"
@@ -97,6 +107,10 @@ async def _collect(stream: AsyncIterator[Any]) -> list[Any]:
 
 async def _async_stream(client: openai.AsyncOpenAI) -> Any:
     return await _collect(await client.chat.completions.create(**CHAT, stream=True, stream_options=USAGE))
+
+
+async def _async_raw(client: openai.AsyncOpenAI) -> Any:
+    return (await client.chat.completions.with_raw_response.create(**CHAT)).parse()
 
 
 async def _async_raw_stream(client: openai.AsyncOpenAI) -> Any:
@@ -125,41 +139,44 @@ async def _async_responses_stream(client: openai.AsyncOpenAI) -> Any:
     return await _collect(await client.responses.create(model="gpt-4o", input="hi", stream=True))
 
 
+async def _async_responses_helper(client: openai.AsyncOpenAI) -> Any:
+    async with client.responses.stream(model="gpt-4o", input="hi") as stream:
+        return [event.type async for event in stream], (await stream.get_final_response()).usage
+
+
+async def _async_responses_raw(client: openai.AsyncOpenAI) -> Any:
+    return (await client.responses.with_raw_response.create(model="gpt-4o", input="hi")).parse()
+
+
+async def _async_responses_bytes(client: openai.AsyncOpenAI) -> Any:
+    async with client.responses.with_streaming_response.create(
+        model="gpt-4o", input="hi", stream=True
+    ) as raw:
+        return b"".join([piece async for piece in raw.iter_bytes()])
+
+
 ASYNC_FORMS: dict[str, Callable[[openai.AsyncOpenAI], Any]] = {
     "chat": lambda c: c.chat.completions.create(**CHAT),
     "chat_stream": _async_stream,
+    "chat_raw": _async_raw,
     "chat_raw_stream": _async_raw_stream,
     "chat_streaming_response": _async_streaming_response,
     "chat_streaming_lines": _async_lines,
     "chat_helper": _async_helper,
     "chat_parse": lambda c: c.chat.completions.parse(**CHAT, response_format=Answer),
+    "chat_with_options": lambda c: c.with_options(timeout=30).chat.completions.create(**CHAT),
+    "chat_by_path": lambda c: c.post("/chat/completions", body=CHAT, cast_to=object),
     "responses": lambda c: c.responses.create(model="gpt-4o", input="hi"),
+    "responses_parse": lambda c: c.responses.parse(model="gpt-4o", input="hi", text_format=Answer),
     "responses_stream": _async_responses_stream,
-    "embeddings": lambda c: c.embeddings.create(model="text-embedding-3-small", input="a"),
+    "responses_helper": _async_responses_helper,
+    "responses_raw": _async_responses_raw,
+    "responses_bytes": _async_responses_bytes,
+    "embeddings": lambda c: c.embeddings.create(model="text-embedding-3-small", input=["a", "b"]),
+    "embeddings_floats": lambda c: c.embeddings.create(
+        model="text-embedding-3-small", input="a", encoding_format="float"
+    ),
 }
-
-
-def plain(value: Any) -> Any:
-    """A result in a comparable form: types by name, values without ids and clocks."""
-    if isinstance(value, BaseModel):
-        fields = {
-            name: plain(item)
-            for name, item in value.model_dump(mode="json", warnings=False).items()
-            if name not in ("id", "created", "created_at", "completed_at", "item_id", "response")
-        }
-        return type(value).__name__, fields
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items() if name not in ("id", "item_id")}
-    if isinstance(value, str) and value.startswith("data: {"):
-        return "data"
-    return value
-
-
-def sent(server: ScriptedServer) -> list[Any]:
-    """What the server got: path and body bytes of each request."""
-    return [(request.path, request.raw) for request in server.requests]
 
 
 def reply() -> Reply:
@@ -167,43 +184,31 @@ def reply() -> Reply:
     return Reply(text='{"text": "hi"}')
 
 
+def test_both_clients_have_the_same_forms() -> None:
+    """What one client can do the other is tried with, too."""
+    assert SYNC_FORMS.keys() == ASYNC_FORMS.keys()
+
+
 @pytest.mark.parametrize("form", SYNC_FORMS)
 def test_sync_form_is_seen_once_and_unchanged(form: str) -> None:
-    """A synchronous form gives one row with the usage that was billed, and the result it gives without us."""
-    run = SYNC_FORMS[form]
-    with ScriptedServer([reply()]) as bare:
-        expected = run(client_of(bare))
-    with ScriptedServer([reply()]) as server:
-        watched = Watched()
-        try:
-            result = run(client_of(server))
-            check_once(watched, server)
-        finally:
-            watched.close()
-    assert plain(result) == plain(expected)
-    assert sent(server) == sent(bare)
+    """One row with the usage that was billed; result, type, warnings and request are those without us."""
+    expected = unwatched(SYNC_FORMS[form], [reply()], run_sync)
+    for capture in ("no_content", "span_and_event"):
+        outcome, watched, server = watched_run(SYNC_FORMS[form], [reply()], run_sync, capture_content=capture)
+        assert outcome == expected
+        check_once(watched, server)
 
 
 @pytest.mark.parametrize("form", ASYNC_FORMS)
 def test_async_form_is_seen_once_and_unchanged(form: str) -> None:
     """An asynchronous form likewise."""
-    run = ASYNC_FORMS[form]
-
-    async def call(server: ScriptedServer) -> Any:
-        async with async_client_of(server) as client:
-            return await run(client)
-
-    with ScriptedServer([reply()]) as bare:
-        expected = asyncio.run(call(bare))
-    with ScriptedServer([reply()]) as server:
-        watched = Watched()
-        try:
-            result = asyncio.run(call(server))
-            check_once(watched, server)
-        finally:
-            watched.close()
-    assert plain(result) == plain(expected)
-    assert sent(server) == sent(bare)
+    expected = unwatched(ASYNC_FORMS[form], [reply()], run_async)
+    for capture in ("no_content", "span_and_event"):
+        outcome, watched, server = watched_run(
+            ASYNC_FORMS[form], [reply()], run_async, capture_content=capture
+        )
+        assert outcome == expected
+        check_once(watched, server)
 
 
 def check_once(watched: Watched, server: ScriptedServer) -> None:
@@ -371,22 +376,6 @@ def test_usage_is_metered_when_parsing_fails(watched: Watched) -> None:
     (record,) = watched.records
     assert record.status == "error"
     assert record.usage is not None
-
-
-def test_messages_from_a_generator_are_sent(watched: Watched) -> None:
-    """A generator as messages reaches the provider whole."""
-
-    def messages() -> Iterator[Any]:
-        yield {"role": "system", "content": "be brief"}
-        yield {"role": "user", "content": "hello"}
-
-    with ScriptedServer() as server:
-        bare_body: Any = None
-        client_of(server).chat.completions.create(model="gpt-4o", messages=messages())
-        bare_body = server.requests[0].body
-    assert bare_body is not None
-    assert [message["role"] for message in bare_body["messages"]] == ["system", "user"]
-    assert len(watched.records) == 1
 
 
 def test_retries_are_one_call(watched: Watched) -> None:

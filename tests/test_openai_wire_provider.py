@@ -25,13 +25,33 @@ from spantally.instrumentors.openai.wire.provider import HOSTS, priced_provider,
         ("OpenAI", "api.mistral.ai", "mistral_ai"),
         ("OpenAI", "generativelanguage.googleapis.com", "gcp.gemini"),
         ("OpenAI", "us-central1-aiplatform.googleapis.com", "gcp.vertex_ai"),
+        ("MyClient AzureOpenAI BaseAzureClient OpenAI object", "corp-gateway.example", "azure.ai.openai"),
+        ("OpenAI", "ollama.com", "ollama"),
+        ("OpenAI", "ollama", "ollama"),
+        ("OpenAI", "vllm.internal", "vllm"),
+        ("OpenAI", "VLLM", "vllm"),
+        ("OpenAI", "notvllm.internal", "openai"),
         ("OpenAI", "localhost", "openai"),
-        ("OpenAI", "vllm.internal", "openai"),
     ],
 )
 def test_the_provider_follows_from_class_and_host(client: str, host: str, name: str) -> None:
     """An unknown host has the flavour of the API."""
     assert provider_of(client, host) == name
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "name"),
+    [
+        ("localhost", 11434, "ollama"),
+        ("192.168.0.7", 11434, "ollama"),
+        ("api.openai.com", 11434, "openai"),
+        ("localhost", 8000, "openai"),
+        ("localhost", 8080, "openai"),
+    ],
+)
+def test_a_port_tells_a_server_only_where_it_is_nobody_elses(host: str, port: int, name: str) -> None:
+    """Ollama's does; what listens at 8000 or 8080 may be anything."""
+    assert provider_of("OpenAI", host, port) == name
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,17 @@ import gzip
 import itertools
 import json
 import random
+import sys
 import time
 import zlib
 from typing import Any
 
+import brotli  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spantally.instrumentors.openai.wire.encoding import Decoder
 from spantally.instrumentors.openai.wire.sse import SseScanner
 
 EVENTS: list[dict[str, Any]] = [{"n": 1, "text": "grün ☃ 🎈"}, {"n": 2}, {"n": 3, "type": "x"}]
@@ -107,11 +110,13 @@ def test_an_event_over_the_limit_is_dropped_and_the_next_is_read(size: int) -> N
     assert scanner.dropped == 2
 
 
-@pytest.mark.parametrize("name", ["gzip", "x-gzip", "deflate", "raw", "GZIP ", "identity", ""])
+@pytest.mark.parametrize("name", ["gzip", "x-gzip", "deflate", "raw", "br", "GZIP ", "identity", ""])
 def test_encodings_are_undone_piece_by_piece(name: str) -> None:
-    """gzip in several members, deflate with and without its header."""
+    """gzip in several members, deflate with and without its header, brotli."""
     wire = _wire()
-    if "gzip" in name.lower():
+    if name == "br":
+        body = brotli.compress(wire)
+    elif "gzip" in name.lower():
         body = gzip.compress(wire[:100]) + gzip.compress(wire[100:])
     elif name == "deflate":
         body = zlib.compress(wire)
@@ -127,12 +132,20 @@ def test_encodings_are_undone_piece_by_piece(name: str) -> None:
 
 def test_an_unknown_or_broken_encoding_is_not_readable() -> None:
     """The scanner then stays silent."""
-    scanner = SseScanner(lambda event: None, content_encoding="br")
+    scanner = SseScanner(lambda event: None, content_encoding="compress")
     assert not scanner.readable
-    broken = SseScanner(lambda event: None, content_encoding="gzip")
-    assert broken.readable
-    broken.feed(b"this is not gzip")
-    assert not broken.readable
+    for encoding in ("gzip", "br"):
+        broken = SseScanner(lambda event: None, content_encoding=encoding)
+        assert broken.readable
+        broken.feed(b"\xffthis is neither")
+        assert not broken.readable
+
+
+def test_brotli_is_unreadable_without_a_package_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No package of our own is asked for: what the HTTP library uses is used."""
+    for name in ("brotli", "brotlicffi"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert not SseScanner(lambda event: None, content_encoding="br").readable
 
 
 def test_the_work_grows_with_the_bytes_only() -> None:
@@ -160,11 +173,14 @@ def test_what_the_callback_raises_passes_and_the_scanner_goes_on() -> None:
     assert found == [{"n": 2}]
 
 
-def test_a_compressed_bomb_is_read_in_small_pieces() -> None:
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
+def test_a_compressed_bomb_is_read_in_small_pieces(encoding: str) -> None:
     """Memory stays bounded, whatever it blows up to."""
-    body = gzip.compress(b"data: " + b"a" * 20_000_000 + b"\n\n" + b'data: {"ok": 1}\n\n')
+    wire = b"data: " + b"a" * 20_000_000 + b"\n\n" + b'data: {"ok": 1}\n\n'
+    body = gzip.compress(wire) if encoding == "gzip" else brotli.compress(wire, quality=3)
+    assert max(len(piece) for piece in Decoder(encoding).feed(body)) < 1 << 18
     found: list[dict[str, Any]] = []
-    scanner = SseScanner(found.append, content_encoding="gzip", max_event_bytes=100_000)
+    scanner = SseScanner(found.append, content_encoding=encoding, max_event_bytes=100_000)
     scanner.feed(body)
     assert found == [{"ok": 1}]
     assert scanner.dropped == 1

@@ -172,8 +172,12 @@ def _openai(raw: Mapping[str, Any], provider: str | None, input_name: str, outpu
                 raise BadUsage(f"parts of cached_tokens exceed its {cached + cached_audio}")
     if not cached and not split:
         # Compatible hosts that say it one level up: api-docs.deepseek.com/guides/kv_cache,
-        # platform.moonshot.ai/docs/api/chat (cached_tokens).
-        cached = _count(raw, "prompt_cache_hit_tokens") or _count(raw, "cached_tokens")
+        # platform.moonshot.ai/docs/api/chat (cached_tokens), docs.mistral.ai/api (num_cached_tokens).
+        cached = (
+            _count(raw, "prompt_cache_hit_tokens")
+            or _count(raw, "cached_tokens")
+            or _count(raw, "num_cached_tokens")
+        )
     text_in = total_in - cached - cached_audio - written - audio_in - image_in
     if text_in < 0:
         # The details do not say which of the cached tokens were audio: where the parts exceed the total,

@@ -219,7 +219,7 @@ def _place_of(telemetry: Telemetry, client: Any) -> _Place:
         place: _Place = known[1]
         return place
     host, port = _try(_address, url) or (None, None)
-    vendor = _try(provider.provider_of, kind.__name__, host)
+    vendor = _try(provider.provider_of, " ".join(base.__name__ for base in kind.__mro__), host, port)
     if not vendor or not host or not port:
         return _Place(host, port, vendor, _unknown_rates)
     if len(telemetry.known) >= _MOST_PLACES:

@@ -15,6 +15,7 @@ from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind, Status, UsageFormat
 from spantally.instrumentors.openai import background, batches, retries
 from spantally.instrumentors.openai.capture import Capture
+from spantally.instrumentors.openai.last_event import last_event
 from spantally.instrumentors.openai.wire import (
     content,
     endpoints,
@@ -52,6 +53,7 @@ class OpenAICall:
         "facts_read",
         "goes_on",
         "hides_usage",
+        "left",
         "lost_attempts",
         "operation",
         "options",
@@ -90,6 +92,8 @@ class OpenAICall:
         """Tokens of the request by estimate, where the policy is to estimate."""
         self.lost_attempts = 0
         """Attempts that were sent, ended without an answer, and were made again."""
+        self.left = False
+        """True once the stream was left early, also while the worker has yet to end the operation."""
         self.goes_on = False
         """True where the request ends and the provider's work does not."""
 
@@ -285,6 +289,10 @@ class OpenAICall:
 
     def failed(self, error: BaseException) -> None:
         """``request()`` or the iteration of its stream raised ``error``, which goes on to the program."""
+        if self.left:
+            return  # what an event loop throws into a stream that it finds when it closes is no end
+        if self.stream_facts is not None:
+            self._take_last_event(self.stream_facts, error)
         self._take_stream_facts()
         target = self.operation
         if target.usage is None and self.wire.kind is not Kind.OTHER:
@@ -306,6 +314,15 @@ class OpenAICall:
             reasons = ("error",) * self.choices
             self.operation.end_attributes.setdefault(semconv.RESPONSE_FINISH_REASONS, reasons)
 
+    def _take_last_event(self, stream_facts: StreamFacts, error: BaseException) -> None:
+        """The event that told of the error, which no chunk came of; it may hold the usage."""
+        try:
+            event = last_event(error)
+            if event is not None:
+                stream_facts.observe(event)
+        except Exception as failure:
+            swallowed("openai.last_event", failure)
+
     def _take_error_head(self, error: BaseException) -> None:
         """Rate limits of the answer that refused; the SDK's exception has its response."""
         http_response = getattr(error, "response", None)
@@ -317,6 +334,8 @@ class OpenAICall:
 
     def exhausted(self) -> None:
         """The stream was read to its end."""
+        if self.left:
+            return
         self._take_stream_facts()
         self._finish_read()
 
@@ -335,6 +354,7 @@ class OpenAICall:
 
         Safe in a finaliser. Its status stays unset and it is marked abandoned.
         """
+        self.left = True
         self.operation.finish_later(abandoned=True, prepare=self._prepare_abandoned)
 
     def _prepare_abandoned(self) -> None:
@@ -375,14 +395,20 @@ class OpenAICall:
 
 
 def parsed(body: bytes) -> Any:
-    """A JSON body, by the parser that the SDK's models have brought along where that is there."""
+    """A JSON body, by the parser that the SDK's models have brought along where that is there.
+
+    None where it is no JSON: that is the provider's fault, or the program's, and no failure of ours.
+    """
     core = sys.modules.get("pydantic_core")
     if core is not None:
         try:
             return core.from_json(body, cache_strings="keys")
         except Exception:
             pass  # stricter than the standard library in some corners
-    return json.loads(body)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from spantally.ground.guard import counted, swallowed
 from spantally.instrumentors.openai.batches import ResultLines
-from spantally.instrumentors.openai.call import OpenAICall
+from spantally.instrumentors.openai.call import OpenAICall, parsed
 from spantally.instrumentors.openai.stream_usage import is_extra
+from spantally.instrumentors.openai.wire.encoding import Decoder
 from spantally.instrumentors.openai.wire.sse import SseScanner
 
 MAX_RAW_BODY: Final = 8 * 1024 * 1024
@@ -256,16 +257,17 @@ def _inner_attribute(stream: Any, name: str) -> Any:
 
 
 def _read_json(call: OpenAICall, content: bytes, encoding: str | None) -> None:
-    import json
-    import zlib
-
-    if encoding in ("gzip", "x-gzip"):
-        content = zlib.decompress(content, wbits=31)
-    elif encoding == "deflate":
-        content = zlib.decompress(content)
-    elif encoding not in (None, "", "identity"):
+    decoder = Decoder(encoding)
+    if not decoder.readable:
         return
-    call.read_body(json.loads(content))
+    whole: list[bytes] = []
+    left = MAX_RAW_BODY
+    for piece in decoder.feed(content):
+        whole.append(piece)
+        left -= len(piece)
+        if left < 0:  # a little that blows up to a lot
+            return
+    call.read_body(parsed(b"".join(whole)))
 
 
 @functools.cache

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import zlib
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, Final
 
 _PIECE: Final = 1 << 16
@@ -14,7 +16,10 @@ _GZIP: Final = frozenset({"gzip", "x-gzip"})
 
 
 class Decoder:
-    """Decodes gzip (of any number of members), deflate (with and without a zlib header) or nothing."""
+    """Decodes gzip (of any number of members), deflate (with and without a zlib header), brotli or nothing.
+
+    Brotli where one of the packages is there that the HTTP library asks servers for it with.
+    """
 
     __slots__ = ("_encoding", "_inflate", "readable")
 
@@ -22,6 +27,11 @@ class Decoder:
         self._encoding = (content_encoding or "").strip().lower()
         self._inflate: Any = None
         self.readable = self._encoding in _PLAIN | _GZIP | {"deflate"}
+        if self._encoding == "br":
+            brotli = _brotli()
+            if brotli is not None:
+                self._inflate = brotli.Decompressor()
+                self.readable = True
         """False for an encoding that is not known, and from the first byte on that does not decode."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -30,6 +40,9 @@ class Decoder:
             return
         if self._encoding in _PLAIN:
             yield data
+            return
+        if self._encoding == "br":
+            yield from self._unbrotli(data)
             return
         while data:
             inflate = self._inflate
@@ -52,8 +65,27 @@ class Decoder:
             else:
                 data = inflate.unconsumed_tail
 
+    def _unbrotli(self, data: bytes) -> Iterator[bytes]:
+        process = getattr(self._inflate, "process", None) or self._inflate.decompress
+        try:
+            piece = process(data, output_buffer_limit=_PIECE)
+            while piece:
+                yield piece
+                piece = process(b"", output_buffer_limit=_PIECE)
+        except Exception:  # of two packages, and a version of one that knows no limit
+            self.readable = False
+
     def _window(self, data: bytes) -> int:
         if self._encoding in _GZIP:
             return 31
         # A zlib header begins with method 8; servers that send raw deflate under this name are common.
         return 15 if data[0] & 0x0F == 8 else -15
+
+
+def _brotli() -> ModuleType | None:
+    for name in ("brotli", "brotlicffi"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            pass
+    return None

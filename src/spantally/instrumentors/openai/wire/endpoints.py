@@ -63,6 +63,13 @@ def usage_of_endpoint(api: str, usage: Any) -> dict[str, Any] | None:
     return found
 
 
+def usage_of_embeddings(usage: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The usage of embeddings with its input told: some hosts (Voyage) say the total only, and it is that."""
+    if usage is not None and "prompt_tokens" not in usage and "total_tokens" in usage:
+        usage["prompt_tokens"] = usage["total_tokens"]
+    return usage
+
+
 def usage_format_of(op: Operation, usage: Any) -> UsageFormat:
     """How a usage object is to be read: by the endpoint, and for one that is not known by its keys."""
     if op.api == "unknown" and field(usage, "prompt_tokens") is None and field(usage, "input_tokens"):

@@ -58,18 +58,30 @@ HOSTS: Final[tuple[tuple[str, str], ...]] = (
     ("api.voyageai.com", "voyageai"),
     ("oai.endpoints.kepler.ai.cloud.ovh.net", "ovhcloud"),
     ("ml.cloud.ibm.com", "ibm.watsonx.ai"),
+    ("azure-api.net", AZURE),
+    ("router.huggingface.co", "huggingface"),
+    ("api.ai21.com", "ai21"),
+    ("api.writer.com", "writer"),
+    ("ollama.com", "ollama"),
 )
 """Host, its subdomains included, and provider."""
+
+SERVERS: Final = ("ollama", "vllm")
+"""Servers of open models that go by their name where they are a service of a network: ``vllm.internal``."""
+
+OLLAMA_PORT: Final = 11434
+"""Nobody else's by default; the ports of other servers (8000, 8080) are anybody's and tell nothing."""
 
 _BY_HOST: Final = dict(HOSTS)
 
 
-def provider_of(client_class_name: str, base_url_host: str) -> str:
+def provider_of(client_class_name: str, base_url_host: str, port: int | None = None) -> str:
     """The ``gen_ai.provider.name`` of a client.
 
     Args:
-        client_class_name: name of the client's class, or of any base of it that the table knows.
+        client_class_name: name of the client's class, and of its bases.
         base_url_host: host of its base URL, without a port.
+        port: port of its base URL.
 
     Returns:
         The provider; ``openai``, the flavour of the API, for a host that is not known.
@@ -77,7 +89,13 @@ def provider_of(client_class_name: str, base_url_host: str) -> str:
     for part, name in CLIENTS:
         if part in client_class_name:
             return name
-    return priced_provider(base_url_host) or OPENAI
+    known = priced_provider(base_url_host)
+    if known is not None:
+        return known
+    name = base_url_host.partition(".")[0].lower()
+    if name in SERVERS:
+        return name
+    return "ollama" if port == OLLAMA_PORT else OPENAI
 
 
 def priced_provider(host: str) -> str | None:

@@ -11,6 +11,7 @@ from spantally.instrumentors.openai.wire.endpoints import (
     RUN_REASONS,
     answer_attributes,
     run_tool_calls,
+    usage_of_embeddings,
     usage_of_endpoint,
 )
 from spantally.instrumentors.openai.wire.errors import error_code
@@ -148,7 +149,7 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
         said[0],
         said[1],
         reasons,
-        usage if owned and type(usage) is dict and usage else usage_of(body),
+        _usage_of_choices(op, body, usage, owned=owned),
         said[2],
         said[3],
         calls,
@@ -159,6 +160,11 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
         False,
         answer_attributes(op, body) if op.api == "embeddings" else (),
     )
+
+
+def _usage_of_choices(op: Operation, body: Any, usage: Any, *, owned: bool) -> dict[str, Any] | None:
+    found = usage if owned and type(usage) is dict and usage else usage_of(body)
+    return usage_of_embeddings(found) if op.api == "embeddings" else found
 
 
 def usage_of(body: Any) -> dict[str, Any] | None:

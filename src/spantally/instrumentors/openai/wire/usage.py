@@ -37,8 +37,11 @@ _FORMATS: Final[Mapping[str, tuple[_Table, tuple[str, _Table], tuple[str, _Table
         (
             (names[0], semconv.USAGE_INPUT_TOKENS),
             (names[1], semconv.USAGE_OUTPUT_TOKENS),
-            # DeepSeek tells cache hits beside the totals; details, read later, win.
+            # Some tell cache hits beside the totals (DeepSeek; Together and Moonshot; Mistral); details,
+            # read later, win.
             ("prompt_cache_hit_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
+            ("cached_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
+            ("num_cached_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
         ),
         (f"{names[0]}_details", _INPUT_DETAILS),
         (f"{names[1]}_details", _OUTPUT_DETAILS),
@@ -82,6 +85,8 @@ def add_usage_attributes(found: dict[str, Any], op: Operation, usage: Any) -> No
     _take(found, usage, totals)
     for key, counts in (incoming, outgoing):
         details = usage.get(key) if type(usage) is dict else field(usage, key)
+        if details is None:  # runs of assistants, and Mistral
+            details = field(usage, key.replace("_tokens_", "_token_"))
         if details is not None:
             _take(found, details, counts)
             name = "cached_tokens_details"

@@ -1,0 +1,367 @@
+"""Broken answers to chats and responses: the program meets what it meets without us, billed truly."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import openai
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from openai_forms_kit import KEY, async_client_of, client_of, plain, sent
+from spantally.ground import guard
+from spantally.testing import Reply, ScriptedServer, Usage
+from test_openai_endpoints_faults import ANSWERS, EVENTS, JSON
+from watching import Watched
+
+http: Any = pytest.importorskip("httpx" if openai.__version__.startswith("2.") else "httpx2")
+
+CHAT: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello there"}]}
+ASKED: Any = {"include_usage": True}
+CALLS: dict[str, Callable[..., Any]] = {
+    "chat": lambda c: c.chat.completions.create(**CHAT),
+    "chat stream": lambda c: c.chat.completions.create(**CHAT, stream=True, stream_options=ASKED),
+    "chat stream with tools": lambda c: c.chat.completions.create(
+        **CHAT, stream=True, tools=[{"type": "function", "function": {"name": "look", "parameters": {}}}]
+    ),
+    "responses": lambda c: c.responses.create(model="gpt-4o", input="hi"),
+    "responses stream": lambda c: c.responses.create(model="gpt-4o", input="hi", stream=True),
+    "completions stream": lambda c: c.completions.create(model="davinci-002", prompt="once", stream=True),
+}
+RAW: dict[str, Callable[..., Any]] = {
+    "chat bytes": lambda c: c.chat.completions.with_streaming_response.create(**CHAT, stream=True),
+    "responses bytes": lambda c: c.responses.with_streaming_response.create(
+        model="gpt-4o", input="hi", stream=True
+    ),
+    "body bytes": lambda c: c.chat.completions.with_streaming_response.create(**CHAT),
+}
+
+
+def _chunk(**more: Any) -> dict[str, Any]:
+    return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", **more}
+
+
+def _said(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+    return _chunk(choices=[{"index": 0, "delta": delta, "finish_reason": reason}])
+
+
+USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+RESPONSE_USAGE = {"input_tokens": 11, "output_tokens": 7, "total_tokens": 18}
+CALLED = [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+CHUNKS = [
+    _said({"role": "assistant", "content": ""}),
+    _said({"content": "grün ☃"}),
+    _said({"tool_calls": CALLED}),
+    _said({"content": "."}),
+    _said({}, "stop"),
+    _chunk(choices=[], usage=USAGE),
+]
+_RESPONSE = {"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "output": []}
+RESPONSE_EVENTS = [
+    {"type": "response.created", "sequence_number": 0, "response": {**_RESPONSE, "status": "in_progress"}},
+    {"type": "response.output_text.delta", "sequence_number": 1, "item_id": "i", "output_index": 0,
+     "content_index": 0, "delta": "grün ☃"},
+    {"type": "response.output_item.done", "sequence_number": 2, "output_index": 0,
+     "item": {"type": "function_call", "id": "f", "call_id": "call_1", "name": "look", "arguments": "{}"}},
+    {"type": "response.completed", "sequence_number": 3,
+     "response": {**_RESPONSE, "status": "completed", "usage": RESPONSE_USAGE}},
+]  # fmt: skip
+
+
+def sse(events: list[Any]) -> bytes:
+    """Events as bytes."""
+    return (
+        b"".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode() for event in events)
+        + b"data: [DONE]\n\n"
+    )
+
+
+WHOLE = sse(CHUNKS)
+BROKEN: dict[str, Reply] = {
+    "cut in an event": Reply(body=WHOLE[: len(WHOLE) // 2], headers=EVENTS),
+    "cut in a character": Reply(body=WHOLE[: WHOLE.index("☃".encode()) + 1], headers=EVENTS),
+    "without its end": Reply(body=WHOLE.removesuffix(b"data: [DONE]\n\n"), headers=EVENTS),
+    "an error at once": Reply(body=sse([{"error": {"message": "no", "code": "overloaded"}}]), headers=EVENTS),
+    "an error later": Reply(
+        body=sse([*CHUNKS[:2], {"error": {"message": "no", "type": "server_error"}}]), headers=EVENTS
+    ),
+    "an error that is a text": Reply(body=sse([*CHUNKS[:2], {"error": "no"}]), headers=EVENTS),
+    "null": Reply(body=b"data: null\n\n" + WHOLE, headers=EVENTS),
+    "a list": Reply(body=b"data: [1]\n\n" + WHOLE, headers=EVENTS),
+    "not text": Reply(body=b"data: \xff\xfe\n\n" + WHOLE, headers=EVENTS),
+    "a mark of byte order": Reply(body=b"\xef\xbb\xbf" + WHOLE, headers=EVENTS),
+    "other ends of lines": Reply(body=WHOLE.replace(b"\n", b"\r"), headers=EVENTS),
+    "gzip events": Reply(body=gzip.compress(WHOLE), headers={**EVENTS, "content-encoding": "gzip"}),
+    "deflate events": Reply(body=zlib.compress(WHOLE), headers={**EVENTS, "content-encoding": "deflate"}),
+    "half of gzip": Reply(body=gzip.compress(WHOLE)[:-30], headers={**EVENTS, "content-encoding": "gzip"}),
+    "broken gzip events": Reply(
+        body=gzip.compress(WHOLE)[:60] + b"junk" * 9, headers={**EVENTS, "content-encoding": "gzip"}
+    ),
+    "events called json": Reply(body=WHOLE, headers=JSON),
+    "json called events": Reply(body=b'{"id": "x", "choices": []}', headers=EVENTS),
+    "odd fields": Reply(
+        body=sse([{**chunk, "id": 7, "model": [], "choices": "none", "usage": "much"} for chunk in CHUNKS]),
+        headers=EVENTS,
+    ),
+    "odd choices": Reply(
+        body=sse([_chunk(choices=[None, 3, {"index": "x", "delta": 3, "finish_reason": {}}])]), headers=EVENTS
+    ),
+    "overloaded": Reply(status=429, error={"message": "slow", "code": "rate_limit_exceeded"}),
+    "refused without a body": Reply(status=401, body=b""),
+    "an error of html": Reply(status=502, body=b"<html>", headers={"content-type": "text/html"}),
+    "a whole list": Reply(status=400, body=b'[{"error": {"code": 3}}]', headers=JSON),
+    **ANSWERS,
+}
+
+
+def told(error: Exception, server: ScriptedServer) -> Any:
+    """An exception, as a program can tell it from another."""
+    return type(error), str(error).replace(str(server.port), "PORT"), repr(getattr(error, "body", None))
+
+
+def meet(calls: dict[str, Callable[..., Any]], server: ScriptedServer, retries: int = 0) -> list[Any]:
+    """What a synchronous program meets that makes these calls, down to what came before something broke."""
+    came: list[Any] = []
+    with client_of(server, max_retries=retries, timeout=5) as client:
+        for name, call in calls.items():
+            came.append(name)
+            try:
+                if name in RAW:
+                    with call(client) as response:
+                        came.append(b"".join(response.iter_bytes()))
+                else:
+                    made = call(client)
+                    for one in made if isinstance(made, openai.Stream) else [made]:
+                        came.append(plain(one))  # noqa: PERF401 - what came before it broke is kept
+            except Exception as error:
+                came.append(told(error, server))
+    return [*came, sent(server)]
+
+
+def meet_async(calls: dict[str, Callable[..., Any]], server: ScriptedServer, retries: int = 0) -> list[Any]:
+    """The same on an event loop."""
+    came: list[Any] = []
+
+    async def make(client: Any, name: str) -> None:
+        if name in RAW:
+            async with calls[name](client) as response:
+                came.append(b"".join([piece async for piece in response.iter_bytes()]))
+            return
+        made = await calls[name](client)
+        if isinstance(made, openai.AsyncStream):
+            async for chunk in made:
+                came.append(plain(chunk))  # noqa: PERF401
+        else:
+            came.append(plain(made))
+
+    async def run() -> None:
+        async with async_client_of(server, max_retries=retries, timeout=5) as client:
+            for name in calls:
+                came.append(name)
+                try:
+                    await make(client, name)
+                except Exception as error:
+                    came.append(told(error, server))
+
+    asyncio.run(run())
+    return [*came, sent(server)]
+
+
+MEET = {"sync": meet, "async": meet_async}
+ALL = {**CALLS, **RAW}
+
+
+@pytest.mark.parametrize("mode", MEET)
+@pytest.mark.parametrize("answer", BROKEN)
+def test_a_broken_answer_is_the_programs_alone(answer: str, mode: str) -> None:
+    """Chats, responses and completions; whole, streamed and as bytes; with content and without."""
+    reply, run = BROKEN[answer], MEET[mode]
+    with ScriptedServer(reply) as bare:
+        expected = run(ALL, bare)
+    for capture in ("no_content", "span_and_event"):
+        watched = Watched(capture_content=capture)
+        try:
+            with ScriptedServer(reply) as server:
+                assert run(ALL, server) == expected
+            assert len(watched.records) == len(watched.spans) == len(ALL)
+            assert KEY.encode() not in watched.exported()
+            assert not guard.failures, guard.failures
+            refused = 400 <= (reply.status or 200) < 500
+            assert not (refused and any(record.possibly_billed for record in watched.records))
+            assert {record.status for record in watched.records} <= {"ok", "error"}
+            # Who decodes bytes breaks off where they do not decode, above where we look.
+            assert answer.startswith("broken gzip") or not any(one.abandoned for one in watched.records)
+        finally:
+            watched.close()
+
+
+@pytest.mark.parametrize("mode", MEET)
+@pytest.mark.parametrize("name", CALLS)
+def test_failed_attempts_are_one_call(name: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """429 and 500 before the answer: one row, its attempts told, the usage that of the last."""
+    import openai._base_client as base
+
+    monkeypatch.setattr(base, "INITIAL_RETRY_DELAY", 0.001)
+    monkeypatch.setattr(base, "MAX_RETRY_DELAY", 0.001)
+    script = [
+        Reply(status=429, error={"message": "slow", "code": "rate_limit_exceeded"}),
+        Reply(status=500, error={"message": "oops"}),
+        Reply(text="fine", usage=Usage(input=11, output=7)),
+    ]
+    with ScriptedServer(list(script)) as bare:
+        expected = MEET[mode]({name: CALLS[name]}, bare, retries=3)
+    with ScriptedServer(list(script)) as server:
+        watched = Watched()
+        try:
+            assert MEET[mode]({name: CALLS[name]}, server, retries=3) == expected
+            (record,) = watched.records
+            assert (record.attempts, record.status) == (3, "ok")
+            (span,) = watched.spans
+            assert len(span.events) == 2
+        finally:
+            watched.close()
+
+
+@pytest.mark.parametrize("mode", MEET)
+@pytest.mark.parametrize("name", CALLS)
+def test_a_timeout_is_possibly_billed(name: str, mode: str) -> None:
+    """A provider that is too slow may have done the work."""
+
+    def late(client: Any) -> Any:
+        return CALLS[name](client.with_options(timeout=0.15))
+
+    with ScriptedServer([Reply(text="late", delay=5)]) as server:
+        watched = Watched()
+        try:
+            _, came, _ = MEET[mode]({name: late}, server)
+            assert came[0] is openai.APITimeoutError
+            (record,) = watched.records
+            assert (record.status, record.possibly_billed) == ("error", True)
+            assert record.error_type == "openai.APITimeoutError"
+        finally:
+            watched.close()
+
+
+# -- mangled events, through the real SDK ----------------------------------------------------------------
+
+
+@st.composite
+def mangled(draw: st.DrawFn) -> tuple[str, list[bytes]]:
+    """The bytes of a stream with things done to them, in pieces, and what asks for it."""
+    name = draw(
+        st.sampled_from(["chat stream", "chat stream with tools", "responses stream", "completions stream"])
+    )
+    events: list[Any] = list(RESPONSE_EVENTS if name.startswith("responses") else CHUNKS)
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(events) - 1))
+        what = draw(st.sampled_from(["drop", "twice", "value", "error", "swap"]))
+        if what == "drop" and len(events) > 1:
+            del events[at]
+        elif what == "twice":
+            events.insert(at, events[at])
+        elif what == "error":
+            events.insert(at, {"error": draw(ODD), "type": draw(st.sampled_from(["error", "x", None]))})
+        elif what == "swap":
+            events[at], events[-1] = events[-1], events[at]
+        elif isinstance(events[at], dict) and events[at]:
+            events[at] = {**events[at], draw(st.sampled_from(sorted(events[at]))): draw(ODD)}
+    body = bytearray(sse(events))
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(body)))
+        what = draw(st.sampled_from(["cut", "insert", "flip", "ends"]))
+        if what == "cut":
+            del body[at : at + draw(st.integers(1, 40))]
+        elif what == "insert":
+            body[at:at] = draw(st.sampled_from(NOISE))
+        elif what == "flip" and at < len(body):
+            body[at] ^= draw(st.integers(1, 255))
+        elif what == "ends":
+            body = body.replace(b"\n", draw(st.sampled_from([b"\r\n", b"\r", b"\n"])))
+    cuts = sorted(draw(st.lists(st.integers(0, len(body)), max_size=5)))
+    return name, [bytes(body[one:two]) for one, two in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats(allow_nan=True) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+NOISE = [
+    b"\n\n",
+    b"data: ",
+    b"data: null\n\n",
+    b"event: error\n",
+    b": x\n",
+    b"\xff",
+    b"\0",
+    b"}",
+    b"data: [DONE]\n\n",
+]
+
+
+class Body(http.SyncByteStream, http.AsyncByteStream):  # type: ignore[misc]
+    """Pieces of bytes, for either client."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+
+    def __iter__(self) -> Any:
+        yield from self.pieces
+
+    async def __aiter__(self) -> Any:
+        for piece in self.pieces:
+            yield piece
+
+
+def _met(name: str, pieces: list[bytes], asynchronous: bool) -> Any:
+    """What a program meets that reads mangled events."""
+    came: list[Any] = []
+    transport = http.MockTransport(lambda request: http.Response(200, headers=EVENTS, stream=Body(pieces)))
+
+    async def read() -> None:
+        session = http.AsyncClient(transport=transport)
+        async with openai.AsyncOpenAI(api_key=KEY, http_client=session, max_retries=0) as client:
+            async for chunk in await CALLS[name](client):
+                came.append(_shown(chunk))  # noqa: PERF401
+
+    try:
+        if asynchronous:
+            asyncio.run(read())
+        else:
+            session = http.Client(transport=transport)
+            with openai.OpenAI(api_key=KEY, http_client=session, max_retries=0) as client:
+                for chunk in CALLS[name](client):
+                    came.append(_shown(chunk))  # noqa: PERF401
+    except Exception as error:
+        came.append((type(error).__name__, str(error), repr(getattr(error, "body", None))))
+    return came
+
+
+def _shown(chunk: Any) -> str:
+    return f"{type(chunk).__qualname__} {chunk!r}"
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    stream=mangled(), asynchronous=st.booleans(), capture=st.sampled_from(["no_content", "span_and_event"])
+)
+def test_mangled_events_are_met_as_without_us(
+    stream: tuple[str, list[bytes]], asynchronous: bool, capture: str
+) -> None:
+    """The program meets the same chunks and exception; one row, one span, no failure of ours."""
+    name, pieces = stream
+    expected = _met(name, pieces, asynchronous)
+    watched = Watched(capture_content=capture)
+    try:
+        assert _met(name, pieces, asynchronous) == expected
+        assert len(watched.records) == 1
+        assert len(watched.spans) == 1
+        assert not guard.failures, guard.failures
+    finally:
+        watched.close()
