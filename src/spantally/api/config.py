@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spantally.calls.payload import Limits
 from spantally.calls.telemetry import PlainRedactor, RedactorLike, Telemetry
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once
@@ -24,6 +25,11 @@ class Config:
     ledger_given: bool = False
     capture_content: str | None = None
     ledger_content: str | None = None
+    content_limit: int | None = None
+    content_span_limit: int | None = None
+    ledger_content_limit: int | None = None
+    media_files: bool | None = None
+    media_limit: int | None = None
     stream_usage: str | None = None
     redactor: RedactorLike | None = None
     user: str | None = None
@@ -46,6 +52,11 @@ _PROVIDER_METHODS = {
 _SETTINGS = (
     "capture_content",
     "ledger_content",
+    "content_limit",
+    "content_span_limit",
+    "ledger_content_limit",
+    "media_files",
+    "media_limit",
     "stream_usage",
     "user",
     "entity",
@@ -110,6 +121,12 @@ def apply_policy(config: Config, telemetry: Telemetry) -> None:
     if config.ledger_content is not None:
         telemetry.keep_content = config.ledger_content == "all"
         telemetry.keep_explicit = config.ledger_content != "never"
+    if config.content_limit is not None:
+        telemetry.content_limits = telemetry.content_limits._replace(attribute=config.content_limit)
+    if config.content_span_limit is not None:
+        telemetry.content_limits = telemetry.content_limits._replace(span=config.content_span_limit)
+    if config.ledger_content_limit is not None:
+        telemetry.ledger_limits = Limits(config.ledger_content_limit, config.ledger_content_limit)
     if config.stream_usage is not None:
         telemetry.stream_usage = config.stream_usage
     if config.user is not None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from spantally.api import children, termination
 from spantally.api import processor as _processor  # noqa: F401 - gives span processors their ledger
 from spantally.api.config import Config, apply_policy, completed, disabled_instrumentations, from_call
+from spantally.api.media import keep_media
 from spantally.api.providers import Providers
 from spantally.api.store import LedgerConsumer
 from spantally.api.summary import SummaryConsumer, claim, print_line
@@ -22,6 +23,7 @@ from spantally.api.totals import FoldingConsumer
 from spantally.calls import implicit, pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.operation import interrupt_open_operations
+from spantally.calls.telemetry import Telemetry
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once, swallowed
 from spantally.ground.settings import is_disabled
@@ -43,6 +45,8 @@ class Runtime:
         self.providers = Providers()
         self.ledger: LedgerConsumer | None = None
         self.summary: SummaryConsumer | None = None
+        self.media_wanted = False
+        self.media_limit = config.media_limit or 0
         self.folding = FoldingConsumer()
         pipeline.add_consumer(self.folding)
         self.finished = False
@@ -56,6 +60,11 @@ class Runtime:
                 self._use_ledger(config)
             except Exception as error:
                 swallowed("api.ledger", error)
+        if config.media_files is not None or config.media_limit is not None or config.ledger_given:
+            try:
+                self._use_media(config, telemetry)
+            except Exception as error:
+                swallowed("api.media", error)
         try:
             self.providers.install(config, telemetry, build=build_provider)
         except Exception as error:
@@ -77,6 +86,14 @@ class Runtime:
                 config.ledger, config.synchronous or self.config.synchronous or "normal"
             )
             pipeline.add_consumer(self.ledger)
+
+    def _use_media(self, config: Config, telemetry: Telemetry) -> None:
+        if config.media_files is not None:
+            self.media_wanted = config.media_files
+        if config.media_limit is not None:
+            self.media_limit = config.media_limit
+        target = None if self.ledger is None else self.ledger.target
+        keep_media(telemetry, target, self.media_limit if self.media_wanted and self.ledger else None)
 
     def _drop_ledger(self) -> None:
         if self.ledger is not None:
@@ -121,6 +138,7 @@ class Runtime:
         if self.summary is not None:
             pipeline.remove_consumer(self.summary)
         self._drop_ledger()
+        keep_media(telemetry_module.active, None, None)
         telemetry_module.active.reset()
 
 
@@ -148,6 +166,11 @@ def instrument(
     ledger: Any = None,
     capture_content: str | None = None,
     ledger_content: str | None = None,
+    content_limit: int | None = None,
+    content_span_limit: int | None = None,
+    ledger_content_limit: int | None = None,
+    media_files: bool | None = None,
+    media_limit: int | None = None,
     stream_usage: str | None = None,
     redact: Any = True,
     user: str | None = None,
@@ -174,6 +197,12 @@ def instrument(
         capture_content: what redacted content is exported: ``"no_content"``, ``"span_only"``,
             ``"event_only"`` or ``"span_and_event"``; by default the standard environment variable says.
         ledger_content: what redacted content the ledger keeps: ``"never"``, ``"explicit"`` or ``"all"``.
+        content_limit: most characters of one exported attribute of content; what is longer is shortened and
+            says so.
+        content_span_limit: most characters of all content of one span or event.
+        ledger_content_limit: most characters of content that the ledger keeps of one call.
+        media_files: True to keep inline media of captured content as files beside the ledger.
+        media_limit: most bytes of these files together.
         stream_usage: what is done where a stream would report no usage: ``"unknown"`` leaves it so,
             ``"request"`` asks the provider for it and hides the further chunk from the program,
             ``"estimate"`` estimates it and marks the row.

@@ -62,6 +62,7 @@ class Operation:
         "request_model",
         "response_id",
         "response_model",
+        "safe_attributes",
         "scope",
         "scope_name",
         "server_address",
@@ -105,6 +106,8 @@ class Operation:
         self.tool_call_id: str | None = None
         self.content: Mapping[str, Any] | None = None
         self.end_attributes: dict[str, Any] = {}
+        self.safe_attributes: dict[str, Any] = {}
+        """Attributes for the end that are redacted already: content."""
         self._ending: list[None] = [None]
 
     # -- while it runs -------------------------------------------------------------------------------
@@ -253,10 +256,11 @@ class Operation:
         if error_type is not None:
             attributes[semconv.ERROR_TYPE] = error_type
         if self.operation not in semconv.OPERATIONS:
-            attributes = without_genai(attributes)
-        if attributes:
+            attributes, self.safe_attributes = without_genai(attributes), {}
+        if attributes or self.safe_attributes:
             telemetry = self.telemetry
             safe = safe_of(telemetry.redactor, telemetry.renames, attributes)
+            safe.update(self.safe_attributes)
             fill(span, safe)
             mark: OwnSpan | None = getattr(span, MARK, None)
             if mark is not None:

@@ -9,7 +9,10 @@ from typing import Any, Final, Protocol
 from opentelemetry import trace
 from opentelemetry.trace import Tracer, TracerProvider
 
+from spantally.calls.fragments import Fragments
+from spantally.calls.media import Keeper
 from spantally.calls.own_spans import Templates
+from spantally.calls.payload import Limits
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 
@@ -70,7 +73,11 @@ class Telemetry:
             ``estimate``.
         user, entity, tags: fallbacks where the session names none.
         project: ``service.name``.
+        content_limits: what exported content may take.
+        ledger_limits: what content in the ledger may take.
+        media_files: keeps media of content as files, or None.
         templates: redacted start attributes of our spans.
+        fragments: content that was seen before, redacted and encoded.
         fallback_scopes: the scope of calls outside any session.
         known: what instrumentors remember of clients while this telemetry is in force.
         emit_event: sends a log event (name, attributes, body, context), or None.
@@ -94,7 +101,11 @@ class Telemetry:
         self.profile = "latest"
         self.renames: Mapping[str, str] = {}
         self.emit_event: Any = None
+        self.content_limits = Limits()
+        self.ledger_limits = Limits()
+        self.media_files: Keeper | None = None
         self.templates = Templates()
+        self.fragments = Fragments()
         self.known: dict[Any, Any] = {}
         self.fallback_scopes: dict[Any, Any] = {}
         self.provider: TracerProvider | None = None
@@ -167,6 +178,9 @@ _POLICY: Final = (
     "capture_events",
     "keep_content",
     "keep_explicit",
+    "content_limits",
+    "ledger_limits",
+    "media_files",
     "stream_usage",
     "user",
     "entity",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from spantally.calls.content import attribute_limit
+from spantally.calls.json_text import encode, printable
+from spantally.calls.media import blob_of_bytes, kept_by, without_media
 from spantally.calls.operation import Operation
+from spantally.calls.payload import shortened
+from spantally.calls.shorten import cut, size_of
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 
@@ -17,7 +21,7 @@ def keep_arguments(
 ) -> None:
     """Keep the redacted arguments of a tool's execution, by parameter name."""
     try:
-        if not operation.telemetry.wants_content:
+        if not _is_wanted(operation):
             return
         _put(operation, semconv.TOOL_CALL_ARGUMENTS, "arguments", _named(function, args, kwargs))
     except Exception as error:
@@ -27,22 +31,47 @@ def keep_arguments(
 def keep_result(operation: Operation, value: Any) -> None:
     """Keep the redacted result of a tool's execution."""
     try:
-        if operation.kind != "tool" or not operation.telemetry.wants_content or value is None:
+        if operation.kind != "tool" or value is None or not _is_wanted(operation):
             return
         _put(operation, semconv.TOOL_CALL_RESULT, "result", value)
     except Exception as error:
         swallowed("calls.tool_result", error)
 
 
+def _is_wanted(operation: Operation) -> bool:
+    """Whether anybody will get it: tools have no events."""
+    telemetry = operation.telemetry
+    return telemetry.keep_content or (telemetry.capture_spans and operation.span.is_recording())
+
+
 def _put(operation: Operation, key: str, name: str, value: Any) -> None:
     telemetry = operation.telemetry
-    safe = telemetry.redactor.value(plain(value), key)
-    if telemetry.capture_spans:
-        text = safe if isinstance(safe, str) else json.dumps(safe, ensure_ascii=False, separators=(",", ":"))
-        # A lone surrogate is a text that no exporter can encode: one would lose the whole batch.
-        operation.end_attributes[key] = text.encode("utf-8", "replace").decode("utf-8")
+    with kept_by(telemetry.media_files):
+        raw = plain(value)
+    safe = telemetry.redactor.value(raw, key)
+    if telemetry.capture_spans and operation.span.is_recording():
+        attributes = operation.safe_attributes
+        most, whole = telemetry.content_limits
+        limit = attribute_limit(operation.span)
+        left = whole - sum(map(len, attributes.values()))
+        text = _text(safe, max(0, min(most, left) if limit is None else min(most, left, limit)))
+        if text is not None:
+            attributes[key] = text
     if telemetry.keep_content:
-        operation.content = {**(operation.content or {}), name: safe}
+        content = dict(operation.content or {})
+        most, whole = telemetry.ledger_limits
+        left = whole - sum(size_of(one, whole) for one in content.values())
+        fitted = shortened(safe, min(most, left))
+        if fitted is not None:
+            operation.content = {**content, name: fitted}
+
+
+def _text(safe: Any, room: int) -> str | None:
+    """The value as an attribute: a text as it is, anything else as JSON; None where nothing fits."""
+    if isinstance(safe, str):
+        return cut(printable(safe), room)
+    fitted = shortened(safe, room)
+    return None if fitted is None else encode(fitted)
 
 
 def _named(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,20 +90,27 @@ def plain(value: Any, depth: int = 0) -> Any:
     """A value as plain JSON data: what is neither a scalar nor a plain container is named by its type.
 
     Nothing of the program's is called: no ``str``, no ``repr``, no iteration of anything but plain lists,
-    tuples, sets and dicts.
+    tuples, sets and dicts. Media (bytes, base64, data URLs) becomes its size and hash.
     """
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if depth >= _MAX_DEPTH:
-        return type(value).__name__
     kind = type(value)
+    if kind is str:
+        return without_media(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        return without_media(str.__str__(value))
+    if depth >= _MAX_DEPTH:
+        return kind.__name__
     if kind is dict:
-        return {
-            str(key) if isinstance(key, (str, int, float)) else type(key).__name__: plain(item, depth + 1)
-            for key, item in tuple(value.items())[:_MAX_ITEMS]
-        }
+        return {_name(key): plain(item, depth + 1) for key, item in tuple(value.items())[:_MAX_ITEMS]}
     if kind in (list, tuple, set, frozenset):
         return [plain(item, depth + 1) for item in tuple(value)[:_MAX_ITEMS]]
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return f"<{len(value)} bytes>"
+        return blob_of_bytes(bytes(value))
     return kind.__name__
+
+
+def _name(key: Any) -> str:
+    if isinstance(key, str):
+        return str.__str__(key)
+    return str(key) if isinstance(key, (int, float)) else type(key).__name__

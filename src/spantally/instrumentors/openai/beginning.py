@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from opentelemetry.trace import SpanKind
 
 from spantally.calls import operation as operations
+from spantally.calls.content import wants_content
 from spantally.calls.operation import Operation
 from spantally.calls.secrets import remember_secret
 from spantally.calls.telemetry import Telemetry
@@ -80,8 +81,8 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> OpenAICall | None:
         infer_tool_results(target, request.tool_results(wire, body, latest=True))
         call.choices = request.expected_choices(body)
         call.wants_tools = _has_tools(body)
-        if telemetry.wants_content:
-            call.capture = Capture(telemetry, wire, body)
+        if wants_content(target):
+            call.capture = Capture(target, wire, body)
     except Exception as error:
         swallowed("openai.request_content", error)
     return call

@@ -2,99 +2,134 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from spantally.calls.content import attribute_limit
+from spantally.calls.media import kept_by
 from spantally.calls.operation import Operation
-from spantally.calls.telemetry import Telemetry
+from spantally.calls.payload import (
+    MESSAGES,
+    PARTS,
+    TOOLS,
+    Item,
+    Limits,
+    Listed,
+    governed,
+    text_of,
+    values_of,
+)
+from spantally.calls.shorten import cut_leaves
 from spantally.ground import semconv
 from spantally.instrumentors.openai.wire import content
 from spantally.instrumentors.openai.wire.operation import Operation as WireOperation
 from spantally.instrumentors.openai.wire.stream import StreamFacts
 
-_FIELDS: Final = (
-    (semconv.SYSTEM_INSTRUCTIONS, "system_instructions"),
-    (semconv.INPUT_MESSAGES, "input"),
-    (semconv.OUTPUT_MESSAGES, "output"),
-    (semconv.TOOL_DEFINITIONS, "tool_definitions"),
-)
+_NAMES: Final = {
+    semconv.SYSTEM_INSTRUCTIONS: "system_instructions",
+    semconv.INPUT_MESSAGES: "input",
+    semconv.OUTPUT_MESSAGES: "output",
+    semconv.TOOL_DEFINITIONS: "tool_definitions",
+}
+"""By attribute, in the order in which they are set: the name in the ledger's rows."""
 
 
 class Capture:
     """Input and output of one call in the shapes of the GenAI content schemas."""
 
-    __slots__ = ("done", "parts", "telemetry", "texts")
+    __slots__ = ("content", "done", "maker", "most", "operation")
 
-    def __init__(self, telemetry: Telemetry, wire: WireOperation, body: Any) -> None:
-        self.telemetry = telemetry
+    def __init__(self, operation: Operation, wire: WireOperation, body: Any) -> None:
+        telemetry = operation.telemetry
+        self.operation = operation
         self.done = False
-        self.parts: dict[str, Any] = {}
-        self.texts: dict[str, str] = {}
-        """The parts as JSON."""
-        self._keep(semconv.SYSTEM_INSTRUCTIONS, content.system_instructions(wire, body))
-        self._keep(semconv.INPUT_MESSAGES, content.input_messages(wire, body))
-        self._keep(semconv.TOOL_DEFINITIONS, content.tool_definitions(body))
+        self.content: dict[str, Listed] = {}
+        """What was gathered, redacted."""
+        self.most = max(telemetry.content_limits.attribute, telemetry.ledger_limits.attribute)
+        """No attribute has room for more characters, wherever it goes."""
+        self.maker = telemetry.fragments.maker(telemetry.redactor, self.most)
+        with kept_by(telemetry.media_files):
+            found = content.system_instructions(wire, body)
+            if found:
+                parts = [self.maker.part(one) for one in found]
+                self.content[semconv.SYSTEM_INSTRUCTIONS] = Listed(PARTS, parts)
+            self._take_input(wire, body)
+        found = content.tool_definitions(body)
+        if found:
+            self.content[semconv.TOOL_DEFINITIONS] = Listed(TOOLS, [self.maker.tool(one) for one in found])
 
-    def _keep(self, key: str, value: Any) -> None:
-        if value:
-            self.parts[key], self.texts[key] = encodable(self.telemetry.redactor.value(value, key))
+    def _take_input(self, wire: WireOperation, body: Any) -> None:
+        """The messages sent, the newest first: those that no limit has room for are not even looked at."""
+        sent = content.input_sources(wire, body)
+        if not sent:
+            return
+        items: list[Item] = []
+        left = self.most
+        number = len(sent)
+        while number and left > 0:
+            number -= 1
+            source = sent[number]
+            plain = content.plain_message(wire, source)
+            if plain is not None:
+                item = self.maker.spoken(*plain)
+            else:
+                message = content.input_message(wire, source)
+                if message is None:
+                    continue
+                item = self.maker.message(message)
+            items.append(item)
+            left -= item.size(left) + 1
+        items.reverse()
+        if items:
+            self.content[semconv.INPUT_MESSAGES] = Listed(MESSAGES, items, number)
 
     def take_output(self, wire: WireOperation, body: Any) -> None:
         """Take the answer of a complete body."""
-        self._keep(semconv.OUTPUT_MESSAGES, content.output_messages(wire, body))
+        with kept_by(self.operation.telemetry.media_files):
+            messages = content.output_messages(wire, body)
+        if messages:
+            items = [self.maker.message(message) for message in messages]
+            self.content[semconv.OUTPUT_MESSAGES] = Listed(MESSAGES, items)
 
     def take_stream(self, wire: WireOperation, stream_facts: StreamFacts) -> None:
         """Take the answer of a stream, joined: a secret split over chunks is whole again."""
-        self._keep(semconv.OUTPUT_MESSAGES, content.output_messages(wire, stream_facts))
+        self.take_output(wire, stream_facts)
 
     def finish(self, operation: Operation) -> None:
         """Put what was gathered where the policy wants it: span, event, ledger."""
-        if self.done or not self.parts:
+        if self.done or not self.content:
             return
         self.done = True
-        telemetry = self.telemetry
+        telemetry = operation.telemetry
+        # In the order of the schemas' table, whatever came first.
+        gathered = {key: self.content[key] for key in _NAMES if key in self.content}
         if telemetry.keep_content:
-            operation.content = {name: self.parts[key] for key, name in _FIELDS if key in self.parts}
-        if telemetry.capture_spans:
-            operation.end_attributes.update(self.texts)
-        if telemetry.capture_events and telemetry.emit_event is not None:
-            telemetry.emit_event(
+            kept = governed(gathered, telemetry.ledger_limits)
+            operation.content = {_NAMES[key]: values_of(items) for key, items in kept.items()}
+        if telemetry.capture_spans and operation.span.is_recording():
+            attribute, whole = telemetry.content_limits
+            limit = attribute_limit(operation.span)
+            sent = governed(gathered, Limits(attribute if limit is None else min(attribute, limit), whole))
+            operation.safe_attributes.update({key: text_of(items) for key, items in sent.items()})
+        emit = telemetry.emit_event
+        if telemetry.capture_events and emit is not None:
+            parts = governed(gathered, telemetry.content_limits)
+            emit(
                 semconv.EVENT_OPERATION_DETAILS,
-                event_attributes(operation, self.parts),
+                event_attributes(operation, {key: values_of(items) for key, items in parts.items()}),
                 operation.inner_context(),
             )
 
 
 def event_attributes(operation: Operation, parts: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes of the operation-details event: those of the span, and the content in structured form."""
+    telemetry = operation.telemetry
     attributes: dict[str, Any] = {semconv.OPERATION_NAME: operation.operation}
     if operation.provider is not None:
         attributes[semconv.PROVIDER_NAME] = operation.provider
     if operation.request_model is not None:
         attributes[semconv.REQUEST_MODEL] = operation.request_model
-    attributes.update(operation.telemetry.redactor.attributes(operation.end_attributes))
-    attributes.update(parts)
+    attributes.update(telemetry.redactor.attributes(operation.end_attributes))
+    limit = getattr(telemetry.emit_event, "value_limit", None)
+    attributes.update(parts if limit is None else {key: cut_leaves(one, limit) for key, one in parts.items()})
     return attributes
-
-
-def encodable(value: Any) -> tuple[Any, str]:
-    """The value and its JSON, with lone surrogates replaced if it has any: no exporter can encode those."""
-    text = to_json(value)
-    if not text.isascii():
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            text = text.encode("utf-8", "replace").decode("utf-8")
-            return json.loads(text), text
-    return value, text
-
-
-_encode: Final = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), default=lambda item: type(item).__name__
-).encode
-
-
-def to_json(value: Any) -> str:
-    """Compact JSON; what has no JSON form is written by its type's name, never by its ``str``."""
-    return _encode(value)

@@ -1,0 +1,208 @@
+"""Content that was seen before, redacted and encoded already: chat histories repeat with every call.
+
+A fragment is a message, part or tool as redacted JSON text. It is kept under keyed hashes of what it was made
+of, so no raw text stays in memory.
+
+What is kept belongs to one redactor at one revision: a literal learned since makes all of it void.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from spantally.calls.json_text import encode, printable
+from spantally.calls.marks import fingerprint, mark
+from spantally.calls.media import without_data_urls
+from spantally.calls.payload import Item
+from spantally.calls.shorten import size_of
+from spantally.redaction import ERROR_TAG, Redactor
+
+MOST_ENTRIES: Final = 4_096
+MOST_CHARACTERS: Final = 4_000_000
+"""Both per generation; two are kept."""
+LONGEST_KEPT: Final = 262_144
+"""Longest fragment that is kept, in characters."""
+
+_ROLES: Final = frozenset({"system", "user", "assistant", "tool"})
+
+
+class Kept:
+    """Fragments by the hashes of what they were made of, the younger of two generations first.
+
+    Threads may share it: a lost entry costs only its making.
+    """
+
+    __slots__ = ("_new", "_old", "_size")
+
+    def __init__(self) -> None:
+        self._new: dict[Any, Item] = {}
+        self._old: dict[Any, Item] = {}
+        self._size = 0
+
+    def get(self, key: Any) -> Item | None:
+        """The fragment of this key."""
+        found = self._new.get(key)
+        if found is None:
+            found = self._old.get(key)
+            if found is not None:
+                self.put(key, found)
+        return found
+
+    def put(self, key: Any, item: Item) -> None:
+        """Keep a fragment, and forget the older generation when the younger is full."""
+        size = len(item.text)
+        if size > LONGEST_KEPT:
+            return
+        if len(self._new) >= MOST_ENTRIES or self._size + size > MOST_CHARACTERS:
+            self._old, self._new, self._size = self._new, {}, 0
+        self._new[key] = item
+        self._size += size
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._old)
+
+
+class Fragments:
+    """Makes the fragments of one telemetry, and keeps them."""
+
+    __slots__ = ("_kept", "_redactor", "_revision")
+
+    def __init__(self) -> None:
+        self._redactor: Any = None
+        self._revision: object = None
+        self._kept = Kept()
+
+    def maker(self, redactor: Any, longest: int) -> Maker:
+        """What makes the fragments of one call.
+
+        Args:
+            redactor: takes secrets out.
+            longest: from this length on a fragment is not encoded, since no limit has room for it.
+        """
+        revision = redactor.revision if type(redactor) is Redactor else None
+        if revision is None:
+            # Answers of rules of the user may change, and without redaction what was kept would be raw.
+            return Maker(redactor, longest, None)
+        if redactor is not self._redactor or revision != self._revision:
+            self._kept = Kept()
+            self._redactor, self._revision = redactor, revision
+        return Maker(redactor, longest, self._kept)
+
+
+class Maker:
+    """Makes fragments under one revision of one redactor."""
+
+    __slots__ = ("_kept", "_longest", "_redactor")
+
+    def __init__(self, redactor: Any, longest: int, kept: Kept | None) -> None:
+        self._redactor = redactor
+        self._longest = longest
+        self._kept = kept
+
+    def spoken(self, role: str, content: str) -> Item:
+        """A message of one text.
+
+        Args:
+            role: one of the conventions.
+            content: raw, not empty.
+        """
+        kept = self._kept
+        if kept is None:
+            part = {"type": "text", "content": without_data_urls(content)}
+            return self.message({"role": role, "parts": [part]})
+        key = (role, mark(content))
+        item = kept.get(key)
+        if item is not None:
+            return item
+        safe = printable(self._redactor.text(without_data_urls(content), "content"))
+        if len(safe) > self._longest:
+            return Item({"role": role, "parts": [{"type": "text", "content": safe}]})
+        made = Item(text=f'{{"role":"{role}","parts":[{{"type":"text","content":{encode(safe)}}}]}}')
+        kept.put(key, made)
+        return made
+
+    def message(self, message: dict[str, Any]) -> Item:
+        """A message of any shape."""
+        if self._kept is not None and len(message) == 2:
+            role, parts = message["role"], message["parts"]
+            if len(parts) == 1 and role in _ROLES:
+                part = parts[0]
+                if len(part) == 2 and part.get("type") == "text" and type(part.get("content")) is str:
+                    return self.spoken(role, part["content"])
+        return self._made("m", message)
+
+    def part(self, part: dict[str, Any]) -> Item:
+        """A part that stands alone."""
+        return self._made("p", part)
+
+    def tool(self, tool: dict[str, Any]) -> Item:
+        """The definition of a tool."""
+        return self._made("t", tool)
+
+    def _made(self, sort: str, value: dict[str, Any]) -> Item:
+        kept = self._kept
+        key: Any = None
+        if kept is not None:
+            try:
+                key = (sort, fingerprint(value))
+            except TypeError:
+                kept = None
+            else:
+                item = kept.get(key)
+                if item is not None:
+                    return item
+        safe = _SHAPES[sort](self._redactor.value(value))
+        if size_of(safe, self._longest) > self._longest:
+            return Item(_printable(safe))
+        made = Item(text=encode(safe))
+        if kept is not None:
+            kept.put(key, made)
+        return made
+
+
+def _printable(value: Any) -> Any:
+    kind = type(value)
+    if kind is str:
+        return printable(value)
+    if kind is dict:
+        return {name: _printable(one) for name, one in value.items()}
+    return [_printable(one) for one in value] if kind is list else value
+
+
+# -- what redaction gave back has the shape of its schema -------------------------------------------------
+
+
+def _message(value: Any) -> dict[str, Any]:
+    """The message; where redaction failed on more than a text of it, only that it failed."""
+    if type(value) is not dict or type(value.get("role")) is not str or type(value.get("parts")) is not list:
+        role = value.get("role") if type(value) is dict else None
+        return {"role": role if type(role) is str else "user", "parts": [_part(None)]}
+    parts = value["parts"]
+    if all(map(_is_part, parts)):
+        return value
+    return {**value, "parts": [part if _is_part(part) else _part(None) for part in parts]}
+
+
+def _part(value: Any) -> dict[str, Any]:
+    return value if _is_part(value) else {"type": "text", "content": ERROR_TAG}
+
+
+def _is_part(value: Any) -> bool:
+    if type(value) is not dict or type(value.get("type")) is not str:
+        return False
+    name = value["type"]
+    return name not in _TYPED or type(value.get(name)) is dict
+
+
+_TYPED: Final = frozenset({"server_tool_call", "server_tool_call_response"})
+
+
+def _tool(value: Any) -> dict[str, Any]:
+    if type(value) is dict and type(value.get("type")) is str and type(value.get("name")) is str:
+        if type(value.get("parameters")) is not str:
+            return value
+        return {name: one for name, one in value.items() if name != "parameters"}
+    return {"type": "function", "name": ERROR_TAG}
+
+
+_SHAPES: Final = {"m": _message, "p": _part, "t": _tool}
