@@ -14,7 +14,7 @@ from spantally.calls.json_text import encode, printable
 from spantally.calls.marks import fingerprint, mark
 from spantally.calls.media import without_data_urls
 from spantally.calls.payload import Item
-from spantally.calls.shorten import size_of
+from spantally.calls.shorten import Head, size_of
 from spantally.redaction import ERROR_TAG, Redactor
 
 MOST_ENTRIES: Final = 4_096
@@ -35,8 +35,8 @@ class Kept:
     __slots__ = ("_new", "_old", "_size")
 
     def __init__(self) -> None:
-        self._new: dict[Any, Item] = {}
-        self._old: dict[Any, Item] = {}
+        self._new: dict[Any, tuple[Item, int]] = {}
+        self._old: dict[Any, tuple[Item, int]] = {}
         self._size = 0
 
     def get(self, key: Any) -> Item | None:
@@ -44,18 +44,18 @@ class Kept:
         found = self._new.get(key)
         if found is None:
             found = self._old.get(key)
-            if found is not None:
-                self.put(key, found)
-        return found
+            if found is None:
+                return None
+            self.put(key, *found)
+        return found[0]
 
-    def put(self, key: Any, item: Item) -> None:
-        """Keep a fragment, and forget the older generation when the younger is full."""
-        size = len(item.text)
+    def put(self, key: Any, item: Item, size: int) -> None:
+        """Keep a fragment of this size, and forget the older generation when the younger is full."""
         if size > LONGEST_KEPT:
             return
         if len(self._new) >= MOST_ENTRIES or self._size + size > MOST_CHARACTERS:
             self._old, self._new, self._size = self._new, {}, 0
-        self._new[key] = item
+        self._new[key] = (item, size)
         self._size += size
 
     def __len__(self) -> int:
@@ -116,9 +116,12 @@ class Maker:
             return item
         safe = printable(self._redactor.text(without_data_urls(content), "content"))
         if len(safe) > self._longest:
-            return Item({"role": role, "parts": [{"type": "text", "content": safe}]})
-        made = Item(text=f'{{"role":"{role}","parts":[{{"type":"text","content":{encode(safe)}}}]}}')
-        kept.put(key, made)
+            head = Head.of(safe, self._longest)
+            made = Item({"role": role, "parts": [{"type": "text", "content": head}]})
+            kept.put(key, made, len(head))
+        else:
+            made = Item(text=f'{{"role":"{role}","parts":[{{"type":"text","content":{encode(safe)}}}]}}')
+            kept.put(key, made, len(safe))
         return made
 
     def message(self, message: dict[str, Any]) -> Item:
@@ -153,20 +156,24 @@ class Maker:
                     return item
         safe = _SHAPES[sort](self._redactor.value(value))
         if size_of(safe, self._longest) > self._longest:
-            return Item(_printable(safe))
-        made = Item(text=encode(safe))
+            made = Item(_heads(safe, self._longest))
+            size = size_of(made.value, LONGEST_KEPT)
+        else:
+            made = Item(text=encode(safe))
+            size = len(made.text)
         if kept is not None:
-            kept.put(key, made)
+            kept.put(key, made, size)
         return made
 
 
-def _printable(value: Any) -> Any:
+def _heads(value: Any, longest: int) -> Any:
+    """The value with of each text only what the highest limit may need."""
     kind = type(value)
     if kind is str:
-        return printable(value)
+        return printable(value) if len(value) <= longest else Head.of(printable(value), longest)
     if kind is dict:
-        return {name: _printable(one) for name, one in value.items()}
-    return [_printable(one) for one in value] if kind is list else value
+        return {name: _heads(one, longest) for name, one in value.items()}
+    return [_heads(one, longest) for one in value] if kind is list else value
 
 
 # -- what redaction gave back has the shape of its schema -------------------------------------------------

@@ -209,18 +209,17 @@ TOOLS: Final = Kind(_mark_tool, _shrink_tool)
 
 def governed(content: Mapping[str, Listed], limits: Limits) -> dict[str, list[Item]]:
     """The items of each attribute that the limits have room for; an attribute without any is left out."""
-    rooms = rooms_of({key: listed.size(limits.attribute) for key, listed in content.items()}, limits)
-    made = {key: listed.within(rooms[key]) for key, listed in content.items()}
-    return {key: items for key, items in made.items() if items is not None}
-
-
-def rooms_of(sizes: Mapping[str, int], limits: Limits) -> dict[str, int]:
-    """What each attribute may take: short ones leave their share of the span to long ones."""
-    room = limits.attribute
-    if sum(min(size, room) for size in sizes.values()) <= limits.span:
-        return dict.fromkeys(sizes, room)
-    share = level([min(size, room) for size in sizes.values()], limits.span)
-    return dict.fromkeys(sizes, min(share, room))
+    room, whole = limits
+    sizes = {key: listed.size(room) for key, listed in content.items()}
+    most = [min(size, room) for size in sizes.values()]
+    if sum(most) > whole:
+        room = level(most, whole)  # short ones leave their share of the span to long ones
+    made: dict[str, list[Item]] = {}
+    for key, listed in content.items():
+        items = list(listed.items) if sizes[key] <= room else listed.within(room)
+        if items is not None:
+            made[key] = items
+    return made
 
 
 def text_of(items: Sequence[Item]) -> str:

@@ -39,6 +39,20 @@ _KEPT: Final = frozenset(
 """Members that a schema may ask for: an object that has not even room for these is dropped whole."""
 
 
+class Head(str):
+    """The beginning of a text of which nobody needs more, with the length of the whole."""
+
+    __slots__ = ("length",)
+    length: int
+
+    @classmethod
+    def of(cls, text: str, needed: int) -> Head:
+        """The beginning of ``text``, longer than ``needed`` wherever a tag stands."""
+        made = cls(text[: before_tag(text, needed + 2 * LONGEST_TAG)])
+        made.length = len(text)
+        return made
+
+
 class NoRoomError(Exception):
     """A value cannot be made as short as was asked."""
 
@@ -96,7 +110,7 @@ def size_of(value: Any, enough: int) -> int:
 
 def _least(value: Any, enough: int) -> int:
     kind = type(value)
-    if kind is str:
+    if kind is str or kind is Head:
         return len(value) + 2
     if kind is dict:
         total = 2
@@ -140,7 +154,7 @@ class _Fitting:
         if size_of(value, room) <= room:
             return value
         kind = type(value)
-        if kind is str:
+        if kind is str or kind is Head:
             return self._text(value, room)
         if kind is list:
             return self._list(value, room)
@@ -149,7 +163,7 @@ class _Fitting:
         raise NoRoomError
 
     def _text(self, text: str, room: int) -> str:
-        mark = note(len(text))
+        mark = note(text.length if type(text) is Head else len(text))
         room -= len(mark) + 2
         if room < 0:
             raise NoRoomError
