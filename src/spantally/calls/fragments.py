@@ -20,7 +20,7 @@ from spantally.redaction import ERROR_TAG, Redactor
 MOST_ENTRIES: Final = 4_096
 MOST_CHARACTERS: Final = 4_000_000
 """Both per generation; two are kept."""
-LONGEST_KEPT: Final = 262_144
+LONGEST_KEPT: Final = 600_000
 """Longest fragment that is kept, in characters."""
 
 _ROLES: Final = frozenset({"system", "user", "assistant", "tool"})

@@ -31,13 +31,13 @@ _NAMES: Final = {
     semconv.OUTPUT_MESSAGES: "output",
     semconv.TOOL_DEFINITIONS: "tool_definitions",
 }
-"""By attribute, in the order in which they are set: the name in the ledger's rows."""
+"""By attribute: the name in the ledger's rows."""
 
 
 class Capture:
     """Input and output of one call in the shapes of the GenAI content schemas."""
 
-    __slots__ = ("content", "done", "maker", "most", "operation")
+    __slots__ = ("content", "done", "maker", "most", "operation", "revision")
 
     def __init__(self, operation: Operation, wire: WireOperation, body: Any) -> None:
         telemetry = operation.telemetry
@@ -45,18 +45,24 @@ class Capture:
         self.done = False
         self.content: dict[str, Listed] = {}
         """What was gathered, redacted."""
-        self.most = max(telemetry.content_limits.attribute, telemetry.ledger_limits.attribute)
+        exported = telemetry.capture_spans or telemetry.capture_events
+        self.most = max(
+            telemetry.content_limits.attribute if exported else 0,
+            telemetry.ledger_limits.attribute if telemetry.keep_content else 0,
+        )
         """No attribute has room for more characters, wherever it goes."""
+        self.revision = getattr(telemetry.redactor, "revision", None)
         self.maker = telemetry.fragments.maker(telemetry.redactor, self.most)
         with kept_by(telemetry.media_files):
-            found = content.system_instructions(wire, body)
-            if found:
-                parts = [self.maker.part(one) for one in found]
-                self.content[semconv.SYSTEM_INSTRUCTIONS] = Listed(PARTS, parts)
+            if wire.api != "chat_completions":
+                found = content.system_instructions(wire, body)
+                if found:
+                    parts = [self.maker.part(one) for one in found]
+                    self.content[semconv.SYSTEM_INSTRUCTIONS] = Listed(PARTS, parts)
             self._take_input(wire, body)
-        found = content.tool_definitions(body)
-        if found:
-            self.content[semconv.TOOL_DEFINITIONS] = Listed(TOOLS, [self.maker.tool(one) for one in found])
+        offered = content.tool_definitions(body)
+        if offered:
+            self.content[semconv.TOOL_DEFINITIONS] = Listed(TOOLS, [self.maker.tool(one) for one in offered])
 
     def _take_input(self, wire: WireOperation, body: Any) -> None:
         """The messages sent, the newest first: those that no limit has room for are not even looked at."""
@@ -85,15 +91,27 @@ class Capture:
 
     def take_output(self, wire: WireOperation, body: Any) -> None:
         """Take the answer of a complete body."""
-        with kept_by(self.operation.telemetry.media_files):
-            messages = content.output_messages(wire, body)
-        if messages:
-            items = [self.maker.message(message) for message in messages]
+        telemetry = self.operation.telemetry
+        maker = telemetry.fragments.maker(telemetry.redactor, self.most)
+        said = content.plain_answers(wire, body)
+        with kept_by(telemetry.media_files):
+            if said is not None:
+                items = [maker.spoken("assistant", text) for text in said]
+            else:
+                items = [maker.message(message) for message in content.output_messages(wire, body) or ()]
+        if items:
             self.content[semconv.OUTPUT_MESSAGES] = Listed(MESSAGES, items)
 
     def take_stream(self, wire: WireOperation, stream_facts: StreamFacts) -> None:
         """Take the answer of a stream, joined: a secret split over chunks is whole again."""
         self.take_output(wire, stream_facts)
+
+    def _again(self, listed: Listed) -> Listed:
+        """The same, redacted again: a secret became known while the call ran."""
+        telemetry = self.operation.telemetry
+        maker = telemetry.fragments.maker(telemetry.redactor, self.most)
+        makes = {MESSAGES: maker.message, PARTS: maker.part, TOOLS: maker.tool}[listed.kind]
+        return listed._replace(items=[makes(item.value) for item in listed.items])
 
     def finish(self, operation: Operation) -> None:
         """Put what was gathered where the policy wants it: span, event, ledger."""
@@ -101,8 +119,11 @@ class Capture:
             return
         self.done = True
         telemetry = operation.telemetry
-        # In the order of the schemas' table, whatever came first.
-        gathered = {key: self.content[key] for key in _NAMES if key in self.content}
+        gathered = self.content
+        if semconv.TOOL_DEFINITIONS in gathered:  # what was asked and answered comes before
+            gathered[semconv.TOOL_DEFINITIONS] = gathered.pop(semconv.TOOL_DEFINITIONS)
+        if getattr(telemetry.redactor, "revision", None) != self.revision:
+            gathered = {key: self._again(listed) for key, listed in gathered.items()}
         if telemetry.keep_content:
             kept = governed(gathered, telemetry.ledger_limits)
             operation.content = {_NAMES[key]: values_of(items) for key, items in kept.items()}

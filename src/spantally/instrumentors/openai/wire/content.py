@@ -32,6 +32,7 @@ _PROMPTS: Final = {
 """By API: the key under which a request tells what it wants, where that is a text."""
 
 
+_ANSWER: Final = frozenset({"role", "content"})
 _SPEAKERS: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 """By role of a message that holds a text: the role in the conventions' words."""
 
@@ -115,6 +116,31 @@ def output_messages(op: Operation, source: Any) -> list[Message] | None:
         if message is not None:
             answers.append(chat_message(message) | {"role": "assistant"})
     return answers or None
+
+
+def plain_answers(op: Operation, source: Any) -> list[str] | None:
+    """The texts of a chat's answer that says nothing else, one for each choice; None for any other.
+
+    What :func:`output_messages` would make of each is a message of the assistant's with one text part.
+    """
+    if op.api != "chat_completions" or type(source) is not dict:
+        return None
+    choices = source.get("choices")
+    if type(choices) is not list or not choices:
+        return None
+    said: list[str] = []
+    for choice in choices:
+        message: Any = choice.get("message") if type(choice) is dict else None
+        if type(message) is not dict:
+            return None
+        content = message.get("content")
+        if type(content) is not str or not content:
+            return None
+        for name, value in message.items():
+            if value and name not in _ANSWER:
+                return None
+        said.append(content)
+    return said
 
 
 def system_instructions(op: Operation, body: Any) -> list[Part] | None:
