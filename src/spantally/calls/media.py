@@ -223,7 +223,8 @@ def _told_url(hit: re.Match[str]) -> str:
 
 def _told_run(hit: re.Match[str]) -> str:
     found = hit[0]
-    mixed = any(map(str.isdigit, found)) and not found.isupper() and not found.islower()
+    # Padding and long numbers have not all three kinds of characters; media of this length has.
+    mixed = found.lower() != found != found.upper() and any(map(str.isdigit, found))
     return _told(blob(found, None)) if mixed else found
 
 
