@@ -45,6 +45,7 @@ class Fault(NamedTuple):
 
 BEGINNING = "spantally.instrumentors.openai.beginning"
 CALL = "spantally.instrumentors.openai.call"
+CAPTURE = "spantally.instrumentors.openai.capture"
 OPENAI = "spantally.instrumentors.openai"
 STREAMS = "spantally.instrumentors.openai.streams"
 FACTS = "spantally.instrumentors.openai.wire.stream"
@@ -68,6 +69,8 @@ FAULTS = (
     Fault(f"{BEGINNING}:request.tool_results", ("openai.request_content",)),
     Fault(f"{BEGINNING}:infer_tool_results", ("openai.request_content",)),
     Fault(f"{BEGINNING}:Capture.__init__", ("openai.request_content",)),
+    Fault(f"{CAPTURE}:content.input_sources", ("openai.request_content",)),
+    Fault("spantally.calls.fragments:Maker.spoken", ("openai.request_content",)),
     # the start
     Fault(f"{OPERATION}:Operation.__init__", ("calls.start",), metered=False),
     Fault(f"{OPERATION}:ids.new_call_id", ("calls.start",), metered=False),
@@ -106,6 +109,9 @@ FAULTS = (
     Fault(f"{CALL}:errors.was_sent", ("openai.raised",)),
     Fault(f"{CALL}:errors.error_type_of", ("openai.raised",)),
     Fault(f"{CALL}:Capture.finish", ("openai.capture",)),
+    Fault(f"{CAPTURE}:governed", ("openai.capture",)),
+    Fault(f"{CAPTURE}:attribute_limit", ("openai.capture",)),
+    Fault(f"{CAPTURE}:event_attributes", ("openai.capture",)),
     Fault(f"{CALL}:Capture.take_output", ("openai.response",)),
     Fault(f"{CALL}:Capture.take_stream", ("openai.stream_facts",)),
     Fault(f"{OPERATION}:Operation.finish", ("openai.end", "calls.running"), metered=False),
@@ -134,6 +140,7 @@ FAULTS = (
     Fault(f"{WORK}:operations.start", ("calls.agent", "calls.tool"), metered=False),
     Fault(f"{WORK}:claim_tool_call", ("calls.tool.prepare",)),
     Fault("spantally.calls.work_content:_named", ("calls.tool_arguments",)),
+    Fault("spantally.calls.work_content:attribute_limit", ("calls.tool_arguments", "calls.tool_result")),
     Fault("spantally.calls.work_content:_put", ("calls.tool_arguments", "calls.tool_result")),
     Fault(f"{WORK}:keep_result", ("calls.running",)),
     Fault(f"{WORK}:AgentWork._prepare", ("calls.agent.prepare",)),

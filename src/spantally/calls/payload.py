@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from spantally.calls.json_text import encode
-from spantally.calls.shorten import DROPPED, NoRoomError, fit, level, marker, size_of
+from spantally.calls.shorten import DROPPED, NoRoomError, cut, fit, level, marker, size_of
 
 ATTRIBUTE_LIMIT: Final = 131_072
 """Most characters of one attribute of content, unless a setting says otherwise."""
@@ -240,3 +240,38 @@ def shortened(value: Any, room: int) -> Any | None:
         if room < 2 or type(value) not in (dict, list):
             return None
         return type(value)()
+
+
+def others(content: Mapping[str, Any], room: int) -> dict[str, Any]:
+    """Content of somebody else's span within ``room`` characters together; what fits is left as it is.
+
+    Args:
+        content: by name, each mostly a text, which may be JSON.
+        room: for all of it.
+    """
+    sizes = {name: size_of(one, room) for name, one in content.items()}
+    most = room if sum(sizes.values()) <= room else level(list(sizes.values()), room)
+    made = {name: one if sizes[name] <= most else _other(one, most) for name, one in content.items()}
+    return {name: one for name, one in made.items() if one is not None}
+
+
+def _other(value: Any, room: int) -> Any | None:
+    if type(value) is not str:
+        return shortened(value, room)
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        parsed = value
+    if type(parsed) is list and parsed and all(map(_is_message, parsed)):
+        items = Listed(MESSAGES, [Item(one) for one in parsed]).within(room)
+        return None if items is None else text_of(items)
+    if type(parsed) not in (list, dict):
+        return cut(value, room)
+    fitted = shortened(parsed, room)
+    return None if fitted is None else encode(fitted)
+
+
+def _is_message(value: Any) -> bool:
+    if type(value) is not dict or type(value.get("role")) is not str or type(value.get("parts")) is not list:
+        return False
+    return all(type(part) is dict for part in value["parts"])

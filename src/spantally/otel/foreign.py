@@ -15,6 +15,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
+from spantally.calls.payload import others
 from spantally.calls import implicit as calls_implicit
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
@@ -153,7 +154,7 @@ def call_record(
         scope_name=scope_name,
         server_address=_text(attributes, semconv.SERVER_ADDRESS),
         server_port=_port(attributes),
-        content=_content(attributes) if telemetry.keep_content else None,
+        content=_content(attributes, telemetry.ledger_limits.span) if telemetry.keep_content else None,
     )
     return record, scope
 
@@ -252,9 +253,9 @@ _CONTENT_KEYS: Final[Mapping[str, str]] = {
 }
 
 
-def _content(attributes: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _content(attributes: Mapping[str, Any], most: int) -> Mapping[str, Any] | None:
     found = {name: attributes[key] for name, key in _CONTENT_KEYS.items() if attributes.get(key) is not None}
-    return found or None
+    return others(found, most) if found else None
 
 
 def link_record(span: ReadableSpan) -> LinkRecord | None:
