@@ -15,8 +15,8 @@ from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
-from spantally.calls.payload import others
 from spantally.calls import implicit as calls_implicit
+from spantally.calls.payload import others
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
 from spantally.ground.errors import SettingsError
