@@ -34,7 +34,7 @@ _texts = st.lists(
         st.sampled_from([SECRET, "password=hunter2made up", '"\\\n', "\ud83d", "é€😀", "token ", "Bearer "]),
     ),
     max_size=6,
-).map("".join)
+).map(" ".join)
 _messages = st.one_of(
     st.fixed_dictionaries(
         {"role": st.sampled_from(["system", "developer", "user", "assistant", "tool"]), "content": _texts}

@@ -15,7 +15,7 @@ from spantally.calls.marks import fingerprint, mark
 from spantally.calls.media import without_data_urls
 from spantally.calls.payload import Item
 from spantally.calls.shorten import Head, size_of
-from spantally.redaction import ERROR_TAG, Redactor
+from spantally.redaction import ERROR_TAG, Redactor, registry
 
 MOST_ENTRIES: Final = 4_096
 MOST_CHARACTERS: Final = 4_000_000
@@ -92,12 +92,18 @@ class Fragments:
 class Maker:
     """Makes fragments under one revision of one redactor."""
 
-    __slots__ = ("_kept", "_longest", "_redactor")
+    __slots__ = ("_generation", "_kept", "_longest", "_redactor")
 
     def __init__(self, redactor: Any, longest: int, kept: Kept | None) -> None:
+        self._generation = registry.generation
         self._redactor = redactor
         self._longest = longest
         self._kept = kept
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a secret became known since it was made."""
+        return self._generation != registry.generation
 
     def spoken(self, role: str, content: str) -> Item:
         """A message of one text.

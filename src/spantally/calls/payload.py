@@ -222,6 +222,23 @@ def governed(content: Mapping[str, Listed], limits: Limits) -> dict[str, list[It
     return made
 
 
+def texts(content: Mapping[str, Listed], limits: Limits) -> dict[str, str]:
+    """The JSON text of each attribute, within the limits."""
+    room, left = limits
+    for _, items, dropped in content.values():
+        size = len(items) + 1
+        for item in items:
+            # The usual case: all of it was encoded before, and fits.
+            if item._text is None:
+                size = room + 1
+                break
+            size += len(item._text)
+        left -= size
+        if dropped or size > room or left < 0:
+            return {key: text_of(kept) for key, kept in governed(content, limits).items()}
+    return {key: text_of(listed.items) for key, listed in content.items()}
+
+
 def text_of(items: Sequence[Item]) -> str:
     """The items as the JSON text of an attribute."""
     return f"[{','.join([item.text for item in items])}]"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spantally.calls.content import attribute_limit
+from spantally.calls.fragments import Maker
 from spantally.calls.media import kept_by
 from spantally.calls.operation import Operation
 from spantally.calls.payload import (
@@ -16,7 +17,7 @@ from spantally.calls.payload import (
     Limits,
     Listed,
     governed,
-    text_of,
+    texts,
     values_of,
 )
 from spantally.calls.shorten import cut_leaves
@@ -37,7 +38,7 @@ _NAMES: Final = {
 class Capture:
     """Input and output of one call in the shapes of the GenAI content schemas."""
 
-    __slots__ = ("content", "done", "maker", "most", "operation", "revision")
+    __slots__ = ("content", "done", "maker", "most", "operation")
 
     def __init__(self, operation: Operation, wire: WireOperation, body: Any) -> None:
         telemetry = operation.telemetry
@@ -45,22 +46,29 @@ class Capture:
         self.done = False
         self.content: dict[str, Listed] = {}
         """What was gathered, redacted."""
-        exported = telemetry.capture_spans or telemetry.capture_events
-        self.most = max(
-            telemetry.content_limits.attribute if exported else 0,
-            telemetry.ledger_limits.attribute if telemetry.keep_content else 0,
-        )
+        most = telemetry.content_limits[0] if telemetry.capture_spans or telemetry.capture_events else 0
+        if telemetry.keep_content and telemetry.ledger_limits[0] > most:
+            most = telemetry.ledger_limits[0]
+        self.most = most
         """No attribute has room for more characters, wherever it goes."""
-        self.revision = getattr(telemetry.redactor, "revision", None)
-        self.maker = telemetry.fragments.maker(telemetry.redactor, self.most)
-        with kept_by(telemetry.media_files):
-            if wire.api != "chat_completions":
-                found = content.system_instructions(wire, body)
-                if found:
-                    parts = [self.maker.part(one) for one in found]
-                    self.content[semconv.SYSTEM_INSTRUCTIONS] = Listed(PARTS, parts)
-            self._take_input(wire, body)
-        offered = content.tool_definitions(body)
+        self.maker = telemetry.fragments.maker(telemetry.redactor, most)
+        if telemetry.media_files is None:
+            self._take_request(wire, body)
+        else:
+            with kept_by(telemetry.media_files):
+                self._take_request(wire, body)
+
+    def _take_request(self, wire: WireOperation, body: Any) -> None:
+        is_dict = type(body) is dict
+        if wire.api != "chat_completions":
+            found = content.system_instructions(wire, body)
+            if found:
+                parts = [self.maker.part(one) for one in found]
+                self.content[semconv.SYSTEM_INSTRUCTIONS] = Listed(PARTS, parts)
+        self._take_input(wire, body)
+        offered = None
+        if not is_dict or "tools" in body or "functions" in body:
+            offered = content.tool_definitions(body)
         if offered:
             self.content[semconv.TOOL_DEFINITIONS] = Listed(TOOLS, [self.maker.tool(one) for one in offered])
 
@@ -91,14 +99,14 @@ class Capture:
 
     def take_output(self, wire: WireOperation, body: Any) -> None:
         """Take the answer of a complete body."""
-        telemetry = self.operation.telemetry
-        maker = telemetry.fragments.maker(telemetry.redactor, self.most)
+        maker = self._maker()
         said = content.plain_answers(wire, body)
-        with kept_by(telemetry.media_files):
-            if said is not None:
-                items = [maker.spoken("assistant", text) for text in said]
-            else:
-                items = [maker.message(message) for message in content.output_messages(wire, body) or ()]
+        if said is not None:
+            items = [maker.spoken("assistant", text) for text in said]
+        else:
+            with kept_by(self.operation.telemetry.media_files):
+                messages = content.output_messages(wire, body)
+            items = [maker.message(message) for message in messages or ()]
         if items:
             self.content[semconv.OUTPUT_MESSAGES] = Listed(MESSAGES, items)
 
@@ -106,10 +114,16 @@ class Capture:
         """Take the answer of a stream, joined: a secret split over chunks is whole again."""
         self.take_output(wire, stream_facts)
 
+    def _maker(self) -> Maker:
+        """What makes fragments now: another one where a secret became known since."""
+        if not self.maker.is_stale:
+            return self.maker
+        telemetry = self.operation.telemetry
+        return telemetry.fragments.maker(telemetry.redactor, self.most)
+
     def _again(self, listed: Listed) -> Listed:
         """The same, redacted again: a secret became known while the call ran."""
-        telemetry = self.operation.telemetry
-        maker = telemetry.fragments.maker(telemetry.redactor, self.most)
+        maker = self._maker()
         makes = {MESSAGES: maker.message, PARTS: maker.part, TOOLS: maker.tool}[listed.kind]
         return listed._replace(items=[makes(item.value) for item in listed.items])
 
@@ -122,7 +136,7 @@ class Capture:
         gathered = self.content
         if semconv.TOOL_DEFINITIONS in gathered:  # what was asked and answered comes before
             gathered[semconv.TOOL_DEFINITIONS] = gathered.pop(semconv.TOOL_DEFINITIONS)
-        if getattr(telemetry.redactor, "revision", None) != self.revision:
+        if self.maker.is_stale:
             gathered = {key: self._again(listed) for key, listed in gathered.items()}
         if telemetry.keep_content:
             kept = governed(gathered, telemetry.ledger_limits)
@@ -130,8 +144,9 @@ class Capture:
         if telemetry.capture_spans and operation.span.is_recording():
             attribute, whole = telemetry.content_limits
             limit = attribute_limit(operation.span)
-            sent = governed(gathered, Limits(attribute if limit is None else min(attribute, limit), whole))
-            operation.safe_attributes.update({key: text_of(items) for key, items in sent.items()})
+            if limit is not None and limit < attribute:
+                attribute = limit
+            operation.safe_attributes.update(texts(gathered, Limits(attribute, whole)))
         emit = telemetry.emit_event
         if telemetry.capture_events and emit is not None:
             parts = governed(gathered, telemetry.content_limits)
