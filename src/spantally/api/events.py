@@ -44,10 +44,11 @@ class EventEmitter:
 
     def is_heard(self) -> bool:
         """Whether anybody gets the events: else nothing is to be built for them."""
-        enabled = getattr(self.logger, "enabled", None)  # older APIs do not tell
-        return enabled is None or bool(
-            enabled(severity_number=DEBUG, event_name=semconv.EVENT_OPERATION_DETAILS)
-        )
+        enabled = getattr(self.logger, "enabled", None)
+        if enabled is None:
+            # An older API does not tell, but for a logger that drops all.
+            return not isinstance(getattr(self.logger, "_logger", self.logger), _logs.NoOpLogger)
+        return bool(enabled(severity_number=DEBUG, event_name=semconv.EVENT_OPERATION_DETAILS))
 
     def __call__(self, name: str, attributes: Mapping[str, Any], context: Context) -> None:
         """Send one event.
