@@ -13,22 +13,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spantally.calls.json_text import encode
+from spantally.calls.limits import Limits
 from spantally.calls.payload import (
     MESSAGES,
     PARTS,
     TOOLS,
     Item,
     Kind,
-    Limits,
     Listed,
     governed,
     shortened,
     text_of,
     values_of,
 )
-from spantally.calls.shorten import DROPPED, NoRoomError, before_tag, cut, cut_leaves, fit, note
+from spantally.calls.shorten import (
+    DROPPED,
+    LONGEST_TAG,
+    OPENING,
+    NoRoomError,
+    before_tag,
+    cut,
+    cut_leaves,
+    fit,
+    note,
+)
 from spantally.conformance import PROFILES
 from spantally.conformance.rules import shapes
+from spantally.redaction import tags
 
 TAG = "[REDACTED:bearer:0123abcd]"
 TAGGED = re.compile(r"\[REDACTED:(?:error|[a-z][a-z0-9-]*:[0-9a-f]{8})\]")
@@ -184,6 +195,12 @@ def test_no_place_within_a_tag_is_cut(place: int) -> None:
     assert before_tag(text, place) == (20 if inside else place)
 
 
+def test_the_tag_that_is_looked_for_is_the_one_of_the_redaction() -> None:
+    """The beginning of a tag is said twice in the sources, and is the same."""
+    assert tags.OPENING == OPENING
+    assert len(tags.tag("a" * 32, "secret")) <= LONGEST_TAG
+
+
 def test_the_oldest_messages_go_first_and_the_newest_says_how_many() -> None:
     """A history over its limit keeps its end, led by the count."""
     history = [
@@ -207,6 +224,13 @@ def test_of_the_last_message_the_oldest_parts_go_before_a_text_is_cut() -> None:
     assert first == {"type": DROPPED, "parts": 2}
     assert last["content"].startswith("ccc")
     assert last["content"].endswith(note(300))
+
+
+@pytest.mark.parametrize("value", [{}, [], {"a": 1}, ["x"], "xx", 12345])
+def test_there_may_be_no_room_at_all(value: Any) -> None:
+    """In one character nothing fits but a digit."""
+    assert shortened(value, 1) is None
+    assert shortened(value, 0) is None
 
 
 def test_attributes_share_what_a_span_may_take() -> None:

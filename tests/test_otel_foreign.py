@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from otel_kit import CHAT, Bench
 from spantally.calls import operation, pipeline
-from spantally.calls.payload import Limits
+from spantally.calls.limits import Limits
 from spantally.calls.telemetry import Telemetry
 from spantally.ground.ids import foreign_call_id
 from spantally.ground.records import CallRecord, Kind, Precedence, Record, UsageFormat

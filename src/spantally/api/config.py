@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spantally.calls.payload import Limits
+from spantally.calls.limits import Limits
 from spantally.calls.telemetry import PlainRedactor, RedactorLike, Telemetry
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
-from spantally.calls import media
-from spantally.calls.media_files import MediaFiles
 from spantally.calls.telemetry import Telemetry
 from spantally.ground.guard import say_once
 from spantally.ground.settings import default_ledger_path
 
-SUFFIX = ".media"
+SUFFIX: Final = ".media"
 """What the directory's name adds to that of the ledger's file."""
 
 
@@ -23,6 +22,11 @@ def keep_media(telemetry: Telemetry, ledger: object, most_bytes: int | None) -> 
         most_bytes: of all files together; None to keep none.
     """
     before = telemetry.media_files
+    if before is None and most_bytes is None:
+        return
+    from spantally.calls import media
+    from spantally.calls.media_files import MediaFiles
+
     files = None
     if most_bytes is not None:
         path = default_ledger_path() if ledger is None else ledger

@@ -8,6 +8,7 @@ from typing import Any, Final
 from opentelemetry.attributes import BoundedAttributes
 
 from spantally.calls.operation import Operation
+from spantally.ground import semconv
 
 _VARIABLES: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
 
@@ -15,12 +16,21 @@ _VARIABLES: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_V
 def wants_content(operation: Operation) -> bool:
     """Whether anybody will get the content of this operation: else it is never even looked at."""
     telemetry = operation.telemetry
-    if telemetry.keep_content or (telemetry.capture_spans and operation.span.is_recording()):
+    if telemetry.keep_content or wants_on_span(operation):
         return True
     if not telemetry.capture_events or telemetry.emit_event is None:
         return False
     listens = getattr(telemetry.emit_event, "is_heard", None)
     return listens is None or bool(listens())
+
+
+def wants_on_span(operation: Operation) -> bool:
+    """Whether content goes onto the operation's span: a recorded one, and a GenAI one."""
+    return (
+        operation.telemetry.capture_spans
+        and operation.span.is_recording()
+        and operation.operation in semconv.OPERATIONS
+    )
 
 
 def attribute_limit(span: Any) -> int | None:

@@ -15,6 +15,7 @@ from spantally.calls.marks import fingerprint, mark
 from spantally.calls.media import without_data_urls
 from spantally.calls.payload import Item
 from spantally.calls.shorten import Head, size_of
+from spantally.calls.telemetry import Telemetry
 from spantally.redaction import ERROR_TAG, Redactor, registry
 
 MOST_ENTRIES: Final = 4_096
@@ -65,12 +66,11 @@ class Kept:
 class Fragments:
     """Makes the fragments of one telemetry, and keeps them."""
 
-    __slots__ = ("_kept", "_redactor", "_revision")
+    __slots__ = ("_state",)
 
     def __init__(self) -> None:
-        self._redactor: Any = None
-        self._revision: object = None
-        self._kept = Kept()
+        # One tuple, so that threads see what belongs together.
+        self._state: tuple[Any, object, Kept] = (None, None, Kept())
 
     def maker(self, redactor: Any, longest: int) -> Maker:
         """What makes the fragments of one call.
@@ -83,10 +83,21 @@ class Fragments:
         if revision is None:
             # Answers of rules of the user may change, and without redaction what was kept would be raw.
             return Maker(redactor, longest, None)
-        if redactor is not self._redactor or revision != self._revision:
-            self._kept = Kept()
-            self._redactor, self._revision = redactor, revision
-        return Maker(redactor, longest, self._kept)
+        state = self._state
+        if state[0] is not redactor or state[1] != revision:
+            self._state = state = (redactor, revision, Kept())
+        return Maker(redactor, longest, state[2])
+
+    def __len__(self) -> int:
+        return len(self._state[2])
+
+
+def fragments_of(telemetry: Telemetry) -> Fragments:
+    """The fragments of a telemetry."""
+    made: Fragments | None = telemetry.fragments
+    if made is None:
+        made = telemetry.fragments = Fragments()
+    return made
 
 
 class Maker:

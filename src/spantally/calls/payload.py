@@ -12,25 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from spantally.calls.json_text import encode
+from spantally.calls.limits import Limits
 from spantally.calls.shorten import DROPPED, NoRoomError, cut, fit, level, marker, size_of
-
-ATTRIBUTE_LIMIT: Final = 131_072
-"""Most characters of one attribute of content, unless a setting says otherwise."""
-
-SPAN_LIMIT: Final = 262_144
-"""Most characters of the content of one span or event, unless a setting says otherwise."""
-
-
-class Limits(NamedTuple):
-    """What content may take, in characters of its JSON.
-
-    Attributes:
-        attribute: of one attribute.
-        span: of all content of one span, event or row.
-    """
-
-    attribute: int = ATTRIBUTE_LIMIT
-    span: int = SPAN_LIMIT
 
 
 class Item:

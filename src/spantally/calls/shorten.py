@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spantally.calls.json_text import encode
-from spantally.redaction.tags import OPENING
+
+OPENING: Final = "[REDACTED:"
+"""How a redaction tag begins. Said here again, since the redaction is a lot to load for it."""
 
 DROPPED: Final = "spantally.dropped"
 """Type of the part that stands for what was dropped, and name of the member that does in an object."""
@@ -199,6 +201,8 @@ class _Fitting:
         raise NoRoomError
 
     def _object(self, value: Mapping[str, Any], room: int) -> dict[str, Any]:
+        if room < 2:
+            raise NoRoomError
         members = dict(value)
         gone = 0
         while True:

@@ -9,10 +9,8 @@ from typing import Any, Final, Protocol
 from opentelemetry import trace
 from opentelemetry.trace import Tracer, TracerProvider
 
-from spantally.calls.fragments import Fragments
-from spantally.calls.media import Keeper
+from spantally.calls.limits import Limits
 from spantally.calls.own_spans import Templates
-from spantally.calls.payload import Limits
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 
@@ -77,7 +75,7 @@ class Telemetry:
         ledger_limits: what content in the ledger may take.
         media_files: keeps media of content as files, or None.
         templates: redacted start attributes of our spans.
-        fragments: content that was seen before, redacted and encoded.
+        fragments: content that was seen before, redacted and encoded; None until there is some.
         fallback_scopes: the scope of calls outside any session.
         known: what instrumentors remember of clients while this telemetry is in force.
         emit_event: sends a log event (name, attributes, body, context), or None.
@@ -103,18 +101,13 @@ class Telemetry:
         self.emit_event: Any = None
         self.content_limits = Limits()
         self.ledger_limits = Limits()
-        self.media_files: Keeper | None = None
+        self.media_files: Any = None
         self.templates = Templates()
-        self.fragments = Fragments()
+        self.fragments: Any = None
         self.known: dict[Any, Any] = {}
         self.fallback_scopes: dict[Any, Any] = {}
         self.provider: TracerProvider | None = None
         self.tracer: Tracer = trace.NoOpTracer()
-
-    @property
-    def wants_content(self) -> bool:
-        """True if anything is done with content: else it is never even looked at."""
-        return self.capture_spans or self.capture_events or self.keep_content
 
     def use_provider(self, provider: TracerProvider | None) -> None:
         """Make spans with ``provider`` (None: the global one) from now on."""

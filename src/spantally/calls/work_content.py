@@ -6,12 +6,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from spantally.calls.content import attribute_limit
-from spantally.calls.json_text import encode, printable
-from spantally.calls.media import blob_of_bytes, kept_by, without_media
+from spantally.calls.content import wants_on_span
 from spantally.calls.operation import Operation
-from spantally.calls.payload import shortened
-from spantally.calls.shorten import cut, size_of
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 
@@ -40,38 +36,13 @@ def keep_result(operation: Operation, value: Any) -> None:
 
 def _is_wanted(operation: Operation) -> bool:
     """Whether anybody will get it: tools have no events."""
-    telemetry = operation.telemetry
-    return telemetry.keep_content or (telemetry.capture_spans and operation.span.is_recording())
+    return operation.telemetry.keep_content or wants_on_span(operation)
 
 
 def _put(operation: Operation, key: str, name: str, value: Any) -> None:
-    telemetry = operation.telemetry
-    with kept_by(telemetry.media_files):
-        raw = plain(value)
-    safe = telemetry.redactor.value(raw, key)
-    if telemetry.capture_spans and operation.span.is_recording():
-        attributes = operation.safe_attributes
-        most, whole = telemetry.content_limits
-        limit = attribute_limit(operation.span)
-        left = whole - sum(map(len, attributes.values()))
-        text = _text(safe, max(0, min(most, left) if limit is None else min(most, left, limit)))
-        if text is not None:
-            attributes[key] = text
-    if telemetry.keep_content:
-        content = dict(operation.content or {})
-        most, whole = telemetry.ledger_limits
-        left = whole - sum(size_of(one, whole) for one in content.values())
-        fitted = shortened(safe, min(most, left))
-        if fitted is not None:
-            operation.content = {**content, name: fitted}
+    from spantally.calls.work_values import put  # a lot to load for a program that shows no content
 
-
-def _text(safe: Any, room: int) -> str | None:
-    """The value as an attribute: a text as it is, anything else as JSON; None where nothing fits."""
-    if isinstance(safe, str):
-        return cut(printable(safe), room)
-    fitted = shortened(safe, room)
-    return None if fitted is None else encode(fitted)
+    put(operation, key, name, value)
 
 
 def _named(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,37 +51,3 @@ def _named(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[
     except (TypeError, ValueError):
         return {**{str(index): value for index, value in enumerate(args)}, **kwargs}
     return {name: value for name, value in bound.arguments.items() if name not in ("self", "cls")}
-
-
-_MAX_ITEMS = 1000
-_MAX_DEPTH = 12
-
-
-def plain(value: Any, depth: int = 0) -> Any:
-    """A value as plain JSON data: what is neither a scalar nor a plain container is named by its type.
-
-    Nothing of the program's is called: no ``str``, no ``repr``, no iteration of anything but plain lists,
-    tuples, sets and dicts. Media (bytes, base64, data URLs) becomes its size and hash.
-    """
-    kind = type(value)
-    if kind is str:
-        return without_media(value)
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, str):
-        return without_media(str.__str__(value))
-    if depth >= _MAX_DEPTH:
-        return kind.__name__
-    if kind is dict:
-        return {_name(key): plain(item, depth + 1) for key, item in tuple(value.items())[:_MAX_ITEMS]}
-    if kind in (list, tuple, set, frozenset):
-        return [plain(item, depth + 1) for item in tuple(value)[:_MAX_ITEMS]]
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return blob_of_bytes(bytes(value))
-    return kind.__name__
-
-
-def _name(key: Any) -> str:
-    if isinstance(key, str):
-        return str.__str__(key)
-    return str(key) if isinstance(key, (int, float)) else type(key).__name__

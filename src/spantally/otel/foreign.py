@@ -16,7 +16,6 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
 from spantally.calls import implicit as calls_implicit
-from spantally.calls.payload import others
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
 from spantally.ground.errors import SettingsError
@@ -255,7 +254,11 @@ _CONTENT_KEYS: Final[Mapping[str, str]] = {
 
 def _content(attributes: Mapping[str, Any], most: int) -> Mapping[str, Any] | None:
     found = {name: attributes[key] for name, key in _CONTENT_KEYS.items() if attributes.get(key) is not None}
-    return others(found, most) if found else None
+    if not found:
+        return None
+    from spantally.calls.payload import others
+
+    return others(found, most)
 
 
 def link_record(span: ReadableSpan) -> LinkRecord | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spantally.calls.content import attribute_limit
-from spantally.calls.fragments import Maker
+from spantally.calls.content import attribute_limit, wants_on_span
+from spantally.calls.fragments import Maker, fragments_of
+from spantally.calls.limits import Limits
 from spantally.calls.media import kept_by
 from spantally.calls.operation import Operation
 from spantally.calls.payload import (
@@ -14,7 +15,6 @@ from spantally.calls.payload import (
     PARTS,
     TOOLS,
     Item,
-    Limits,
     Listed,
     governed,
     texts,
@@ -51,7 +51,7 @@ class Capture:
             most = telemetry.ledger_limits[0]
         self.most = most
         """No attribute has room for more characters, wherever it goes."""
-        self.maker = telemetry.fragments.maker(telemetry.redactor, most)
+        self.maker = fragments_of(telemetry).maker(telemetry.redactor, most)
         if telemetry.media_files is None:
             self._take_request(wire, body)
         else:
@@ -119,7 +119,7 @@ class Capture:
         if not self.maker.is_stale:
             return self.maker
         telemetry = self.operation.telemetry
-        return telemetry.fragments.maker(telemetry.redactor, self.most)
+        return fragments_of(telemetry).maker(telemetry.redactor, self.most)
 
     def _again(self, listed: Listed) -> Listed:
         """The same, redacted again: a secret became known while the call ran."""
@@ -141,7 +141,7 @@ class Capture:
         if telemetry.keep_content:
             kept = governed(gathered, telemetry.ledger_limits)
             operation.content = {_NAMES[key]: values_of(items) for key, items in kept.items()}
-        if telemetry.capture_spans and operation.span.is_recording():
+        if wants_on_span(operation):
             attribute, whole = telemetry.content_limits
             limit = attribute_limit(operation.span)
             if limit is not None and limit < attribute:
