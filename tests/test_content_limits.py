@@ -73,9 +73,10 @@ def _assert_fits(exporter: BytesExporter, most: int) -> dict[str, Any]:
     return values
 
 
-@pytest.mark.parametrize("most", [2_000, 700, 90, 40, 2])
+@pytest.mark.parametrize(
+    ("most", "stream"), [(2_000, False), (2_000, True), (700, True), (90, False), (40, True), (2, False)]
+)
 @pytest.mark.parametrize("how", ["code", "code, for all", "variable", "variable, for all"])
-@pytest.mark.parametrize("stream", [False, True])
 def test_the_limit_of_the_sdk_in_use_is_heeded(
     most: int, how: str, stream: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

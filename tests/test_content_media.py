@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,25 @@ def test_media_anywhere_in_a_value_is_its_hash(value: Any) -> None:
 def test_text_that_is_no_media_stays(text: str) -> None:
     """Padding, prose and digits within a text are left as they are."""
     assert without_media({"t": f"see {text} there"}) == {"t": f"see {text} there"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A1b" * 700 + "\n" * 500_000 + "!",
+        "data:" * 100_000 + ";base64,",
+        "data:a/" + "b" * 500_000 + ";base64,x",
+        "data:a/b" + ";c=d" * 100_000 + ";base64,x",
+        "A1b" * 200_000 + "!",
+    ],
+    ids=["newlines", "heads", "a long type", "parameters", "almost base64"],
+)
+def test_no_text_takes_long_to_look_through(text: str) -> None:
+    """The time grows with the length alone, however a text is built."""
+    began = time.thread_time()
+    without_media(text)
+    without_media(f"see {text}")
+    assert time.thread_time() - began < 1
 
 
 def test_a_written_out_data_url_is_measured_as_what_it_says() -> None:

@@ -14,7 +14,7 @@ from spantally.calls.marks import mark
 from spantally.ground.guard import swallowed
 
 _DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*(;base64)?,", re.IGNORECASE)
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-\s]+={0,2}\s*")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-\s]++={0,2}\s*+")  # possessive: linear on any text
 _EMBEDDED: Final = re.compile(
     r"data:([\w.+-]+/[\w.+-]+)(?:;[\w.+-]+=[^;,\s]{0,100})*;base64,([A-Za-z0-9+/_-]{64,}={0,2})",
     re.IGNORECASE,
