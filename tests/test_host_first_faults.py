@@ -110,6 +110,7 @@ FAULTS = (
     Fault(f"{CALL}:errors.error_type_of", ("openai.raised",)),
     Fault(f"{CALL}:Capture.finish", ("openai.capture",)),
     Fault(f"{CAPTURE}:governed", ("openai.capture",)),
+    Fault("spantally.api.events:EventEmitter.is_heard", ("openai.capture",)),
     Fault(f"{CAPTURE}:attribute_limit", ("openai.capture",)),
     Fault(f"{CAPTURE}:event_attributes", ("openai.capture",)),
     Fault(f"{CALL}:Capture.take_output", ("openai.response",)),

@@ -8,6 +8,7 @@ from typing import Any, Final
 from opentelemetry.attributes import BoundedAttributes
 
 from spantally.calls.operation import Operation
+from spantally.calls.telemetry import Telemetry
 from spantally.ground import semconv
 
 _VARIABLES: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
@@ -16,8 +17,11 @@ _VARIABLES: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_V
 def wants_content(operation: Operation) -> bool:
     """Whether anybody will get the content of this operation: else it is never even looked at."""
     telemetry = operation.telemetry
-    if telemetry.keep_content or wants_on_span(operation):
-        return True
+    return telemetry.keep_content or wants_on_span(operation) or wants_as_event(telemetry)
+
+
+def wants_as_event(telemetry: Telemetry) -> bool:
+    """Whether content goes out as events, and somebody hears them."""
     if not telemetry.capture_events or telemetry.emit_event is None:
         return False
     listens = getattr(telemetry.emit_event, "is_heard", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spantally.calls.content import attribute_limit, wants_on_span
+from spantally.calls.content import attribute_limit, wants_as_event, wants_on_span
 from spantally.calls.fragments import Maker, fragments_of
 from spantally.calls.limits import Limits
 from spantally.calls.media import kept_by
@@ -147,10 +147,9 @@ class Capture:
             if limit is not None and limit < attribute:
                 attribute = limit
             operation.safe_attributes.update(texts(gathered, Limits(attribute, whole)))
-        emit = telemetry.emit_event
-        if telemetry.capture_events and emit is not None:
+        if wants_as_event(telemetry):
             parts = governed(gathered, telemetry.content_limits)
-            emit(
+            telemetry.emit_event(
                 semconv.EVENT_OPERATION_DETAILS,
                 event_attributes(operation, {key: values_of(items) for key, items in parts.items()}),
                 operation.inner_context(),
