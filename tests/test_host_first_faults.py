@@ -13,6 +13,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 
 import spantally
 from host_kit import Program, script
@@ -193,6 +194,9 @@ def without_us(program: Program) -> dict[str, Any]:
 def active(program: Program) -> Iterator[Watched]:
     """spantally with all content on, so that every part runs; the redactor is one for these tests."""
     provider = LoggerProvider(shutdown_on_exit=False)
+    # Without anybody who hears them, no event is built.
+    heard = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+    provider.add_log_record_processor(SimpleLogRecordProcessor(heard))
     before = otel_context.get_current()
     implicit.forget_process_session()
     # A stream whose end a forced failure swallowed ends when it is collected: not in the next test.
