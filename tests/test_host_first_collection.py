@@ -82,6 +82,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 import spantally
 
 class Nowhere(SpanExporter):
@@ -92,8 +93,10 @@ provider = TracerProvider()
 provider.add_span_processor(BatchSpanProcessor(Nowhere(), schedule_delay_millis=20, max_export_batch_size=1))
 reader = InMemoryMetricReader()
 meters = MeterProvider([reader])
+logs = LoggerProvider()
+logs.add_log_record_processor(SimpleLogRecordProcessor(InMemoryLogRecordExporter()))
 spantally.instrument(
-    tracer_provider=provider, meter_provider=meters, logger_provider=LoggerProvider(),
+    tracer_provider=provider, meter_provider=meters, logger_provider=logs,
     capture_content="span_and_event", ledger_content="all",
 )
 connection = client()

@@ -13,6 +13,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 
 import spantally
 from host_kit import Program, script
@@ -45,6 +46,7 @@ class Fault(NamedTuple):
 
 BEGINNING = "spantally.instrumentors.openai.beginning"
 CALL = "spantally.instrumentors.openai.call"
+CAPTURE = "spantally.instrumentors.openai.capture"
 OPENAI = "spantally.instrumentors.openai.taps"
 STREAMS = "spantally.instrumentors.openai.streams"
 FACTS = "spantally.instrumentors.openai.wire.stream"
@@ -70,6 +72,8 @@ FAULTS = (
     Fault(f"{BEGINNING}:request.tool_results", ("openai.request_content",)),
     Fault(f"{BEGINNING}:infer_tool_results", ("openai.request_content",)),
     Fault(f"{BEGINNING}:Capture.__init__", ("openai.request_content",)),
+    Fault(f"{CAPTURE}:content.input_sources", ("openai.request_content",)),
+    Fault("spantally.calls.fragments:Maker.spoken", ("openai.request_content",)),
     # another instrumentor's span
     Fault("spantally.otel.joining:SpanReader.shows", ("calls.join",)),
     # the start
@@ -115,6 +119,10 @@ FAULTS = (
     Fault(f"{CALL}:errors.was_sent", ("openai.raised",)),
     Fault(f"{CALL}:errors.error_type_of", ("openai.raised",)),
     Fault(f"{CALL}:Capture.finish", ("openai.capture",)),
+    Fault(f"{CAPTURE}:governed", ("openai.capture",)),
+    Fault("spantally.api.events:EventEmitter.is_heard", ("openai.capture",)),
+    Fault(f"{CAPTURE}:attribute_limit", ("openai.capture",)),
+    Fault(f"{CAPTURE}:event_attributes", ("openai.capture",)),
     Fault(f"{CALL}:Capture.take_output", ("openai.response", "openai.stream_facts")),
     Fault(f"{OPERATION}:Operation.finish", ("openai.end", "calls.running"), metered=False),
     Fault(f"{OPERATION}:Operation.finish_later", ("openai.left", "calls.running"), metered=False),
@@ -142,6 +150,7 @@ FAULTS = (
     Fault(f"{WORK}:starting.start", ("calls.agent", "calls.tool"), metered=False),
     Fault(f"{WORK}:claim_tool_call", ("calls.tool.prepare",)),
     Fault("spantally.calls.work_content:_named", ("calls.tool_arguments",)),
+    Fault("spantally.calls.work_values:attribute_limit", ("calls.tool_arguments", "calls.tool_result")),
     Fault("spantally.calls.work_content:_put", ("calls.tool_arguments", "calls.tool_result")),
     Fault(f"{WORK}:keep_result", ("calls.running",)),
     Fault(f"{WORK}:AgentWork._prepare", ("calls.agent.prepare",)),
@@ -193,6 +202,9 @@ def without_us(program: Program) -> dict[str, Any]:
 def active(program: Program) -> Iterator[Watched]:
     """spantally with all content on, so that every part runs; the redactor is one for these tests."""
     provider = LoggerProvider(shutdown_on_exit=False)
+    # Without anybody who hears them, no event is built.
+    heard = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+    provider.add_log_record_processor(SimpleLogRecordProcessor(heard))
     before = otel_context.get_current()
     implicit.forget_process_session()
     # A stream whose end a forced failure swallowed ends when it is collected: not in the next test.

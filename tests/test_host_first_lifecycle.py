@@ -23,7 +23,8 @@ from host_kit import Program, script
 from spantally.api import children, runtime, termination
 from spantally.api.hook import pre_instrument
 from spantally.api.summary import SummaryConsumer
-from spantally.calls import implicit, operation, pipeline, starting, telemetry
+from spantally.calls import implicit, media, operation, pipeline, starting, telemetry
+from spantally.calls.media_files import MediaFiles
 from spantally.calls.plans import Plan
 from spantally.calls.telemetry import project_of
 from spantally.ground import guard
@@ -87,6 +88,7 @@ LIFE: dict[str, tuple[str, ...]] = {
     "spantally.instrumentors.patching:wrapt.register_post_import_hook": ("tools.hook",),
     "spantally.instrumentors.tools:_patches": ("tools.instrument",),
     "spantally.api.runtime:Runtime._use_ledger": ("api.ledger",),
+    "spantally.api.runtime:keep_media": ("api.media",),
     "spantally.api.runtime:Providers.install": ("api.providers",),
     "spantally.api.runtime:worker.flush": ("api.flush", "api.uninstrument"),
     "opentelemetry.sdk.trace:TracerProvider.force_flush": ("api.force_flush",),
@@ -330,6 +332,16 @@ def _raising_beside(patch: pytest.MonkeyPatch) -> None:
     spantally.instrument(ledger=False)
 
 
+def _raising_media(patch: pytest.MonkeyPatch) -> None:
+    """Media that cannot be handed over, or not be written."""
+    files = MediaFiles("/no/such/place", 1_000)
+    for name in ("write", "offer"):
+        patch.setattr(MediaFiles, name, fail)
+        with media.kept_by(files):
+            assert media.blob_of_bytes(b"\0")["size"] == 1
+        assert worker.flush(5)
+
+
 OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_patch: ("unit.restore", "unit.import"),
     _raising_uninstrument: ("OpenAIInstrumentor.uninstrument", "spantally_openai.uninstrument"),
@@ -349,6 +361,7 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_settle: ("api.settle", "api.ledger_stop"),
     _raising_first_calls: ("calls.first_start", "calls.implicit", "calls.project"),
     _raising_hook: ("otel.pre_instrument",),
+    _raising_media: ("calls.media_offer", "calls.media_files"),
     _raising_signal: ("api.sigterm",),
     _raising_leave: ("calls.agent.exit",),
     _raising_preparation: ("calls.prepare",),

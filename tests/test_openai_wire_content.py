@@ -12,6 +12,7 @@ import pytest
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
+from spantally.calls.media import measure, without_media
 from spantally.instrumentors.openai.wire import operation as op
 from spantally.instrumentors.openai.wire.content import (
     input_messages,
@@ -19,7 +20,6 @@ from spantally.instrumentors.openai.wire.content import (
     system_instructions,
     tool_definitions,
 )
-from spantally.instrumentors.openai.wire.media import measure, without_media
 
 PIXELS = bytes(range(256)) * 8
 PNG = base64.b64encode(PIXELS).decode()

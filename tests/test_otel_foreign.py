@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from otel_kit import CHAT, Bench
 from spantally.calls import operation, pipeline, starting
+from spantally.calls.limits import Limits
 from spantally.calls.plans import Plan
 from spantally.calls.telemetry import Telemetry
 from spantally.ground.ids import foreign_call_id
@@ -292,6 +294,28 @@ def test_content_is_kept_only_where_the_policy_says_all() -> None:
         assert (call.content is not None) is kept
         assert key not in str(call)
         assert call.turn
+
+
+def test_content_of_others_is_shortened_in_the_ledger() -> None:
+    """A row holds of a long conversation its end, as JSON, and what fits as it is."""
+    telemetry = Telemetry()
+    telemetry.keep_content = True
+    telemetry.ledger_limits = Limits(2_000, 2_000)
+    messages = [
+        {"role": "user", "parts": [{"type": "text", "content": f"{n} " + "x" * 100}]} for n in range(90)
+    ]
+    said = '[{"role":"assistant","parts":[{"type":"text","content":"fine"}]}]'
+    bench = Bench(telemetry=telemetry)
+    attributes = {**CHAT, "gen_ai.input.messages": json.dumps(messages), "gen_ai.output.messages": said}
+    bench.tracer.start_span("chat", attributes={**attributes, "gen_ai.tool.call.result": "y" * 9_000}).end()
+    content = bench.calls[0].content
+    assert content is not None
+    assert content["output"] == said
+    asked = json.loads(content["input"])
+    assert asked[0]["parts"][0] == {"type": "spantally.dropped", "messages": 90 - len(asked)}
+    assert asked[-1] == messages[-1]
+    assert content["result"].endswith("[cut from 9000 characters]")
+    assert sum(map(len, content.values())) <= 2_000
 
 
 def test_cost_per_span_stays_in_microseconds() -> None:

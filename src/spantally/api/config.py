@@ -5,6 +5,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from spantally.calls.limits import Limits
 from spantally.calls.telemetry import PlainRedactor, RedactorLike, Telemetry
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once
@@ -24,6 +25,11 @@ class Config(NamedTuple):
     emit_event: bool | None = None
     token_histograms: bool | None = None
     ledger_content: str | None = None
+    content_limit: int | None = None
+    content_span_limit: int | None = None
+    ledger_content_limit: int | None = None
+    media_files: bool | None = None
+    media_limit: int | None = None
     stream_usage: str | None = None
     coexist: str | None = None
     redactor: RedactorLike | None = None
@@ -49,6 +55,11 @@ _SETTINGS = (
     "emit_event",
     "token_histograms",
     "ledger_content",
+    "content_limit",
+    "content_span_limit",
+    "ledger_content_limit",
+    "media_files",
+    "media_limit",
     "stream_usage",
     "coexist",
     "user",
@@ -119,6 +130,12 @@ def apply_policy(config: Config, telemetry: Telemetry) -> None:
     if config.ledger_content is not None:
         telemetry.keep_content = config.ledger_content == "all"
         telemetry.keep_explicit = config.ledger_content != "never"
+    if config.content_limit is not None:
+        telemetry.content_limits = telemetry.content_limits._replace(attribute=config.content_limit)
+    if config.content_span_limit is not None:
+        telemetry.content_limits = telemetry.content_limits._replace(span=config.content_span_limit)
+    if config.ledger_content_limit is not None:
+        telemetry.ledger_limits = Limits(config.ledger_content_limit, config.ledger_content_limit)
     if config.stream_usage is not None:
         telemetry.stream_usage = config.stream_usage
     if config.coexist is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -20,6 +21,8 @@ SEVERITIES: Final[Mapping[str, SeverityNumber]] = {
 }
 """Severity of each event, by the conventions."""
 
+_VARIABLES: Final = ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
+
 
 class EventEmitter:
     """Sends events to a logger provider, the global one by default. What it sends is redacted already.
@@ -30,12 +33,38 @@ class EventEmitter:
     """
 
     def __init__(self, provider: Any, schema_url: str | None = None) -> None:
-        self._provider = provider
+        self.provider = provider
         self.logger = _logs.get_logger(SCOPE_NAME, logger_provider=provider, schema_url=schema_url)
 
-    def is_heard(self) -> bool:
-        """False where no logger provider is set: what is costly to make need not be made."""
-        return self._provider is not None or type(_logs.get_logger_provider()) is not _PROXY
+    @property
+    def value_limit(self) -> int | None:
+        """The most characters that the provider in use keeps of a text; the SDK would cut what is longer."""
+        provider = _logs.get_logger_provider() if self.provider is None else self.provider
+        limits = getattr(provider, "_log_record_limits", None)
+        if limits is not None:
+            limit: int | None = limits.max_log_record_attribute_length
+            return limit
+        for name in _VARIABLES:  # an SDK that takes no limits in code heeds the standard variables
+            text = os.environ.get(name, "").strip()
+            if text.isdigit():
+                return int(text)
+        return None
+
+    def is_heard(self, name: str) -> bool:
+        """Whether anybody gets an event: else nothing is to be built for it.
+
+        Nobody does where no logger provider is set, and where none of its processors but ours listens.
+
+        Args:
+            name: of the event.
+        """
+        if self.provider is None and type(_logs.get_logger_provider()) is _PROXY:
+            return False
+        enabled = getattr(self.logger, "enabled", None)
+        if enabled is None:
+            # An older API does not tell, but for a logger that drops all.
+            return not isinstance(getattr(self.logger, "_logger", self.logger), _logs.NoOpLogger)
+        return bool(enabled(severity_number=SEVERITIES[name], event_name=name))
 
     def __call__(self, name: str, attributes: Mapping[str, Any], context: Context) -> None:
         """Send one event.

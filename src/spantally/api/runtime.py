@@ -16,11 +16,13 @@ from spantally.api import children, termination
 from spantally.api import processor as _processor  # noqa: F401 - gives span processors their ledger
 from spantally.api.config import Config, apply_policy, completed, disabled_instrumentations, from_call
 from spantally.api.folding import FoldingConsumer
+from spantally.api.media import keep_media
 from spantally.api.providers import Providers
 from spantally.api.store import LedgerConsumer
 from spantally.calls import implicit, pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.operation import interrupt_open_operations
+from spantally.calls.telemetry import Telemetry
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once, swallowed
 from spantally.ground.settings import is_disabled
@@ -45,6 +47,8 @@ class Runtime:
         self.providers = Providers()
         self.ledger: LedgerConsumer | None = None
         self.summary: SummaryConsumer | None = None
+        self.media_wanted = False
+        self.media_limit = config.media_limit or 0
         self.folding = FoldingConsumer()
         pipeline.add_consumer(self.folding)
         self.finished = False
@@ -58,6 +62,11 @@ class Runtime:
                 self._use_ledger(config)
             except Exception as error:
                 swallowed("api.ledger", error)
+        if config.media_files is not None or config.media_limit is not None or config.ledger_given:
+            try:
+                self._use_media(config, telemetry)
+            except Exception as error:
+                swallowed("api.media", error)
         try:
             self.providers.install(config, telemetry, build=build_provider)
         except Exception as error:
@@ -79,6 +88,14 @@ class Runtime:
                 config.ledger, config.synchronous or self.config.synchronous or "normal"
             )
             pipeline.add_consumer(self.ledger)
+
+    def _use_media(self, config: Config, telemetry: Telemetry) -> None:
+        if config.media_files is not None:
+            self.media_wanted = config.media_files
+        if config.media_limit is not None:
+            self.media_limit = config.media_limit
+        target = None if self.ledger is None else self.ledger.target
+        keep_media(telemetry, target, self.media_limit if self.media_wanted and self.ledger else None)
 
     def _drop_ledger(self) -> None:
         if self.ledger is not None:
@@ -126,6 +143,7 @@ class Runtime:
         if self.summary is not None:
             pipeline.remove_consumer(self.summary)
         self._drop_ledger()
+        keep_media(telemetry_module.active, None, None)
         telemetry_module.active.reset()
 
 
@@ -155,6 +173,11 @@ def instrument(
     emit_event: bool | None = None,
     token_histograms: bool | None = None,
     ledger_content: str | None = None,
+    content_limit: int | None = None,
+    content_span_limit: int | None = None,
+    ledger_content_limit: int | None = None,
+    media_files: bool | None = None,
+    media_limit: int | None = None,
     stream_usage: str | None = None,
     coexist: str | None = None,
     redact: Any = True,
@@ -185,6 +208,12 @@ def instrument(
             exported as events.
         token_histograms: whether metrics hold the tokens of each call as a distribution, too.
         ledger_content: what redacted content the ledger keeps: ``"never"``, ``"explicit"`` or ``"all"``.
+        content_limit: most characters of one exported attribute of content; what is longer is shortened and
+            says so.
+        content_span_limit: most characters of all content of one span or event.
+        ledger_content_limit: most characters of content that the ledger keeps of one call.
+        media_files: True to keep inline media of captured content as files beside the ledger.
+        media_limit: most bytes of these files together.
         stream_usage: what is done where a stream would report no usage: ``"unknown"`` leaves it so,
             ``"request"`` asks the provider for it and hides the further chunk from the program,
             ``"estimate"`` estimates it and marks the row.

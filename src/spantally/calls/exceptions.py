@@ -2,7 +2,7 @@
 
 Its message may quote the prompt, so it goes along only with content capture, as it does into the span's
 status (docs/decisions/0004-error-messages.md); type and stack always do. Everything is redacted. Nothing is
-made where no logger provider is there to take it.
+made where nobody hears it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def note_exception(operation: Operation, error: BaseException) -> None:
     try:
         telemetry = operation.telemetry
         emit = telemetry.emit_event
-        if emit is None or not emit.is_heard() or isinstance(error, GeneratorExit):
+        if emit is None or isinstance(error, GeneratorExit) or not emit.is_heard(semconv.EVENT_EXCEPTION):
             return
         told = telemetry.capture_spans or telemetry.capture_events
         attributes: dict[str, Any] = {semconv.EXCEPTION_TYPE: type_name(error)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
@@ -36,6 +37,9 @@ _FAILED: Final = frozenset({Status.ERROR, Status.CANCELLED, Status.INTERRUPTED})
 _METERED: Final = int(Precedence.METERED)
 
 _NAMED: Final = frozenset({Kind.AGENT, Kind.TOOL})
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+"""Shared by all operations without content: most have none."""
 
 MAX_MESSAGE: Final = 1024
 """Longest status description, in characters."""
@@ -69,6 +73,7 @@ class Operation:
         "response_id",
         "response_model",
         "rollup",
+        "safe_attributes",
         "scope",
         "scope_name",
         "server_address",
@@ -116,6 +121,8 @@ class Operation:
         self.tool_call_id: str | None = None
         self.content: Mapping[str, Any] | None = None
         self.end_attributes: dict[str, Any] = {}
+        self.safe_attributes: Mapping[str, Any] = _NOTHING
+        """Attributes for the end that are redacted already: content, put in by making another mapping."""
         self.rollup: Rollup | None = None
         """Sums of what runs beneath, of an agent whose span is recorded."""
         self._ending: list[None] = [None]
@@ -290,10 +297,13 @@ class Operation:
             attributes[semconv.CALL_ABANDONED] = True
         if error_type is not None:
             attributes[semconv.ERROR_TYPE] = error_type
+        content = self.safe_attributes
         if not semconv.is_operation(self.operation, self.telemetry.renames):
-            attributes = without_genai(attributes)
-        if attributes:
+            attributes, content = without_genai(attributes), _NOTHING
+        if attributes or content:
             safe = safe_at_end(self.telemetry, attributes)
+            if content:
+                safe = {**safe, **content}
             fill(span, safe)
             mark.values.update(safe)
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from opentelemetry import trace
 from opentelemetry.trace import Tracer, TracerProvider
 
+from spantally.calls.limits import Limits
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 
@@ -76,6 +77,10 @@ class Telemetry:
         coexist: whose span a call gets that another instrumentor traces, too: ``yield`` (its) or ``own``.
         user, entity, tags: fallbacks where the session names none.
         project: ``service.name``.
+        content_limits: what exported content may take.
+        ledger_limits: what content in the ledger may take.
+        media_files: keeps media of content as files, or None.
+        fragments: content that was seen before, redacted and encoded; None until there is some.
         stamps: redacted attributes that say whose a span is, by what they are made of.
         process_scope: the scope of calls outside any session, and the fallbacks that it was made with.
         clean: what was found without a secret on ends of calls, with redactor and revision.
@@ -104,6 +109,10 @@ class Telemetry:
         self.profile = "latest"
         self.renames: Mapping[str, str | None] = {}
         self.emit_event: Any = None
+        self.content_limits = Limits()
+        self.ledger_limits = Limits()
+        self.media_files: Any = None
+        self.fragments: Any = None
         self.stamps: dict[Any, Any] = {}
         self.known: dict[Any, Any] = {}
         self.process_scope: Any = None
@@ -113,7 +122,7 @@ class Telemetry:
 
     @property
     def wants_content(self) -> bool:
-        """True if anything is done with content: else it is never even looked at."""
+        """Whether the policy wants content at all; whether anybody gets that of a call, ``content.py`` says."""
         return self.capture_spans or self.capture_events or self.keep_content
 
     def use_provider(self, provider: TracerProvider | None) -> None:
@@ -187,6 +196,9 @@ _POLICY: Final = (
     "token_histograms",
     "keep_content",
     "keep_explicit",
+    "content_limits",
+    "ledger_limits",
+    "media_files",
     "stream_usage",
     "coexist",
     "user",

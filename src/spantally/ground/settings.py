@@ -203,6 +203,25 @@ def parse_tools(name: str, value: object) -> tuple[str, ...]:
     return tuple(entries)
 
 
+def parse_size(name: str, value: object) -> int:
+    """Read a number of characters or bytes, from 1,000 up.
+
+    Raises:
+        SettingsError: for anything else.
+    """
+    number: object = value
+    if isinstance(value, str):
+        text = value.strip().replace("_", "")
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
+    if isinstance(number, int) and not isinstance(number, bool) and _MIN_SIZE <= number < 10**_MAX_DIGITS:
+        return int(number)
+    raise SettingsError(f"{name}={value!r} is not a size; use a whole number from {_MIN_SIZE} up")
+
+
+_MIN_SIZE: Final = 1_000
+_MAX_DIGITS: Final = 15
+
+
 class Option(NamedTuple):
     """One setting of the table."""
 
@@ -274,6 +293,49 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "Whether the metrics hold how the tokens of single calls are distributed, beside their sums. It "
         "costs a few microseconds of a background thread for each call.",
         "true or false",
+    ),
+    Option(
+        "content_limit",
+        "SPANTALLY_CONTENT_LIMIT",
+        parse_size,
+        131_072,
+        "Most characters of one exported attribute of content. What is longer loses its oldest messages and "
+        "parts, then the end of its texts, says so, and stays valid JSON; so it does under the SDK's own "
+        "limit, where that is lower.",
+        "a whole number from 1000 up",
+    ),
+    Option(
+        "content_span_limit",
+        "SPANTALLY_CONTENT_SPAN_LIMIT",
+        parse_size,
+        262_144,
+        "Most characters of all content of one span or event together.",
+        "a whole number from 1000 up",
+    ),
+    Option(
+        "ledger_content_limit",
+        "SPANTALLY_LEDGER_CONTENT_LIMIT",
+        parse_size,
+        262_144,
+        "Most characters of content that the ledger keeps of one call.",
+        "a whole number from 1000 up",
+    ),
+    Option(
+        "media_files",
+        "SPANTALLY_MEDIA_FILES",
+        parse_bool,
+        False,
+        "Whether inline media of captured content (images, sound, documents) is kept as files in a directory "
+        "beside the ledger, named by their SHA-256. Files are not redacted; what reads as text is not kept.",
+        "true or false",
+    ),
+    Option(
+        "media_limit",
+        "SPANTALLY_MEDIA_LIMIT",
+        parse_size,
+        1_073_741_824,
+        "Most bytes of all these files together; what comes then is not kept.",
+        "a whole number from 1000 up",
     ),
     Option(
         "stream_usage",

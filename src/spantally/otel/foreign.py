@@ -156,7 +156,7 @@ def call_record(
         scope_name=scope_name,
         server_address=_text(attributes, semconv.SERVER_ADDRESS),
         server_port=_port(attributes),
-        content=_content(attributes) if telemetry.keep_content else None,
+        content=_content(attributes, telemetry.ledger_limits.span) if telemetry.keep_content else None,
     )
     return record, scope
 
@@ -255,9 +255,13 @@ _CONTENT_KEYS: Final[Mapping[str, str]] = {
 }
 
 
-def _content(attributes: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _content(attributes: Mapping[str, Any], most: int) -> Mapping[str, Any] | None:
     found = {name: attributes[key] for name, key in _CONTENT_KEYS.items() if attributes.get(key) is not None}
-    return found or None
+    if not found:
+        return None
+    from spantally.calls.payload import others
+
+    return others(found, most)
 
 
 def link_record(span: ReadableSpan) -> LinkRecord | None:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from opentelemetry.trace import SpanKind
 
+from spantally.calls.content import sends_details, wants_content
 from spantally.calls.operation import Operation
 from spantally.calls.plans import Plan
 from spantally.calls.secrets import remember_secret
@@ -75,9 +76,11 @@ def begin(
         results = request.tool_results(wire, body, latest=True)
         if results:
             infer_tool_results(target, results)
-        wanted = telemetry.wants_content or telemetry.emit_details
-        if wanted if target.joined is None else telemetry.keep_content:
-            call.capture = Capture(telemetry, wire, body, {**shape.plan.attributes, **(varying or {})})
+        if telemetry.wants_content or telemetry.emit_details:
+            wanted = wants_content(target)
+            if wanted or sends_details(target):
+                asked = {**shape.plan.attributes, **(varying or {})}
+                call.capture = Capture(target, wire, body, asked, content=wanted)
     except Exception as error:
         swallowed("openai.request_content", error)
     return call

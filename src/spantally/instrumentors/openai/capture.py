@@ -2,58 +2,134 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from spantally.calls.content import attribute_limit, sends_details, wants_on_span
+from spantally.calls.fragments import Maker, fragments_of
+from spantally.calls.json_text import printable
+from spantally.calls.limits import Limits
+from spantally.calls.media import kept_by
 from spantally.calls.operation import Operation
 from spantally.calls.own_spans import safe_of, stamps
-from spantally.calls.telemetry import Telemetry
+from spantally.calls.payload import (
+    DOCUMENTS,
+    MESSAGES,
+    PARTS,
+    TOOLS,
+    Item,
+    Listed,
+    governed,
+    texts,
+    values_of,
+)
+from spantally.calls.shorten import cut, cut_leaves
 from spantally.ground import semconv
-from spantally.ground.records import Kind
 from spantally.instrumentors.openai.wire import content
 from spantally.instrumentors.openai.wire.operation import Operation as WireOperation
 
-_FIELDS: Final = (
-    (semconv.SYSTEM_INSTRUCTIONS, "system_instructions"),
-    (semconv.INPUT_MESSAGES, "input"),
-    (semconv.OUTPUT_MESSAGES, "output"),
-    (semconv.TOOL_DEFINITIONS, "tool_definitions"),
-    (semconv.RETRIEVAL_QUERY_TEXT, "query"),
-    (semconv.RETRIEVAL_DOCUMENTS, "documents"),
-)
+_NAMES: Final = {
+    semconv.SYSTEM_INSTRUCTIONS: "system_instructions",
+    semconv.INPUT_MESSAGES: "input",
+    semconv.OUTPUT_MESSAGES: "output",
+    semconv.RETRIEVAL_DOCUMENTS: "documents",
+    semconv.TOOL_DEFINITIONS: "tool_definitions",
+}
+"""By attribute: the name in the ledger's rows. In this order they are told."""
 
 
 class Capture:
-    """Input and output of one call in the shapes of the content schemas, and the event of its details."""
+    """Input and output of one call in the shapes of the content schemas, and the event of its details.
 
-    __slots__ = ("content", "details", "done", "parts", "telemetry", "texts")
+    Attributes:
+        content: False where only the event of the details is wanted: then content is not even looked at.
+    """
+
+    __slots__ = ("content", "done", "gathered", "maker", "most", "operation", "query", "request")
 
     def __init__(
-        self, telemetry: Telemetry, wire: WireOperation, body: Any, attributes: Mapping[str, Any]
+        self,
+        operation: Operation,
+        wire: WireOperation,
+        body: Any,
+        request: Mapping[str, Any],
+        *,
+        content: bool,
     ) -> None:
-        self.telemetry = telemetry
-        self.done = False
-        self.content = telemetry.wants_content
-        """False where only the event of the details is wanted: then content is not even looked at."""
-        self.details = attributes if telemetry.emit_details and wire.kind is Kind.INFERENCE else None
-        """Attributes of the request, for the event."""
-        self.parts: dict[str, Any] = {}
-        self.texts: dict[str, str] = {}
-        """The parts as JSON."""
-        if not self.content:
-            return
-        self._keep(semconv.SYSTEM_INSTRUCTIONS, content.system_instructions(wire, body))
-        self._keep(semconv.INPUT_MESSAGES, content.input_messages(wire, body))
-        self._keep(semconv.TOOL_DEFINITIONS, content.tool_definitions(body))
-        query = content.query_text(wire, body)
-        if query is not None:
-            safe = encodable(telemetry.redactor.value(query, semconv.RETRIEVAL_QUERY_TEXT))[0]
-            self.parts[semconv.RETRIEVAL_QUERY_TEXT] = self.texts[semconv.RETRIEVAL_QUERY_TEXT] = safe
+        """Take the request.
 
-    def _keep(self, key: str, value: Any) -> None:
-        if value:
-            self.parts[key], self.texts[key] = encodable(self.telemetry.redactor.value(value, key))
+        Args:
+            operation: the call.
+            wire: what kind of operation it is.
+            body: the body of its request.
+            request: the attributes of its request, for the event.
+            content: whether anybody gets content.
+        """
+        self.operation = operation
+        self.content = content
+        self.request = request
+        self.done = False
+        self.gathered: dict[str, Listed] = {}
+        """What was gathered, redacted."""
+        self.query: str | None = None
+        """The text that was searched for, redacted."""
+        if not content:
+            return
+        telemetry = operation.telemetry
+        most = telemetry.content_limits[0] if telemetry.capture_spans or telemetry.capture_events else 0
+        if telemetry.keep_content and telemetry.ledger_limits[0] > most:
+            most = telemetry.ledger_limits[0]
+        self.most = most
+        """No attribute has room for more characters, wherever it goes."""
+        self.maker = fragments_of(telemetry).maker(telemetry.redactor, most)
+        if telemetry.media_files is None:
+            self._take_request(wire, body)
+        else:
+            with kept_by(telemetry.media_files):
+                self._take_request(wire, body)
+
+    def _take_request(self, wire: WireOperation, body: Any) -> None:
+        if wire.api != "chat_completions":
+            found = content.system_instructions(wire, body)
+            if found:
+                parts = [self.maker.part(one) for one in found]
+                self.gathered[semconv.SYSTEM_INSTRUCTIONS] = Listed(PARTS, parts)
+            query = content.query_text(wire, body)
+            if query is not None:
+                redactor = self.operation.telemetry.redactor
+                self.query = printable(redactor.text(query, semconv.RETRIEVAL_QUERY_TEXT))
+        self._take_input(wire, body)
+        offered = None
+        if type(body) is not dict or "tools" in body or "functions" in body:
+            offered = content.tool_definitions(body)
+        if offered:
+            listed = Listed(TOOLS, [self.maker.tool(one) for one in offered])
+            self.gathered[semconv.TOOL_DEFINITIONS] = listed
+
+    def _take_input(self, wire: WireOperation, body: Any) -> None:
+        """The messages sent, the newest first: those that no limit has room for are not even looked at."""
+        sent = content.input_sources(wire, body)
+        if not sent:
+            return
+        items: list[Item] = []
+        left = self.most
+        number = len(sent)
+        while number and left > 0:
+            number -= 1
+            source = sent[number]
+            plain = content.plain_message(wire, source)
+            if plain is not None:
+                item = self.maker.spoken(*plain)
+            else:
+                message = content.input_message(wire, source)
+                if message is None:
+                    continue
+                item = self.maker.message(message)
+            items.append(item)
+            left -= item.size(left) + 1
+        items.reverse()
+        if items:
+            self.gathered[semconv.INPUT_MESSAGES] = Listed(MESSAGES, items, number)
 
     def take_output(self, wire: WireOperation, source: Any, reasons: Sequence[str] = ()) -> None:
         """Take the answer.
@@ -65,15 +141,45 @@ class Capture:
         """
         if not self.content:
             return
-        self._keep(semconv.RETRIEVAL_DOCUMENTS, content.found_documents(wire, source))
-        messages = content.output_messages(wire, source)
-        if messages and self.telemetry.renames:
-            # Before the newest conventions each message had to say it.
-            messages = [
-                {**message, "finish_reason": reasons[index] if index < len(reasons) else "error"}
-                for index, message in enumerate(messages)
-            ]
-        self._keep(semconv.OUTPUT_MESSAGES, messages)
+        maker = self._maker()
+        telemetry = self.operation.telemetry
+        said = None if telemetry.renames else content.plain_answers(wire, source)
+        if said is not None:
+            items = [maker.spoken("assistant", text) for text in said]
+        else:
+            with kept_by(telemetry.media_files):
+                found = content.found_documents(wire, source)
+                messages = content.output_messages(wire, source) or []
+            if found:
+                listed = Listed(DOCUMENTS, [maker.document(one) for one in found])
+                self.gathered[semconv.RETRIEVAL_DOCUMENTS] = listed
+            if telemetry.renames:
+                # Before the newest conventions each message had to say why the model stopped.
+                messages = [
+                    {**message, "finish_reason": reasons[index] if index < len(reasons) else "error"}
+                    for index, message in enumerate(messages)
+                ]
+            items = [maker.message(message) for message in messages]
+        if items:
+            self.gathered[semconv.OUTPUT_MESSAGES] = Listed(MESSAGES, items)
+
+    def _maker(self) -> Maker:
+        """What makes fragments now: another one where a secret became known since."""
+        if not self.maker.is_stale:
+            return self.maker
+        telemetry = self.operation.telemetry
+        return fragments_of(telemetry).maker(telemetry.redactor, self.most)
+
+    def _redact_again(self) -> None:
+        """A secret became known while the call ran."""
+        maker = self._maker()
+        makes = {MESSAGES: maker.message, PARTS: maker.part, TOOLS: maker.tool, DOCUMENTS: maker.document}
+        for key, listed in self.gathered.items():
+            make = makes[listed.kind]
+            self.gathered[key] = listed._replace(items=[make(item.value) for item in listed.items])
+        if self.query is not None:
+            redactor = self.operation.telemetry.redactor
+            self.query = printable(redactor.text(self.query, semconv.RETRIEVAL_QUERY_TEXT))
 
     def finish(self, operation: Operation, error_type: str | None = None) -> None:
         """Put what was gathered where the policy wants it: span, event, ledger.
@@ -85,55 +191,71 @@ class Capture:
         if self.done:
             return
         self.done = True
-        telemetry = self.telemetry
-        if telemetry.keep_content and self.parts:
-            operation.content = {name: self.parts[key] for key, name in _FIELDS if key in self.parts}
-        if operation.joined is not None:
-            return  # what leaves is the other instrumentor's to decide
-        if telemetry.capture_spans:
-            operation.end_attributes.update(self.texts)
-        if self.details is not None and telemetry.emit_event is not None:
-            telemetry.emit_event(
+        if self.gathered or self.query is not None:
+            if self.maker.is_stale:
+                self._redact_again()
+            if len(self.gathered) > 1:  # what was asked and answered comes before the tools
+                self.gathered = {key: self.gathered[key] for key in _NAMES if key in self.gathered}
+            self._put(operation)
+        if sends_details(operation):
+            operation.telemetry.emit_event(
                 semconv.EVENT_OPERATION_DETAILS,
-                self._event_attributes(operation, self.details, error_type),
+                event_attributes(operation, self.request, self._event_content(operation), error_type),
                 operation.inner_context(),
             )
 
-    def _event_attributes(
-        self, operation: Operation, request: Mapping[str, Any], error_type: str | None
-    ) -> dict[str, Any]:
-        """Attributes of the operation-details event: those of the span, and content in structured form."""
-        raw = {
-            **stamps(operation.scope, genai=True),
-            semconv.OPERATION_NAME: operation.operation,
-            **request,
-            **{key: value for key, value in operation.end_attributes.items() if key not in self.texts},
-        }
-        if error_type is not None:
-            raw[semconv.ERROR_TYPE] = error_type
-        found = safe_of(self.telemetry.redactor, self.telemetry.renames, raw)
-        if self.telemetry.capture_events:
-            found.update(self.parts)
-        return found
+    def _put(self, operation: Operation) -> None:
+        telemetry = operation.telemetry
+        if telemetry.keep_content:
+            room, whole = telemetry.ledger_limits
+            kept: dict[str, Any] = {}
+            if self.query is not None:
+                kept["query"] = cut(self.query, min(room, whole))
+                whole = max(0, whole - len(kept["query"]))
+            for key, items in governed(self.gathered, Limits(room, whole)).items():
+                kept[_NAMES[key]] = values_of(items)
+            operation.content = kept
+        if wants_on_span(operation) and operation.joined is None:
+            room, whole = telemetry.content_limits
+            limit = attribute_limit(operation.span)
+            if limit is not None and limit < room:
+                room = limit
+            safe: dict[str, Any] = {}
+            if self.query is not None:
+                safe[semconv.RETRIEVAL_QUERY_TEXT] = query = cut(self.query, min(room, whole))
+                whole = max(0, whole - len(query))
+            safe.update(texts(self.gathered, Limits(room, whole)))
+            operation.safe_attributes = safe
+
+    def _event_content(self, operation: Operation) -> dict[str, Any]:
+        """Content in structured form, for the event."""
+        telemetry = operation.telemetry
+        if not self.gathered or not telemetry.capture_events:
+            return {}
+        parts = governed(self.gathered, telemetry.content_limits)
+        limit = getattr(telemetry.emit_event, "value_limit", None)
+        found = {key: values_of(items) for key, items in parts.items()}
+        return found if limit is None else {key: cut_leaves(one, limit) for key, one in found.items()}
 
 
-def encodable(value: Any) -> tuple[Any, str]:
-    """The value and its JSON, with lone surrogates replaced if it has any: no exporter can encode those."""
-    text = to_json(value)
-    if not text.isascii():
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            text = text.encode("utf-8", "replace").decode("utf-8")
-            return json.loads(text), text
-    return value, text
+def event_attributes(
+    operation: Operation, request: Mapping[str, Any], parts: Mapping[str, Any], error_type: str | None
+) -> dict[str, Any]:
+    """Attributes of the operation-details event: those of the span, and content in structured form.
 
-
-_encode: Final = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), default=lambda item: type(item).__name__
-).encode
-
-
-def to_json(value: Any) -> str:
-    """Compact JSON; what has no JSON form is written by its type's name, never by its ``str``."""
-    return _encode(value)
+    Args:
+        operation: the call.
+        request: attributes of its request.
+        parts: the content, redacted.
+        error_type: by what it ended, if by an error.
+    """
+    raw = {
+        **stamps(operation.scope, genai=True),
+        semconv.OPERATION_NAME: operation.operation,
+        **request,
+        **operation.end_attributes,
+    }
+    if error_type is not None:
+        raw[semconv.ERROR_TYPE] = error_type
+    telemetry = operation.telemetry
+    return {**safe_of(telemetry.redactor, telemetry.renames, raw), **parts}

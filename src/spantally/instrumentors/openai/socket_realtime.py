@@ -60,7 +60,8 @@ class RealtimeConnection(Connection):
             return None
         target = call.operation
         call.estimated_input = None  # a response that is complete has its usage
-        call.stream_facts = realtime.RealtimeFacts(self.session, collect=call.capture is not None)
+        wanted = call.capture is not None and call.capture.content
+        call.stream_facts = realtime.RealtimeFacts(self.session, collect=wanted)
         target.turn = target.scope.run_id is None and self.of_user
         self.of_user = False
         results, self.results = self.results, []

@@ -5,6 +5,7 @@ Called only where somebody wants content. Values are raw: redaction is the calle
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from spantally.instrumentors.openai.wire import realtime_content
@@ -31,6 +32,13 @@ _PROMPTS: Final = {
 }
 """By API: the key under which a request tells what it wants, where that is a text."""
 
+_ONLY_ITEMS: Final = frozenset({*_PROMPTS, "realtime"})
+"""APIs whose sources are never plain messages, and that have no input at all where none can be told."""
+
+_ANSWER: Final = frozenset({"role", "content"})
+_SPEAKERS: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+"""By role of a message that holds a text: the role in the conventions' words."""
+
 
 def input_messages(op: Operation, body: Any) -> list[Message] | None:
     """``gen_ai.input.messages`` of a request; None where it has none or they cannot be read unharmed.
@@ -39,25 +47,50 @@ def input_messages(op: Operation, body: Any) -> list[Message] | None:
         op: what :func:`classify` said.
         body: the request's body.
     """
+    sources = input_sources(op, body)
+    if sources is None:
+        return None
+    made = [message for one in sources if (message := input_message(op, one)) is not None]
+    return made if made or op.api not in _ONLY_ITEMS else None
+
+
+def input_sources(op: Operation, body: Any) -> Sequence[Any] | None:
+    """What the input messages of a request are made of, one by one, as it was sent."""
     if op.api == "chat_completions":
-        messages = items(field(body, "messages"))
-        return None if messages is None else [chat_message(one) for one in messages]
+        return items(field(body, "messages"))
     if op.api in ("responses", "compact"):
         sent = field(body, "input")
         single = media_text(sent)
-        if single is not None:
-            return [{"role": "user", "parts": [text_part(single)]}]
-        listed = items(sent)
-        if listed is None:
-            return None
-        return [message for one in listed if (message := item_message(one)) is not None]
+        return items(sent) if single is None else (single,)
     if op.api == "realtime":
-        return realtime_content.input_messages(body)
+        return items(field(body, "input"))
     key = _PROMPTS.get(op.api)
-    if key is not None:
-        prompts = content_parts(field(body, key))
-        return [{"role": "user", "parts": [part]} for part in prompts] or None
-    return None
+    return None if key is None else content_parts(field(body, key))
+
+
+def input_message(op: Operation, source: Any) -> Message | None:
+    """The message that one of :func:`input_sources` is; None where nothing of it can be told."""
+    if op.api == "chat_completions":
+        return chat_message(source)
+    if type(source) is str:
+        return {"role": "user", "parts": [text_part(source)]}
+    if op.api == "realtime":
+        return realtime_content.input_message(source)
+    return {"role": "user", "parts": [source]} if op.api in _PROMPTS else item_message(source)
+
+
+def plain_message(op: Operation, source: Any) -> tuple[str, str] | None:
+    """Role and text of a source that says nothing else, as most of a history does; None for any other.
+
+    What :func:`input_message` would make of it is a message of this role with one text part.
+    """
+    if type(source) is not dict or len(source) != 2 or op.api in _ONLY_ITEMS:
+        return None
+    content = source.get("content")
+    role = source.get("role")
+    if type(content) is not str or not content or type(role) is not str or role not in _SPEAKERS:
+        return None
+    return _SPEAKERS[role], content
 
 
 def output_messages(op: Operation, source: Any) -> list[Message] | None:
@@ -107,6 +140,31 @@ def found_documents(op: Operation, body: Any) -> list[dict[str, Any]] | None:
         document = {"id": text(field(one, "file_id")), "score": number(field(one, "score"))}
         found.append({name: value for name, value in document.items() if value is not None})
     return found or None
+
+
+def plain_answers(op: Operation, source: Any) -> list[str] | None:
+    """The texts of a chat's answer that says nothing else, one for each choice; None for any other.
+
+    What :func:`output_messages` would make of each is a message of the assistant's with one text part.
+    """
+    if op.api != "chat_completions" or type(source) is not dict:
+        return None
+    choices = source.get("choices")
+    if type(choices) is not list or not choices:
+        return None
+    said: list[str] = []
+    for choice in choices:
+        message: Any = choice.get("message") if type(choice) is dict else None
+        if type(message) is not dict:
+            return None
+        content = message.get("content")
+        if type(content) is not str or not content:
+            return None
+        for name, value in message.items():
+            if value and name not in _ANSWER:
+                return None
+        said.append(content)
+    return said
 
 
 def system_instructions(op: Operation, body: Any) -> list[Part] | None:

@@ -1,6 +1,6 @@
 """Messages and items of the APIs as message parts of the GenAI conventions.
 
-Values stay raw: whoever exports them redacts them first. Base64 media never passes (see :mod:`media`).
+Values stay raw: whoever exports them redacts them first. Base64 media never passes (``calls/media.py``).
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import json
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
+from spantally.calls.media import blob, referenced, without_data_urls, without_media
 from spantally.instrumentors.openai.wire.fields import field, items, plain, text
-from spantally.instrumentors.openai.wire.media import blob, media_text, referenced, without_media
+from spantally.instrumentors.openai.wire.media import media_text
 from spantally.instrumentors.openai.wire.response import CLIENT_TOOLS
 
 Part: TypeAlias = dict[str, Any]
@@ -30,7 +31,7 @@ def role_of(message: Any, default: str = "user") -> str:
 
 def text_part(content: str) -> Part:
     """A text part."""
-    return {"type": "text", "content": content}
+    return {"type": "text", "content": without_data_urls(content)}
 
 
 def tool_call_part(call_id: Any, name: Any, arguments: Any) -> Part:

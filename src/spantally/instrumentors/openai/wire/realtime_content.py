@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from spantally.calls.media import blob
 from spantally.instrumentors.openai.wire.fields import field, items, text
-from spantally.instrumentors.openai.wire.media import blob, media_text
+from spantally.instrumentors.openai.wire.media import media_text
 from spantally.instrumentors.openai.wire.parts import (
     Message,
     Part,
@@ -34,19 +35,12 @@ def _parts(item: Any) -> list[Part]:
     return [part for one in items(field(item, "content")) or () if (part := _part(one)) is not None]
 
 
-def input_messages(body: Any) -> list[Message] | None:
-    """The items that a response was given, as messages."""
-    found: list[Message] = []
-    for item in items(field(body, "input")) or ():
-        if text(field(item, "type")) in (None, "message"):
-            parts = _parts(item)
-            if parts:
-                found.append({"role": role_of(item), "parts": parts})
-        else:
-            message = plain_message(item)
-            if message is not None:
-                found.append(message)
-    return found or None
+def input_message(item: Any) -> Message | None:
+    """An item that a response was given, as a message; None where nothing of it can be told."""
+    if text(field(item, "type")) not in (None, "message"):
+        return plain_message(item)
+    parts = _parts(item)
+    return {"role": role_of(item), "parts": parts} if parts else None
 
 
 def output_message(output: Iterable[Any]) -> list[Message] | None:

@@ -9,6 +9,7 @@ import binascii
 import hashlib
 from typing import Any, Final
 
+from spantally.calls import media
 from spantally.instrumentors.openai.wire.fields import field, integer, items, text
 from spantally.instrumentors.openai.wire.media import media_text
 from spantally.instrumentors.openai.wire.parts import (
@@ -21,6 +22,8 @@ from spantally.instrumentors.openai.wire.parts import (
     tool_call_part,
 )
 
+_MOST_HEARD: Final = 33_554_432
+"""Most bytes of sound that are gathered to be kept."""
 _MAX_PARTS: Final = 4096
 """Choices, tool calls or items of one stream that are told apart; a further one is left out."""
 
@@ -42,9 +45,11 @@ class _Call:
 class _Audio:
     """Spoken output: its transcript, and size and hash of what was heard."""
 
-    __slots__ = ("digest", "size", "transcript")
+    __slots__ = ("digest", "heard", "size", "transcript")
 
     def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        """The sound itself, only where somebody keeps it."""
         self.transcript: list[str] = []
         self.digest = hashlib.sha256()
         self.size = 0
@@ -61,8 +66,12 @@ class _Audio:
                 heard = data.encode("utf-8", "replace")
             self.digest.update(heard)
             self.size += len(heard)
+            if media.is_kept() and self.size <= _MOST_HEARD:
+                self.heard.append(heard)
 
     def part(self) -> Part:
+        if self.heard and self.size <= _MOST_HEARD:
+            media.offer(b"".join(self.heard), self.size, self.digest.hexdigest())
         found: Part = {"type": "blob", "modality": "audio", "content": ""}
         if self.transcript:
             found["transcript"] = "".join(self.transcript)
