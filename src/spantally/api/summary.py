@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from spantally.api.totals import Totals, totals_of
 from spantally.ground.guard import swallowed
-from spantally.ground.money import usd_text
+from spantally.ground.money import known_text
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Record
 from spantally.ground.session_state import SessionState
 
@@ -63,14 +63,7 @@ def sentence(totals: Totals) -> str:
     parts = [calls, f"{totals.input_tokens:,} input + {totals.output_tokens:,} output tokens"]
     if totals.calls == 0:
         return calls
-    known = usd_text(totals.cost_nano_usd)
-    cost = "cost unknown" if known is None else f"${known}"
-    for count, what in ((totals.unpriced_calls, "unpriced"), (totals.pending_calls, "pending")):
-        if count:
-            cost += f" + {count} {what}"
-    if totals.possibly_billed_calls:
-        cost += f" ({totals.possibly_billed_calls} possibly billed)"
-    return ", ".join([*parts, cost])
+    return ", ".join([*parts, known_text(totals.cost_nano_usd, totals)])
 
 
 def claim() -> bool:
