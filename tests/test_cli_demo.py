@@ -57,7 +57,7 @@ def test_run_tallies_and_sums_up(tmp_path: Path, variables: dict[str, str]) -> N
     done = spantally("--ledger", target, "run", "--", *program, **variables)
     assert done.returncode == 0, done.stderr
     line = done.stderr.splitlines()[-1]
-    for part in (f"{CALLS} calls", f"${usd_text(COST_NANO_USD)} + 1 unpriced", "spantally show "):
+    for part in (f"{CALLS} calls", f"${usd_text(COST_NANO_USD)} known + 1 call unpriced", "spantally show "):
         assert part in line
     (found,) = json.loads(spantally("--ledger", target, "show", line.rpartition(" ")[2], "--json").stdout)
     assert found["cost_nano_usd"] == COST_NANO_USD

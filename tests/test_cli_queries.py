@@ -179,9 +179,10 @@ def test_total_names_what_it_does_not_cover() -> None:
     rows = [
         cost_row(calls=3, cost_nano_usd=1_900_000_000, unpriced_calls=1),
         cost_row(calls=4, cost_nano_usd=20_000_000, unpriced_calls=3, pending_calls=1),
-        cost_row(calls=1, cost_nano_usd=None, possibly_billed_calls=1),
+        cost_row(calls=1, cost_nano_usd=None, unpriced_calls=1, possibly_billed_calls=1),
     ]
-    expected = "total: $1.92 known + 4 calls unpriced + 1 pending, of 8 calls (1 possibly billed)"
+    assert total_line(rows[:2]) == "total: $1.92 known + 4 calls unpriced + 1 pending, of 7 calls"
+    expected = "total: $1.92 known + 1 call possibly billed + 4 unpriced + 1 pending, of 8 calls"
     assert total_line(rows) == expected
     assert total_line([cost_row(calls=1, cost_nano_usd=80)]) == "total: $0.00000008 of 1 call"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from spantally import Totals
 from spantally.cli.render.ids import unique_prefixes
 from spantally.cli.render.numbers import cost_text, money_text, safe
 from spantally.cli.render.tables import Column, print_table
@@ -28,15 +29,24 @@ def test_money_is_exact(nano: int | None, text: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((1_920_000_000, 4, 1, 0), "$1.92 + 4 unpriced + 1 pending"),
-        ((None, 2, 0, 0), "2 unpriced"),
-        ((None, 0, 0, 0), "-"),
-        ((0, 0, 0, 3), "$0.00 (3 possibly billed)"),
+        ((1_920_000_000, 4, 1, 0, 0), "$1.92 + 4 unpriced + 1 pending"),
+        ((1_920_000_000, 4, 0, 4, 0), "$1.92 + 4 possibly billed"),
+        ((1_920_000_000, 4, 0, 4, 1), "$1.92 + 4 possibly billed + 1 unpriced"),
+        ((None, 2, 0, 0, 0), "2 unpriced"),
+        ((None, 0, 0, 0, 0), "-"),
+        ((80, 0, 0, 3, 3), "$0.00000008 + 3 possibly billed"),
     ],
 )
-def test_gaps_of_a_sum_are_named(arguments: tuple[int | None, int, int, int], text: str) -> None:
+def test_gaps_of_a_sum_are_named(arguments: tuple[int | None, int, int, int, int], text: str) -> None:
     """A sum that does not cover every call says so, and an unknown one is not 0."""
-    assert cost_text(*arguments) == text
+    cost, unpriced, pending, billed, lost = arguments
+    totals = Totals(
+        unpriced_calls=unpriced,
+        pending_calls=pending,
+        possibly_billed_calls=billed,
+        lost_attempt_calls=lost,
+    )
+    assert cost_text(cost, totals) == text
 
 
 def test_foreign_text_cannot_steer_the_terminal() -> None:

@@ -114,7 +114,7 @@ FAULTS = (
     Fault(f"{CALL}:OpenAICall.succeeded", ("openai.returned",)),
     Fault(f"{CALL}:OpenAICall.failed", ("openai.raised", "openai.stream_end")),
     Fault(f"{CALL}:last_event", ("openai.last_event",)),
-    Fault(f"{CALL}:OpenAICall.exhausted", ("openai.stream_end",), metered=False),
+    Fault(f"{CALL}:OpenAICall.exhausted", ("openai.stream_end",)),
     Fault(f"{CALL}:OpenAICall.left_early", ("openai.left",), metered=False),
     Fault(f"{CALL}:errors.was_sent", ("openai.raised",)),
     Fault(f"{CALL}:errors.error_type_of", ("openai.raised",)),
@@ -267,6 +267,8 @@ def test_failure_of_a_part_stays_ours(
     with pytest.MonkeyPatch.context() as patch:
         worker.stop()
         secrets._seen.clear()
+        if fault.target.endswith("Worker.wake"):
+            patch.setattr("spantally.ground.worker.IDLE_WAITS", 0)  # so that it sleeps, and must be woken
         _force(patch, fault.target)
         got = program.run()
         if "span_processor" in fault.target:

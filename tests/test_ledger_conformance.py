@@ -36,6 +36,7 @@ from spantally.ground.records import (
     Status,
 )
 from spantally.ledger.contract import CallRow, Filter, SessionRow, Store
+from spantally.ledger.sqlite.schema import SCHEMA_VERSION
 from spantally.ledger.sqlite.store import SQLiteStore
 
 STORES: dict[str, Callable[[Path], Store]] = {
@@ -542,7 +543,7 @@ def test_health_counts(store: Store) -> None:
     store.write([chat("c1"), tool()], not_loaded)
     health = store.health()
     assert (health.ok, health.sessions, health.calls, health.pending) == (True, 1, 2, 1)
-    assert health.schema_version == 1
+    assert health.schema_version == SCHEMA_VERSION
 
 
 def test_a_lost_attempt_is_possibly_billed_beside_the_usage(store: Store) -> None:

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ledger_kit import SECOND, T0, TRACE, agent, chat, foreign, rate, tool, usage
+from spantally.cli.cost import total_line
+from spantally.cli.render.numbers import cost_text
 from spantally.ground.errors import ArgumentError
 from spantally.ground.records import CallRecord, Status
 from spantally.ledger.contract import Filter
@@ -234,3 +236,26 @@ def test_wrong_groupings_and_zones(store: SQLiteStore) -> None:
             store.cost(by, ALL, "UTC")
     with pytest.raises(ArgumentError, match="tz='Mars/Base'"):
         store.cost(["day"], ALL, "Mars/Base")
+
+
+@pytest.mark.parametrize("by", ["session", "run"], ids=["rollups", "rows"])
+def test_what_was_possibly_billed_is_named_once(store: SQLiteStore, by: str) -> None:
+    """The total says how many calls were possibly billed, and calls only the others unpriced."""
+    lost: dict[str, Any] = {"status": Status.ERROR, "usage": None, "possibly_billed": True}
+    store.write(
+        [
+            chat("c0", usage=usage(1_920_000, 0)),
+            *(chat(f"c{number}", response_id=None, **lost) for number in range(1, 5)),
+        ],
+        rate,
+    )
+    assert total_line(store.cost([by], ALL, "UTC")) == (
+        "total: $1.92 known + 4 calls possibly billed, of 5 calls"
+    )
+    retried: dict[str, Any] = {"possibly_billed": True, "price_context": {"lost_attempts": 1}}
+    store.write([chat("c5", usage=usage(0, 1), **retried), chat("c6", response_model="unknown")], rate)
+    rows = store.cost([by], ALL, "UTC")
+    assert total_line(rows) == "total: $1.920003 known + 5 calls possibly billed + 1 unpriced, of 7 calls"
+    (session_row,) = store.sessions(ALL)
+    assert (session_row.possibly_billed_calls, session_row.lost_attempt_calls) == (5, 1)
+    assert cost_text(session_row.cost_nano_usd, session_row) == "$1.920003 + 5 possibly billed + 1 unpriced"

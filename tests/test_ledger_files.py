@@ -125,17 +125,18 @@ def test_a_newer_schema(tmp_path: Path) -> None:
 def test_migrations_run_once_and_in_one_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An older ledger is brought up by its script; one that fails leaves it as it was."""
     path = written(tmp_path / "ledger.db")
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
-    monkeypatch.setattr(schema, "MIGRATIONS", {1: "CREATE TABLE more (x);\nCREATE TABLE more (x);"})
+    now, after = schema.SCHEMA_VERSION, schema.SCHEMA_VERSION + 1
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", after)
+    monkeypatch.setattr(schema, "MIGRATIONS", {now: "CREATE TABLE more (x);\nCREATE TABLE more (x);"})
     with pytest.raises(LedgerError):
         SQLiteStore(path).write([chat("c2")], rate)
     db = sqlite3.connect(path)
-    assert db.execute("PRAGMA user_version").fetchone() == (1,)
+    assert db.execute("PRAGMA user_version").fetchone() == (now,)
     assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'more'").fetchone()
-    monkeypatch.setattr(schema, "MIGRATIONS", {1: "CREATE TABLE more (x);"})
+    monkeypatch.setattr(schema, "MIGRATIONS", {now: "CREATE TABLE more (x);"})
     store = SQLiteStore(path)
     assert len(store.calls(ALL)) == 1
-    assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    assert db.execute("PRAGMA user_version").fetchone() == (after,)
     store.write([chat("c2")], rate)
     assert len(store.calls(ALL)) == 2
     store.close()
@@ -334,3 +335,33 @@ def test_opening_by_argument(tmp_path: Path) -> None:
     for wrong in (7, "", False, object()):
         with pytest.raises(SettingsError if wrong is not False else ArgumentError):
             open_store(wrong)
+
+
+def _of_version_1(path: Path) -> Path:
+    written(path)
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE session DROP COLUMN lost")
+        db.execute("ALTER TABLE rollup DROP COLUMN lost")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    return path
+
+
+def test_a_ledger_of_version_1_is_brought_up(tmp_path: Path) -> None:
+    """One that an earlier release wrote is read and written on, with every row it has."""
+    store = SQLiteStore(_of_version_1(tmp_path / "ledger.db"))
+    assert [row.lost_attempt_calls for row in store.sessions(ALL)] == [0]
+    store.write([chat("c2")], rate)
+    assert [row.calls for row in store.cost(["session"], ALL, "UTC")] == [2]
+    store.close()
+
+
+def test_a_ledger_of_version_1_that_may_only_be_read(tmp_path: Path) -> None:
+    """It is refused with what to do, and not changed."""
+    path = _of_version_1(tmp_path / "ledger.db")
+    with pytest.raises(LedgerError, match="earlier release") as caught:
+        SQLiteStore(path, read_only=True).sessions(ALL)
+    assert caught.value.slug == "older_schema"
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+    db.close()

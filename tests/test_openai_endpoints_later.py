@@ -12,8 +12,10 @@ import pytest
 
 import spantally
 from openai_forms_kit import async_client_of, client_of, run_async, run_sync, unwatched, watched_run
+from spantally.api.summary import SummaryConsumer
 from spantally.calls import pipeline
 from spantally.ground.records import CallRecord, Kind
+from spantally.ground.worker import worker
 from spantally.instrumentors.openai import background, batches
 from spantally.ledger.contract import Filter
 from spantally.testing import Reply, ScriptedServer, Usage
@@ -107,6 +109,19 @@ def test_live_totals_hold_a_polled_response(watched: Watched, scripted: Scripted
         client.responses.retrieve(made.id)
         client.responses.retrieve(made.id)
     assert (session.totals.calls, session.totals.input_tokens) == (1, IN)
+
+
+def test_the_summary_counts_a_polled_response_once(watched: Watched, scripted: ScriptedServer) -> None:
+    """The row is told when it begins and when it is complete; one that never completes is a call as well."""
+    summary = SummaryConsumer()
+    pipeline.add_consumer(summary)
+    with client_of(scripted) as client:
+        made = client.responses.create(model="gpt-4o", input="think", background=True)
+        client.responses.retrieve(made.id)
+        client.responses.retrieve(made.id)
+        client.responses.create(model="gpt-4o", input="think for long", background=True)
+    assert worker.flush(10)
+    assert summary.line(kept=False).startswith(f"spantally: 2 calls, {IN} input + {OUT} output tokens")
 
 
 def test_a_response_of_another_process_counts_at_its_first_reading(

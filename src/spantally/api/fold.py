@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from spantally.ground.money import CostStatus, Rating, usd
-from spantally.ground.records import CallRecord, Precedence
+from spantally.ground.records import CallRecord, Precedence, possibly_billed
 
 MAX_SEEN: Final = 4096
 """Spans and responses a session remembers, to count a second view of a call once."""
@@ -36,7 +36,9 @@ class Totals:
     pending_calls: int = 0
     """Calls that wait for the price data."""
     possibly_billed_calls: int = 0
-    """Calls that were sent and ended without usage."""
+    """Calls of which something was sent and ended without usage."""
+    lost_attempt_calls: int = 0
+    """Those of them that have usage: an earlier attempt was sent and lost. The others are unpriced."""
 
     @property
     def cost_usd(self) -> Decimal | None:
@@ -113,6 +115,7 @@ def added(totals: Totals, record: CallRecord, rating: Rating, sign: int = 1) -> 
     parts = rating.parts
     pending = rating.status == CostStatus.PENDING
     cost = rating.nano_usd
+    billed = possibly_billed(record)
     return replace(
         totals,
         calls=totals.calls + sign,
@@ -123,5 +126,6 @@ def added(totals: Totals, record: CallRecord, rating: Rating, sign: int = 1) -> 
         priced_calls=totals.priced_calls + sign * (cost is not None),
         unpriced_calls=totals.unpriced_calls + sign * (cost is None and not pending),
         pending_calls=totals.pending_calls + sign * pending,
-        possibly_billed_calls=totals.possibly_billed_calls + sign * record.possibly_billed,
+        possibly_billed_calls=totals.possibly_billed_calls + sign * billed,
+        lost_attempt_calls=totals.lost_attempt_calls + sign * (billed and record.usage is not None),
     )

@@ -31,12 +31,10 @@ if TYPE_CHECKING:
 
 
 def _parts_of(record: CallRecord) -> UsageParts | None:
-    from spantally.pricing import BadUsage, normalise
+    """The usage, as the ledger reads it too: the one who comes second finds what the first has made of it."""
+    from spantally.pricing import rate_if_loaded
 
-    try:
-        return normalise(record.usage or {}, record.usage_format or "", provider=record.provider)
-    except BadUsage:
-        return None
+    return rate_if_loaded(record).parts
 
 
 def _redact_of(telemetry: Telemetry) -> Any:

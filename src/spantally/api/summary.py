@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from spantally.api.totals import Totals, totals_of
 from spantally.ground.guard import swallowed
-from spantally.ground.money import usd_text
-from spantally.ground.records import COUNTED_KINDS, CallRecord, Record
+from spantally.ground.money import known_text
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Record, Status
 from spantally.ground.session_state import SessionState
 
 OWNER = "SPANTALLY_SUMMARY_OWNER"
@@ -22,13 +22,20 @@ class SummaryConsumer:
     def __init__(self) -> None:
         self.tally = SessionState("summary", start_ns=0)
         self.sessions: dict[str, str | None] = {}
+        self._running: dict[str, CallRecord] = {}
+        """Answers that come later and have not come yet: a row may be told again when they have."""
 
     def __call__(self, batch: Sequence[Record]) -> None:
         """Take a batch, on the worker."""
         for record in batch:
             if isinstance(record, CallRecord):
                 self.sessions.setdefault(record.session_id, record.session_name)
-                if record.kind in COUNTED_KINDS:
+                if record.kind not in COUNTED_KINDS:
+                    continue
+                if record.status == Status.RUNNING:
+                    self._running[record.call_id] = record
+                else:
+                    self._running.pop(record.call_id, None)
                     self.tally.unfolded.append(record)
 
     def line(self, kept: bool) -> str:
@@ -37,6 +44,8 @@ class SummaryConsumer:
         Args:
             kept: whether a ledger kept it.
         """
+        self.tally.unfolded.extend(self._running.values())
+        self._running.clear()
         totals = totals_of(self.tally)
         text = f"spantally: {sentence(totals)}"
         if not self.sessions and kept:
@@ -63,14 +72,7 @@ def sentence(totals: Totals) -> str:
     parts = [calls, f"{totals.input_tokens:,} input + {totals.output_tokens:,} output tokens"]
     if totals.calls == 0:
         return calls
-    known = usd_text(totals.cost_nano_usd)
-    cost = "cost unknown" if known is None else f"${known}"
-    for count, what in ((totals.unpriced_calls, "unpriced"), (totals.pending_calls, "pending")):
-        if count:
-            cost += f" + {count} {what}"
-    if totals.possibly_billed_calls:
-        cost += f" ({totals.possibly_billed_calls} possibly billed)"
-    return ", ".join([*parts, cost])
+    return ", ".join([*parts, known_text(totals.cost_nano_usd, totals)])
 
 
 def claim() -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spantally.cli.options import CALL_STATUSES, as_json, filters, parsed
+from spantally.ground.money import known_text
 from spantally.ledger.grouping import TIMES, allowed_groupings, check_groupings, zone
 
 if TYPE_CHECKING:
@@ -90,19 +91,11 @@ def total_line(rows: Sequence[CostRow]) -> str:
     Args:
         rows: the groups of one query, which are disjoint.
     """
-    from spantally.cli.render.numbers import billed_text, gaps, money_text
-
     known = [row.cost_nano_usd for row in rows if row.cost_nano_usd is not None]
     calls = sum(row.calls for row in rows)
-    missing = gaps(sum(row.unpriced_calls for row in rows), sum(row.pending_calls for row in rows))
-    billed = billed_text(sum(row.possibly_billed_calls for row in rows))
-    amount = money_text(sum(known)) if known else "cost unknown"
-    whole = f"{calls:,} {'call' if calls == 1 else 'calls'}{billed}"
-    if not missing:
-        return f"total: {amount} of {whole}"
-    number, _, word = missing[0].partition(" ")
-    first = f"{number} {'call' if number == '1' else 'calls'} {word}"
-    return f"total: {' + '.join([f'{amount} known' if known else amount, first, *missing[1:]])}, of {whole}"
+    amount = known_text(sum(known) if known else None, *rows)
+    comma = "," if " + " in amount else ""
+    return f"total: {amount}{comma} of {calls:,} {'call' if calls == 1 else 'calls'}"
 
 
 def _columns(by: Sequence[str]) -> list[Column[CostRow]]:
@@ -120,9 +113,7 @@ def _columns(by: Sequence[str]) -> list[Column[CostRow]]:
         Column("OUT", lambda row: count_text(row.output_tokens), number=True, keep=2),
         Column(
             "COST",
-            lambda row: cost_text(
-                row.cost_nano_usd, row.unpriced_calls, row.pending_calls, row.possibly_billed_calls
-            ),
+            lambda row: cost_text(row.cost_nano_usd, row),
             whole=True,
         ),
     ]

@@ -109,9 +109,7 @@ def _columns(names: Mapping[str, str]) -> list[Column[SessionRow]]:
         Column("OUT", lambda row: count_text(row.output_tokens), number=True, keep=6),
         Column(
             "COST",
-            lambda row: cost_text(
-                row.cost_nano_usd, row.unpriced_calls, row.pending_calls, row.possibly_billed_calls
-            ),
+            lambda row: cost_text(row.cost_nano_usd, row),
             whole=True,
         ),
         Column("STATUS", lambda row: row.status, keep=7, style=lambda row: status_style(row.status)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 NANO: Final = 1_000_000_000
 
@@ -109,3 +109,66 @@ def usd_text(nano_usd: int | None) -> str | None:
     whole, nano = divmod(abs(nano_usd), NANO)
     places = f"{nano:09d}".rstrip("0").ljust(2, "0")
     return f"{sign}{whole}.{places}"
+
+
+def dollar_text(nano_usd: int | None) -> str | None:
+    """As :func:`usd_text`, with the sign of the dollar: ``"$0.0123"``."""
+    text = usd_text(nano_usd)
+    if text is None:
+        return None
+    return f"-${text[1:]}" if text.startswith("-") else f"${text}"
+
+
+class Uncovered(Protocol):
+    """Any row of totals: how many of its calls the known cost does not cover."""
+
+    @property
+    def unpriced_calls(self) -> int:
+        """Rated, and without a cost."""
+
+    @property
+    def pending_calls(self) -> int:
+        """Waiting for the price data."""
+
+    @property
+    def possibly_billed_calls(self) -> int:
+        """Calls of which something was sent and ended without usage."""
+
+    @property
+    def lost_attempt_calls(self) -> int:
+        """Those of them that have usage."""
+
+
+def uncovered(*totals: Uncovered) -> list[tuple[int, str]]:
+    """What a sum of costs does not cover: numbers of calls with the word for each, zeros left out.
+
+    A call that was possibly billed is named as such, and not once more among the unpriced ones.
+
+    Args:
+        totals: rows of disjoint totals.
+    """
+    billed = sum(row.possibly_billed_calls for row in totals)
+    unpriced = sum(row.unpriced_calls + row.lost_attempt_calls for row in totals) - billed
+    counts = (
+        (billed, "possibly billed"),
+        (max(unpriced, 0), "unpriced"),
+        (sum(row.pending_calls for row in totals), "pending"),
+    )
+    return [(count, word) for count, word in counts if count]
+
+
+def known_text(nano_usd: int | None, *totals: Uncovered) -> str:
+    """A sum of costs in a sentence: ``$1.92 known + 4 calls possibly billed + 1 unpriced``.
+
+    Args:
+        nano_usd: the known part; None for none.
+        totals: rows of disjoint totals that it sums up.
+    """
+    known = dollar_text(nano_usd)
+    missing = uncovered(*totals)
+    amount = "cost unknown" if known is None else f"{known} known" if missing else known
+    words = [f"{count:,} {word}" for count, word in missing]
+    if missing:
+        count, word = missing[0]
+        words[0] = f"{count:,} {'call' if count == 1 else 'calls'} {word}"
+    return " + ".join([amount, *words])

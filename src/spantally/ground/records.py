@@ -142,6 +142,16 @@ class CallRecord(NamedTuple):
     """Further redacted attributes worth keeping with the row."""
 
 
+def possibly_billed(record: CallRecord) -> bool:
+    """Whether something of the row may have been billed without anybody having seen its usage.
+
+    That is the call itself, or an earlier attempt of it that was sent and lost.
+    """
+    if not record.possibly_billed:
+        return False
+    return record.usage is None or bool((record.price_context or {}).get("lost_attempts"))
+
+
 class LateRecord(Protocol):
     """The record of a call, made when it is first asked for."""
 

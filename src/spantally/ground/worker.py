@@ -9,8 +9,10 @@ Why it looks as it does:
   caller's thread, and a finaliser, weakref callback or signal handler may run *anywhere*, also inside a
   lock of the OpenTelemetry SDK or of this module: so there is no lock, no logging and no
   ``queue.Queue`` on that path. The wake-up is the release of a bare lock, which never blocks.
-* It does not poll. It sleeps until it is woken, then gathers for :data:`GATHER_SECONDS`, so that sparse
-  calls cost one wake-up and one transaction, and runs until every channel is empty.
+* It gathers for :data:`GATHER_SECONDS`, so that sparse calls cost one transaction, and runs until every
+  channel is empty. While items keep coming it goes on so without being woken: a thread that is woken waits
+  for the interpreter lock, and every time the program lets go of that lock for a moment, waiting costs both
+  of them a switch. After :data:`IDLE_WAITS` gatherings without an item it sleeps until it is woken.
 * A fork takes no thread along, and a thread alive at the fork makes Python 3.12 warn: the worker drains
   and stops before a fork and starts again, in parent and child, with the next item.
 * From 3.12 on no thread starts while the interpreter shuts down: :meth:`Worker.flush` then drains on the
@@ -35,6 +37,9 @@ _T = TypeVar("_T")
 
 GATHER_SECONDS: Final = 0.4
 """How long the worker gathers after it was woken: below the 1 s within which a call must be durable."""
+
+IDLE_WAITS: Final = 5
+"""Gatherings without an item before the worker sleeps: two seconds."""
 
 BATCH: Final = 64
 """Items a handler gets at once: a larger batch holds up the program's other threads for over 5 ms."""
@@ -249,14 +254,16 @@ class Worker:
 
     def _run(self) -> None:
         try:
+            idle = 0
             while True:
-                self._sleep_until_woken()
+                if idle >= IDLE_WAITS:
+                    self._sleep_until_woken()
                 if not self._stopping and not self._waiters:
                     # acquire() with a timeout is the gathering; flush() and stop() cut it short.
                     self._urgent.acquire(timeout=self.gather_seconds)
                 with self._drain_lock:
                     waiting = self._take_waiters()
-                    self._drain()
+                    idle = 0 if self._drain() or waiting else idle + 1
                 self._tell(waiting)
                 if self._stopping and not self.pending():
                     break
@@ -277,17 +284,22 @@ class Worker:
             self._wake.acquire()
             self.sleeping = False
 
-    def _drain(self) -> None:
-        """Run every channel until all are empty; an earlier channel may feed a later one."""
-        busy = True
+    def _drain(self) -> bool:
+        """Run every channel until all are empty; an earlier channel may feed a later one.
+
+        Returns:
+            True if there was anything.
+        """
+        any_item, busy = False, True
         while busy:
             busy = False
             for channel in self._channels:
                 while batch := channel.take(BATCH):
-                    busy = True
+                    any_item = busy = True
                     channel.run(batch)
                     if len(batch) == BATCH and threading.current_thread() is self._thread:
                         time.sleep(PAUSE_SECONDS)
+        return any_item
 
     def _take_waiters(self) -> list[Callable[[], None]]:
         taken: list[Callable[[], None]] = []

@@ -80,6 +80,9 @@ class SessionRow:
     unpriced_calls: int
     pending_calls: int
     possibly_billed_calls: int
+    """Calls of which something may be billed without anybody having seen its usage."""
+    lost_attempt_calls: int
+    """Those of them that have usage: an earlier attempt was sent and lost. The others are unpriced."""
     started_ns: int
     ended_ns: int | None
     duration_ms: float | None
@@ -173,6 +176,9 @@ class CostRow:
     unpriced_calls: int
     pending_calls: int
     possibly_billed_calls: int
+    """Calls of which something may be billed without anybody having seen its usage."""
+    lost_attempt_calls: int
+    """Those of them that have usage: an earlier attempt was sent and lost. The others are unpriced."""
 
     @property
     def total_cost(self) -> str | None:

@@ -125,13 +125,3 @@ def _larger(one: CallRecord, other: CallRecord, places: tuple[int, ...]) -> bool
     mine = [one[place] for place in places]
     yours = [other[place] for place in places]
     return mine != yours and canonical(mine) > canonical(yours)
-
-
-def possibly_billed(record: CallRecord) -> bool:
-    """Whether something of the row may have been billed without anybody having seen its usage.
-
-    That is the call itself, or an earlier attempt of it that was sent and lost.
-    """
-    if not record.possibly_billed:
-        return False
-    return record.usage is None or bool((record.price_context or {}).get("lost_attempts"))

@@ -12,8 +12,8 @@ import json
 from typing import Final, NamedTuple
 
 from spantally.ground.money import CostStatus, Rating, UsageParts
-from spantally.ground.records import COUNTED_KINDS, CallRecord, Status
-from spantally.ledger.merge import Facts, possibly_billed
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Status, possibly_billed
+from spantally.ledger.merge import Facts
 
 QUARTER_NS: Final = 900 * 1_000_000_000
 """A quarter of an hour: every zone in use since 1972 begins its days on one."""
@@ -53,7 +53,9 @@ class Amounts(NamedTuple):
     unpriced: int = 0
     pending: int = 0
     billed: int = 0
-    """Calls that were possibly billed without known usage."""
+    """Calls of which something was possibly billed without known usage."""
+    lost: int = 0
+    """Those of them that have usage: an earlier attempt was sent and lost."""
 
 
 ZERO: Final = Amounts()
@@ -68,6 +70,7 @@ ROLLUP_FIELDS: Final = (
     "unpriced",
     "pending",
     "billed",
+    "lost",
 )
 ROLLUP_PLACES: Final = tuple(Amounts._fields.index(name) for name in ROLLUP_FIELDS)
 
@@ -122,6 +125,7 @@ def amounts(row: Row) -> Amounts:
         tokens_in = tokens_out = 0
     else:
         tokens_in, tokens_out = parts.input_total, parts.output_total
+    billed = possibly_billed(record)
     # In the order of the fields: one such row is made for each call.
     return Amounts(
         1,
@@ -135,7 +139,8 @@ def amounts(row: Row) -> Amounts:
         nano is not None,
         nano is None and not pending,
         pending,
-        possibly_billed(record),
+        billed,
+        billed and record.usage is not None,
     )
 
 

@@ -8,7 +8,6 @@ why, is told in docs/decisions/0008-metrics.md.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -60,10 +59,19 @@ class MetricsConsumer:
         self._made = Instruments(
             meter, semconv.PROFILE_METRICS[telemetry.profile], per_call=telemetry.token_histograms
         )
+        self._series: dict[tuple[Any, ...], _Series] = {}
+        self._distributes = any(
+            self._made.has(name)
+            for name in (
+                semconv.METRIC_TOKEN_USAGE,
+                semconv.METRIC_CALL_INPUT_TOKENS,
+                semconv.METRIC_EMBEDDINGS_INPUT_TOKENS,
+            )
+        )
 
     def __call__(self, batch: Sequence[Record]) -> None:
         """Record a batch, on the worker."""
-        sums: Counter[tuple[str, Point]] = Counter()
+        sums: dict[_Cell, None] = {}
         for record in batch:
             if not isinstance(record, CallRecord):
                 continue
@@ -74,40 +82,108 @@ class MetricsConsumer:
                     self._agents.note(record)
             except Exception as error:
                 swallowed("otel.metrics", error)
-        for (name, point), count in sums.items():
-            try:
-                self._made.add(name, count, self._attributes(point))
-            except Exception as error:
-                swallowed("otel.metrics", error)
+        for cell in sums:
+            for name, count in cell.sums.items():
+                try:
+                    self._made.add(name, count, cell.attributes)
+                except Exception as error:
+                    swallowed("otel.metrics", error)
+            cell.sums.clear()
 
-    def _record(self, record: CallRecord, sums: Counter[tuple[str, Point]]) -> None:
+    def _record(self, record: CallRecord, sums: dict[_Cell, None]) -> None:
         called = self._agents.note(record)
         if record.end_ns is None or record.status == Status.RUNNING:
             return
-        point = _point(record)
-        failed = point if record.error_type is None else (*point, (semconv.ERROR_TYPE, record.error_type))
-        name = _duration_of(record)
-        if record.operation in semconv.LATER_OPERATIONS and self._telemetry.renames:
-            name = None  # in this profile it is no operation
-        if name is not None and self._made.has(name):
+        series = self._series_of(record)
+        if series.duration is not None:
             seconds = (record.end_ns - record.start_ns) / 1e9
-            self._made.record(name, seconds, self._attributes(failed))
+            self._made.record(series.duration, seconds, series.failed)
         if called is not None and self._made.has(semconv.METRIC_AGENT_INFERENCE_CALLS):
-            attributes = self._attributes(point)
-            self._made.record(semconv.METRIC_AGENT_INFERENCE_CALLS, called.inferences, attributes)
-            self._made.record(semconv.METRIC_AGENT_TOOL_CALLS, called.tools, attributes)
+            self._made.record(semconv.METRIC_AGENT_INFERENCE_CALLS, called.inferences, series.attributes)
+            self._made.record(semconv.METRIC_AGENT_TOOL_CALLS, called.tools, series.attributes)
         if record.kind not in COUNTED_KINDS or record.operation == _WITHOUT_TOKENS:
             return
         if record.first_chunk_ns is not None:
-            self._made.record(
-                semconv.METRIC_FIRST_CHUNK, record.first_chunk_ns / 1e9, self._attributes(point)
-            )
+            self._made.record(semconv.METRIC_FIRST_CHUNK, record.first_chunk_ns / 1e9, series.attributes)
         parts = self._parts_of(record) if record.usage is not None else None
         if record.kind == Kind.INFERENCE and self._made.has(semconv.METRIC_INPUT_TOKENS):
-            _count(record, parts, point, sums)
-        self._distribute(record, parts, point, failed)
+            self._count(record, parts, series, sums)
+        if self._distributes:
+            self._distribute(record, parts, series)
 
-    def _distribute(self, record: CallRecord, parts: UsageParts | None, point: Point, failed: Point) -> None:
+    def _series_of(self, record: CallRecord) -> _Series:
+        """What all records of one model, host and outcome share, found by plain values."""
+        key = (
+            record.kind,
+            record.operation,
+            record.provider,
+            record.request_model,
+            record.response_model,
+            record.server_address,
+            record.server_port,
+            record.name,
+            record.error_type,
+            record.agent_path[-1] if record.kind == Kind.TOOL and record.agent_path else None,
+        )
+        found = self._series.get(key)
+        if found is None:
+            point = _point(record)
+            failed = point if record.error_type is None else (*point, (semconv.ERROR_TYPE, record.error_type))
+            duration = _duration_of(record)
+            if record.operation in semconv.LATER_OPERATIONS and self._telemetry.renames:
+                duration = None  # in this profile it is no operation
+            if duration is not None and not self._made.has(duration):
+                duration = None
+            found = _Series(duration, point, self._attributes(point), self._attributes(failed))
+            if len(self._series) >= ATTRIBUTES_LIMIT:
+                self._series.clear()
+            self._series[key] = found
+        return found
+
+    def _count(
+        self, record: CallRecord, parts: UsageParts | None, series: _Series, sums: dict[_Cell, None]
+    ) -> None:
+        """Add a call's tokens by modality; a call without usage counts 0 of an unknown one."""
+        if parts is None:
+            unknown = self._cell_of(series, "unknown", sums)
+            for name in _COUNTERS:
+                unknown[name] = unknown.get(name, 0)
+            return
+        base_in, base_out = remainders(record)
+        rest_in, rest_out = self._cell_of(series, base_in, sums), self._cell_of(series, base_out, sums)
+        write = parts.cache_write_5m + parts.cache_write_1h
+        for cell, name, count in (
+            (rest_in, semconv.METRIC_INPUT_TOKENS, parts.uncached_input + parts.cache_read + write),
+            (rest_out, semconv.METRIC_OUTPUT_TOKENS, parts.output),
+            (rest_in, semconv.METRIC_CACHE_READ_TOKENS, parts.cache_read),
+            (rest_in, semconv.METRIC_CACHE_WRITE_TOKENS, write),
+            (rest_out, semconv.METRIC_REASONING_TOKENS, parts.reasoning),
+        ):
+            cell[name] = cell.get(name, 0) + count
+        audio_in = parts.audio_input + parts.cache_audio_read
+        if not (audio_in or parts.audio_output or parts.image_input or parts.image_output):
+            return
+        for name, modality, count in (
+            (semconv.METRIC_INPUT_TOKENS, "audio", audio_in),
+            (semconv.METRIC_OUTPUT_TOKENS, "audio", parts.audio_output),
+            (semconv.METRIC_INPUT_TOKENS, "image", parts.image_input),
+            (semconv.METRIC_OUTPUT_TOKENS, "image", parts.image_output),
+            (semconv.METRIC_CACHE_READ_TOKENS, "audio", parts.cache_audio_read),
+        ):
+            if count:
+                cell = self._cell_of(series, modality, sums)
+                cell[name] = cell.get(name, 0) + count
+
+    def _cell_of(self, series: _Series, modality: str, sums: dict[_Cell, None]) -> dict[str, int]:
+        """The sums of one modality, noted as having some."""
+        found = series.cells.get(modality)
+        if found is None:
+            found = _Cell(self._attributes((*series.point, (semconv.TOKEN_MODALITY, modality))))
+            series.cells[modality] = found
+        sums[found] = None
+        return found.sums
+
+    def _distribute(self, record: CallRecord, parts: UsageParts | None, series: _Series) -> None:
         """Tokens of each call as histograms, where they are wanted or the profile has no other form."""
         made = self._made
         inference = record.kind == Kind.INFERENCE
@@ -115,17 +191,16 @@ class MetricsConsumer:
             if parts is not None:
                 sides = (("input", parts.input_total), ("output", parts.output_total))
                 for side, count in sides if inference else sides[:1]:
-                    typed = (*point, (semconv.TOKEN_TYPE, side))
+                    typed = (*series.point, (semconv.TOKEN_TYPE, side))
                     made.record(semconv.METRIC_TOKEN_USAGE, count, self._attributes(typed))
             return
         first = semconv.METRIC_CALL_INPUT_TOKENS if inference else semconv.METRIC_EMBEDDINGS_INPUT_TOKENS
         if not made.has(first):
             return
-        attributes = self._attributes(failed)
-        made.record(first, 0 if parts is None else parts.input_total, attributes)
+        made.record(first, 0 if parts is None else parts.input_total, series.failed)
         if inference:
             count = 0 if parts is None else parts.output_total
-            made.record(semconv.METRIC_CALL_OUTPUT_TOKENS, count, attributes)
+            made.record(semconv.METRIC_CALL_OUTPUT_TOKENS, count, series.failed)
 
     def _attributes(self, point: Point) -> Mapping[str, Any]:
         """The redacted attributes of a point; a model's or tool's name may hold what it should not."""
@@ -136,6 +211,34 @@ class MetricsConsumer:
                 self._safe.clear()
             self._safe[point] = found
         return found
+
+
+class _Cell:
+    """Token counts of one set of attributes, summed over a batch."""
+
+    __slots__ = ("attributes", "sums")
+
+    def __init__(self, attributes: Mapping[str, Any]) -> None:
+        self.attributes = attributes
+        self.sums: dict[str, int] = {}
+
+
+class _Series:
+    """What the data points of like records have in common."""
+
+    __slots__ = ("attributes", "cells", "duration", "failed", "point")
+
+    def __init__(
+        self, duration: str | None, point: Point, attributes: Mapping[str, Any], failed: Mapping[str, Any]
+    ) -> None:
+        self.duration = duration
+        """The metric of the duration, if it has one."""
+        self.point = point
+        self.attributes = attributes
+        self.failed = failed
+        """The same with the type of the error, if there was one."""
+        self.cells: dict[str, _Cell] = {}
+        """By modality."""
 
 
 def _duration_of(record: CallRecord) -> str | None:
@@ -152,35 +255,6 @@ _DURATIONS: Final = {
     Kind.AGENT: semconv.METRIC_AGENT_DURATION,
     Kind.WORKFLOW: semconv.METRIC_WORKFLOW_DURATION,
 }
-
-
-def _count(
-    record: CallRecord, parts: UsageParts | None, point: Point, sums: Counter[tuple[str, Point]]
-) -> None:
-    """Add a call's tokens by modality; a call without usage counts 0 of an unknown one."""
-    if parts is None:
-        unknown = (*point, (semconv.TOKEN_MODALITY, "unknown"))
-        for name in _COUNTERS:
-            sums[(name, unknown)] += 0
-        return
-    base_in, base_out = remainders(record)
-    rest_in = (*point, (semconv.TOKEN_MODALITY, base_in))
-    rest_out = rest_in if base_in == base_out else (*point, (semconv.TOKEN_MODALITY, base_out))
-    write = parts.cache_write_5m + parts.cache_write_1h
-    sums[(semconv.METRIC_INPUT_TOKENS, rest_in)] += parts.uncached_input + parts.cache_read + write
-    sums[(semconv.METRIC_OUTPUT_TOKENS, rest_out)] += parts.output
-    sums[(semconv.METRIC_CACHE_READ_TOKENS, rest_in)] += parts.cache_read
-    sums[(semconv.METRIC_CACHE_WRITE_TOKENS, rest_in)] += write
-    sums[(semconv.METRIC_REASONING_TOKENS, rest_out)] += parts.reasoning
-    for name, modality, count in (
-        (semconv.METRIC_INPUT_TOKENS, "audio", parts.audio_input + parts.cache_audio_read),
-        (semconv.METRIC_OUTPUT_TOKENS, "audio", parts.audio_output),
-        (semconv.METRIC_INPUT_TOKENS, "image", parts.image_input),
-        (semconv.METRIC_OUTPUT_TOKENS, "image", parts.image_output),
-        (semconv.METRIC_CACHE_READ_TOKENS, "audio", parts.cache_audio_read),
-    ):
-        if count:
-            sums[(name, (*point, (semconv.TOKEN_MODALITY, modality)))] += count
 
 
 _COUNTERS: Final = (

@@ -29,6 +29,8 @@ class TreeNode:
     unpriced_calls: int
     pending_calls: int
     possibly_billed_calls: int
+    lost_attempt_calls: int
+    """Those of them that have usage: an earlier attempt was sent and lost. The others are unpriced."""
 
     def walk(self) -> Iterator[tuple[int, TreeNode]]:
         """This node and all below it, depth first, each with its depth (0 here)."""
@@ -125,4 +127,6 @@ def _node(row: CallRow, children: list[TreeNode]) -> TreeNode:
         pending_calls=int(pending) + sum(child.pending_calls for child in children),
         possibly_billed_calls=int(counts and row.possibly_billed)
         + sum(child.possibly_billed_calls for child in children),
+        lost_attempt_calls=int(counts and row.possibly_billed and row.input_tokens is not None)
+        + sum(child.lost_attempt_calls for child in children),
     )

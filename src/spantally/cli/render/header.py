@@ -32,7 +32,7 @@ def facts(row: SessionRow) -> list[tuple[str, str]]:
     Args:
         row: the session.
     """
-    cost = cost_text(row.cost_nano_usd, row.unpriced_calls, row.pending_calls, row.possibly_billed_calls)
+    cost = cost_text(row.cost_nano_usd, row)
     if row.own_cost_nano_usd is not None and row.own_cost_nano_usd != row.cost_nano_usd:
         cost += f" (own {money_text(row.own_cost_nano_usd)})"
     status = " ".join(filter(None, (row.status, row.error_type, row.reason and f"({row.reason})")))

@@ -101,4 +101,4 @@ def _inclusive_text(line: Line) -> str:
     node = line.node
     if not node.calls:
         return NONE
-    return cost_text(node.cost_nano_usd, node.unpriced_calls, node.pending_calls, node.possibly_billed_calls)
+    return cost_text(node.cost_nano_usd, node)

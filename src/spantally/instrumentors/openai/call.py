@@ -342,6 +342,7 @@ class OpenAICall:
     def _finish_read(self) -> None:
         """The whole answer was read; it may itself say that it failed."""
         if self.error_type is not None:
+            self._note_missing_reasons()
             self._finish(Status.ERROR, error_type=self.error_type)
         elif self.goes_on:
             self._finish(Status.RUNNING)

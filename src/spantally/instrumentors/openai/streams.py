@@ -11,7 +11,7 @@ import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Final
 
-from spantally.ground.guard import counted, swallowed
+from spantally.ground.guard import counted, guard, swallowed
 from spantally.instrumentors.openai.batches import ResultLines
 from spantally.instrumentors.openai.call import OpenAICall, parsed
 from spantally.instrumentors.openai.stream_usage import is_extra
@@ -45,9 +45,9 @@ def watch(call: OpenAICall, inner: Iterator[Any]) -> Generator[Any, None, None]:
         _leave_early(call)
         raise
     except BaseException as error:
-        _note(call.failed, error)
+        _failed(call, error)
         raise
-    _note(call.exhausted)
+    _exhausted(call)
 
 
 async def watch_async(call: OpenAICall, inner: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
@@ -73,16 +73,27 @@ async def watch_async(call: OpenAICall, inner: AsyncIterator[Any]) -> AsyncGener
         _leave_early(call)
         raise
     except BaseException as error:
-        _note(call.failed, error)
+        _failed(call, error)
         raise
-    _note(call.exhausted)
+    _exhausted(call)
 
 
-def _note(end: Callable[..., None], *args: Any) -> None:
+def _exhausted(call: OpenAICall) -> None:
     try:
-        end(*args)
+        call.exhausted()
     except Exception as error:
         swallowed("openai.stream_end", error)
+        with guard("openai.end"):
+            call.operation.finish()
+
+
+def _failed(call: OpenAICall, error: BaseException) -> None:
+    try:
+        call.failed(error)
+    except Exception as failure:
+        swallowed("openai.stream_end", failure)
+        with guard("openai.end"):
+            call.operation.finish("error", error=error)
 
 
 def _leave_early(call: OpenAICall) -> None:
@@ -222,7 +233,7 @@ class _Bytes:
     def _failed(self, error: BaseException) -> None:
         call = self.spantally_call
         if not call.watched:
-            _note(call.failed, error)
+            _failed(call, error)
 
     def _closed(self) -> None:
         """The response is closed: inside a running iterator no news, else the stream was left early."""

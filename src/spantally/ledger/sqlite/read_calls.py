@@ -8,9 +8,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, Final
 
-from spantally.ground.records import COUNTED_KINDS, Status
+from spantally.ground.records import COUNTED_KINDS, Status, possibly_billed
 from spantally.ledger.contract import CallRow, Filter
-from spantally.ledger.merge import possibly_billed
 from spantally.ledger.ordering import CALL_ORDERS, resolve_order
 from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.filters import of_calls

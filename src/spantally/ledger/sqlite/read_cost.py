@@ -24,7 +24,8 @@ _QUARTER_SECONDS: Final = QUARTER_NS // 1_000_000_000
 
 _SUMS: Final = (
     "SUM(rollup.calls), SUM(rollup.errors), SUM(rollup.input_tokens), SUM(rollup.output_tokens), "
-    "SUM(rollup.cost), SUM(rollup.priced), SUM(rollup.unpriced), SUM(rollup.pending), SUM(rollup.billed)"
+    "SUM(rollup.cost), SUM(rollup.priced), SUM(rollup.unpriced), SUM(rollup.pending), SUM(rollup.billed), "
+    "SUM(rollup.lost)"
 )
 _ROW_SUMS: Final = (
     "SUM(call.counted), SUM(call.status = 'error'), "
@@ -35,8 +36,12 @@ _ROW_SUMS: Final = (
     "SUM(call.counted AND call.cost_nano_usd IS NULL AND call.cost_status <> 'pending'), "
     "SUM(call.counted AND call.cost_status = 'pending'), "
     "SUM(call.counted AND call.possibly_billed AND (call.usage IS NULL "
-    "OR instr(COALESCE(call.price_context, ''), '\"lost_attempts\"') > 0))"
+    "OR instr(COALESCE(call.price_context, ''), '\"lost_attempts\"') > 0)), "
+    "SUM(call.counted AND call.possibly_billed AND call.usage IS NOT NULL "
+    "AND instr(COALESCE(call.price_context, ''), '\"lost_attempts\"') > 0)"
 )
+
+_WIDTH: Final = 10
 
 Sums: TypeAlias = list[int]
 _Source: TypeAlias = Callable[[sqlite3.Connection, tuple[str, ...], Filter], Iterable[Any]]
@@ -62,7 +67,7 @@ def cost(db: sqlite3.Connection, by: Sequence[str], where: Filter, tz: str) -> l
                     key.append(known[at])
                 else:
                     key.append(value)
-            sums = groups.setdefault(tuple(key), [0] * 9)
+            sums = groups.setdefault(tuple(key), [0] * _WIDTH)
             for index, number in enumerate(row[width:]):
                 sums[index] += number or 0
 
@@ -166,6 +171,7 @@ def _ordered(
             unpriced_calls=unpriced,
             pending_calls=pending,
             possibly_billed_calls=billed,
+            lost_attempt_calls=lost,
         )
         for key, (
             calls,
@@ -177,6 +183,7 @@ def _ordered(
             unpriced,
             pending,
             billed,
+            lost,
         ) in groups.items()
     ]
     times = [name for name in groupings if name in TIMES]

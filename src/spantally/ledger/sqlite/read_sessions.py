@@ -48,6 +48,7 @@ class _Stored(NamedTuple):
     unpriced: int
     pending: int
     billed: int
+    lost: int
 
     @property
     def own(self) -> Amounts:
@@ -254,6 +255,7 @@ class _Family:
             unpriced_calls=total.unpriced,
             pending_calls=total.pending,
             possibly_billed_calls=billed,
+            lost_attempt_calls=total.lost,
             started_ns=one.started_ns,
             ended_ns=ended,
             duration_ms=None if ended is None else (ended - one.started_ns) / 1e6,

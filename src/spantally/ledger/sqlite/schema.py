@@ -8,7 +8,7 @@ from typing import Final
 
 from spantally.ground.errors import LedgerError
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """1: first release."""
 
 APPLICATION_ID: Final = 0x5350_544C
@@ -126,7 +126,8 @@ CREATE TABLE session (
     priced             INTEGER NOT NULL DEFAULT 0,
     unpriced           INTEGER NOT NULL DEFAULT 0,
     pending            INTEGER NOT NULL DEFAULT 0,
-    billed             INTEGER NOT NULL DEFAULT 0
+    billed             INTEGER NOT NULL DEFAULT 0,
+    lost               INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX session_start ON session (started_ns, session_id);
 CREATE INDEX session_parent ON session (parent_id) WHERE parent_id IS NOT NULL;
@@ -168,7 +169,8 @@ CREATE TABLE rollup (
     priced             INTEGER NOT NULL,
     unpriced           INTEGER NOT NULL,
     pending            INTEGER NOT NULL,
-    billed             INTEGER NOT NULL,  -- possibly billed without known usage
+    billed             INTEGER NOT NULL,  -- something of them was possibly billed without known usage
+    lost               INTEGER NOT NULL DEFAULT 0,  -- of these: with usage, an earlier attempt was lost
     PRIMARY KEY (quarter, dimension_id)
 ) WITHOUT ROWID;
 CREATE INDEX rollup_dimension ON rollup (dimension_id);
@@ -209,7 +211,12 @@ CREATE TABLE quarantine (
 );
 """
 
-MIGRATIONS: Final[Mapping[int, str]] = {}
+MIGRATIONS: Final[Mapping[int, str]] = {
+    1: """\
+ALTER TABLE session ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollup ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+""",
+}
 """SQL that brings a ledger of the version in the key to the next one."""
 
 
@@ -242,6 +249,15 @@ def refuse_newer(found: int, target: str) -> None:
             "upgrade spantally (pip install -U spantally), or choose another file with SPANTALLY_LEDGER",
             slug="newer_schema",
         )
+
+
+def older(target: str) -> LedgerError:
+    """The error for a ledger of an earlier release that may only be read."""
+    return LedgerError(
+        f"the ledger {target} was made by an earlier release and cannot be brought up to date without being "
+        "written; give write permission for the file and its directory once, or copy it and read the copy",
+        slug="older_schema",
+    )
 
 
 def refuse_strangers(db: sqlite3.Connection, target: str) -> None:

@@ -113,9 +113,11 @@ class SQLiteStore:
                 # Made here and not by the writer: its lock may not be taken while the reader's is held.
                 connect.open_writer(self.target, self._synchronous).close()
             self._reader = connect.open_reader(self.target)
-            if not self.read_only and schema.version(self._reader) < schema.SCHEMA_VERSION:
+            if schema.version(self._reader) < schema.SCHEMA_VERSION:
                 self._reader.close()
                 self._reader = None
+                if self.read_only:
+                    raise schema.older(self.target)
                 connect.open_writer(self.target, self._synchronous).close()
                 self._reader = connect.open_reader(self.target)
             self._reader_file = self._file()
@@ -361,10 +363,15 @@ class SQLiteStore:
             self._close_both()
 
     def __del__(self) -> None:
-        if getattr(self, "_pid", None) == os.getpid():
-            for db in (self._reader, self._writer):
-                if db is not None:
-                    db.close()
+        try:
+            mine = getattr(self, "_pid", None) == os.getpid()
+        except AttributeError:
+            return  # the interpreter is going and has taken the modules down
+        if not mine:
+            return  # a child's copy of what its parent has open
+        for db in (self._reader, self._writer):
+            if db is not None:
+                db.close()
 
     def _close_both(self) -> None:
         # One lock after the other: a reader that needs the writer takes them in the other order.
