@@ -133,8 +133,9 @@ def _mark_message(kept: list[Item], count: int) -> list[Item]:
 def _shrink_message(message: dict[str, Any], before: int, room: int) -> list[Item]:
     """One message with the newest of its parts, and the end of the last one cut where need be."""
     head = [marker("messages", before)] if before else []
-    needed = {name: message[name] for name in ("role", "finish_reason") if name in message}
-    frames: list[dict[str, Any]] = [{**message, "parts": head}, {**needed, "parts": head}]
+    names = ("role", "finish_reason")
+    needed: dict[str, Any] = {name: message[name] for name in names if name in message}
+    frames = [{**message, "parts": head}, {**needed, "parts": head}]
     frame = next((one for one in frames if size_of(one, room) < room), None)
     if frame is None:
         raise NoRoomError

@@ -122,7 +122,7 @@ class Telemetry:
 
     @property
     def wants_content(self) -> bool:
-        """Whether the policy wants content at all; whether anybody gets that of a call, ``content.py`` says."""
+        """Whether the policy wants content at all; whether anybody gets it, ``content.py`` says."""
         return self.capture_spans or self.capture_events or self.keep_content
 
     def use_provider(self, provider: TracerProvider | None) -> None:
