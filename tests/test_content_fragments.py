@@ -141,6 +141,35 @@ def test_a_new_literal_makes_what_was_kept_void() -> None:
     assert "quokka" not in _text_of(made, redactor, source)
 
 
+def test_a_secret_that_becomes_known_while_a_maker_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at the redactor and the making: the maker is stale, so that all is made once more."""
+    made, redactor = Fragments(), Redactor()
+    source = {"role": "user", "content": "the word is quokka-wombat-42"}
+    assert "quokka" in _text_of(made, redactor, source)
+    revision = Redactor.revision.fget  # type: ignore[attr-defined]
+
+    def learn_then(self: Redactor) -> Any:
+        before = revision(self)
+        register_literal("quokka-wombat-42")
+        return before
+
+    monkeypatch.setattr(Redactor, "revision", property(learn_then))
+    maker = made.maker(redactor, LONGEST)
+    monkeypatch.undo()
+    assert maker.is_stale
+    assert "quokka" not in _text_of(made, redactor, source)
+
+
+def test_a_higher_limit_gets_more_of_a_text_seen_before() -> None:
+    """Of a text that was too long only its beginning is remembered, and no longer so where more is wanted."""
+    made, redactor = Fragments(), Redactor()
+    text = "words " * 2_000
+    short = made.maker(redactor, 1_000).spoken("user", text)
+    assert short.size(100_000) < 2_000
+    assert len(made.maker(redactor, 50_000).spoken("user", text).text) > len(text)
+    assert made.maker(redactor, 1_000).spoken("user", text).size(100_000) < 2_000
+
+
 def test_another_redactor_has_its_own() -> None:
     """What one redactor let pass is not another one's answer; nothing is kept for rules of the user."""
     made = Fragments()

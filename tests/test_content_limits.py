@@ -124,6 +124,38 @@ def test_settings_cap_an_attribute_and_a_span() -> None:
     assert 3_000 < sum(map(len, values.values())) <= 4_000
 
 
+def test_what_is_searched_for_is_governed_too() -> None:
+    """The text of a search keeps within the limits with the documents it found, on span and in ledger."""
+    provider, exporter = limited()
+    watched = Watched(
+        tracer_provider=provider,
+        capture_content="span_only",
+        content_limit=1_500,
+        content_span_limit=1_520,
+        ledger_content="all",
+        ledger_content_limit=1_000,
+    )
+    try:
+        with (
+            ScriptedServer() as server,
+            openai.OpenAI(base_url=server.base_url, api_key="sk-made-up-for-tests") as client,
+        ):
+            client.vector_stores.search("vs_7", query=f"key {KEY} " + "words " * 900)
+        (record,) = watched.records
+    finally:
+        watched.close()
+    told = attributes(exporter.spans[0])
+    query, documents = told["gen_ai.retrieval.query.text"], told["gen_ai.retrieval.documents"]
+    assert len(query) == 1_500
+    assert query.endswith(" characters]")
+    assert len(query) + len(documents) <= 1_520
+    assert json.loads(documents) == [{"type": DROPPED, "documents": 1}] or documents == "[]"
+    assert KEY[8:30].encode() not in b"".join(exporter.payloads)
+    assert record.content is not None
+    assert len(json.dumps(record.content, ensure_ascii=False)) < 1_100
+    assert KEY[8:30] not in json.dumps(record.content)
+
+
 def test_defaults_leave_an_ordinary_history_whole() -> None:
     """Eighty kilobytes of history pass untouched."""
     provider, exporter = limited()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from spantally.calls.json_text import encode
 from spantally.calls.limits import Limits
 from spantally.calls.payload import (
+    DOCUMENTS,
     MESSAGES,
     PARTS,
     TOOLS,
@@ -130,6 +131,26 @@ LISTS: list[tuple[str, Kind, st.SearchStrategy[Any], Callable[..., Any]]] = [
     ("parts", PARTS, _parts, shapes.system_instructions),
     ("tools", TOOLS, _tools, shapes.tool_definitions),
 ]
+
+
+@given(scores=st.lists(st.floats(0, 1), max_size=8), title=_texts, room=_rooms)
+@settings(max_examples=60, deadline=None)
+def test_of_documents_the_best_stay(scores: list[float], title: str, room: int) -> None:
+    """They come best first: what does not fit goes from the end, where its number stands."""
+    values = [{"id": f"f_{n}", "score": score, "title": title} for n, score in enumerate(scores)]
+    items = Listed(DOCUMENTS, [Item(value) for value in values]).within(room)
+    if items is None:
+        assert room < 2
+        return
+    text = text_of(items)
+    assert len(text) <= room
+    after = json.loads(text)
+    assert list(shapes.retrieval_documents(after, PROFILE)) == []
+    if len(encode(values)) <= room:
+        assert after == values
+    elif after:
+        dropped = len(values) - (len(after) - 1)
+        assert after == [*values[: len(after) - 1], {"type": DROPPED, "documents": dropped}]
 
 
 @pytest.mark.parametrize(("what", "kind", "one", "schema"), LISTS, ids=[row[0] for row in LISTS])

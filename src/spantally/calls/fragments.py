@@ -79,14 +79,17 @@ class Fragments:
             redactor: takes secrets out.
             longest: from this length on a fragment is not encoded, since no limit has room for it.
         """
+        # First of all: what becomes known from here on makes the maker stale.
+        generation = registry.generation
         revision = redactor.revision if type(redactor) is Redactor else None
         if revision is None:
             # Answers of rules of the user may change, and without redaction what was kept would be raw.
-            return Maker(redactor, longest, None)
+            return Maker(redactor, longest, None, generation)
         state = self._state
-        if state[0] is not redactor or state[1] != revision:
-            self._state = state = (redactor, revision, Kept())
-        return Maker(redactor, longest, state[2])
+        # Of a text that no limit had room for only the beginning is kept: a higher limit asks for more.
+        if state[0] is not redactor or state[1] != (revision, longest):
+            self._state = state = (redactor, (revision, longest), Kept())
+        return Maker(redactor, longest, state[2], generation)
 
     def __len__(self) -> int:
         return len(self._state[2])
@@ -105,8 +108,8 @@ class Maker:
 
     __slots__ = ("_generation", "_kept", "_longest", "_redactor")
 
-    def __init__(self, redactor: Any, longest: int, kept: Kept | None) -> None:
-        self._generation = registry.generation
+    def __init__(self, redactor: Any, longest: int, kept: Kept | None, generation: int) -> None:
+        self._generation = generation
         self._redactor = redactor
         self._longest = longest
         self._kept = kept
