@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spantally.api.attribution import attribute, bind
     from spantally.api.fold import Totals
-    from spantally.api.pausing import paused
+    from spantally.api.pausing import paused, untracked
     from spantally.api.processor import SpanProcessor
     from spantally.api.runtime import flush, instrument, uninstrument
     from spantally.api.session import Session, session
@@ -38,6 +39,8 @@ __all__ = [
     "Totals",
     "__version__",
     "agent",
+    "attribute",
+    "bind",
     "flush",
     "instrument",
     "open_ledger",
@@ -46,6 +49,7 @@ __all__ = [
     "session",
     "tool",
     "uninstrument",
+    "untracked",
     "wrap_tools",
 ]
 
@@ -60,7 +64,10 @@ _LAZY = {
     "agent": "spantally.api.work",
     "tool": "spantally.api.work",
     "wrap_tools": "spantally.api.work",
+    "attribute": "spantally.api.attribution",
+    "bind": "spantally.api.attribution",
     "paused": "spantally.api.pausing",
+    "untracked": "spantally.api.pausing",
     "flush": "spantally.api.runtime",
     "instrument": "spantally.api.runtime",
     "uninstrument": "spantally.api.runtime",

@@ -1,4 +1,4 @@
-"""``paused()``: neither spans nor metering inside."""
+"""``paused()`` and ``untracked()``: nothing is shown of what happens inside."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from types import TracebackType
 from typing import Self
 
 from opentelemetry import context as otel_context
+from opentelemetry.context import Context
 
 from spantally.calls.entering import Entered
+from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
-from spantally.ground.scope import PAUSED_KEY, with_values
+from spantally.ground.scope import COST_ONLY, PAUSED_KEY, is_paused, with_values
 
 
 class paused:  # noqa: N801 - reads as a statement: `with spantally.paused():`
@@ -18,9 +20,12 @@ class paused:  # noqa: N801 - reads as a statement: `with spantally.paused():`
     def __init__(self) -> None:
         self._entered: list[Entered | None] = []
 
+    def _context(self) -> Context:
+        return with_values(otel_context.get_current(), {PAUSED_KEY: True})
+
     def __enter__(self) -> Self:
         try:
-            entered = Entered(with_values(otel_context.get_current(), {PAUSED_KEY: True}))
+            entered = Entered(self._context())
         except Exception as error:
             swallowed("api.paused", error)
             entered = None
@@ -42,3 +47,29 @@ class paused:  # noqa: N801 - reads as a statement: `with spantally.paused():`
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, trace)
+
+
+class untracked(paused):  # noqa: N801 - reads as a statement: `with spantally.untracked():`
+    """Context manager (also ``async with``): work inside gives no span, no content and no event.
+
+    What model calls cost is counted in the session all the same, in rows that name no agent, tool or
+    response. Spans that another instrumentor makes inside are its own to hide; they are not tallied.
+
+    Args:
+        cost: False keeps nothing of the calls at all, as ``paused()`` does.
+
+    Raises:
+        ArgumentError: (a ValueError) where ``cost`` is not True or False.
+    """
+
+    def __init__(self, cost: bool = True) -> None:
+        if not isinstance(cost, bool):
+            raise ArgumentError(f"untracked(cost={cost!r}): use True or False")
+        super().__init__()
+        self._cost = cost
+
+    def _context(self) -> Context:
+        context = otel_context.get_current()
+        # Where nothing at all is kept, nothing inside brings it back.
+        value = COST_ONLY if self._cost and not is_paused(context) else True
+        return with_values(context, {PAUSED_KEY: value})

@@ -12,7 +12,9 @@ from spantally.ground.settings import parse_id
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def _make(work: type[Work], target: Any, name: str | None, description: str | None) -> Any:
+def _make(
+    work: type[Work], target: Any, name: str | None, description: str | None, *, track: bool = True
+) -> Any:
     if isinstance(target, str):
         if name is not None:
             raise ArgumentError(f"{work.word}({target!r}, name={name!r}): give the name once")
@@ -21,7 +23,9 @@ def _make(work: type[Work], target: Any, name: str | None, description: str | No
         parse_id(f"{work.word} name", name)
     if description is not None and not isinstance(description, str):
         raise ArgumentError(f"{work.word}(description={description!r}): use a string")
-    made = work(name, description)
+    if not isinstance(track, bool):
+        raise ArgumentError(f"{work.word}(track={track!r}): use True or False")
+    made = work(name, description, track=track)
     return made if target is None else made(target)
 
 
@@ -29,11 +33,23 @@ def _make(work: type[Work], target: Any, name: str | None, description: str | No
 def agent(target: _F, /) -> _F: ...
 @overload
 def agent(
-    target: str | None = None, /, *, name: str | None = None, description: str | None = None
+    target: str | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    track: bool = True,
 ) -> Work: ...
 
 
-def agent(target: Any = None, /, *, name: str | None = None, description: str | None = None) -> Any:
+def agent(
+    target: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    track: bool = True,
+) -> Any:
     """Mark an agent: each invocation gives an ``invoke_agent`` span and row, with all that happens beneath.
 
     Use it bare (``@agent``), with arguments (``@agent(name="planner")``) or as a context manager
@@ -44,11 +60,13 @@ def agent(target: Any = None, /, *, name: str | None = None, description: str | 
         target: the function, or the name.
         name: of the agent; the function's own by default.
         description: value of ``gen_ai.agent.description``.
+        track: False hides the agent and all it does, as ``spantally.untracked()`` does: no spans, no content
+            and no events; what its model calls cost is counted in the session.
 
     Raises:
         ArgumentError: (a ValueError) for a target that cannot be decorated or a wrong name.
     """
-    return _make(AgentWork, target, name, description)
+    return _make(AgentWork, target, name, description, track=track)
 
 
 @overload

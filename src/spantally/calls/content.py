@@ -16,6 +16,8 @@ _VARIABLES: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_V
 
 def wants_content(operation: Operation) -> bool:
     """Whether anybody will get the content of this operation: else it is never even looked at."""
+    if operation.hidden:
+        return False
     telemetry = operation.telemetry
     return (
         telemetry.keep_content
@@ -34,6 +36,7 @@ def sends_details(operation: Operation) -> bool:
     if (
         not telemetry.emit_details
         or emit is None
+        or operation.hidden
         or operation.joined is not None
         or operation.kind != Kind.INFERENCE
     ):

@@ -30,7 +30,9 @@ def note_exception(operation: Operation, error: BaseException) -> None:
     try:
         telemetry = operation.telemetry
         emit = telemetry.emit_event
-        if emit is None or isinstance(error, GeneratorExit) or not emit.is_heard(semconv.EVENT_EXCEPTION):
+        if emit is None or operation.hidden or isinstance(error, GeneratorExit):
+            return
+        if not emit.is_heard(semconv.EVENT_EXCEPTION):
             return
         told = telemetry.capture_spans or telemetry.capture_events
         attributes: dict[str, Any] = {semconv.EXCEPTION_TYPE: type_name(error)}

@@ -87,6 +87,9 @@ class Operation:
         "usage_format",
     )
 
+    hidden = False
+    """True where nothing may be shown of it but its cost."""
+
     def __init__(self, telemetry: Telemetry, kind: str, operation: str, scope: Scope) -> None:
         self.telemetry = telemetry
         self.kind = kind

@@ -11,6 +11,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import INVALID_SPAN
 
 from spantally.calls import implicit
+from spantally.calls.hidden import start_hidden
 from spantally.calls.joining import AROUND, NOWHERE, Join, Joined, join
 from spantally.calls.operation import SPAN_KEY, Operation, open_operations
 from spantally.calls.own_spans import MARK, OwnSpan, safe_of, stamped, without_genai
@@ -18,7 +19,7 @@ from spantally.calls.plans import Plan
 from spantally.calls.telemetry import Telemetry
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
-from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, is_paused
+from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, is_hidden, is_paused
 
 first_start: Final[list[Callable[[], None]]] = []
 """What waits for the first operation: by then the program's main module has run its definitions."""
@@ -33,6 +34,7 @@ def start(
     conversation_id: str | None = None,
     start_ns: int | None = None,
     joins: Join = NOWHERE,
+    within: Callable[[Context], Context] | None = None,
 ) -> Operation | None:
     """Begin an operation, or None inside ``spantally.paused()`` and where telemetry itself fails.
 
@@ -44,6 +46,7 @@ def start(
         conversation_id: the conversation that the API's request names; it wins over the session's.
         start_ns: when it began, where that is past; now, by default.
         joins: where another instrumentor's span of the same operation may be.
+        within: makes the Context that it begins in from the current one; None leaves it as it is.
     """
     try:
         if first_start:
@@ -51,7 +54,14 @@ def start(
         context = otel_context.get_current()
         if context and is_paused(context):
             return None
+        if within is not None:
+            try:
+                context = within(context)
+            except Exception as error:
+                swallowed("calls.within", error)
         scope = _scope_for(context, telemetry, conversation_id)
+        if context and is_hidden(context):
+            return start_hidden(telemetry, plan, scope, context)
         made = Operation(telemetry, plan.kind, plan.operation, scope)
         made.name = name
         if start_ns is not None:

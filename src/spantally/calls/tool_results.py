@@ -108,7 +108,7 @@ def _settle(session: SessionState, tool_call_id: str) -> None:
 
 def infer_tool_results(operation: Operation, results: Sequence[ToolResult]) -> None:
     """Record the tools whose results this request carries and whose runs nobody saw."""
-    if not results:
+    if not results or operation.hidden:
         return
     scope = operation.scope
     session = scope.session

@@ -24,7 +24,7 @@ from spantally.ground import semconv
 from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind, Status
-from spantally.ground.scope import SCOPE_KEY, Scope
+from spantally.ground.scope import COST_ONLY, PAUSED_KEY, SCOPE_KEY, Scope, is_paused, with_values
 from spantally.ground.settings import is_disabled
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -60,6 +60,25 @@ class _Running:
         self.operation.finish_later(abandoned=True)
 
 
+class _Hidden:
+    """One invocation that shows nothing."""
+
+    __slots__ = ("context",)
+
+    def __init__(self) -> None:
+        context = otel_context.get_current()
+        self.context = context if is_paused(context) else with_values(context, {PAUSED_KEY: COST_ONLY})
+
+    def result(self, value: Any) -> None:
+        """The body returned."""
+
+    def error(self, error: BaseException) -> None:
+        """The body raised."""
+
+    def left(self) -> None:
+        """The generator was not read to its end."""
+
+
 class Work:
     """A decorator and a context manager in one, for one kind of work."""
 
@@ -67,10 +86,11 @@ class Work:
     operation = "invoke_agent"
     word = "agent"
 
-    def __init__(self, name: str | None, description: str | None) -> None:
+    def __init__(self, name: str | None, description: str | None, *, track: bool = True) -> None:
         self.name = name
         self.description = description
-        self._entered: list[tuple[_Running | None, Entered | None]] = []
+        self.track = track
+        self._entered: list[tuple[_Running | _Hidden | None, Entered | None]] = []
         self._known_plan: tuple[str, str | None, Plan] | None = None
 
     def __call__(self, function: _F) -> _F:
@@ -78,9 +98,9 @@ class Work:
         name = self.name or _name_of(function)
         describe = self.description or self._describe(function)
 
-        def opener(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Running | None:
+        def opener(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Running | _Hidden | None:
             running = self._open(name, describe)
-            if running is not None and self.kind == Kind.TOOL:
+            if isinstance(running, _Running) and self.kind == Kind.TOOL:
                 keep_arguments(running.operation, function, args, kwargs)
             return running
 
@@ -89,10 +109,12 @@ class Work:
     def _describe(self, function: Callable[..., Any]) -> str | None:
         return None
 
-    def _open(self, name: str, description: str | None) -> _Running | None:
+    def _open(self, name: str, description: str | None) -> _Running | _Hidden | None:
         try:
             if is_disabled():
                 return None
+            if not self.track:
+                return _Hidden()
             telemetry = telemetry_module.active
             made = starting.start(telemetry, self._plan(name, description), name=name)
             if made is None:
@@ -136,7 +158,7 @@ class Work:
         entered = None
         if running is not None:
             try:
-                scope: Any = running.context.get(SCOPE_KEY)
+                scope: Any = running.context.get(SCOPE_KEY) if isinstance(running, _Running) else None
                 entered = Entered(running.context, scope if isinstance(scope, Scope) else None, frame)
             except Exception as error:
                 swallowed(f"calls.{self.word}.enter", error)
@@ -150,7 +172,7 @@ class Work:
             running, entered = take_entry(self._entered, _entered_of)
             if entered is not None:
                 entered.leave()
-            if running is None:
+            if not isinstance(running, _Running):
                 return
             if error is None:
                 running.operation.finish(Status.OK)
@@ -167,7 +189,7 @@ class Work:
         self.__exit__(kind, error, trace)
 
 
-def _entered_of(entry: tuple[_Running | None, Entered | None]) -> Entered | None:
+def _entered_of(entry: tuple[_Running | _Hidden | None, Entered | None]) -> Entered | None:
     return entry[1]
 
 

@@ -34,7 +34,10 @@ SCOPE_KEY: Final = otel_context.create_key("spantally-scope")
 """Key of the scope in the OpenTelemetry Context."""
 
 PAUSED_KEY: Final = otel_context.create_key("spantally-paused")
-"""Key whose truth means: neither spans nor metering (``spantally.paused()``)."""
+"""Key whose truth means: no spans; and no metering either (``spantally.paused()``), unless it is
+:data:`COST_ONLY` (``spantally.untracked()``)."""
+
+COST_ONLY: Final = "cost"
 
 
 def _find_baggage_key() -> str:
@@ -252,8 +255,14 @@ def raw_scope(context: Context) -> Scope | None:
 
 
 def is_paused(context: Context | None = None) -> bool:
-    """True inside ``spantally.paused()``."""
-    return bool((otel_context.get_current() if context is None else context).get(PAUSED_KEY))
+    """True inside ``spantally.paused()``, and inside ``spantally.untracked(cost=False)``."""
+    value = (otel_context.get_current() if context is None else context).get(PAUSED_KEY)
+    return bool(value) and value != COST_ONLY
+
+
+def is_hidden(context: Context) -> bool:
+    """True where nothing is to be shown: inside ``spantally.paused()`` and ``spantally.untracked()``."""
+    return bool(context.get(PAUSED_KEY))
 
 
 def with_values(context: Context, values: Mapping[str, object]) -> Context:

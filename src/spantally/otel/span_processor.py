@@ -32,7 +32,7 @@ from spantally.calls.telemetry import SCOPE_NAME, RedactorLike, Telemetry
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind, Record, SessionStatus, Status
-from spantally.ground.scope import Scope, current_scope, is_paused
+from spantally.ground.scope import Scope, current_scope, is_hidden
 from spantally.ground.settings import from_argument
 from spantally.ground.worker import worker
 from spantally.otel import foreign, joining
@@ -241,7 +241,7 @@ class SpanProcessor(SdkSpanProcessor):
                 scope = around.scope  # beneath a foreign agent of the run's own session
         state = SpanState(scope, around)
         state.local_root = local_root
-        state.paused = is_paused(context)
+        state.paused = is_hidden(context)
         if facts is not None:
             state.become(facts, span, own_call_id(attributes))
             self._saw_genai(span.get_span_context().trace_id)

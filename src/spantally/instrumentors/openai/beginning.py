@@ -19,6 +19,7 @@ from spantally.ground import guard, semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind
 from spantally.instrumentors.openai import peers, stream_usage
+from spantally.instrumentors.openai.binding import bound_of
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.capture import Capture
 from spantally.instrumentors.openai.wire import estimate, provider, request
@@ -53,6 +54,7 @@ def begin(
         conversation_id=_text(varying.get(semconv.CONVERSATION_ID)) if varying else None,
         start_ns=start_ns,
         joins=peers.where_spans_are(wire.api, options),
+        within=bound_of(client),
     )
     if target is None:
         return None

@@ -200,7 +200,7 @@ class OpenAICall:
                 self.goes_on = facts.goes_on
                 if usage is not None:
                     background.tell(target.provider, facts.response_id)
-        if facts.tool_calls and carries:
+        if facts.tool_calls and carries and not target.hidden:
             expect_tool_calls(target.scope, facts.tool_calls)
 
     def _take_other(self, facts: response.ResponseFacts) -> tuple[response.ResponseFacts, bool]:

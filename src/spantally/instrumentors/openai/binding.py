@@ -1,0 +1,67 @@
+"""Clients that are bound to somebody: a copy of the SDK's client that names whose its calls are."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from opentelemetry.context import Context
+
+BOUND: Final = "_spantally_bound"
+"""Name under which what is bound hangs on a client."""
+
+_COPIES: Final = ("copy", "with_options")
+
+
+class Bound(Protocol):
+    """What a client is bound to."""
+
+    def within(self, context: Context) -> Context:
+        """The Context that a call of the client begins in."""
+
+
+def is_client(client: Any) -> bool:
+    """Whether this is a client of the OpenAI SDK; the SDK is not imported for it."""
+    sdk = sys.modules.get("openai._base_client")
+    return sdk is not None and isinstance(client, sdk.BaseClient) and not isinstance(client, type)
+
+
+def bound_copy(client: Any, bound: Bound) -> Any:
+    """A client of the same type, with the same connections, that is bound; the given one stays as it is.
+
+    Args:
+        client: the SDK's client, of whatever subclass.
+        bound: what its calls carry.
+    """
+    made = copy.copy(client)  # the SDK's own copy() calls __init__, which a subclass may have changed
+    for name, value in tuple(made.__dict__.items()):
+        # Resources that the client has made hold the client that made them; others are made when asked for.
+        if hasattr(type(client), name) and getattr(value, "_client", None) is client:
+            del made.__dict__[name]
+    made.__dict__[BOUND] = bound
+    for name in _COPIES:
+        if callable(getattr(type(client), name, None)):
+            made.__dict__[name] = _copying(made, name, bound)
+    return made
+
+
+def _copying(client: Any, name: str, bound: Bound) -> Callable[..., Any]:
+    method: Callable[..., Any] = getattr(type(client), name)
+
+    def copied(*args: Any, **kwargs: Any) -> Any:
+        """As the SDK's; the copy is bound to the same."""
+        return bound_copy(method(client, *args, **kwargs), bound)
+
+    copied.__name__ = name
+    return copied
+
+
+def bound_of(client: Any) -> Callable[[Context], Context] | None:
+    """What makes the Context of a call of this client; None where it is bound to nobody."""
+    bound = getattr(client, "__dict__", _NOTHING).get(BOUND)
+    return None if bound is None else bound.within
+
+
+_NOTHING: Final[dict[str, Any]] = {}
