@@ -7,13 +7,24 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType, TracebackType
-from typing import Any, Final, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
+from spantally.api.session_ids import (
+    check_template,
+    filled,
+    is_template,
+    known_names,
+    note_use,
+    parse_idle,
+    resumed_or_next,
+)
+from spantally.api.session_said import begun, parse_labels, parse_metadata, parse_metrics, parse_title
+from spantally.api.session_said import ended as spoken_at_end
 from spantally.api.totals import Totals, totals_of
 from spantally.calls import implicit, pipeline
 from spantally.calls import telemetry as telemetry_module
@@ -29,6 +40,9 @@ from spantally.ground.session_state import SessionState, known_session, remember
 from spantally.ground.settings import is_disabled, parse_entity, parse_id, parse_tags
 from spantally.ground.worker import worker
 from spantally.otel.baggage import with_baggage
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -52,9 +66,16 @@ class Session:
         entity: tuple[str, str] | None,
         tags: tuple[tuple[str, str], ...],
         name: str | None,
+        parent: str | Session | None = None,
+        idle_seconds: float | None = None,
+        said: dict[str, Any] | None = None,
     ) -> None:
-        self.id = session_id
-        self._given_id = session_id
+        self.id = None if session_id is None or is_template(session_id) else session_id
+        self._template = session_id if self.id is None else None
+        self._given_id = self.id
+        self._parent = parent
+        self._idle_seconds = idle_seconds
+        self._said = said
         self._conversation = conversation
         self._user = user
         self._entity = entity
@@ -102,6 +123,9 @@ class Session:
             swallowed("session.enter", error)
             return self._without_effect()
         tags = _merge_tags(outer, self._tags)  # raises before any effect
+        if self._template is not None:
+            known = known_names(self._conversation, self._user, self._entity, self._tags, outer)
+            self._given_id = filled(self._template, known)  # raises likewise
         if disabled:
             return self._without_effect()
         try:
@@ -114,11 +138,14 @@ class Session:
         self._owner = os.getpid()
         self._stack.append((entered, scope))
         with guard("session.record"):
+            self._note_use()
+            if self._said and scope.session.recorded:
+                scope.session.recorded = False  # there is news of it
             implicit.record_session(scope, telemetry_module.active)
         return self
 
     def _without_effect(self) -> Self:
-        self.id = self.id or ids.new_session_id()
+        self.id = self.id or self._given_id or ids.new_session_id()
         self._stack.append((None, None))
         return self
 
@@ -129,6 +156,8 @@ class Session:
         state = self._resolve_state(outer)
         self._state = state
         self.id = state.session_id
+        if self._said:
+            state.said = {**(state.said or {}), **begun(active, **self._said)}
         entity = self._entity
         if (
             entity is None
@@ -163,22 +192,41 @@ class Session:
         if self._state is not None and self._given_id is None and self._stack:
             return self._state  # entered again while it is open
         parent = None if outer is None or outer.session.implicit else outer.session
-        if self._given_id is not None:
-            if parent is not None and parent.session_id == self._given_id:
+        wanted, previous = self._given_id, None
+        if wanted is not None and self._idle_seconds is not None:
+            wanted, previous = resumed_or_next(wanted, self._idle_seconds)
+        if wanted is not None:
+            if parent is not None and parent.session_id == wanted:
                 return parent
-            known = known_session(self._given_id)
+            known = known_session(wanted)
             if known is not None and not known.implicit:
                 known.ended = False
                 return known
-        return remember_session(
-            SessionState(
-                self._given_id or ids.new_session_id(),
-                start_ns=time.time_ns(),
-                name=self._name,
-                parent=parent,
-                conversation_id=self._conversation or self._given_id,
-            )
+        named = self._named_parent()
+        made = SessionState(
+            wanted or ids.new_session_id(),
+            start_ns=time.time_ns(),
+            name=self._name,
+            parent=parent if named is None or named.session_id == wanted else named,
+            conversation_id=self._conversation or self._given_id,
         )
+        made.previous_id = previous
+        return remember_session(made)
+
+    def _named_parent(self) -> SessionState | None:
+        """The session that ``parent=`` names: one of this process, or one known by its id alone."""
+        parent_id = self._parent.id if isinstance(self._parent, Session) else self._parent
+        if parent_id is None:
+            return None
+        known = known_session(parent_id)
+        if known is not None and not known.implicit:
+            return known
+        return remember_session(SessionState(parent_id, start_ns=time.time_ns()))
+
+    def _note_use(self) -> None:
+        """Where silence matters: this session was in use just now."""
+        if self._idle_seconds is not None and self._given_id is not None and self.id is not None:
+            note_use(self._given_id, self.id)
 
     # -- leave ---------------------------------------------------------------------------------------
 
@@ -194,12 +242,24 @@ class Session:
         if self._leave(error):
             await _await_until_kept()
 
-    def finish(self, *, success: bool = True, reason: str | None = None) -> None:
-        """Leave what :meth:`begin` entered.
+    def finish(
+        self,
+        *,
+        success: bool = True,
+        reason: str | None = None,
+        metrics: Mapping[str, int | float] | None = None,
+        input: Any = None,  # noqa: A002 - the name that users type
+        output: Any = None,
+    ) -> None:
+        """Leave what :meth:`begin` entered, and say how it went; inside a ``with`` block, too.
 
         Args:
             success: whether the session reached its aim.
             reason: why not, in a few words; kept redacted.
+            metrics: what the program measured: finite numbers by name, at most 64.
+            input: what the session was given; kept redacted, where ``ledger_content`` keeps what is handed
+                to this API.
+            output: what it gave.
 
         Raises:
             ArgumentError: (a ValueError) for arguments of other types.
@@ -208,10 +268,18 @@ class Session:
             raise ArgumentError(f"finish(success={success!r}): use True or False")
         if reason is not None and not isinstance(reason, str):
             raise ArgumentError(f"finish(reason={reason!r}): use a string")
-        if self._leave(None, failed=not success, reason=reason):
+        said = (parse_metrics(metrics), {"input": input, "output": output})
+        if self._leave(None, failed=not success, reason=reason, said=said):
             _wait_until_kept()
 
-    def _leave(self, error: BaseException | None, *, failed: bool = False, reason: str | None = None) -> bool:
+    def _leave(
+        self,
+        error: BaseException | None,
+        *,
+        failed: bool = False,
+        reason: str | None = None,
+        said: tuple[dict[str, int | float] | None, dict[str, Any]] | None = None,
+    ) -> bool:
         try:
             entered, scope = take_entry(self._stack, _entered_of)
         except IndexError:
@@ -222,6 +290,7 @@ class Session:
             if scope is None:
                 return False
             state = scope.session
+            self._note_use()
             state.entries -= 1
             if state.entries > 0 or self._owner == os.getppid():
                 return False  # in a forked child the session is its parent's to end
@@ -232,6 +301,8 @@ class Session:
                 "status": status,
                 "error_type": None if error is None or status != SessionStatus.FAILED else type_name(error),
             }
+            if said is not None:
+                outcome.update(spoken_at_end(telemetry_module.active, *said))
             if isinstance(error, GeneratorExit):
                 # Perhaps the collector closes the generator, inside any lock: the worker tells the ledger.
                 pipeline.late.put_from_finaliser(functools.partial(_tell_ended, scope, outcome, None))
@@ -258,12 +329,15 @@ class Session:
 
     def _fresh(self) -> Session:
         return Session(
-            self._given_id,
+            self._template or self._given_id,
             conversation=self._conversation,
             user=self._user,
             entity=self._entity,
             tags=self._tags,
             name=self._name,
+            parent=self._parent,
+            idle_seconds=self._idle_seconds,
+            said=self._said,
         )
 
 
@@ -376,6 +450,11 @@ def session(
     entity: tuple[str, str] | str | None = None,
     tags: Mapping[str, str] | str | None = None,
     name: str | None = None,
+    title: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    labels: Iterable[str] | None = None,
+    parent: str | Session | None = None,
+    idle_timeout: float | timedelta | None = None,
 ) -> Session: ...
 def session(
     id: str | Callable[..., Any] | None = None,  # noqa: A002 - the name that users type
@@ -385,6 +464,11 @@ def session(
     entity: tuple[str, str] | str | None = None,
     tags: Mapping[str, str] | str | None = None,
     name: str | None = None,
+    title: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    labels: Iterable[str] | None = None,
+    parent: str | Session | None = None,
+    idle_timeout: float | timedelta | None = None,
 ) -> Any:
     """A session: everything that happens inside belongs to it, nested agents, tools and threads too.
 
@@ -394,26 +478,52 @@ def session(
     are inherited, tags are merged, the inner value wins.
 
     Args:
-        id: of the session; a UUID version 7 by default. A given id is the conversation's id as well.
+        id: of the session; a UUID version 7 by default. A given id is the conversation's id as well. A
+            template, as ``"{customer}:{conversation}"``, is filled in from conversation, user, the entity by
+            its type, and tags, given here or in force around.
         conversation: id of the conversation (``gen_ai.conversation.id``) where it is another.
         user: id of the user (``user.id``).
         entity: whom the work is for: ``("customer", "acme")`` or ``"customer:acme"``.
         tags: text to text, on every span and row beneath.
         name: what kind of session it is, of low cardinality.
+        title: free text for people; like metadata and labels redacted, and for the ledger only.
+        metadata: any JSON.
+        labels: texts that stand for themselves.
+        parent: the session that this one is part of, where that is not the one in force: its id, or itself.
+        idle_timeout: seconds (or a timedelta) after which the given id begins a new session: ``<id>~2``,
+            ``~3``; the conversation's id stays, and ``previous_id`` names the one before.
 
     Returns:
         A :class:`Session`.
 
     Raises:
         SettingsError: (a ValueError) naming value and allowed range, before any effect.
+        ArgumentError: likewise; for a template whose names nothing is known for, when it is entered.
     """
     if callable(id):
         return session()(id)
+    said = {
+        "title": parse_title(title),
+        "metadata": parse_metadata(metadata),
+        "labels": parse_labels(labels),
+    }
+    given = None if id is None else parse_id("session id", id)
     return Session(
-        None if id is None else parse_id("session id", id),
+        check_template(given) if given is not None and is_template(given) else given,
         conversation=None if conversation is None else parse_id("conversation", conversation),
         user=None if user is None else parse_id("user", user),
         entity=None if entity is None else parse_entity("entity", entity),
         tags=() if tags is None else parse_tags("tags", tags),
         name=None if name is None else parse_id("session name", name),
+        parent=_parse_parent(parent),
+        idle_seconds=parse_idle(idle_timeout),
+        said=said if any(said.values()) else None,
     )
+
+
+def _parse_parent(value: str | Session | None) -> str | Session | None:
+    if not isinstance(value, Session):
+        return None if value is None else parse_id("parent", value)
+    if value.id is None:
+        raise ArgumentError("session(parent=...): enter the parent first, or pass its id")
+    return value

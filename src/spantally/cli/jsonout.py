@@ -53,11 +53,15 @@ def session_object(row: SessionRow) -> dict[str, Any]:
         "name": row.name,
         "implicit": row.implicit,
         "parent_id": row.parent_id,
+        "previous_id": row.previous_id,
+        "title": row.title,
         "conversation_id": row.conversation_id,
         "user_id": row.user_id,
         "entity_type": row.entity_type,
         "entity_id": row.entity_id,
         "tags": dict(row.tags),
+        "labels": list(row.labels),
+        "metadata": dict(row.metadata),
         "project": row.project,
         "status": row.status,
         "reason": row.reason,
@@ -78,6 +82,9 @@ def session_object(row: SessionRow) -> dict[str, Any]:
         "started_at": rfc3339(row.started_ns),
         "ended_at": rfc3339(row.ended_ns),
         "duration_ms": row.duration_ms,
+        "metrics": dict(row.metrics),
+        "input": row.input,
+        "output": row.output,
     }
 
 

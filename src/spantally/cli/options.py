@@ -77,6 +77,7 @@ def filters(statuses: Sequence[str]) -> Callable[[_F], _F]:
         statuses: what ``--status`` may be.
     """
     options = (
+        click.option("--conversation", metavar="ID", help="Only sessions of this conversation."),
         click.option("--user", metavar="ID", help="Only this user."),
         click.option(
             "--entity",

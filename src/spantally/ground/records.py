@@ -185,6 +185,14 @@ class SessionRecord(NamedTuple):
     error_type: str | None = None
     process: str | None = None
     """``host:pid:start`` of the process that runs it, so that a reader can tell a dead one."""
+    title: str | None = None
+    """Free text; like all that follows redacted, and for the ledger only."""
+    metadata: Mapping[str, Any] | None = None
+    labels: tuple[str, ...] = ()
+    metrics: Mapping[str, int | float] | None = None
+    """What the program measured, by name."""
+    input: Any = None
+    output: Any = None
 
 
 class EventRecord(NamedTuple):

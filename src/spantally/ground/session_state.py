@@ -30,7 +30,9 @@ class SessionState:
         "lock",
         "name",
         "parent",
+        "previous_id",
         "recorded",
+        "said",
         "session_id",
         "settled_tools",
         "start_ns",
@@ -53,6 +55,10 @@ class SessionState:
         self.implicit = implicit
         self.parent = parent
         self.conversation_id = conversation_id
+        self.previous_id: str | None = None
+        """The session of the same conversation that this one goes on from."""
+        self.said: dict[str, Any] | None = None
+        """What the program said of it, redacted, by the fields of its record."""
         self.recorded = False
         """True once the ledger was told of the session."""
         self.ended = False
@@ -87,7 +93,9 @@ class SessionState:
             name=self.name,
             implicit=self.implicit,
             parent_id=None if self.parent is None else self.parent.session_id,
+            previous_id=self.previous_id,
             conversation_id=self.conversation_id,
+            **(self.said or {}),
         )._replace(**values)
 
 

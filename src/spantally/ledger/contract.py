@@ -23,6 +23,7 @@ class Filter:
     """Which sessions or calls are meant; every field that is None or empty leaves all."""
 
     session_id: str | None = None
+    conversation: str | None = None
     user: str | None = None
     entity_type: str | None = None
     entity_id: str | None = None
@@ -55,6 +56,8 @@ class SessionRow:
     name: str | None
     implicit: bool
     parent_id: str | None
+    previous_id: str | None
+    """The session of the same conversation that this one goes on from, after a time of silence."""
     conversation_id: str | None
     user_id: str | None
     entity_type: str | None
@@ -86,6 +89,16 @@ class SessionRow:
     started_ns: int
     ended_ns: int | None
     duration_ms: float | None
+    last_ns: int = 0
+    """Latest moment anything of the session is known to have happened, in UNIX nanoseconds."""
+    title: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    metrics: Mapping[str, int | float] = field(default_factory=dict)
+    """What the program measured, by name."""
+    input: Any = None
+    """What the session was given, where the ledger may keep it; redacted."""
+    output: Any = None
 
     @property
     def total_cost(self) -> str | None:

@@ -12,6 +12,7 @@ from spantally.ground.errors import ArgumentError
 TIMES: Final = ("day", "week", "month")
 PLAIN: Final = (
     "session",
+    "conversation",
     "run",
     "agent",
     "model",

@@ -27,7 +27,14 @@ _FROM_SESSION: Final = (
     "tags",
     "project",
     "process",
+    "title",
+    "metadata",
+    "labels",
+    "metrics",
+    "input",
+    "output",
 )
+_SAID: Final = ("title", "metadata", "labels", "metrics", "input", "output")
 _FROM_CALL: Final = (
     ("name", "session_name"),
     ("implicit", "implicit_session"),
@@ -64,6 +71,8 @@ class SessionView(NamedTuple):
     """Latest moment anything of the session is known to have happened."""
     declared: bool
     """True once a record of the session itself came."""
+    said: str | None
+    """A JSON object of what the program said of it: title, metadata, labels, metrics, input, output."""
 
 
 class SessionFacts:
@@ -98,8 +107,8 @@ class SessionFacts:
             value = getattr(record, name)
             if name == "tags":
                 value = dict(value) or None
-            if value is not None:
-                self._offer(name, 1, key, value)
+            if value is not None and value != ():
+                self._offer(name, 1, key, list(value) if name == "labels" else value)
         if record.entity_type is not None:
             self._offer("entity", 1, key, [record.entity_type, record.entity_id])
 
@@ -146,6 +155,7 @@ class SessionFacts:
         status, ended, reason, error_type = state or (None, None, None, None)
         entity_type, entity_id = self._get("entity") or (None, None)
         tags = self._get("tags")
+        said = {name: self.facts[name][2] for name in _SAID if name in self.facts}
         return SessionView(
             name=self._get("name"),
             implicit=bool(self._get("implicit")),
@@ -165,4 +175,5 @@ class SessionFacts:
             ended_ns=None if status == SessionStatus.RUNNING else ended,
             last_ns=self.last or 0,
             declared=state is not None,
+            said=json.dumps(said, sort_keys=True) if said else None,
         )

@@ -120,10 +120,10 @@ def _readable(store: SQLiteStore) -> SQLiteStore:
 class Ledger:
     """Typed questions to one ledger; a context manager that closes it.
 
-    Every method that takes filters knows: ``user``, ``entity`` (``"type:id"`` or ``"type"``), ``tags`` (a
-    mapping, or ``"k=v,k=v"``; all must match, or with ``any_tag`` one), ``agent``, ``model``, ``project``,
-    ``status``, ``since`` and ``until`` (a datetime, RFC 3339 text, or ``"24h"``, ``"7d"``). Wrong values
-    raise :class:`~spantally.ground.errors.ArgumentError`.
+    Every method that takes filters knows: ``conversation``, ``user``, ``entity`` (``"type:id"`` or
+    ``"type"``), ``tags`` (a mapping, or ``"k=v,k=v"``; all must match, or with ``any_tag`` one), ``agent``,
+    ``model``, ``project``, ``status``, ``since`` and ``until`` (a datetime, RFC 3339 text, or ``"24h"``,
+    ``"7d"``). Wrong values raise :class:`~spantally.ground.errors.ArgumentError`.
     """
 
     def __init__(self, store: Store, *, rate: Rater | None = None, owned: bool = True) -> None:
@@ -144,6 +144,7 @@ class Ledger:
     def sessions(
         self,
         *,
+        conversation: str | None = None,
         user: str | None = None,
         entity: str | tuple[str, str] | None = None,
         tags: Any = None,
@@ -161,6 +162,7 @@ class Ledger:
     ) -> list[SessionRow]:
         """Sessions with their totals, newest first by default."""
         where = make_filter(
+            conversation=conversation,
             user=user,
             entity=entity,
             tags=tags,
@@ -206,6 +208,7 @@ class Ledger:
         session: str | None = None,
         kind: str | None = None,
         provider: str | None = None,
+        conversation: str | None = None,
         user: str | None = None,
         entity: str | tuple[str, str] | None = None,
         tags: Any = None,
@@ -225,6 +228,7 @@ class Ledger:
             session=session,
             kind=one_of("kind", kind, Kind),
             provider=provider,
+            conversation=conversation,
             user=user,
             entity=entity,
             tags=tags,
@@ -250,6 +254,7 @@ class Ledger:
         session: str | None = None,
         kind: str | None = None,
         provider: str | None = None,
+        conversation: str | None = None,
         user: str | None = None,
         entity: str | tuple[str, str] | None = None,
         tags: Any = None,
@@ -275,6 +280,7 @@ class Ledger:
             session=session,
             kind=one_of("kind", kind, Kind),
             provider=provider,
+            conversation=conversation,
             user=user,
             entity=entity,
             tags=tags,

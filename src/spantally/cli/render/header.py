@@ -43,11 +43,14 @@ def facts(row: SessionRow) -> list[tuple[str, str]]:
     everything = (
         ("session", row.session_id + (" (implicit)" if row.implicit else "")),
         ("name", row.name),
+        ("title", row.title),
         ("part of", row.parent_id),
+        ("goes on from", row.previous_id),
         ("conversation", row.conversation_id),
         ("user", row.user_id),
         ("entity", f"{row.entity_type}:{row.entity_id}" if row.entity_type else None),
         ("tags", ", ".join(f"{key}={value}" for key, value in sorted(row.tags.items()))),
+        ("labels", ", ".join(row.labels)),
         ("project", row.project),
         ("status", status),
         ("started", f"{local_text(row.started_ns)}, took {span_text(row.duration_ms)}"),
@@ -55,5 +58,6 @@ def facts(row: SessionRow) -> list[tuple[str, str]]:
         ("calls", counted),
         ("tokens", f"{count_text(row.input_tokens)} in, {count_text(row.output_tokens)} out"),
         ("cost", cost),
+        ("metrics", ", ".join(f"{name}={value}" for name, value in sorted(row.metrics.items()))),
     )
     return [(name, value) for name, value in everything if value]

@@ -306,6 +306,9 @@ def load(db: sqlite3.Connection, call_ids: list[str]) -> dict[str, Row]:
     return {values[0]: decode(values) for values in found}
 
 
+_SAID_JSON: Final = frozenset({"metadata", "metrics", "input", "output"})
+
+
 def normalise_session(record: SessionRecord) -> SessionRecord:
     """The record of a session in plain types.
 
@@ -323,6 +326,11 @@ def normalise_session(record: SessionRecord) -> SessionRecord:
             values[name] = tuple(sorted((str(key), str(text)) for key, text in dict(value).items()))
         elif name == "implicit":
             values[name] = bool(value)
+        elif name == "labels":
+            values[name] = tuple(sorted(str(one) for one in value))
+        elif name in _SAID_JSON:
+            text = to_json(value)
+            values[name] = None if text is None else json.loads(text)
         elif value is not None:
             if not isinstance(value, str):
                 raise PoisonError(f"{name} is a {type(value).__name__}, not a text")

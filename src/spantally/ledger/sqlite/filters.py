@@ -28,6 +28,11 @@ def whose(table: str, where: Filter) -> Condition:
         if value is not None:
             parts.append(f"{table}.{column} = ?")
             values.append(value)
+    if where.conversation is not None:
+        parts.append(
+            f"{table}.session_id IN (SELECT c.session_id FROM session AS c WHERE c.conversation_id = ?)"
+        )
+        values.append(where.conversation)
     tags: list[str] = []
     for key, value in where.tags:
         tags.append(f"EXISTS (SELECT 1 FROM json_each({table}.tags) AS t WHERE t.key = ? AND t.value = ?)")

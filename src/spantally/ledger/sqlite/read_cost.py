@@ -98,6 +98,8 @@ def _columns(groupings: tuple[str, ...], table: str, quarter: str) -> tuple[list
     model = f"{table}.model" if table == "dimension" else "COALESCE(call.response_model, call.request_model)"
     plain = {
         "session": f"{table}.session_id",
+        "conversation": "(SELECT c.conversation_id FROM session AS c "
+        f"WHERE c.session_id = {table}.session_id)",
         "run": "call.run_id",
         "agent": f"json_extract({table}.agent_path, '$[#-1]')",
         "model": model,

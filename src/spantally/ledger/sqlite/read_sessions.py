@@ -23,6 +23,7 @@ class _Stored(NamedTuple):
     name: str | None
     implicit: int
     parent_id: str | None
+    previous_id: str | None
     conversation_id: str | None
     user_id: str | None
     entity_type: str | None
@@ -33,6 +34,7 @@ class _Stored(NamedTuple):
     reason: str | None
     error_type: str | None
     process: str | None
+    said: str | None
     started_ns: int
     ended_ns: int | None
     last_ns: int
@@ -159,6 +161,16 @@ def _tags(text: str) -> dict[str, str]:
     return found
 
 
+def _said(text: str | None) -> dict[str, Any]:
+    """What the program said of a session, by the fields of its row."""
+    if text is None:
+        return {}
+    said: dict[str, Any] = json.loads(text)
+    if "labels" in said:
+        said["labels"] = tuple(said["labels"])
+    return said
+
+
 class _Family:
     """Sessions with those below them, the names seen in them, and what is known of their processes."""
 
@@ -234,6 +246,7 @@ class _Family:
             name=one.name,
             implicit=bool(one.implicit),
             parent_id=one.parent_id,
+            previous_id=one.previous_id,
             conversation_id=one.conversation_id,
             user_id=one.user_id,
             entity_type=one.entity_type,
@@ -256,6 +269,8 @@ class _Family:
             pending_calls=total.pending,
             possibly_billed_calls=billed,
             lost_attempt_calls=total.lost,
+            last_ns=one.last_ns,
+            **_said(one.said),
             started_ns=one.started_ns,
             ended_ns=ended,
             duration_ms=None if ended is None else (ended - one.started_ns) / 1e6,

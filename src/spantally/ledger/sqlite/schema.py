@@ -8,8 +8,8 @@ from typing import Final
 
 from spantally.ground.errors import LedgerError
 
-SCHEMA_VERSION: Final = 2
-"""1: first release."""
+SCHEMA_VERSION: Final = 3
+"""1: first release. 2: lost attempts. 3: what programs say of sessions."""
 
 APPLICATION_ID: Final = 0x5350_544C
 """Tells a ledger from another program's database (``SPTL``)."""
@@ -114,6 +114,7 @@ CREATE TABLE session (
     ended_ns           INTEGER,
     last_ns            INTEGER NOT NULL,
     declared           INTEGER NOT NULL,  -- 1 once a record of the session itself came
+    said               TEXT,              -- JSON: title, metadata, labels, metrics, input, output
     facts              TEXT NOT NULL,     -- JSON: all that was said, with ranks
     rows               INTEGER NOT NULL DEFAULT 0,
     calls              INTEGER NOT NULL DEFAULT 0,
@@ -130,6 +131,7 @@ CREATE TABLE session (
     lost               INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX session_start ON session (started_ns, session_id);
+CREATE INDEX session_conversation ON session (conversation_id) WHERE conversation_id IS NOT NULL;
 CREATE INDEX session_parent ON session (parent_id) WHERE parent_id IS NOT NULL;
 -- Agents, models and providers seen in a session, with the number of rows that name them.
 CREATE TABLE seen (
@@ -215,6 +217,10 @@ MIGRATIONS: Final[Mapping[int, str]] = {
     1: """\
 ALTER TABLE session ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE rollup ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+""",
+    2: """\
+ALTER TABLE session ADD COLUMN said TEXT;
+CREATE INDEX session_conversation ON session (conversation_id) WHERE conversation_id IS NOT NULL;
 """,
 }
 """SQL that brings a ledger of the version in the key to the next one."""

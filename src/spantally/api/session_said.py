@@ -1,0 +1,160 @@
+"""What a program says of a session: title, metadata, labels, metrics, input, output; for the ledger only."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from spantally.calls.telemetry import Telemetry
+from spantally.ground.errors import ArgumentError
+from spantally.ground.guard import swallowed
+
+MOST_METRICS: Final = 64
+MOST_LABELS: Final = 48
+LONGEST_NAME: Final = 64
+"""Longest name of a metric, and longest label, in characters."""
+LONGEST_TITLE: Final = 1_024
+_LARGEST: Final = 1e300
+LONGEST_METADATA: Final = 65_536
+"""Most characters of metadata as JSON."""
+
+
+def parse_title(value: object) -> str | None:
+    """Free text of at most 1,024 characters.
+
+    Raises:
+        ArgumentError: for anything else.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_TITLE:
+        raise ArgumentError(f"title={_shown(value)}: use a text of 1 to {LONGEST_TITLE} characters")
+    return value
+
+
+def parse_metadata(value: object) -> dict[str, Any] | None:
+    """A mapping that is JSON, of at most 65,536 characters; a copy, so that later changes do not show.
+
+    Raises:
+        ArgumentError: for anything else, cycles and numbers that are not finite among it.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise ArgumentError(f"metadata={_shown(value)}: use a mapping of JSON values")
+    try:
+        text = json.dumps(dict(value), allow_nan=False, ensure_ascii=False)
+        text.encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArgumentError(
+            f"metadata is not JSON ({error}): use texts, numbers, lists and mappings"
+        ) from error
+    if len(text) > LONGEST_METADATA:
+        raise ArgumentError(f"metadata has {len(text)} characters as JSON; it has at most {LONGEST_METADATA}")
+    copied: dict[str, Any] = json.loads(text)
+    return copied
+
+
+def parse_labels(value: object) -> tuple[str, ...]:
+    """Labels: texts of 1 to 64 printable characters, at most 48, sorted, each once.
+
+    Raises:
+        ArgumentError: for anything else.
+    """
+    if value is None:
+        return ()
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise ArgumentError(f"labels={_shown(value)}: use a list of texts")
+    found = sorted({_name("labels", one) for one in value})
+    if len(found) > MOST_LABELS:
+        raise ArgumentError(f"labels: {len(found)} are given; a session has at most {MOST_LABELS}")
+    return tuple(found)
+
+
+def parse_metrics(value: object) -> dict[str, int | float] | None:
+    """Finite numbers by name, at most 64.
+
+    Raises:
+        ArgumentError: for anything else; True and False are no numbers.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise ArgumentError(f"metrics={_shown(value)}: use a mapping of name to number")
+    if len(value) > MOST_METRICS:
+        raise ArgumentError(f"metrics: {len(value)} are given; a session has at most {MOST_METRICS}")
+    found: dict[str, int | float] = {}
+    for name, number in value.items():
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            raise ArgumentError(f"metrics[{_shown(name)}]={_shown(number)}: use a number")
+        if abs(number) > _LARGEST or not math.isfinite(number):
+            raise ArgumentError(f"metrics[{_shown(name)}]={_shown(number)}: use a finite number")
+        found[_name("metrics", name)] = number
+    return found
+
+
+def _name(what: str, value: object) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_NAME or not value.isprintable():
+        raise ArgumentError(
+            f"{what}: {_shown(value)} is no name; use 1 to {LONGEST_NAME} printable characters"
+        )
+    return value
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def begun(
+    telemetry: Telemetry, title: str | None, metadata: dict[str, Any] | None, labels: tuple[str, ...]
+) -> dict[str, Any]:
+    """Fields of the session's record for what is said at its beginning, redacted."""
+    said: dict[str, Any] = {}
+    for name, value in (("title", title), ("metadata", metadata), ("labels", list(labels) or None)):
+        safe = None if value is None else _redacted(telemetry, name, value)
+        if safe is not None:
+            said[name] = tuple(safe) if name == "labels" else safe
+    return said
+
+
+def ended(
+    telemetry: Telemetry, metrics: dict[str, int | float] | None, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Fields of the session's record for what is said at its end.
+
+    Args:
+        telemetry: gives redactor, limits and policy.
+        metrics: checked numbers.
+        given: input and output as the program has them; kept only where the ledger keeps what a user hands
+            to our API (``ledger_content``).
+    """
+    said: dict[str, Any] = {} if metrics is None else {"metrics": metrics}
+    if telemetry.keep_explicit:
+        for name, value in given.items():
+            safe = None if value is None else _fitted(telemetry, name, value)
+            if safe is not None:
+                said[name] = safe
+    return said
+
+
+def _redacted(telemetry: Telemetry, name: str, value: Any) -> Any:
+    try:
+        return telemetry.redactor.value(value, name)
+    except Exception as error:
+        swallowed("session.said", error)
+        return None
+
+
+def _fitted(telemetry: Telemetry, name: str, value: Any) -> Any:
+    try:
+        from spantally.calls.payload import shortened
+        from spantally.calls.work_values import plain
+
+        room, whole = telemetry.ledger_limits
+        return shortened(telemetry.redactor.value(plain(value), name), min(room, whole))
+    except Exception as error:
+        swallowed("session.said", error)
+        return None
