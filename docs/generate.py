@@ -249,11 +249,12 @@ def command_section() -> Iterator[str]:
 def _dummy(row: type, **given: Any) -> Any:
     values = {one.name: None for one in dataclasses.fields(row)}
     values.update({name: 0 for name in values if name.endswith("_ns")})
-    for name in ("agents", "models", "agent_path"):
+    for name in ("agents", "models", "agent_path", "labels"):
         values.update({name: ()} if name in values else {})
     for name in ("calls", "errors", "input_tokens", "output_tokens", "unpriced_calls", "pending_calls"):
         values.update({name: 0} if name in values and row is not CallRow else {})
-    values.update({"tags": {}} if "tags" in values else {})
+    for name in ("tags", "metadata", "metrics"):
+        values.update({name: {}} if name in values else {})
     values.update({one.name: False for one in dataclasses.fields(row) if one.type == "bool"})
     values.update(given)
     return row(**values)

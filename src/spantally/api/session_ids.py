@@ -16,7 +16,8 @@ from spantally.ground.scope import Scope
 from spantally.ground.session_state import known_session
 from spantally.ground.settings import parse_id
 
-MOST_KNOWN: Final = 4_096
+MOST_KNOWN: Final = 1_024
+"""Given ids whose last use this process remembers; of others the ledger knows."""
 _ROLLED: Final = re.compile(r"~(\d{1,6})\Z")
 
 _last_seen: OrderedDict[str, tuple[int, int]] = OrderedDict()
