@@ -342,6 +342,24 @@ def _raising_media(patch: pytest.MonkeyPatch) -> None:
         assert worker.flush(5)
 
 
+def _raising_attribution(patch: pytest.MonkeyPatch) -> None:
+    """Whom a call is for cannot be found out, nor what is said of a session, nor when it was in use."""
+    spantally.instrument(ledger=False)
+    with (
+        ScriptedServer() as server,
+        openai.OpenAI(base_url=server.base_url, api_key="sk-made-up") as client,
+    ):
+        bound = spantally.bind(client, user="bob")
+        patch.setattr("spantally.api.attribution.Binding.within", fail)
+        patch.setattr("spantally.api.attribution.Attribution.scope", fail)
+        with spantally.attribute(user="carol"):
+            assert bound.embeddings.create(model="text-embedding-3-small", input="x").data
+    patch.setattr("spantally.queries.ledger.open_ledger", fail)
+    patch.setattr("spantally.redaction.Redactor.value", fail)
+    with spantally.session("chat", idle_timeout=60, title="t") as session:
+        assert session.id == "chat"
+
+
 OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_patch: ("unit.restore", "unit.import"),
     _raising_uninstrument: ("OpenAIInstrumentor.uninstrument", "spantally_openai.uninstrument"),
@@ -366,6 +384,7 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_leave: ("calls.agent.exit",),
     _raising_preparation: ("calls.prepare",),
     _raising_reason: ("session.reason",),
+    _raising_attribution: ("api.attribute", "calls.within", "session.idle", "session.said"),
     _raising_beside: ("openai.peers", "openai.innermost", "patching.beneath"),
     _raising_attempts: (
         "openai.retry",

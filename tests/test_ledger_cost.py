@@ -232,7 +232,7 @@ def test_a_flip_moves_cost_between_groups(store: SQLiteStore) -> None:
 def test_wrong_groupings_and_zones(store: SQLiteStore) -> None:
     """A wrong grouping or zone is named with what is allowed."""
     for by in (["size"], ["tag:"], []):
-        with pytest.raises(ArgumentError, match="session, run, agent"):
+        with pytest.raises(ArgumentError, match="session, conversation, run, agent"):
             store.cost(by, ALL, "UTC")
     with pytest.raises(ArgumentError, match="tz='Mars/Base'"):
         store.cost(["day"], ALL, "Mars/Base")

@@ -340,6 +340,8 @@ def test_opening_by_argument(tmp_path: Path) -> None:
 def _of_version_1(path: Path) -> Path:
     written(path)
     with sqlite3.connect(path) as db:
+        db.execute("DROP INDEX session_conversation")
+        db.execute("ALTER TABLE session DROP COLUMN said")
         db.execute("ALTER TABLE session DROP COLUMN lost")
         db.execute("ALTER TABLE rollup DROP COLUMN lost")
         db.execute("PRAGMA user_version = 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -82,7 +83,7 @@ def open_writer(target: str, synchronous: str) -> sqlite3.Connection:
             schema.refuse_strangers(db, target)
             schema.refuse_newer(schema.version(db), target)
             db.execute("PRAGMA secure_delete = ON")
-            db.execute("PRAGMA journal_mode = WAL")
+            _use_wal(db)
             db.execute(f"PRAGMA synchronous = {'FULL' if synchronous == 'full' else 'NORMAL'}")
             schema.bring_up(db, target)
         except BaseException:
@@ -91,6 +92,20 @@ def open_writer(target: str, synchronous: str) -> sqlite3.Connection:
         return db
     except sqlite3.Error as error:
         raise _explained(error, target) from error
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log; SQLite does not wait by itself where another connection does the same."""
+    deadline = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            name = str(getattr(error, "sqlite_errorname", ""))
+            if not name.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
+                raise
+        time.sleep(0.01)
 
 
 def open_reader(target: str) -> sqlite3.Connection:
