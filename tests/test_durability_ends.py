@@ -217,3 +217,30 @@ def test_threads_that_still_run_at_exit(programs: Programs) -> None:
     assert time.monotonic() - began < 20
     assert sorted(row.status for row in programs.calls()) == ["interrupted", "ok"]
     assert {row.session_id for row in programs.calls()} == {"threads"}
+
+
+FORKED = """
+import time
+connection = client()
+ask(connection)
+pid = os.fork()
+if pid == 0:
+    ask(client())
+    time.sleep(1.5)
+    os._exit(0)
+os.waitpid(pid, 0)
+for _ in range(3):
+    ask(connection)
+time.sleep(1.5)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_unsampled_calls_around_a_fork(programs: Programs) -> None:
+    """The ends of unsampled calls are noted like a finaliser's; after a fork somebody still takes them."""
+    done = programs.run(FORKED, env={"OTEL_TRACES_SAMPLER": "always_off"})
+    assert done.returncode == -9, done.stderr
+    calls = programs.calls()
+    assert len(calls) == 5
+    assert {call.status for call in calls} == {"ok"}

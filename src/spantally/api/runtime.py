@@ -116,7 +116,7 @@ class Runtime:
 
     def end_work(self) -> None:
         """End what is open: operations as interrupted, the run's own session as finished."""
-        pipeline.end_late_now()
+        pipeline.end_late_now(wait=1.0)
         interrupt_open_operations()
         implicit.finish_process_session()
 
@@ -144,7 +144,8 @@ class Runtime:
             pipeline.remove_consumer(self.summary)
         self._drop_ledger()
         keep_media(telemetry_module.active, None, None)
-        telemetry_module.active.reset()
+        # What is still open ends later, and is redacted as it was promised.
+        telemetry_module.active.reset(telemetry_module.active.redactor)
 
 
 current: Runtime | None = None

@@ -66,6 +66,8 @@ def uninstall() -> None:
 def _handle(number: int, frame: FrameType | None) -> None:
     try:
         drain = _drain
+        if drain is not None and not worker.running:
+            worker.start()
         if drain is not None and worker.running:
             done: list[bool] = []
 

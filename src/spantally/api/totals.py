@@ -19,6 +19,10 @@ MAX_PENDING: Final = 20_000
 """Records of a session that wait for the price data at most."""
 
 
+BATCH_SECONDS: Final = 0.05
+"""How long reading totals waits, off any event loop, for ended calls that the worker has in hand."""
+
+
 def fold_waiting(state: SessionState) -> None:
     """Fold what waits in a session as far as the price data is there, on the worker."""
     ensure_loading()
@@ -34,8 +38,9 @@ def totals_of(state: SessionState | None) -> Totals:
     if state is None:
         return Totals()
     try:
-        end_late_now()
-        return _fold(state, wait=not _in_event_loop())
+        waits = not _in_event_loop()
+        end_late_now(BATCH_SECONDS if waits else 0.0)
+        return _fold(state, wait=waits)
     except Exception as error:
         swallowed("api.totals", error)
         return Totals()

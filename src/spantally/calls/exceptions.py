@@ -10,6 +10,7 @@ from __future__ import annotations
 import traceback
 from typing import Any, Final
 
+from spantally.calls.json_text import printable
 from spantally.calls.operation import MAX_MESSAGE, Operation, type_name
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
@@ -39,8 +40,10 @@ def note_exception(operation: Operation, error: BaseException) -> None:
         if told:
             message = _text_of(error)
             if message:
-                attributes[semconv.EXCEPTION_MESSAGE] = telemetry.redactor.text(message)[:MAX_MESSAGE]
-        stack = telemetry.redactor.text(_stack_of(error, told=told))
+                attributes[semconv.EXCEPTION_MESSAGE] = printable(telemetry.redactor.text(message))[
+                    :MAX_MESSAGE
+                ]
+        stack = printable(telemetry.redactor.text(_stack_of(error, told=told)))
         attributes[semconv.EXCEPTION_STACKTRACE] = stack[-MAX_STACK:]
         emit(semconv.EVENT_EXCEPTION, attributes, operation.inner_context())
     except Exception as failure:

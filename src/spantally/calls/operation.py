@@ -21,6 +21,7 @@ from opentelemetry.trace import Status as SpanStatus
 
 from spantally.calls import pipeline
 from spantally.calls.joining import Joined
+from spantally.calls.json_text import printable
 from spantally.calls.own_spans import OwnSpan, fill, safe_at_end, without_genai
 from spantally.calls.rollup import Rollup, add_to_agents, sums_for
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
@@ -269,6 +270,7 @@ class Operation:
             return
         try:
             outcome["end_ns"] = time.time_ns()
+            open_operations.pop(self.call_id, None)  # its end is known: nothing interrupts it any more
             if self.scope.rollup is not None:
                 self.scope.rollup.expect(self)
             pipeline.late.put_from_finaliser(_LateEnd(self, outcome))
@@ -288,7 +290,8 @@ class Operation:
                 if status in _FAILED:
                     span.set_status(SpanStatus(StatusCode.ERROR, self._description(error, error_type)))
         finally:
-            span.end(end_ns)
+            if span.is_recording():  # the program may have ended it itself
+                span.end(end_ns)
             # Its ids are still wanted, for the record; all else of it need not live as long.
             self.span = NonRecordingSpan(span.get_span_context())
 
@@ -312,13 +315,13 @@ class Operation:
 
     def _description(self, error: BaseException | None, error_type: str | None) -> str | None:
         """Text of the status: an error's message may quote prompt or result, so it needs content capture."""
-        if error is None or not self.telemetry.capture_spans:
-            return error_type
-        try:
-            message = str(error)
-        except Exception:
-            return error_type
-        return self.telemetry.redactor.text(message)[:MAX_MESSAGE] or error_type
+        message = error_type or ""
+        if error is not None and self.telemetry.capture_spans:
+            try:
+                message = str(error) or message
+            except Exception:
+                pass
+        return printable(self.telemetry.redactor.text(message))[:MAX_MESSAGE] or None
 
     def _record(self, status: str, error_type: str | None, end_ns: int, project: str | None) -> CallRecord:
         scope = self.scope

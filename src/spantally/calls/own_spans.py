@@ -30,6 +30,15 @@ _TEXT: Final = frozenset({str})
 _NUMBERS: Final = frozenset({bool, int, float})
 
 
+def revision_of(redactor: Any) -> int | None:
+    """The redactor's revision, while which its answers stay the same; None for one that promises nothing."""
+    try:
+        revision = redactor.revision
+    except Exception:
+        return None
+    return revision if type(revision) is int else None
+
+
 Stamps: TypeAlias = tuple[Any, Any, Mapping[str, str], dict[str, Any]]
 
 
@@ -38,16 +47,22 @@ class OwnSpan:
 
     Attributes:
         redactor: what its values were redacted by.
+        revision: the redactor's when it started.
         title: its name, redacted.
         values: its attributes as they were set, in the order in which they were set.
     """
 
-    __slots__ = ("redactor", "title", "values")
+    __slots__ = ("redactor", "revision", "title", "values")
 
-    def __init__(self, redactor: Any, title: str, values: dict[str, Any]) -> None:
+    def __init__(self, redactor: Any, revision: int | None, title: str, values: dict[str, Any]) -> None:
         self.redactor = redactor
+        self.revision = revision
         self.title = title
         self.values = values
+
+    def is_of(self, redactor: Any) -> bool:
+        """Whether this redactor gave the values, and would give the same ones now."""
+        return self.redactor is redactor and self.revision == revision_of(redactor)
 
 
 def stamped(telemetry: Any, scope: Scope, revision: Any, *, genai: bool) -> Stamps:
@@ -128,9 +143,10 @@ def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> dict[str, Any]:
     call: those that were found clean are remembered as pairs of name and value.
     """
     redactor, renames = telemetry.redactor, telemetry.renames
-    revision = getattr(redactor, "revision", None)
+    revision = revision_of(redactor)
     if renames or revision is None:
         return safe_of(redactor, renames, attributes)
+    is_clean_id = getattr(redactor, "is_clean_id", None)
     known = telemetry.clean
     if known is None or known[0] is not redactor or known[1] != revision:
         known = telemetry.clean = (redactor, revision, set())
@@ -142,7 +158,7 @@ def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> dict[str, Any]:
             if (
                 type(value) in _NUMBERS
                 or pair in clean
-                or (key == semconv.RESPONSE_ID and redactor.is_clean_id(value))
+                or (key == semconv.RESPONSE_ID and is_clean_id is not None and is_clean_id(value))
             ):
                 continue
             texts[key] = value

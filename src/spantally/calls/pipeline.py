@@ -96,8 +96,14 @@ def remove_consumer(consumer: Consumer) -> None:
         _consumers.remove(consumer)
 
 
-def end_late_now() -> None:
-    """Run the noted ends on this thread: before totals are read, so that they hold every ended call."""
+def end_late_now(wait: float = 0.0) -> None:
+    """Run the noted ends on this thread: before totals are read, so that they hold every ended call.
+
+    Args:
+        wait: seconds to wait at most for those that the worker has in hand.
+    """
+    if wait > 0 and worker.running:
+        worker.wait_for_batch(wait)
     while batch := late.take(64):
         late.run(batch)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from opentelemetry.trace import SpanKind
 
-from spantally.calls.own_spans import safe_of, without_genai
+from spantally.calls.own_spans import revision_of, safe_of, without_genai
 from spantally.ground import semconv
 
 LONGEST_KEPT: Final = 256
@@ -79,7 +79,7 @@ class Plan:
         Args:
             redactor: what judges it.
         """
-        if getattr(redactor, "revision", None) is None or len(self.subject or "") > LONGEST_KEPT:
+        if revision_of(redactor) is None or len(self.subject or "") > LONGEST_KEPT:
             return False
         values = self.attributes
         return (

@@ -14,7 +14,7 @@ from spantally.calls import implicit
 from spantally.calls.hidden import start_hidden
 from spantally.calls.joining import AROUND, NOWHERE, Join, Joined, join
 from spantally.calls.operation import SPAN_KEY, Operation, open_operations
-from spantally.calls.own_spans import MARK, OwnSpan, safe_of, stamped, without_genai
+from spantally.calls.own_spans import MARK, OwnSpan, revision_of, safe_of, stamped, without_genai
 from spantally.calls.plans import Plan
 from spantally.calls.telemetry import Telemetry
 from spantally.ground import semconv
@@ -114,7 +114,7 @@ def _start_span(made: Operation, context: Context, plan: Plan, attributes: Mappi
             return
         telemetry, scope = made.telemetry, made.scope
         redactor, renames = telemetry.redactor, telemetry.renames
-        revision = getattr(redactor, "revision", None)
+        revision = revision_of(redactor)
         title, asked = plan.ready(redactor, revision, renames)
         stamps: Any = scope.stamps
         genai = semconv.is_operation(plan.operation, renames)
@@ -137,7 +137,7 @@ def _start_span(made: Operation, context: Context, plan: Plan, attributes: Mappi
             title, context=context, kind=plan.span_kind, attributes=safe, start_time=made.start_ns
         )
         if span.is_recording():
-            made.mark = mark = OwnSpan(redactor, title, safe)
+            made.mark = mark = OwnSpan(redactor, revision, title, safe)
             setattr(span, MARK, mark)  # for the redaction net; a span without room for it is scanned whole
     except Exception as error:
         swallowed("calls.span_start", error)

@@ -237,6 +237,17 @@ class Worker:
             self.hurry()
         return True
 
+    def wait_for_batch(self, timeout: float) -> bool:
+        """Wait until the thread has done with what it has in hand; True if it has.
+
+        Args:
+            timeout: seconds to wait at most.
+        """
+        if not self._drain_lock.acquire(timeout=max(0.0, timeout)):
+            return False
+        self._drain_lock.release()
+        return True
+
     def notify_when_drained(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` on the worker once everything handed over so far has been handled.
 
@@ -370,8 +381,13 @@ worker: Final = Worker()
 """The worker of this process."""
 
 
+_ran_at_fork = False
+
+
 def _before_fork() -> None:
+    global _ran_at_fork
     try:
+        _ran_at_fork = worker.running
         if worker.running:
             worker.stop(FORK_SECONDS)
     except Exception as error:
@@ -395,8 +411,8 @@ def _at_exit() -> None:
 
 def _after_fork_in_parent() -> None:
     try:
-        if worker.pending():
-            worker.start()
+        if _ran_at_fork or worker.pending():
+            worker.start()  # noted ends come from finalisers, too, which start nothing
     except Exception as error:
         swallowed("worker.after_fork", error)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from opentelemetry import metrics
 
+from spantally.calls.own_spans import revision_of
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
@@ -55,6 +56,8 @@ class MetricsConsumer:
         self._telemetry = telemetry
         self._parts_of = parts_of
         self._safe: dict[Point, dict[str, Any]] = {}
+        self._revision: tuple[Any, int | None] | None = None
+        """The redactor and its revision, which gave all of the attributes that are kept."""
         self._agents = AgentCalls()
         self._made = Instruments(
             meter, semconv.PROFILE_METRICS[telemetry.profile], per_call=telemetry.token_histograms
@@ -71,6 +74,12 @@ class MetricsConsumer:
 
     def __call__(self, batch: Sequence[Record]) -> None:
         """Record a batch, on the worker."""
+        revision = revision_of(self._telemetry.redactor)
+        if revision is None or self._revision != (self._telemetry.redactor, revision):
+            # A secret became known since, or the redactor promises nothing.
+            self._revision = (self._telemetry.redactor, revision)
+            self._series.clear()
+            self._safe.clear()
         sums: dict[_Cell, None] = {}
         for record in batch:
             if not isinstance(record, CallRecord):

@@ -20,7 +20,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import Link, Status, StatusCode
 
-from spantally.calls.own_spans import MARK, OwnSpan
+from spantally.calls.own_spans import MARK, OwnSpan, revision_of
 from spantally.calls.telemetry import RedactorLike
 from spantally.ground.guard import swallowed
 
@@ -87,7 +87,7 @@ def _safe_of(span: Any, attributes: Any, redactor: RedactorLike) -> dict[str, An
     on the span, and whatever a limit cut, is scanned.
     """
     mark: OwnSpan | None = getattr(span, MARK, None)
-    if mark is None or mark.redactor is not redactor:
+    if mark is None or not mark.is_of(redactor):
         return safe_attributes(attributes, redactor)
     known = mark.values
     values = dict(attributes)
@@ -115,14 +115,15 @@ def passes_whole(span: Any, redactor: RedactorLike) -> bool:
     """
     mark: OwnSpan | None = getattr(span, MARK, None)
     attributes = span._attributes
-    if mark is None or mark.redactor is not redactor or type(attributes) is not BoundedAttributes:
+    if mark is None or type(attributes) is not BoundedAttributes or not mark.is_of(redactor):
         return False
     inner, known, status = attributes._dict, mark.values, span._status
     resource = _resources.get(id(span._resource))
     if (
         resource is None
         or resource[2] is not span._resource
-        or resource[1] != id(redactor)
+        or resource[1] is not redactor
+        or resource[3] != mark.revision
         or len(inner) != len(known)
         or span._name is not mark.title
         or not attributes._immutable
@@ -156,7 +157,7 @@ def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
         swallowed("redaction.attributes", error)
         made = SafeAttributes(attributes={}, immutable=True)
     span._attributes = made
-    if mark is None or mark.redactor is not redactor or span._name is not mark.title:
+    if mark is None or not mark.is_of(redactor) or span._name is not mark.title:
         _part(span, "_name", REDACTED_ERROR, _redact_name, redactor)
     if span._status is not None and span._status.description:
         _part(span, "_status", Status(StatusCode.UNSET), _redact_status, redactor)
@@ -221,25 +222,29 @@ def _redact_links(span: Any, redactor: RedactorLike) -> None:
     span._links = safe if from_seq is None else from_seq(links._dq.maxlen, safe)
 
 
-_resources: Final[dict[int, tuple[Any, int, Any]]] = {}
-"""By identity: a resource, the redactor's identity, and the resource without secrets. One a provider."""
+_resources: Final[dict[int, tuple[Any, Any, Any, int | None]]] = {}
+"""By identity: a resource, the redactor, the resource without secrets, the revision. One a provider."""
 
 _RESOURCES_LIMIT: Final = 64
 
 
 def _redact_resource(span: Any, redactor: RedactorLike) -> None:
-    """A resource may hold the command line; it is scanned once, since all spans of a provider share it."""
+    """A resource may hold the command line; it is scanned once, since all spans of a provider share it.
+
+    Once more where a secret became known since, or another redactor asks.
+    """
     resource = span._resource
     if resource is None:
         return
+    revision = revision_of(redactor)
     known = _resources.get(id(resource))
-    if known is None or known[0] is not resource or known[1] != id(redactor):
+    if known is None or known[0] is not resource or known[1] is not redactor or known[3] != revision:
         values = dict(resource.attributes)
         safe = safe_attributes(values, redactor)
         made = resource if safe == values else Resource(safe, resource.schema_url)
         if len(_resources) >= _RESOURCES_LIMIT:
             _resources.clear()
-        known = (resource, id(redactor), made)
+        known = (resource, redactor, made, revision)
         _resources[id(resource)] = known
     span._resource = known[2]
 

@@ -123,7 +123,8 @@ class Redactor:
         self._patterns = tuple(patterns)
         self._callables = tuple(callables)
         self._defaults = defaults
-        self._simple = defaults and not patterns and not callables
+        # A subclass may answer otherwise, in ways that nothing here knows of.
+        self._simple = defaults and not patterns and not callables and type(self) is Redactor
         self._budget = budget_seconds
         self._cache = Cache()
         self._generation = registry.generation

@@ -13,6 +13,7 @@ from spantally.calls.tool_results import expect_tool_calls
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind, Status, UsageFormat
+from spantally.ground.worker import worker
 from spantally.instrumentors.openai import background, batches, retries
 from spantally.instrumentors.openai.capture import Capture
 from spantally.instrumentors.openai.last_event import last_event
@@ -274,6 +275,8 @@ class OpenAICall:
             if self.lost_attempts:
                 self.operation.possibly_billed = True
             self.operation.finish_later(prepare=self._read_unread)
+            if not worker.running:
+                worker.start()  # noting an end starts nothing, since finalisers do it too
             return
         try:
             if not self.facts_read and self.wire.api != "file_content":

@@ -107,11 +107,17 @@ def _plain(original: Any) -> Any:
     if isinstance(original, FunctionType):
         return original
 
-    @functools.wraps(original)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return original.__get__(self, type(self))(*args, **kwargs)
+        bind = getattr(type(original), "__get__", None)
+        # What binds to nobody (a mock, a partial, a callable object) is called without the client.
+        return (original if bind is None else bind(original, self, type(self)))(*args, **kwargs)
 
-    return call
+    return functools.update_wrapper(call, original, _told_of(original))
+
+
+def _told_of(original: Any) -> tuple[str, ...]:
+    """The names that a stand-in takes over: a mock gives whatever it is asked for, of whatever type."""
+    return tuple(name for name in functools.WRAPPER_ASSIGNMENTS if name in dir(type(original)))
 
 
 def around_request(original: Any) -> Any:
