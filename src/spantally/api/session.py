@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
-from typing import Any, Final, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -29,6 +29,10 @@ from spantally.ground.session_state import SessionState, known_session, remember
 from spantally.ground.settings import is_disabled, parse_entity, parse_id, parse_tags
 from spantally.ground.worker import worker
 from spantally.otel.baggage import with_baggage
+
+if TYPE_CHECKING:
+    from spantally.budgets.budget import Budget, Remaining
+    from spantally.budgets.loops import LoopGuard
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -52,8 +56,11 @@ class Session:
         entity: tuple[str, str] | None,
         tags: tuple[tuple[str, str], ...],
         name: str | None,
+        budget: Budget | None = None,
+        loop_guard: LoopGuard | None = None,
     ) -> None:
         self.id = session_id
+        self._limits = None if budget is None and loop_guard is None else (budget, loop_guard)
         self._given_id = session_id
         self._conversation = conversation
         self._user = user
@@ -76,6 +83,17 @@ class Session:
         inside one it never waits, and ``pending_calls`` says how many calls are not rated yet.
         """
         return totals_of(self._state)
+
+    @property
+    def remaining(self) -> Remaining:
+        """What is left of the session's budgets and of those around it, calls in flight taken off.
+
+        By unit the least of them; None where nothing limits that unit. Budgets of the settings file are not
+        among them.
+        """
+        from spantally.api.limits import remaining_of
+
+        return remaining_of(self._state)
 
     # -- enter ---------------------------------------------------------------------------------------
 
@@ -129,6 +147,10 @@ class Session:
         state = self._resolve_state(outer)
         self._state = state
         self.id = state.session_id
+        if self._limits is not None:
+            from spantally.api.limits import arm
+
+            arm(state, *self._limits)
         entity = self._entity
         if (
             entity is None
@@ -264,6 +286,8 @@ class Session:
             entity=self._entity,
             tags=self._tags,
             name=self._name,
+            budget=None if self._limits is None else self._limits[0],
+            loop_guard=None if self._limits is None else self._limits[1],
         )
 
 
@@ -376,6 +400,8 @@ def session(
     entity: tuple[str, str] | str | None = None,
     tags: Mapping[str, str] | str | None = None,
     name: str | None = None,
+    budget: Budget | None = None,
+    loop_guard: LoopGuard | None = None,
 ) -> Session: ...
 def session(
     id: str | Callable[..., Any] | None = None,  # noqa: A002 - the name that users type
@@ -385,6 +411,8 @@ def session(
     entity: tuple[str, str] | str | None = None,
     tags: Mapping[str, str] | str | None = None,
     name: str | None = None,
+    budget: Budget | None = None,
+    loop_guard: LoopGuard | None = None,
 ) -> Any:
     """A session: everything that happens inside belongs to it, nested agents, tools and threads too.
 
@@ -400,6 +428,8 @@ def session(
         entity: whom the work is for: ``("customer", "acme")`` or ``"customer:acme"``.
         tags: text to text, on every span and row beneath.
         name: what kind of session it is, of low cardinality.
+        budget: what it may use, with all that runs beneath; a :class:`Budget`.
+        loop_guard: notices a tool that is called alike again and again; a :class:`LoopGuard`.
 
     Returns:
         A :class:`Session`.
@@ -409,6 +439,10 @@ def session(
     """
     if callable(id):
         return session()(id)
+    if budget is not None or loop_guard is not None:
+        from spantally.api.limits import check
+
+        check(budget, loop_guard)
     return Session(
         None if id is None else parse_id("session id", id),
         conversation=None if conversation is None else parse_id("conversation", conversation),
@@ -416,4 +450,6 @@ def session(
         entity=None if entity is None else parse_entity("entity", entity),
         tags=() if tags is None else parse_tags("tags", tags),
         name=None if name is None else parse_id("session name", name),
+        budget=budget,
+        loop_guard=loop_guard,
     )

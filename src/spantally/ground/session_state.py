@@ -128,17 +128,21 @@ def put_brake(state: SessionState, budget: Brake | None) -> None:
     state.__class__ = SessionState if budget is None else _Braked
 
 
-def use_common_budget(budget: Brake | None) -> None:
+def use_common_budget(budget: Brake | None) -> bool:
     """Put the budgets of the settings file into force, for sessions that exist as well.
 
     Args:
         budget: those budgets; None takes them back.
+
+    Returns:
+        Whether some were in force before.
     """
     global common_budget
     before, common_budget = common_budget, budget
     for state in tuple(_registry.values()):
         if state.budget is before:
             put_brake(state, budget)
+    return before is not None
 
 
 def known_session(session_id: str) -> SessionState | None:

@@ -37,7 +37,7 @@ def begin(
         options: its ``FinalRequestOptions``.
         start_ns: when it began, where that is past.
     """
-    body = options.json_data if getattr(options, "extra_json", None) is None else _body_of(options)
+    body = options.json_data if getattr(options, "extra_json", None) is None else body_of(options)
     method, url = options.method, str(options.url)
     wire = classify(method, url, body)
     if wire is None:
@@ -258,7 +258,7 @@ def _has_tools(body: Any) -> bool:
     return "tools" in body or "functions" in body
 
 
-def _body_of(options: Any) -> Any:
+def body_of(options: Any) -> Any:
     """The body that is sent: what the method built, and the program's ``extra_body`` over it."""
     body = options.json_data
     extra = getattr(options, "extra_json", None)

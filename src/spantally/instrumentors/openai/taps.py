@@ -15,7 +15,8 @@ from opentelemetry import context as otel_context
 
 from spantally.ground.guard import guard, swallowed
 from spantally.instrumentors.base import TableInstrumentor
-from spantally.instrumentors.openai.beginning import begin
+from spantally.instrumentors.openai import asking
+from spantally.instrumentors.openai.beginning import begin, body_of
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.streams import watch, watch_async, watch_bytes
 
@@ -41,6 +42,15 @@ def _begin(made_in: int, client: Any, args: tuple[Any, ...], kwargs: dict[str, A
         return begin(_owner.telemetry, client, options)
     except Exception as error:
         swallowed("openai.begin", error)
+        return None
+
+
+def _body(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What the request says, for the budgets of its session."""
+    try:
+        return body_of(kwargs["options"] if "options" in kwargs else args[1])
+    except Exception as error:
+        swallowed("openai.body", error)
         return None
 
 
@@ -124,6 +134,8 @@ def around_request(original: Any) -> Any:
         call = _begin(made_in, self, args, kwargs)
         if call is None:
             return original(self, *args, **kwargs)
+        if call.operation.scope.session.budget is not None:
+            asking.admit(call, _body(args, kwargs))
         if call.options is not None:
             args, kwargs = _with_options(call, args, kwargs)
         tokens = _enter(call)
@@ -150,6 +162,8 @@ def around_request_async(original: Any) -> Any:
         call = _begin(made_in, self, args, kwargs)
         if call is None:
             return await original(self, *args, **kwargs)
+        if call.operation.scope.session.budget is not None:
+            await asking.admit_async(call, _body(args, kwargs))
         if call.options is not None:
             args, kwargs = _with_options(call, args, kwargs)
         tokens = _enter(call)

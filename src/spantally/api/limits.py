@@ -1,0 +1,183 @@
+"""Budgets and loop guards put into force: for a session, and by the settings file for all of them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from spantally.api import runtime
+from spantally.api.totals import known_spending, totals_of
+from spantally.budgets import brake, file
+from spantally.budgets.account import Account, Shared, told
+from spantally.budgets.budget import Budget, Remaining
+from spantally.budgets.loops import LoopGuard, Watch
+from spantally.ground.errors import ArgumentError
+from spantally.ground.guard import say_once, swallowed
+from spantally.ground.session_state import SessionState, put_brake, use_common_budget
+from spantally.ground.settings import config_path, from_environment
+from spantally.ledger.contract import Filter
+from spantally.pricing import ensure_loading
+
+_MISSING: Final = object()
+_shared: tuple[Any, Any] = (_MISSING, None)
+"""The ledger in force, and the part of it that processes share budgets by."""
+
+
+def check(budget: object, loop_guard: object) -> None:
+    """Check the arguments of ``session()``.
+
+    Raises:
+        ArgumentError: for other types.
+    """
+    if budget is not None and not isinstance(budget, Budget):
+        raise ArgumentError(f"session(budget={budget!r}): use spantally.Budget(usd=..., ...)")
+    if loop_guard is not None and not isinstance(loop_guard, LoopGuard):
+        raise ArgumentError(f"session(loop_guard={loop_guard!r}): use spantally.LoopGuard(...)")
+
+
+def arm(state: SessionState, budget: Any, loop_guard: Any) -> None:
+    """Put a session's own budget and loop guard into force.
+
+    Args:
+        state: the session.
+        budget: a :class:`Budget`, or None.
+        loop_guard: a :class:`LoopGuard`, or None.
+    """
+    if loop_guard is not None:
+        state.loop_guard = Watch(loop_guard, state, known_spending)
+    if budget is None:
+        return
+    key = f"session:{state.session_id}"
+    account = brake.account_of(key, lambda: Account(key, shared, lambda: _opening(state)))
+    around = state.budget
+    put_brake(state, brake.brake_of(around, f"session {state.session_id}", budget, account))
+    if budget.usd is not None:
+        ensure_loading()
+    if not account.opened:
+        if brake.in_event_loop():
+            told.put(account)
+        else:
+            account.tell()
+
+
+def remaining_of(state: SessionState | None) -> Remaining:
+    """What is left of a session's budgets. Never raises."""
+    try:
+        held = None if state is None else state.budget
+        if isinstance(held, brake.SessionBrake):
+            return held.remaining()
+    except Exception as error:
+        swallowed("api.remaining", error)
+    return Remaining(None, None, None)
+
+
+# -- the ledger ------------------------------------------------------------------------------------------
+
+
+def shared() -> Shared | None:
+    """The part of the ledger in force that processes share budgets by; None where there is none."""
+    global _shared
+    consumer = runtime.ledger_consumer()
+    if _shared[0] is consumer:
+        found: Shared | None = _shared[1]
+        return found
+    made: Any = None
+    try:
+        if consumer is not None:
+            share = getattr(consumer.open().store, "budget_ledger", None)
+            made = None if share is None else share()
+    except Exception as error:
+        swallowed("api.budget_ledger", error)
+    if made is None:
+        say_once(
+            "budgets:alone",
+            "spantally: budgets hold within this process only, since there is no ledger file that others share",
+        )
+    if _shared[0] is not _MISSING:
+        brake.forget_accounts()  # what was counted under another ledger
+    _shared = (consumer, made)
+    return _shared[1]  # type: ignore[no-any-return]
+
+
+def _store() -> Any:
+    consumer = runtime.ledger_consumer()
+    return None if consumer is None else consumer.open().store
+
+
+def _opening(state: SessionState) -> tuple[int, int, int, int]:
+    """What a session had used before its budget: as the ledger has it, or this process, whichever is more."""
+    totals = totals_of(state)
+    here = (
+        totals.cost_nano_usd or 0,
+        totals.calls,
+        totals.input_tokens + totals.output_tokens,
+        totals.unpriced_calls,
+    )
+    store = _store()
+    if store is None:
+        return here
+    kept = (0, 0, 0, 0)
+    for row in store.sessions(Filter(session_id=state.session_id)):
+        kept = (
+            row.cost_nano_usd or 0,
+            row.calls,
+            row.input_tokens + row.output_tokens,
+            row.unpriced_calls,
+        )
+    return max(here[0], kept[0]), max(here[1], kept[1]), max(here[2], kept[2]), max(here[3], kept[3])
+
+
+# -- the settings file -----------------------------------------------------------------------------------
+
+
+def use_file() -> None:
+    """Put the budgets of the settings file into force, if there is one."""
+    path = config_path()
+    if not path.is_file():
+        if from_environment("config") is not None:
+            say_once(f"config:{path}", "spantally: there is no settings file %s (SPANTALLY_CONFIG)", path)
+        return
+    rules, wrong = file.read_rules(path)
+    file.say_wrong(wrong)
+    if rules:
+        brake.use_rules(file.FileRules(rules, _file_account))
+        use_common_budget(brake.SessionBrake())
+        if any(rule.budget.usd is not None for rule in rules):
+            ensure_loading()
+
+
+def drop_file() -> None:
+    """Take the budgets of the settings file back."""
+    brake.use_rules(None)
+    use_common_budget(None)
+
+
+def _file_account(key: str, selection: file.Selection) -> Account:
+    return Account(key, shared, lambda: _used_before(selection))
+
+
+def _used_before(selection: file.Selection) -> tuple[int, int, int, int]:
+    """What the calls of a selection have used, as the ledger has it."""
+    store = _store()
+    if store is None:
+        return 0, 0, 0, 0
+    if selection.session_id is not None:
+        found: Any = store.sessions(Filter(session_id=selection.session_id))
+    else:
+        kind, ident = selection.entity or (None, None)
+        where = Filter(
+            user=selection.user,
+            entity_type=kind,
+            entity_id=ident,
+            tags=() if selection.tag is None else (selection.tag,),
+            since_ns=selection.since_ns,
+            until_ns=time.time_ns(),
+        )
+        found = store.cost(("project",), where, "UTC")
+    return (
+        sum(row.cost_nano_usd or 0 for row in found),
+        sum(row.calls for row in found),
+        sum(row.input_tokens + row.output_tokens for row in found),
+        sum(row.unpriced_calls for row in found),
+    )
+
