@@ -342,6 +342,8 @@ def _of_version_1(path: Path) -> Path:
     with sqlite3.connect(path) as db:
         db.execute("ALTER TABLE session DROP COLUMN lost")
         db.execute("ALTER TABLE rollup DROP COLUMN lost")
+        db.execute("DROP TABLE budget")
+        db.execute("DROP TABLE budget_lease")
         db.execute("PRAGMA user_version = 1")
     db.close()
     return path

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from spantally.api import runtime
+from spantally.api.store import LedgerConsumer
 from spantally.api.totals import known_spending, totals_of
 from spantally.budgets import brake, file
 from spantally.budgets.account import Account, Shared, told
 from spantally.budgets.budget import Budget, Remaining
 from spantally.budgets.loops import LoopGuard, Watch
+from spantally.calls import pipeline
 from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import say_once, swallowed
 from spantally.ground.session_state import SessionState, put_brake, use_common_budget
@@ -74,10 +75,18 @@ def remaining_of(state: SessionState | None) -> Remaining:
 # -- the ledger ------------------------------------------------------------------------------------------
 
 
+def _consumer() -> LedgerConsumer | None:
+    """What feeds the ledger in force."""
+    for one in pipeline.consumers():
+        if isinstance(one, LedgerConsumer):
+            return one
+    return None
+
+
 def shared() -> Shared | None:
     """The part of the ledger in force that processes share budgets by; None where there is none."""
     global _shared
-    consumer = runtime.ledger_consumer()
+    consumer = _consumer()
     if _shared[0] is consumer:
         found: Shared | None = _shared[1]
         return found
@@ -91,7 +100,7 @@ def shared() -> Shared | None:
     if made is None:
         say_once(
             "budgets:alone",
-            "spantally: budgets hold within this process only, since there is no ledger file that others share",
+            "spantally: budgets hold within this process only, since there is no ledger file to share them by",
         )
     if _shared[0] is not _MISSING:
         brake.forget_accounts()  # what was counted under another ledger
@@ -100,7 +109,7 @@ def shared() -> Shared | None:
 
 
 def _store() -> Any:
-    consumer = runtime.ledger_consumer()
+    consumer = _consumer()
     return None if consumer is None else consumer.open().store
 
 
@@ -180,4 +189,3 @@ def _used_before(selection: file.Selection) -> tuple[int, int, int, int]:
         sum(row.input_tokens + row.output_tokens for row in found),
         sum(row.unpriced_calls for row in found),
     )
-

@@ -120,9 +120,8 @@ class Budget:
         if self.on_unpriced == "tokens" and self.tokens is None:
             raise ArgumentError('Budget(on_unpriced="tokens"): give the limit on tokens, too: tokens=')
         object.__setattr__(self, "tell_at", _shares(self.tell_at))
-        if self.on_share is not None and (
-            not callable(self.on_share) or inspect.iscoroutinefunction(self.on_share)
-        ):
+        told: object = self.on_share
+        if told is not None and (not callable(told) or inspect.iscoroutinefunction(told)):
             raise ArgumentError(f"Budget(on_share={self.on_share!r}): use a function, not a coroutine one")
         if self.webhook is not None:
             _check_url(self.webhook)

@@ -116,7 +116,9 @@ class FileRules:
             account = account_of(key, lambda: self._make(key, selection))
             if len(self._lines) >= _MOST_LINES:
                 self._lines.clear()
-            line = self._lines[key] = Line(f"{rule.name} ({words})" if words else rule.name, rule.budget, account)
+            line = self._lines[key] = Line(
+                f"{rule.name} ({words})" if words else rule.name, rule.budget, account
+            )
         return line
 
     def _period(self, rule: Rule, session_id: str) -> tuple[str, int | None]:

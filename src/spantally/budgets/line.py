@@ -91,9 +91,7 @@ class Line:
             if (unit, EXCEEDED) not in self._shares and spent >= limit:
                 self._tell(unit, EXCEEDED, limit, session_id, scope.call_id)
             if refuse:
-                notice = BudgetNotice(
-                    self.name, session_id, EXCEEDED, unit, limit, spent, held, unpriced
-                )
+                notice = BudgetNotice(self.name, session_id, EXCEEDED, unit, limit, spent, held, unpriced)
                 _emit(notice, "refused", scope.call_id)
         except Exception as error:
             swallowed("budgets.exceeded", error)

@@ -58,15 +58,15 @@ class LoopGuard:
                 "to 10,000"
             )
         if self.on_loop not in ON_LOOP:
-            raise ArgumentError(
-                f"LoopGuard(on_loop={self.on_loop!r}): use one of: {', '.join(ON_LOOP)}"
-            )
+            raise ArgumentError(f"LoopGuard(on_loop={self.on_loop!r}): use one of: {', '.join(ON_LOOP)}")
 
 
 class Watch:
     """A loop guard at work in one session and those beneath it."""
 
-    def __init__(self, guard: LoopGuard, state: SessionState, spent: Callable[[SessionState], int | None]) -> None:
+    def __init__(
+        self, guard: LoopGuard, state: SessionState, spent: Callable[[SessionState], int | None]
+    ) -> None:
         """Watch the tools of a session.
 
         Args:

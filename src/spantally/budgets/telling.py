@@ -48,7 +48,9 @@ class Teller:
             self._fresh()
         with self._lock:
             if len(self._waiting) >= MOST_WAITING:
-                say_once(f"telling:{self.name}", "spantally: too many budget %s wait; some are lost", self.name)
+                say_once(
+                    f"telling:{self.name}", "spantally: too many budget %s wait; some are lost", self.name
+                )
                 return
             self._waiting.append(task)
             if self._thread is None:

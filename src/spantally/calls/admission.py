@@ -6,12 +6,13 @@ The only exceptions that leave here are those that the program asked for by a bu
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, Final
 
 from spantally.calls.operation import Operation
 from spantally.ground.brakes import Ask, Brake, NotYetError
-from spantally.ground.errors import BudgetExceeded, Refusal
+from spantally.ground.errors import Refusal
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind, Status
 from spantally.ground.scope import Scope
@@ -111,23 +112,28 @@ def _refused(operation: Operation, refusal: Refusal) -> None:
 class _Question:
     """A question to the budgets that the worker asks, for a task that may be cancelled meanwhile."""
 
-    def __init__(self, budget: Brake, scope: Scope, ask: Ask, tell: Callable[[BaseException | None], None]) -> None:
+    def __init__(
+        self, budget: Brake, scope: Scope, ask: Ask, tell: Callable[[BaseException | None], None]
+    ) -> None:
         self.budget = budget
         self.scope = scope
         self.ask = ask
         self.tell = tell
-        self.given_up = False
+        self.late = threading.Event()
+        """Set once nobody waits for the answer any more."""
+        self.cancelled = threading.Event()
+        """Set once the call is not made."""
 
     def __call__(self) -> None:
         """Ask, and tell the loop."""
         answer: BaseException | None = None
-        if self.given_up:
+        if self.late.is_set():
             return
         try:
             self.budget.admit(self.scope, self.ask, wait=True)
         except Exception as error:
             answer = error
-        if self.given_up:
+        if self.cancelled.is_set():
             self.budget.release(self.ask.call_id)
         else:
             self.tell(answer)
@@ -163,15 +169,14 @@ async def _on_worker(budget: Brake, scope: Scope, ask: Ask) -> None:
     try:
         done, _ = await asyncio.wait((answered,), timeout=WAIT_SECONDS)
     except BaseException:
-        question.given_up = True
+        question.cancelled.set()
+        question.late.set()
         budget.release(ask.call_id)
         raise
     if not done:
-        question.given_up = True
+        question.late.set()
         budget.admit(scope, ask, wait=False, alone=True)
         return
     answer = answered.result()
-    if isinstance(answer, BudgetExceeded):
-        raise answer
     if answer is not None:
         raise answer

@@ -46,6 +46,7 @@ def _put(operation: Operation, key: str, name: str, value: Any) -> None:
 
 
 def named(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by parameter name, without ``self``."""
     try:
         bound = inspect.signature(getattr(function, "__func__", function)).bind_partial(*args, **kwargs)
     except (TypeError, ValueError):

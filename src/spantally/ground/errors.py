@@ -29,11 +29,11 @@ class LedgerError(SpantallyError):
         self.slug = slug
 
 
-class Refusal(SpantallyError):
+class Refusal(SpantallyError):  # noqa: N818 - what it is
     """Base of what is raised on purpose, inside a program that asked for it: a limit that it set itself."""
 
 
-class BudgetExceeded(Refusal):  # noqa: N818 - the name that says what happened
+class BudgetExceeded(Refusal):
     """A budget with ``on_exceed="hard"`` or ``"soft"``, or ``on_unpriced="refuse"``, refused work.
 
     Nothing of the refused call was sent.
@@ -71,7 +71,7 @@ class BudgetExceeded(Refusal):  # noqa: N818 - the name that says what happened
         return _again, (type(self), str(self), self.__dict__)
 
 
-class LoopDetected(Refusal):  # noqa: N818 - the name that says what happened
+class LoopDetected(Refusal):
     """A tool was about to run once more with the arguments that it has just run with, again and again.
 
     Attributes:

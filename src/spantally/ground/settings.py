@@ -506,7 +506,7 @@ def config_path() -> Path:
     named = from_environment("config")
     if named is not None:
         return Path(named).expanduser()
-    if sys.platform == "linux":  # the same, without an import at every start
+    if _PLATFORM == "linux":  # the same, without an import at every start
         return Path(os.environ.get("XDG_CONFIG_HOME", "").strip() or "~/.config").expanduser() / _CONFIG
     import platformdirs
 
@@ -514,6 +514,7 @@ def config_path() -> Path:
 
 
 _CONFIG: Final = "spantally/spantally.toml"
+_PLATFORM: Final = str(sys.platform)
 
 
 def default_ledger_path() -> Path:

@@ -21,7 +21,16 @@ MEDIA_TOKENS: Final = 1_000
 """For an inline image, sound or document."""
 
 _LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-_TEXTS: Final = ("messages", "input", "instructions", "prompt", "tools", "functions", "response_format", "text")
+_TEXTS: Final = (
+    "messages",
+    "input",
+    "instructions",
+    "prompt",
+    "tools",
+    "functions",
+    "response_format",
+    "text",
+)
 _MOST_DEPTH: Final = 12
 
 
