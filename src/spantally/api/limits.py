@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from spantally.api.store import LedgerConsumer
@@ -12,8 +13,8 @@ from spantally.budgets.account import Account, Shared, told
 from spantally.budgets.budget import Budget, Remaining
 from spantally.budgets.loops import LoopGuard, Watch
 from spantally.calls import pipeline
-from spantally.ground.errors import ArgumentError
-from spantally.ground.guard import say_once, swallowed
+from spantally.ground.errors import ArgumentError, LedgerError
+from spantally.ground.guard import guard, say_once, swallowed
 from spantally.ground.session_state import SessionState, put_brake, use_common_budget
 from spantally.ground.settings import config_path, from_environment
 from spantally.ledger.contract import Filter
@@ -54,11 +55,12 @@ def arm(state: SessionState, budget: Any, loop_guard: Any) -> None:
     put_brake(state, brake.brake_of(around, f"session {state.session_id}", budget, account))
     if budget.usd is not None:
         ensure_loading()
-    if not account.opened:
-        if brake.in_event_loop():
-            told.put(account)
-        else:
-            account.tell()
+    with guard("api.budget_open"):
+        if not account.opened:
+            if brake.in_event_loop():
+                told.put(account)
+            else:
+                account.tell()
 
 
 def remaining_of(state: SessionState | None) -> Remaining:
@@ -100,7 +102,7 @@ def shared() -> Shared | None:
     if made is None:
         say_once(
             "budgets:alone",
-            "spantally: budgets hold within this process only, since there is no ledger file to share them by",
+            "spantally: budgets hold within this process only: there is no ledger file to share them by",
         )
     if _shared[0] is not _MISSING:
         brake.forget_accounts()  # what was counted under another ledger
@@ -108,9 +110,15 @@ def shared() -> Shared | None:
     return _shared[1]  # type: ignore[no-any-return]
 
 
-def _store() -> Any:
+def _rows(question: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
+    """Rows of the ledger in force; none where there is no ledger, or it cannot be read."""
     consumer = _consumer()
-    return None if consumer is None else consumer.open().store
+    if consumer is None:
+        return ()
+    try:
+        return question(consumer.open().store)
+    except LedgerError:
+        return ()  # that it cannot be used is told where budgets are shared by it
 
 
 def _opening(state: SessionState) -> tuple[int, int, int, int]:
@@ -122,11 +130,8 @@ def _opening(state: SessionState) -> tuple[int, int, int, int]:
         totals.input_tokens + totals.output_tokens,
         totals.unpriced_calls,
     )
-    store = _store()
-    if store is None:
-        return here
     kept = (0, 0, 0, 0)
-    for row in store.sessions(Filter(session_id=state.session_id)):
+    for row in _rows(lambda store: store.sessions(Filter(session_id=state.session_id))):
         kept = (
             row.cost_nano_usd or 0,
             row.calls,
@@ -167,11 +172,9 @@ def _file_account(key: str, selection: file.Selection) -> Account:
 
 def _used_before(selection: file.Selection) -> tuple[int, int, int, int]:
     """What the calls of a selection have used, as the ledger has it."""
-    store = _store()
-    if store is None:
-        return 0, 0, 0, 0
     if selection.session_id is not None:
-        found: Any = store.sessions(Filter(session_id=selection.session_id))
+        session = Filter(session_id=selection.session_id)
+        found = _rows(lambda store: store.sessions(session))
     else:
         kind, ident = selection.entity or (None, None)
         where = Filter(
@@ -182,7 +185,7 @@ def _used_before(selection: file.Selection) -> tuple[int, int, int, int]:
             since_ns=selection.since_ns,
             until_ns=time.time_ns(),
         )
-        found = store.cost(("project",), where, "UTC")
+        found = _rows(lambda store: store.cost(("project",), where, "UTC"))
     return (
         sum(row.cost_nano_usd or 0 for row in found),
         sum(row.calls for row in found),

@@ -1,6 +1,7 @@
 """An account: what is used and reserved under one budget, in this process and, by the ledger, in all of them.
 
-It lives in memory but for the visits to the ledger, which happen when what was set aside there is used up (see :mod:`spantally.ledger.sqlite.budgets`), and on the worker, when calls have ended.
+It lives in memory but for the visits to the ledger. These happen when what was set aside there is used up (see
+:mod:`spantally.ledger.sqlite.budgets`), and, on the worker, when calls have ended.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class Account:
         """
         self.key = key
         self._shared = shared
-        self._opening = opening
+        self._ask_opening = opening
+        self._first: tuple[int, int, int, int] | None = None
         self.limits: Sequence[int | None] = (None, None, None)
         self._opened = False
         self.used = NOTHING
@@ -177,6 +179,12 @@ class Account:
         return call_id in self._holds
 
     # -- the ledger ----------------------------------------------------------------------------------
+
+    def _opening(self) -> tuple[int, int, int, int]:
+        """What was used before; asked for once, since later it would hold what was used since."""
+        if self._first is None:
+            self._first = self._ask_opening()
+        return self._first
 
     def _open_alone(self) -> None:
         """Count what was used before, without a ledger to share by."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
@@ -206,7 +208,7 @@ def _expected(ask: Ask, lines: Iterable[Line], *, wait: bool) -> tuple[Amounts, 
         "",
         ask.kind,
         "",
-        _now(),
+        time.time_ns(),
         provider=ask.provider,
         request_model=ask.model,
         usage={"uncached_input": max(1, ask.input_tokens), "output": ask.output_tokens},
@@ -221,12 +223,6 @@ def _expected(ask: Ask, lines: Iterable[Line], *, wait: bool) -> tuple[Amounts, 
         load()
         rating = quote(record)
     return Amounts(rating.nano_usd or 0, 1, tokens), rating.nano_usd is not None
-
-
-def _now() -> int:
-    import time
-
-    return time.time_ns()
 
 
 def _used(record: CallRecord, rating: Rating | None) -> tuple[Amounts | None, int]:
@@ -258,9 +254,10 @@ def _is_second_view(record: CallRecord) -> bool:
 
 # -- accounts by name ------------------------------------------------------------------------------------
 
-_accounts: Final[dict[str, Account]] = {}
+_accounts: Final[weakref.WeakValueDictionary[str, Account]] = weakref.WeakValueDictionary()
+"""Those in use: a session keeps its own alive, the settings file those of its budgets."""
+
 _accounts_lock = threading.Lock()
-MOST_ACCOUNTS: Final = 10_000
 
 
 def account_of(key: str, make: Callable[[], Account]) -> Account:
@@ -270,17 +267,8 @@ def account_of(key: str, make: Callable[[], Account]) -> Account:
         with _accounts_lock:
             found = _accounts.get(key)
             if found is None:
-                if len(_accounts) >= MOST_ACCOUNTS:
-                    _drop_idle()
                 found = _accounts[key] = make()
     return found
-
-
-def _drop_idle() -> None:
-    """Forget the older half of the accounts without a reservation; a shared one is in the ledger."""
-    idle = [key for key, account in _accounts.items() if not any(account.held)]
-    for key in idle[: MOST_ACCOUNTS // 2]:
-        del _accounts[key]
 
 
 def forget_accounts() -> None:

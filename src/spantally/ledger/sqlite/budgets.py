@@ -1,7 +1,7 @@
 """Budgets that several processes share: what each has used, and what it has set aside for its calls.
 
-A process does not ask for every call. It sets a little aside (a *lease*) in one short transaction, spends from
-that in memory, and comes back when it is used up; what others have set aside counts as used for everybody else.
+A process does not ask for every call. It sets a little aside (a *lease*) in one short transaction, spends
+from that in memory, and comes back when it is used up; what others have set aside counts as used.
 """
 
 from __future__ import annotations
@@ -133,12 +133,14 @@ class BudgetLedger:
         used = (usd, calls, tokens)
         others = self._others(db, account)
         granted, lease = _lease(used, others, held, ask, limits)
-        db.execute(
-            "INSERT OR REPLACE INTO budget_lease (account, process, usd, calls, tokens) VALUES (?, ?, ?, ?, ?)"
-            if any(lease)
-            else "DELETE FROM budget_lease WHERE account = ? AND process = ?",
-            (account, self._process, *lease) if any(lease) else (account, self._process),
-        )
+        if any(lease):
+            db.execute(
+                "INSERT OR REPLACE INTO budget_lease (account, process, usd, calls, tokens) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (account, self._process, *lease),
+            )
+        else:
+            self._drop(db, account, self._process)
         return Standing(granted, used, unpriced, others, lease)
 
     def _others(self, db: sqlite3.Connection, account: str) -> Triple:
@@ -152,8 +154,12 @@ class BudgetLedger:
             if process.is_alive(other):
                 sums = [one + more for one, more in zip(sums, lease, strict=True)]
             else:
-                db.execute("DELETE FROM budget_lease WHERE account = ? AND process = ?", (account, other))
+                self._drop(db, account, other)
         return sums[0], sums[1], sums[2]
+
+    @staticmethod
+    def _drop(db: sqlite3.Connection, account: str, whose: str) -> None:
+        db.execute("DELETE FROM budget_lease WHERE account = ? AND process = ?", (account, whose))
 
     def close(self) -> None:
         """Let go of the connection; it is opened again when it is needed."""
