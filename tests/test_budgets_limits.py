@@ -1,4 +1,4 @@
-"""A budget lets through what it has room for, and refuses, warns or waits for the turn's end by its policy."""
+"""A budget lets through what it has room for; beyond it warns, refuses, or lets the turn end first."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_refusal_names_limit_spent_reserved_and_unpriced(billing: ScriptedServer
     text = str(error)
     for piece in ("session job", "limit $0.0075", "spent $0.0075", "in flight $0.00", "1 unpriced"):
         assert piece in text
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - of our own making
+    again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.__dict__) == (text, error.__dict__)
     assert session.remaining.usd == 0
 
@@ -131,16 +131,19 @@ def test_remaining_counts_down(billing: ScriptedServer, watched: Watched) -> Non
         return answer(request)
 
     budget = _hard(usd=1, calls=3, tokens=10_000)
-    with ScriptedServer(look) as server, client(server) as made:
-        with spantally.session("s", budget=budget) as session:
-            before = session.remaining
-            ask(made)
-            after = session.remaining
-    assert before == (1, 3, 10_000)
+    with (
+        ScriptedServer(look) as server,
+        client(server) as made,
+        spantally.session("s", budget=budget) as session,
+    ):
+        before = session.remaining
+        ask(made)
+        after = session.remaining
+    assert tuple(before) == (1, 3, 10_000)
     (during,) = seen
     assert during.usd < 1
     assert during.calls == 2
-    assert after == (1 - Decimal(COST) / 10**9, 2, 10_000 - INPUT - OUTPUT)
+    assert tuple(after) == (1 - Decimal(COST) / 10**9, 2, 10_000 - INPUT - OUTPUT)
 
 
 def test_inner_budget_and_outer_budget_both_hold(billing: ScriptedServer, watched: Watched) -> None:
@@ -176,10 +179,13 @@ def test_warn_refuses_nothing_and_tells(
     billing: ScriptedServer, watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The default lets every call through, logs once that the limit is reached and keeps an event of it."""
-    with caplog.at_level(logging.WARNING, "spantally"), client(billing) as made:
-        with spantally.session("loose", budget=spantally.Budget(calls=2)):
-            for _ in range(4):
-                ask(made)
+    with (
+        caplog.at_level(logging.WARNING, "spantally"),
+        client(billing) as made,
+        spantally.session("loose", budget=spantally.Budget(calls=2)),
+    ):
+        for _ in range(4):
+            ask(made)
     lines = [line for line in caplog.messages if "100 %" in line]
     assert len(lines) == 1
     assert "session loose" in lines[0]
@@ -221,13 +227,16 @@ def test_soft_finishes_the_turn_and_refuses_the_next(billing: ScriptedServer, wa
 def test_soft_refuses_agents_of_every_kind(billing: ScriptedServer, watched: Watched) -> None:
     """Coroutine functions and generators are refused when their body would begin."""
 
+    made_up = bool(FORMS)
+
     @spantally.agent
     async def waits() -> None:
         raise AssertionError
 
     @spantally.agent
     def steps() -> Iterator[int]:
-        raise AssertionError
+        if made_up:
+            raise AssertionError
         yield 1
 
     async def enter() -> None:
@@ -244,11 +253,14 @@ def test_unpriced_calls_warn_once_per_model(
     billing: ScriptedServer, watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By default a model without a price passes a limit in dollars, and one line says so for each model."""
-    with caplog.at_level(logging.WARNING, "spantally"), client(billing) as made:
-        with spantally.session("s", budget=_hard(usd=1)) as session:
-            for model in (UNPRICED, UNPRICED, "nobodys-model-2"):
-                ask(made, model=model)
-            assert session.remaining.usd == 1
+    with (
+        caplog.at_level(logging.WARNING, "spantally"),
+        client(billing) as made,
+        spantally.session("s", budget=_hard(usd=1)) as session,
+    ):
+        for model in (UNPRICED, UNPRICED, "nobodys-model-2"):
+            ask(made, model=model)
+        assert session.remaining.usd == 1
     assert len([line for line in caplog.messages if "no price is known" in line]) == 2
     assert len(billing.requests) == 3
 
@@ -258,12 +270,15 @@ def test_unpriced_calls_are_left_to_the_limit_on_tokens(
 ) -> None:
     """With "tokens" nothing is said, and the tokens they use count."""
     budget = _hard(usd=1, tokens=INPUT + OUTPUT + 1, on_unpriced="tokens")
-    with caplog.at_level(logging.WARNING, "spantally"), client(billing) as made:
-        with spantally.session("s", budget=budget):
+    with (
+        caplog.at_level(logging.WARNING, "spantally"),
+        client(billing) as made,
+        spantally.session("s", budget=budget),
+    ):
+        ask(made, model=UNPRICED)
+        ask(made, model=UNPRICED)
+        with pytest.raises(spantally.BudgetExceeded, match="tokens"):
             ask(made, model=UNPRICED)
-            ask(made, model=UNPRICED)
-            with pytest.raises(spantally.BudgetExceeded, match="tokens"):
-                ask(made, model=UNPRICED)
     assert "no price is known" not in caplog.text
     assert len(billing.requests) == 2
 
@@ -292,13 +307,16 @@ def test_unpriced_calls_meet_limits_without_dollars_as_any_other(
 
 def test_call_without_usage_counts_what_it_reserved(watched: Watched) -> None:
     """A stream that reports no usage cannot slip past a limit in dollars."""
-    with ScriptedServer(lambda request: Reply(text="fine", usage=False)) as server, client(server) as made:
-        with spantally.session("s", budget=_hard(usd="0.008")) as session:
-            list(ask(made, stream=True))
-            left = session.remaining.usd
-            list(ask(made, stream=True))
-            with pytest.raises(spantally.BudgetExceeded) as caught:
-                ask(made, stream=True)
+    with (
+        ScriptedServer(lambda request: Reply(text="fine", usage=False)) as server,
+        client(server) as made,
+        spantally.session("s", budget=_hard(usd="0.008")) as session,
+    ):
+        list(ask(made, stream=True))
+        left = session.remaining.usd
+        list(ask(made, stream=True))
+        with pytest.raises(spantally.BudgetExceeded) as caught:
+            ask(made, stream=True)
     assert left is not None
     assert left == Decimal("0.008") - Decimal(3 * 2_500 + OUTPUT * 10_000) / 10**9
     assert caught.value.unpriced == 2
@@ -306,11 +324,14 @@ def test_call_without_usage_counts_what_it_reserved(watched: Watched) -> None:
 
 def test_call_that_the_provider_refuses_costs_nothing(watched: Watched) -> None:
     """A 4xx gives back what the call had reserved; it was a call."""
-    with ScriptedServer(lambda request: Reply(status=400, error="no")) as server, client(server) as made:
-        with spantally.session("s", budget=_hard(usd=1, calls=5)) as session:
-            with pytest.raises(Exception, match="no"):
-                ask(made)
-            assert session.remaining == (1, 4, None)
+    with (
+        ScriptedServer(lambda request: Reply(status=400, error="no")) as server,
+        client(server) as made,
+        spantally.session("s", budget=_hard(usd=1, calls=5)) as session,
+    ):
+        with pytest.raises(Exception, match="no"):
+            ask(made)
+        assert tuple(session.remaining) == (1, 4, None)
 
 
 def test_abandoned_stream_is_settled(billing: ScriptedServer, watched: Watched) -> None:

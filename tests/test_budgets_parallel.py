@@ -1,4 +1,4 @@
-"""Calls side by side: what is spent stays within the limit plus one reservation, as the provider counts it."""
+"""Calls side by side: spending stays within the limit plus one reservation, as the provider counts it."""
 
 from __future__ import annotations
 
@@ -112,20 +112,19 @@ def test_fifty_tasks_stay_within_the_limit(billing: ScriptedServer, active: Watc
 
 
 def test_estimate_may_be_low_by_what_is_in_flight_only(active: Watched) -> None:
-    """Answers larger than reserved exceed the limit by the calls that were in flight, and by none after them."""
-    with ScriptedServer(slow) as server, client(server) as made:
-        with spantally.session(budget=_budget()):
-            in_flight = 5
+    """Answers larger than reserved exceed the limit by the calls that were in flight, and by no more."""
+    with ScriptedServer(slow) as server, client(server) as made, spantally.session(budget=_budget()):
+        in_flight = 5
 
-            def call(_: int) -> int:
-                try:
-                    made.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=1)
-                except spantally.BudgetExceeded:
-                    return 0
-                return 1
+        def call(_: int) -> int:
+            try:
+                made.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=1)
+            except spantally.BudgetExceeded:
+                return 0
+            return 1
 
-            with ThreadPoolExecutor(in_flight) as pool:
-                sent = sum(pool.map(call, range(CALLS)))
+        with ThreadPoolExecutor(in_flight) as pool:
+            sent = sum(pool.map(call, range(CALLS)))
     assert sent == len(server.requests)
     assert FITTING <= sent <= FITTING + in_flight
 

@@ -1,4 +1,4 @@
-"""One budget in several processes, by the ledger; in one alone, and said so, where the ledger cannot be used."""
+"""One budget in several processes, by the ledger; in one alone, and said so, where there is none to use."""
 
 from __future__ import annotations
 
@@ -118,12 +118,14 @@ def test_without_a_ledger_it_holds_in_the_process_and_says_so(
     with ScriptedServer(answer) as server, client(server) as made:
         active = Watched(ledger=ledger)
         try:
-            with caplog.at_level(logging.WARNING, "spantally"):
-                with spantally.session(budget=spantally.Budget(calls=2, on_exceed="hard")):
+            with (
+                caplog.at_level(logging.WARNING, "spantally"),
+                spantally.session(budget=spantally.Budget(calls=2, on_exceed="hard")),
+            ):
+                ask(made)
+                ask(made)
+                with pytest.raises(spantally.BudgetExceeded):
                     ask(made)
-                    ask(made)
-                    with pytest.raises(spantally.BudgetExceeded):
-                        ask(made)
         finally:
             active.close()
     assert len([line for line in caplog.messages if "within this process only" in line]) == 1

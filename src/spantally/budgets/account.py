@@ -1,7 +1,7 @@
 """An account: what is used and reserved under one budget, in this process and, by the ledger, in all of them.
 
-It lives in memory but for the visits to the ledger. These happen when what was set aside there is used up (see
-:mod:`spantally.ledger.sqlite.budgets`), and, on the worker, when calls have ended.
+It lives in memory but for the visits to the ledger. These happen when what was set aside there is used up
+(see :mod:`spantally.ledger.sqlite.budgets`), and, on the worker, when calls have ended.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from spantally.calls import admission
@@ -32,6 +32,9 @@ _TEXTS: Final = (
     "text",
 )
 _MOST_DEPTH: Final = 12
+
+_SHORT: Final = 256
+"""No inline medium is as short, in characters."""
 
 
 class BudgetedCall(OpenAICall):
@@ -106,15 +109,27 @@ def _size(value: Any, depth: int = _MOST_DEPTH) -> int:
     """Characters of all texts within a plain value, those of other scripts by what they weigh in tokens."""
     kind = type(value)
     if kind is str:
-        if len(value) > 256 and value.startswith("data:"):
-            return MEDIA_TOKENS * CHARACTERS_PER_TOKEN
-        return len(value) if value.isascii() else len(value) * CHARACTERS_PER_TOKEN
-    if depth <= 0:
-        return 0
+        return _length(value)
     if kind is dict:
-        return sum([_size(one, depth - 1) for one in value.values()])
-    if kind is list or kind is tuple:
+        inner: Iterable[Any] = value.values()
+    elif kind is list or kind is tuple:
         if value and type(value[0]) is int:
             return len(value) * CHARACTERS_PER_TOKEN  # tokens
-        return sum([_size(one, depth - 1) for one in value])
-    return 0
+        inner = value
+    else:
+        return 0
+    if depth <= 0:
+        return 0
+    total = 0
+    for one in inner:  # a function call for each text would double the time that a long history takes
+        if type(one) is str:
+            total += len(one) if len(one) <= _SHORT and one.isascii() else _length(one)
+        else:
+            total += _size(one, depth - 1)
+    return total
+
+
+def _length(text: str) -> int:
+    if len(text) > _SHORT and text.startswith("data:"):
+        return MEDIA_TOKENS * CHARACTERS_PER_TOKEN
+    return len(text) if text.isascii() else len(text) * CHARACTERS_PER_TOKEN
