@@ -48,16 +48,27 @@ FAULTS = (
 )
 
 
+async def _first_of_a_budget(program: Program) -> Any:
+    """A call for which the ledger has to be asked, in an event loop."""
+    async with spantally.session(budget=spantally.Budget(calls=9, on_exceed="hard")):
+        return await program.ask_async()
+
+
 @spantally.tool
 def _again() -> str:
     return "again"
 
 
 def _act(program: Program) -> Any:
-    """Every form of call in a session with a budget that only warns, and a loop of a tool."""
+    """Every form of call within a budget that only warns and one with plenty of room, and a loop of a tool."""
+    plenty = spantally.Budget(usd=1_000, calls=1_000, on_exceed="hard")
     budget = spantally.Budget(usd="0.000001", calls=1_000, on_share=lambda notice: None)
-    with spantally.session("budgeted", budget=budget, loop_guard=spantally.LoopGuard()) as session:
+    with (
+        spantally.session("plenty", budget=plenty),
+        spantally.session("budgeted", budget=budget, loop_guard=spantally.LoopGuard()) as session,
+    ):
         got = program.run()
+        got["first"] = program.run_async(_first_of_a_budget(program))
         got["loop"] = [_again() for _ in range(3)]
         session.remaining  # may fail inside, never outside
     assert worker.flush(10)
@@ -77,7 +88,7 @@ def program() -> Iterator[Program]:
 def without_us(program: Program) -> dict[str, Any]:
     """What the program gets when nothing is instrumented."""
     spantally.uninstrument()
-    return {**program.run(), "loop": ["again"] * 3}
+    return {**program.run(), "first": program.ask(), "loop": ["again"] * 3}
 
 
 @pytest.fixture

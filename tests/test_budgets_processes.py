@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from watching import Watched
 
 PROGRAM = """
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 import openai, spantally
 
@@ -208,3 +210,32 @@ def test_forked_child_shares_the_budget(tmp_path: Path) -> None:
         finally:
             active.close()
     assert len(server.requests) == 3
+
+
+def test_budget_that_only_warns_never_asks_the_ledger_on_the_callers_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is refused, so nobody waits: the worker tells the ledger, and hears of other processes."""
+    names: set[str] = set()
+    visit = BudgetLedger.visit
+
+    def noted(self: BudgetLedger, *args: Any) -> Any:
+        names.add(threading.current_thread().name)
+        return visit(self, *args)
+
+    path = tmp_path / "ledger.db"
+    with ScriptedServer(answer) as server, client(server) as made:
+        active = Watched(ledger=path)
+        try:
+            session = spantally.session("warned", budget=spantally.Budget(calls=1)).begin()
+            monkeypatch.setattr(BudgetLedger, "visit", noted)
+            for _ in range(5):
+                ask(made)
+            session.finish()
+            assert worker.flush(10)
+        finally:
+            active.close()
+    assert names == {"spantally-worker"}
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT calls FROM budget").fetchone() == (5,)
+    db.close()

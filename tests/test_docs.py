@@ -44,7 +44,7 @@ PAGES = sorted(
 )
 INTERNAL = {"SPANTALLY_RUN_PID", "SPANTALLY_SUMMARY_OWNER"}
 """Variables by which processes of ours talk to each other; no user sets them."""
-RESERVED = {"SPANTALLY_CONFIG"}
+RESERVED = {}
 """Known to `doctor` by name, and read by nothing yet."""
 OF_THE_TESTS = {"SPANTALLY_RECORDINGS"}
 """Told to the tests, and read by nothing of the package."""

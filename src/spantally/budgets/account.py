@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
@@ -20,6 +21,10 @@ from spantally.ground.worker import worker
 
 MOST_HOLDS: Final = 100_000
 """Reservations of one account; the oldest is forgotten beyond it (a call that never ends)."""
+
+
+QUIET_SECONDS: Final = 5.0
+"""How long calls go by what this process knows after the ledger could not be asked."""
 
 
 class Shared(Protocol):
@@ -86,6 +91,7 @@ class Account:
         self._lease = NOTHING
         self._others = NOTHING
         self._queued = False
+        self._quiet_until = 0.0
 
     # -- reserving -----------------------------------------------------------------------------------
 
@@ -104,7 +110,13 @@ class Account:
         """
         if call_id in self._holds:
             return self._verdict(True)
-        shared = None if alone else self._shared()
+        shared = self._shared()
+        if alone:
+            self._quiet_until = time.monotonic() + QUIET_SECONDS
+        if force and shared is not None:
+            return self._note(call_id, ask)
+        if shared is not None and time.monotonic() < self._quiet_until:
+            shared = None
         if shared is None and not self._opened:
             self._open_alone()
         with self._lock:
@@ -119,17 +131,26 @@ class Account:
         verdict = self._visit(shared, ask, call_id, force=force)
         return verdict or self.reserve(call_id, ask, wait=wait, alone=True, force=force)
 
+    def _note(self, call_id: str, ask: Amounts) -> Verdict:
+        """Reserve for a budget that refuses nothing now: the ledger is told by the worker, nobody waits."""
+        if not self._opened and not self._queued:
+            self._queued = True
+            told.put(self)
+        with self._lock:
+            verdict = self._verdict(self._has_room())
+            self._hold(call_id, ask)
+            return verdict
+
+    def _has_room(self) -> bool:
+        return all(
+            limit is None or used + held + other < limit
+            for limit, used, held, other in zip(self.limits, self.used, self.held, self._others, strict=True)
+        )
+
     def _locally(self, ask: Amounts, shared: Shared | None) -> Verdict | None:
         """The answer from memory, or None where the ledger has to be asked. The lock is held."""
         if shared is None:
-            return self._verdict(
-                all(
-                    limit is None or used + held + other < limit
-                    for limit, used, held, other in zip(
-                        self.limits, self.used, self.held, self._others, strict=True
-                    )
-                )
-            )
+            return self._verdict(self._has_room())
         fits = self._opened and self._fits(self._untold.plus(self.held).plus(ask))
         return self._verdict(True) if fits else None
 
@@ -211,6 +232,7 @@ class Account:
             try:
                 found = shared.visit(self.key, (*untold, unpriced), held, ask, self.limits, self._opening)
             except LedgerError as error:
+                self._quiet_until = time.monotonic() + QUIET_SECONDS
                 say_once(
                     f"budgets:{error.slug}",
                     "spantally: budgets hold within this process only, since other processes cannot be "

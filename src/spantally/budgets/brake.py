@@ -21,6 +21,7 @@ from spantally.ground.errors import Refusal
 from spantally.ground.money import CostStatus, Rating
 from spantally.ground.records import CallRecord, Precedence, Status, UsageFormat
 from spantally.ground.scope import Scope
+from spantally.ground.session_state import SessionState, known_session
 from spantally.pricing import load
 from spantally.pricing.rate import quote, rate_if_loaded
 
@@ -96,13 +97,13 @@ class SessionBrake:
         if not lines:
             return
         end_late_now()  # what has ended counts as used, not as reserved
-        amounts, priced = _expected(ask, lines, wait=wait)
+        strict = any(_must(line.budget, ask) or line.budget.on_unpriced == "refuse" for line in lines)
+        amounts, priced = _expected(ask, lines, wait=wait, strict=strict)
         try:
             for line in lines:
                 if not priced and line.budget.limits[0] is not None:
                     line.meet_unpriced(scope, ask)
-                budget = line.budget
-                must = budget.on_exceed == "hard" or (budget.on_exceed == "soft" and ask.turn)
+                must = _must(line.budget, ask)
                 verdict = line.account.reserve(ask.call_id, amounts, wait=wait, alone=alone, force=not must)
                 if not verdict.granted:
                     line.exceeded(scope, verdict.used, verdict.reserved, verdict.unpriced, refuse=must)
@@ -147,7 +148,8 @@ class SessionBrake:
         if _is_second_view(record):
             return
         if lines is None:  # nobody asked before it: another instrumentor's, or one that the server began
-            lines = self._lines(record, record.session_id)
+            state = known_session(record.session_id)
+            lines = self._lines(record, record.session_id if state is None else _root_of(state))
         rating = rate_if_loaded(record) if any(line.budget.limits[0] is not None for line in lines) else None
         used, unpriced = _used(record, rating)
         for line in lines:
@@ -186,7 +188,10 @@ def brake_of(around: object, name: str, budget: Budget, account: Account) -> Ses
 
 def root_id(scope: Scope) -> str:
     """Id of the outermost session around."""
-    state = scope.session
+    return _root_of(scope.session)
+
+
+def _root_of(state: SessionState) -> str:
     while state.parent is not None:
         state = state.parent
     return state.session_id
@@ -198,8 +203,13 @@ def in_event_loop() -> bool:
     return loops is not None and loops._get_running_loop() is not None
 
 
-def _expected(ask: Ask, lines: Iterable[Line], *, wait: bool) -> tuple[Amounts, bool]:
-    """What a call may use at most, and whether a price is known for it."""
+def _must(budget: Budget, ask: Ask) -> bool:
+    """Whether a budget refuses the call where it has no room for it."""
+    return budget.on_exceed == "hard" or (budget.on_exceed == "soft" and ask.turn)
+
+
+def _expected(ask: Ask, lines: Iterable[Line], *, wait: bool, strict: bool) -> tuple[Amounts, bool]:
+    """What a call may use at most, and whether a price is known for it; nobody waits where none refuses."""
     tokens = ask.input_tokens + ask.output_tokens
     if all(line.budget.limits[0] is None for line in lines):
         return Amounts(0, 1, tokens), True
@@ -218,6 +228,8 @@ def _expected(ask: Ask, lines: Iterable[Line], *, wait: bool) -> tuple[Amounts, 
     )
     rating = quote(record)
     if rating.status == CostStatus.PENDING:
+        if not strict:
+            return Amounts(0, 1, tokens), True
         if not wait:
             raise NotYetError
         load()

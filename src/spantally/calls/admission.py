@@ -18,7 +18,7 @@ from spantally.ground.records import Kind, Status
 from spantally.ground.scope import Scope
 from spantally.ground.worker import worker
 
-WAIT_SECONDS: Final = 2.0
+WAIT_SECONDS: Final = 1.0
 """How long an event loop's call waits for prices and ledger, while the loop goes on."""
 
 
