@@ -60,7 +60,7 @@ def _again() -> str:
 
 
 def _act(program: Program) -> Any:
-    """Every form of call within a budget that only warns and one with plenty of room, and a loop of a tool."""
+    """Every form of call within a budget that warns and one with plenty of room; a loop of a tool."""
     plenty = spantally.Budget(usd=1_000, calls=1_000, on_exceed="hard")
     budget = spantally.Budget(usd="0.000001", calls=1_000, on_share=lambda notice: None)
     with (
