@@ -17,8 +17,9 @@ from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.guard import guard, say_once, swallowed
 from spantally.ground.session_state import SessionState, put_brake, use_common_budget
 from spantally.ground.settings import config_path, from_environment
+from spantally.ground.worker import worker
 from spantally.ledger.contract import Filter
-from spantally.pricing import ensure_loading
+from spantally.pricing import ensure_loading, load
 
 _MISSING: Final = object()
 _shared: tuple[Any, Any] = (_MISSING, None)
@@ -47,6 +48,11 @@ def arm(state: SessionState, budget: Any, loop_guard: Any) -> None:
     """
     if loop_guard is not None:
         state.loop_guard = Watch(loop_guard, state, known_spending)
+    if not pipeline.consumers():
+        say_once(
+            "budgets:inactive",
+            "spantally: a budget or loop guard is set, but nothing is watched: call spantally.instrument()",
+        )
     if budget is None:
         return
     key = f"session:{state.session_id}"
@@ -105,6 +111,7 @@ def shared() -> Shared | None:
             "spantally: budgets hold within this process only: there is no ledger file to share them by",
         )
     if _shared[0] is not _MISSING:
+        _let_go()
         brake.forget_accounts()  # what was counted under another ledger
     _shared = (consumer, made)
     return _shared[1]  # type: ignore[no-any-return]
@@ -116,7 +123,12 @@ def _rows(question: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
     if consumer is None:
         return ()
     try:
-        return question(consumer.open().store)
+        store = consumer.open().store
+        waiting = getattr(store, "any_pending", None)
+        if waiting is not None and not brake.in_event_loop() and waiting():
+            load()  # rows of a process that ended before it had the prices
+            consumer.settle()
+        return question(store)
     except LedgerError:
         return ()  # that it cannot be used is told where budgets are shared by it
 
@@ -139,6 +151,16 @@ def _opening(state: SessionState) -> tuple[int, int, int, int]:
             row.unpriced_calls,
         )
     return max(here[0], kept[0]), max(here[1], kept[1]), max(here[2], kept[2]), max(here[3], kept[3])
+
+
+def _let_go(batch: Sequence[object] = ()) -> None:
+    """Before a fork and at exit: no connection is carried across."""
+    held = _shared[1]
+    if held is not None:
+        held.close()
+
+
+worker.channel("budget_ledger", _let_go, on_stop=_let_go)
 
 
 # -- the settings file -----------------------------------------------------------------------------------

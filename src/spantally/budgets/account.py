@@ -78,6 +78,8 @@ class Account:
         self.used = NOTHING
         """By everybody as last told, and by this process since."""
         self.unpriced = 0
+        self.told_shares: set[tuple[str, float, int]] = set()
+        """Unit, share and limit of what was told."""
         self._fresh()
         _accounts.add(self)
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
@@ -22,8 +23,11 @@ from spantally.ground.money import CostStatus, Rating
 from spantally.ground.records import CallRecord, Precedence, Status, UsageFormat
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState, known_session
-from spantally.pricing import load
+from spantally.pricing import load, loaded, on_loaded
 from spantally.pricing.rate import quote, rate_if_loaded
+
+MOST_PENDING: Final = 10_000
+"""Ended calls that wait for the prices; the oldest then counts as unpriced."""
 
 MOST_CALLS: Final = 100_000
 """Calls with a reservation that are remembered, and response ids of calls that have ended."""
@@ -62,8 +66,11 @@ rules: Rules | None = None
 _open: Final[dict[str, tuple[Line, ...]]] = {}
 """Calls that have reserved something, and where."""
 
+_pending: Final[deque[tuple[CallRecord, tuple[Line, ...]]]] = deque()
+"""Calls that ended before the prices were there."""
+
 _answered: Final[dict[str, None]] = {}
-"""Responses whose use was counted: a second view of one adds nothing."""
+"""Responses and foreign spans whose use was counted: a second view of one adds nothing."""
 
 
 def use_rules(found: Rules | None) -> None:
@@ -97,6 +104,8 @@ class SessionBrake:
         if not lines:
             return
         end_late_now()  # what has ended counts as used, not as reserved
+        if _pending and loaded():
+            _settle_pending()
         strict = any(_must(line.budget, ask) or line.budget.on_unpriced == "refuse" for line in lines)
         amounts, priced = _expected(ask, lines, wait=wait, strict=strict)
         try:
@@ -150,14 +159,13 @@ class SessionBrake:
         if lines is None:  # nobody asked before it: another instrumentor's, or one that the server began
             state = known_session(record.session_id)
             lines = self._lines(record, record.session_id if state is None else _root_of(state))
-        rating = rate_if_loaded(record) if any(line.budget.limits[0] is not None for line in lines) else None
-        used, unpriced = _used(record, rating)
-        for line in lines:
-            line.account.settle(record.call_id, used, unpriced if line.budget.limits[0] is not None else 0)
-            line.tell_shares(record)
+        if lines:
+            _settle(record, lines)
 
     def remaining(self) -> Remaining:
         """What is left of the budgets of the session and those around it, the least of each unit."""
+        if _pending and loaded():
+            _settle_pending()
         least: list[int | None] = [None, None, None]
         for line in self.own:
             account = line.account
@@ -170,6 +178,32 @@ class SessionBrake:
                     before = least[index]
                     least[index] = left if before is None else min(before, left)
         return remaining_of(least)
+
+
+def _settle(record: CallRecord, lines: tuple[Line, ...], *, last: bool = False) -> None:
+    """Put what a call used in the place of what it reserved, once its price can be told."""
+    priced = any(line.budget.limits[0] is not None for line in lines)
+    rating = rate_if_loaded(record) if priced else None
+    if rating is not None and rating.status == CostStatus.PENDING and not last:
+        _pending.append((record, lines))
+        on_loaded(_settle_pending)
+        if len(_pending) > MOST_PENDING:
+            _settle(*_pending.popleft(), last=True)
+        return
+    used, unpriced = _used(record, rating)
+    for line in lines:
+        line.account.settle(record.call_id, used, unpriced if line.budget.limits[0] is not None else 0)
+        line.tell_shares(record)
+
+
+def _settle_pending() -> None:
+    """The prices are there: settle what waited for them."""
+    for _ in range(len(_pending)):
+        try:
+            record, lines = _pending.popleft()
+        except IndexError:
+            return
+        _settle(record, lines)
 
 
 def brake_of(around: object, name: str, budget: Budget, account: Account) -> SessionBrake:
@@ -252,16 +286,18 @@ def _used(record: CallRecord, rating: Rating | None) -> tuple[Amounts | None, in
 
 
 def _is_second_view(record: CallRecord) -> bool:
-    response_id = record.response_id
-    if response_id is None:
-        return False
-    key = f"{record.session_id} {response_id}"
-    if record.precedence >= Precedence.METERED:
+    """Whether what a record tells has been counted: a foreign span of a call that was, or told once more."""
+    keys = [f"{record.session_id} {record.response_id}"] if record.response_id is not None else []
+    foreign = record.precedence < Precedence.METERED
+    if foreign:
+        keys.append(record.call_id)
+    seen = foreign and any(key in _answered for key in keys)
+    for key in keys:
         _answered[key] = None
-        if len(_answered) > MOST_CALLS:
-            _answered.pop(next(iter(_answered)), None)
-        return False
-    return key in _answered
+    if len(_answered) > MOST_CALLS:
+        for old in tuple(_answered)[: MOST_CALLS // 2]:
+            _answered.pop(old, None)
+    return seen
 
 
 # -- accounts by name ------------------------------------------------------------------------------------
@@ -288,3 +324,4 @@ def forget_accounts() -> None:
     _accounts.clear()
     _open.clear()
     _answered.clear()
+    _pending.clear()

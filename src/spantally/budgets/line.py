@@ -23,7 +23,7 @@ EXCEEDED: Final = 1.0
 class Line:
     """A budget that holds for somebody."""
 
-    __slots__ = ("_shares", "account", "budget", "name")
+    __slots__ = ("account", "budget", "name")
 
     def __init__(self, name: str, budget: Budget, account: Account) -> None:
         """Bind a budget to its account.
@@ -37,7 +37,6 @@ class Line:
         self.budget = budget
         self.account = account
         account.limits = budget.limits
-        self._shares: set[tuple[str, float]] = set()
 
     # -- telling -------------------------------------------------------------------------------------
 
@@ -50,14 +49,14 @@ class Line:
                 if limit is None or amount <= 0:
                     continue
                 for share in (*self.budget.tell_at, EXCEEDED):
-                    if amount >= share * limit and (unit, share) not in self._shares:
+                    if amount >= share * limit and (unit, share, limit) not in account.told_shares:
                         self._tell(unit, share, limit, record.session_id, record.call_id)
         except Exception as error:
             swallowed("budgets.shares", error)
 
     def _tell(self, unit: str, share: float, limit: int, session_id: str, call_id: str | None) -> None:
-        self._shares.add((unit, share))
         account = self.account
+        account.told_shares.add((unit, share, limit))
         index = UNITS.index(unit)
         used, reserved = account.standing()
         notice = BudgetNotice(
@@ -88,7 +87,7 @@ class Line:
         unit, limit, spent, held = self._fullest(used, reserved)
         session_id = scope.session.session_id
         try:
-            if (unit, EXCEEDED) not in self._shares and spent >= limit:
+            if spent >= limit and (unit, EXCEEDED, limit) not in self.account.told_shares:
                 self._tell(unit, EXCEEDED, limit, session_id, scope.call_id)
             if refuse:
                 notice = BudgetNotice(self.name, session_id, EXCEEDED, unit, limit, spent, held, unpriced)

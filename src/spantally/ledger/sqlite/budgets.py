@@ -11,6 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from spantally.ground import process
@@ -25,6 +26,10 @@ SPARE_SHARE: Final = 16
 
 Triple = tuple[int, int, int]
 """Nano-USD, calls, tokens."""
+
+
+_inherited: Final[list[sqlite3.Connection | None]] = []
+"""Connections of the parent of a fork."""
 
 
 class Standing(NamedTuple):
@@ -46,7 +51,6 @@ class BudgetLedger:
     def __init__(self, target: str, synchronous: str) -> None:
         self.target = target
         self._synchronous = synchronous
-        self._inherited: list[sqlite3.Connection | None] = []
         self._fresh()
 
     def _fresh(self) -> None:
@@ -54,12 +58,23 @@ class BudgetLedger:
         self._process = process.identity()
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None
 
     def _connection(self) -> sqlite3.Connection:
+        if self._db is not None and self._file() != self._opened:
+            self.close()  # somebody moved or deleted the file
         if self._db is None:
             self._db = connect.open_writer(self.target, self._synchronous)
             self._db.execute(f"PRAGMA busy_timeout = {WAIT_MS:d}")
+            self._opened = self._file()
         return self._db
+
+    def _file(self) -> tuple[int, int] | None:
+        try:
+            found = Path(self.target).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def visit(
         self,
@@ -84,7 +99,7 @@ class BudgetLedger:
             LedgerError: the ledger cannot be used; nothing has changed.
         """
         if self._pid != os.getpid():
-            self._inherited.append(self._db)  # the parent's: closing it here could harm its file
+            _inherited.append(self._db)  # the parent's: closing it here could harm its file
             self._fresh()
         with self._lock:
             try:
@@ -167,6 +182,14 @@ class BudgetLedger:
             db, self._db = self._db, None
             if db is not None and self._pid == os.getpid():
                 db.close()
+
+    def __del__(self) -> None:
+        try:
+            db, mine = self._db, self._pid == os.getpid()
+        except AttributeError:
+            return  # never begun, or the interpreter is going
+        if db is not None and mine:
+            db.close()
 
 
 def _lease(
