@@ -56,14 +56,17 @@ def arm(state: SessionState, budget: Any, loop_guard: Any) -> None:
     if budget is None:
         return
     key = f"session:{state.session_id}"
-    account = brake.account_of(key, lambda: Account(key, shared, lambda: _opening(state)))
+    here = _used_here(state)
+    account = brake.account_of(key, lambda: Account(key, shared, lambda: _opening(state.session_id, here)))
     around = state.budget
     put_brake(state, brake.brake_of(around, f"session {state.session_id}", budget, account))
     if budget.usd is not None:
         ensure_loading()
     with guard("api.budget_open"):
         if not account.opened:
-            if brake.in_event_loop():
+            if shared() is None:
+                account.open_alone()
+            elif brake.in_event_loop():
                 told.put(account)
             else:
                 account.tell()
@@ -133,24 +136,30 @@ def _rows(question: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
         return ()  # that it cannot be used is told where budgets are shared by it
 
 
-def _opening(state: SessionState) -> tuple[int, int, int, int]:
-    """What a session had used before its budget: as the ledger has it, or this process, whichever is more."""
+def _used_here(state: SessionState) -> tuple[int, int, int, int]:
+    """What this process knows of what a session has used."""
     totals = totals_of(state)
-    here = (
+    return (
         totals.cost_nano_usd or 0,
         totals.calls,
         totals.input_tokens + totals.output_tokens,
         totals.unpriced_calls,
     )
-    kept = (0, 0, 0, 0)
-    for row in _rows(lambda store: store.sessions(Filter(session_id=state.session_id))):
-        kept = (
-            row.cost_nano_usd or 0,
-            row.calls,
-            row.input_tokens + row.output_tokens,
-            row.unpriced_calls,
-        )
+
+
+def _opening(session_id: str, here: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """What a session had used before its budget: as the ledger has it, or this process, whichever is more."""
+    kept = _sums(_rows(lambda store: store.sessions(Filter(session_id=session_id))))
     return max(here[0], kept[0]), max(here[1], kept[1]), max(here[2], kept[2]), max(here[3], kept[3])
+
+
+def _sums(rows: Sequence[Any]) -> tuple[int, int, int, int]:
+    return (
+        sum(row.cost_nano_usd or 0 for row in rows),
+        sum(row.calls for row in rows),
+        sum(row.input_tokens + row.output_tokens for row in rows),
+        sum(row.unpriced_calls for row in rows),
+    )
 
 
 def _let_go(batch: Sequence[object] = ()) -> None:
@@ -208,9 +217,4 @@ def _used_before(selection: file.Selection) -> tuple[int, int, int, int]:
             until_ns=time.time_ns(),
         )
         found = _rows(lambda store: store.cost(("project",), where, "UTC"))
-    return (
-        sum(row.cost_nano_usd or 0 for row in found),
-        sum(row.calls for row in found),
-        sum(row.input_tokens + row.output_tokens for row in found),
-        sum(row.unpriced_calls for row in found),
-    )
+    return _sums(found)

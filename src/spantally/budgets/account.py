@@ -120,7 +120,7 @@ class Account:
         if shared is not None and time.monotonic() < self._quiet_until:
             shared = None
         if shared is None and not self._opened:
-            self._open_alone()
+            self.open_alone()
         with self._lock:
             verdict = self._locally(ask, shared)
             if verdict is not None:
@@ -209,7 +209,7 @@ class Account:
             self._first = self._ask_opening()
         return self._first
 
-    def _open_alone(self) -> None:
+    def open_alone(self) -> None:
         """Count what was used before, without a ledger to share by."""
         first = self._opening()
         with self._lock:
@@ -242,7 +242,7 @@ class Account:
                     error,
                 )
                 if not self._opened:
-                    self._open_alone()
+                    self.open_alone()
                 return None
             with self._lock:
                 self._opened = True
@@ -277,7 +277,7 @@ class Account:
     def standing(self) -> tuple[Amounts, Amounts]:
         """What is used, and what is reserved; counts what was used before, too."""
         if not self._opened and self._shared() is None:
-            self._open_alone()
+            self.open_alone()
         with self._lock:
             return self.used, self.held.plus(self._others)
 
