@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import spantally
 from budgets_kit import COST, INPUT, OUTPUT, answer, ask, client
-from spantally.budgets import brake
+from spantally.budgets import account, brake
+from spantally.budgets.budget import Amounts
 from spantally.budgets.telling import callbacks
 from spantally.ground import guard
 from spantally.pricing import load, rates
@@ -51,6 +53,29 @@ def test_calls_that_end_before_the_prices_are_there_count_once_they_are(
     assert callbacks.wait(10)
     assert [notice.spent for notice in told] == [COST]
     assert not guard.failures
+
+
+def test_what_a_call_used_is_known_when_it_returns(billing: ScriptedServer) -> None:
+    """Also where no span is recorded, and a body could wait for the worker to read it."""
+    active = Watched(sampler=ALWAYS_OFF)
+    try:
+        with client(billing) as made, spantally.session(budget=spantally.Budget(calls=9)) as session:
+            state: Any = session._state
+            counted = state.budget.own[0].account
+            ask(made)
+            assert (counted.used, counted.held) == (Amounts(COST, 1, INPUT + OUTPUT), Amounts())
+    finally:
+        active.close()
+
+
+def test_child_of_a_fork_has_none_of_its_parents_reservations() -> None:
+    """What was used stays used; what is in flight is the parent's."""
+    parent = account.Account("forked", lambda: None, lambda: (0, 0, 0, 0))
+    parent.reserve("one", Amounts(5, 1, 5), wait=True, alone=False, force=False)
+    parent.settle("one", Amounts(3, 1, 3), 0)
+    parent.reserve("two", Amounts(5, 1, 5), wait=True, alone=False, force=False)
+    account._after_fork_in_child()
+    assert (parent.used, parent.held) == (Amounts(3, 1, 3), Amounts())
 
 
 def _foreign(watched: Watched, response_id: str) -> None:

@@ -59,7 +59,7 @@ class Teller:
                 thread = threading.Thread(
                     target=run, args=(self._run,), name=f"spantally-{self.name}", daemon=True
                 )
-                contextvars.Context().run(thread.start)
+                thread.start()
                 self._thread = thread
 
     def _run(self) -> None:
