@@ -254,3 +254,20 @@ def test_where_the_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert config_path() == by_default
     monkeypatch.setenv("SPANTALLY_CONFIG", str(tmp_path / "mine.toml"))
     assert config_path() == tmp_path / "mine.toml"
+
+
+@pytest.mark.parametrize(
+    ("per", "begin", "end"),
+    [("day", (2026, 3, 29), (2026, 3, 30)), ("month", (2026, 3, 1), (2026, 4, 1))],
+)
+def test_periods_are_those_of_the_zone(
+    per: str, begin: tuple[int, int, int], end: tuple[int, int, int], tmp_path: Path
+) -> None:
+    """A day of 23 hours and a month that has it begin and end at midnight there."""
+    path = tmp_path / "spantally.toml"
+    path.write_text(f'[[budget]]\ncalls = 1\nper = "{per}"\ntz = "Europe/Berlin"\n')
+    zone = ZoneInfo("Europe/Berlin")
+    now = int(datetime(2026, 3, 29, 12, tzinfo=zone).timestamp()) * 10**9
+    found = file._period_of(read_rules(path)[0][0], now)
+    assert found[2] == int(datetime(*begin, tzinfo=zone).timestamp()) * 10**9
+    assert found[0] == int(datetime(*end, tzinfo=zone).timestamp()) * 10**9
