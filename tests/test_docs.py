@@ -23,6 +23,7 @@ from spantally.cli.main import cli
 from spantally.ground import settings
 from spantally.ground.money import CostStatus
 from spantally.ground.worker import GATHER_SECONDS
+from spantally.instrumentors.openai.asking import DEFAULT_OUTPUT
 from spantally.instrumentors.openai.beginning import _OPEN_WEIGHTS_PORTS
 from spantally.ledger.writer import MOST_KEPT
 from spantally.pricing.rates import STOP_SECONDS
@@ -44,8 +45,6 @@ PAGES = sorted(
 )
 INTERNAL = {"SPANTALLY_RUN_PID", "SPANTALLY_SUMMARY_OWNER"}
 """Variables by which processes of ours talk to each other; no user sets them."""
-RESERVED = {"SPANTALLY_CONFIG"}
-"""Known to `doctor` by name, and read by nothing yet."""
 OF_THE_TESTS = {"SPANTALLY_RECORDINGS"}
 """Told to the tests, and read by nothing of the package."""
 
@@ -153,7 +152,7 @@ def test_every_variable_of_the_code_is_documented() -> None:
     variable = re.compile(r"\bSPANTALLY_[A-Z][A-Z_]*[A-Z]\b")
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
     pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    assert set(variable.findall(source)) - INTERNAL - RESERVED == set(variable.findall(pages)) - OF_THE_TESTS
+    assert set(variable.findall(source)) - INTERNAL == set(variable.findall(pages)) - OF_THE_TESTS
 
 
 def test_attribute_types_are_those_of_exported_spans(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,6 +333,7 @@ def test_figures_are_those_of_the_code() -> None:
         "decisions/0003-loopback-hosts.md": "Ollama (11434) and LM Studio (1234)",
         "ledger-and-cost.md": f"too many ({MOST_KEPT:,})",
         "troubleshooting.md": f"up to {MOST_KEPT:,} records",
+        "budgets.md": f"{DEFAULT_OUTPUT:,} tokens where it names",
     }
     assert {11434, 1234} == _OPEN_WEIGHTS_PORTS
     for page, figure in figures.items():

@@ -149,7 +149,7 @@ FAULTS = (
     Fault("spantally.calls.entering:restore", ("calls.leave",)),
     Fault(f"{WORK}:starting.start", ("calls.agent", "calls.tool"), metered=False),
     Fault(f"{WORK}:claim_tool_call", ("calls.tool.prepare",)),
-    Fault("spantally.calls.work_content:_named", ("calls.tool_arguments",)),
+    Fault("spantally.calls.work_content:named", ("calls.tool_arguments",)),
     Fault("spantally.calls.work_values:attribute_limit", ("calls.tool_arguments", "calls.tool_result")),
     Fault("spantally.calls.work_content:_put", ("calls.tool_arguments", "calls.tool_result")),
     Fault(f"{WORK}:keep_result", ("calls.running",)),

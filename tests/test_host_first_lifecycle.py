@@ -17,6 +17,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import TracerProvider
 
 import spantally
+import test_budgets_faults as budgets
 import test_host_first_faults as faults
 import test_host_first_sockets as sockets
 from host_kit import Program, script
@@ -417,6 +418,7 @@ ELSEWHERE = {
 """Rooms whose guards are tested beside their code."""
 
 UNREACHED = {
+    "budgets.*": "callbacks and webhooks that raise: tests/test_budgets_telling.py",
     "report.*": "doctor's report asks each part under its own guard; its tests give it broken parts",
 }
 """Guards of the rooms on a call's way that no test here reaches, each with the reason."""
@@ -442,10 +444,14 @@ def _guards() -> dict[str, str]:
 
 def test_every_guard_on_a_calls_way_is_exercised() -> None:
     """A new place that swallows needs a test that makes it swallow, or a reason why there is none."""
-    exercised = {place for fault in (*faults.FAULTS, *sockets.FAULTS) for place in fault.places}
+    exercised = {
+        place for fault in (*faults.FAULTS, *sockets.FAULTS, *budgets.FAULTS) for place in fault.places
+    }
     (cases,) = [mark.args[1] for mark in faults.test_failure_of_the_context_api_stays_ours.pytestmark]
     exercised |= {place for case in cases for place in case[2]}
-    exercised |= {place for places in (*LIFE.values(), *OTHERS.values()) for place in places}
+    exercised |= {
+        place for places in (*LIFE.values(), *OTHERS.values(), *budgets.OTHERS.values()) for place in places
+    }
     guards = _guards()
     assert len(guards) > 80
     missing = {

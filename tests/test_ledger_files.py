@@ -344,6 +344,8 @@ def _of_version_1(path: Path) -> Path:
         db.execute("ALTER TABLE session DROP COLUMN said")
         db.execute("ALTER TABLE session DROP COLUMN lost")
         db.execute("ALTER TABLE rollup DROP COLUMN lost")
+        db.execute("DROP TABLE budget")
+        db.execute("DROP TABLE budget_lease")
         db.execute("PRAGMA user_version = 1")
     db.close()
     return path

@@ -291,3 +291,20 @@ def test_methods_bound_before_instrument_are_traced(capture: str) -> None:
                 assert len(watched.records) == 8
 
         asyncio.run(run())
+
+
+@pytest.mark.parametrize("form", ["raw", "plain"])
+def test_usage_of_a_large_answer(watched: Watched, form: str) -> None:
+    """Beyond what is parsed again at once, also where the program asked for the raw response."""
+    with (
+        ScriptedServer() as server,
+        openai.OpenAI(base_url=server.base_url, api_key="sk-made-up") as client,
+    ):
+        asked: Any = {"model": "text-embedding-3-small", "input": ["word"] * 60, "dimensions": 1536}
+        source: Any = client.embeddings.with_raw_response if form == "raw" else client.embeddings
+        made = source.create(**asked, encoding_format="float")
+        assert len((made.parse() if form == "raw" else made).data) == 60
+    (record,) = watched.records
+    assert record.usage is not None
+    assert record.response_model == "text-embedding-3-small"
+    assert attributes(watched.spans[0])["gen_ai.usage.input_tokens"] > 0

@@ -12,6 +12,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
 import spantally
 from spantally.ground.guard import failures
@@ -188,3 +189,58 @@ def test_half_a_character_in_an_error_costs_no_batch(server: ScriptedServer) -> 
         assert span.status.message == "boo ?"
     finally:
         watched.close()
+
+
+def test_redaction_that_is_switched_on_later(server: ScriptedServer) -> None:
+    """instrument(redact=True) after redact=False hides from then on."""
+    watched = Watched(redact=False)
+    try:
+        ask(server, model=KEY)
+        assert KEY.encode() in watched.exported()
+        watched.exporter.payloads.clear()
+        spantally.instrument(redact=True)
+        ask(server, model=KEY)
+        assert watched.exporter.payloads
+        assert KEY.encode() not in watched.exported()
+    finally:
+        watched.close()
+
+
+class _Writing(Sampler):
+    """A sampler that writes into what it is given."""
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        attributes: Any = kwargs.get("attributes") or args[4]
+        attributes["rule"] = KEY
+        return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
+
+    def get_description(self) -> str:
+        return "writing"
+
+
+def test_a_sampler_that_writes_into_the_attributes(server: ScriptedServer) -> None:
+    """What it adds is scanned like everybody's."""
+    watched = Watched(sampler=_Writing())
+    try:
+        ask(server)
+        assert attributes(watched.spans[0])["rule"].startswith("[REDACTED:")
+        assert KEY.encode() not in watched.exported()
+    finally:
+        watched.close()
+
+
+def test_a_hidden_request_inside_another(watched: Watched, server: ScriptedServer) -> None:
+    """A key provider that asks a model, unseen: its answer is not taken for that of the call around it."""
+    with openai.OpenAI(base_url=server.base_url, api_key="sk-made-up-0002") as helper:
+
+        def key() -> str:
+            with spantally.paused():
+                helper.embeddings.create(model="helper-model", input="x")
+            return "sk-made-up-0003"
+
+        provided: Any = key
+        with openai.OpenAI(base_url=server.base_url, api_key=provided, max_retries=0) as client:
+            client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    (record,) = watched.records
+    assert (record.kind, record.request_model, record.attempts) == ("inference", "gpt-4o", 1)
+    assert str(record.response_model).startswith("gpt-4o")

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 from opentelemetry.sdk.trace.sampling import Sampler
 
 import spantally
+from spantally.budgets.brake import forget_accounts
 from spantally.calls import implicit, pipeline
 from spantally.ground import guard
 from spantally.ground.records import CallRecord, Record, SessionRecord
@@ -58,6 +59,7 @@ class Watched:
         spantally.uninstrument()
         implicit.forget_process_session()
         forget_sessions()
+        forget_accounts()
         guard.reset()
         self._records: list[Record] = []
         self.exporter = BytesExporter()

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from spantally.api.runtime import flush, instrument, uninstrument
     from spantally.api.session import Session, session
     from spantally.api.work import agent, tool, wrap_tools
-    from spantally.ground.errors import ArgumentError, LedgerError, SettingsError, SpantallyError
+    from spantally.budgets.budget import Budget, BudgetNotice, Remaining
+    from spantally.budgets.loops import LoopGuard
+    from spantally.ground.errors import (
+        ArgumentError,
+        BudgetExceeded,
+        LedgerError,
+        LoopDetected,
+        SettingsError,
+        SpantallyError,
+    )
     from spantally.instrumentors.openai import OpenAIInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
@@ -26,10 +35,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "Budget",
+    "BudgetExceeded",
+    "BudgetNotice",
     "Ledger",
     "LedgerError",
+    "LoopDetected",
+    "LoopGuard",
     "OpenAIInstrumentor",
     "Redactor",
+    "Remaining",
     "Session",
     "SettingsError",
     "SpanProcessor",
@@ -55,7 +70,13 @@ __all__ = [
 
 _LAZY = {
     "ArgumentError": "spantally.ground.errors",
+    "Budget": "spantally.budgets.budget",
+    "BudgetExceeded": "spantally.ground.errors",
+    "BudgetNotice": "spantally.budgets.budget",
     "LedgerError": "spantally.ground.errors",
+    "LoopDetected": "spantally.ground.errors",
+    "LoopGuard": "spantally.budgets.loops",
+    "Remaining": "spantally.budgets.budget",
     "SettingsError": "spantally.ground.errors",
     "SpantallyError": "spantally.ground.errors",
     "Session": "spantally.api.session",

@@ -93,8 +93,8 @@ def from_call(arguments: Mapping[str, Any]) -> Config:
     if ledger is not None:
         values["ledger"] = from_argument("ledger", ledger)
         values["ledger_given"] = True
-    redact = arguments.get("redact", True)
-    if redact is not True:
+    redact = arguments.get("redact")
+    if redact is not None:
         values["redactor"] = redactor_of(redact) or PlainRedactor()
     return Config(**values)
 

@@ -25,7 +25,8 @@ from spantally.calls.operation import interrupt_open_operations
 from spantally.calls.telemetry import Telemetry
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once, swallowed
-from spantally.ground.settings import is_disabled
+from spantally.ground.session_state import use_common_budget
+from spantally.ground.settings import config_path, from_environment, is_disabled
 from spantally.ground.worker import worker
 from spantally.instrumentors.base import TableInstrumentor
 from spantally.otel.otlp_exit import exit_guard
@@ -52,6 +53,17 @@ class Runtime:
         self.folding = FoldingConsumer()
         pipeline.add_consumer(self.folding)
         self.finished = False
+        try:
+            self._use_budgets()
+        except Exception as error:
+            swallowed("api.budgets", error)
+
+    def _use_budgets(self) -> None:
+        """The budgets of the settings file; a process without that file does not import what they are."""
+        if config_path().is_file() or from_environment("config") is not None:
+            from spantally.api.limits import use_file
+
+            use_file()
 
     def configure(self, config: Config, *, build_provider: bool) -> None:
         """Put the given settings into force; each part fails for itself."""
@@ -138,6 +150,10 @@ class Runtime:
         """Undo everything."""
         termination.uninstall()
         worker.flush(EXIT_SECONDS)
+        if use_common_budget(None):
+            from spantally.api.limits import drop_file
+
+            drop_file()
         self.providers.uninstall()
         pipeline.remove_consumer(self.folding)
         if self.summary is not None:
@@ -181,7 +197,7 @@ def instrument(
     media_limit: int | None = None,
     stream_usage: str | None = None,
     coexist: str | None = None,
-    redact: Any = True,
+    redact: Any = None,
     user: str | None = None,
     entity: tuple[str, str] | str | None = None,
     tags: Any = None,
@@ -220,7 +236,7 @@ def instrument(
             ``"estimate"`` estimates it and marks the row.
         coexist: whose span a call gets that another instrumentor traces, too: ``"yield"`` leaves theirs as
             the only one and joins the call to it, ``"own"`` makes ours beside it.
-        redact: True, a :class:`Redactor`, or False: nothing is hidden, and the log says so.
+        redact: True (the default), a :class:`Redactor`, or False: nothing is hidden, and the log says so.
         user: user of calls whose session names none.
         entity: entity of such calls, ``("customer", "acme")`` or ``"customer:acme"``.
         tags: tags of every call; those of a session win.

@@ -44,6 +44,9 @@ from spantally.otel.baggage import with_baggage
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from spantally.budgets.budget import Budget, Remaining
+    from spantally.budgets.loops import LoopGuard
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 FLUSH_SECONDS: Final = 1.0
@@ -69,6 +72,8 @@ class Session:
         parent: str | Session | None = None,
         idle_seconds: float | None = None,
         said: dict[str, Any] | None = None,
+        budget: Budget | None = None,
+        loop_guard: LoopGuard | None = None,
     ) -> None:
         self.id = None if session_id is None or is_template(session_id) else session_id
         self._template = session_id if self.id is None else None
@@ -76,6 +81,7 @@ class Session:
         self._parent = parent
         self._idle_seconds = idle_seconds
         self._said = said
+        self._limits = None if budget is None and loop_guard is None else (budget, loop_guard)
         self._conversation = conversation
         self._user = user
         self._entity = entity
@@ -97,6 +103,17 @@ class Session:
         inside one it never waits, and ``pending_calls`` says how many calls are not rated yet.
         """
         return totals_of(self._state)
+
+    @property
+    def remaining(self) -> Remaining:
+        """What is left of the session's budgets and of those around it, calls in flight taken off.
+
+        By unit the least of them; None where nothing limits that unit. Budgets of the settings file are not
+        among them.
+        """
+        from spantally.api.limits import remaining_of
+
+        return remaining_of(self._state)
 
     # -- enter ---------------------------------------------------------------------------------------
 
@@ -158,6 +175,10 @@ class Session:
         self.id = state.session_id
         if self._said:
             state.said = {**(state.said or {}), **begun(active, **self._said)}
+        if self._limits is not None:
+            from spantally.api.limits import arm
+
+            arm(state, *self._limits)
         entity = self._entity
         if (
             entity is None
@@ -338,6 +359,8 @@ class Session:
             parent=self._parent,
             idle_seconds=self._idle_seconds,
             said=self._said,
+            budget=None if self._limits is None else self._limits[0],
+            loop_guard=None if self._limits is None else self._limits[1],
         )
 
 
@@ -455,6 +478,8 @@ def session(
     labels: Iterable[str] | None = None,
     parent: str | Session | None = None,
     idle_timeout: float | timedelta | None = None,
+    budget: Budget | None = None,
+    loop_guard: LoopGuard | None = None,
 ) -> Session: ...
 def session(
     id: str | Callable[..., Any] | None = None,  # noqa: A002 - the name that users type
@@ -469,6 +494,8 @@ def session(
     labels: Iterable[str] | None = None,
     parent: str | Session | None = None,
     idle_timeout: float | timedelta | None = None,
+    budget: Budget | None = None,
+    loop_guard: LoopGuard | None = None,
 ) -> Any:
     """A session: everything that happens inside belongs to it, nested agents, tools and threads too.
 
@@ -492,6 +519,8 @@ def session(
         parent: the session that this one is part of, where that is not the one in force: its id, or itself.
         idle_timeout: seconds (or a timedelta) after which the given id begins a new session: ``<id>~2``,
             ``~3``; the conversation's id stays, and ``previous_id`` names the one before.
+        budget: what it may use, with all that runs beneath; a :class:`Budget`.
+        loop_guard: notices a tool that is called alike again and again; a :class:`LoopGuard`.
 
     Returns:
         A :class:`Session`.
@@ -508,6 +537,10 @@ def session(
         "labels": parse_labels(labels),
     }
     given = None if id is None else parse_id("session id", id)
+    if budget is not None or loop_guard is not None:
+        from spantally.api.limits import check
+
+        check(budget, loop_guard)
     return Session(
         check_template(given) if given is not None and is_template(given) else given,
         conversation=None if conversation is None else parse_id("conversation", conversation),
@@ -518,6 +551,8 @@ def session(
         parent=_parse_parent(parent),
         idle_seconds=parse_idle(idle_timeout),
         said=said if any(said.values()) else None,
+        budget=budget,
+        loop_guard=loop_guard,
     )
 
 

@@ -46,6 +46,12 @@ def totals_of(state: SessionState | None) -> Totals:
         return Totals()
 
 
+def known_spending(state: SessionState) -> int | None:
+    """The known cost of a session so far in nano-USD, without waiting; None where none is known."""
+    end_late_now()
+    return _fold(state, wait=False).cost_nano_usd
+
+
 def _in_event_loop() -> bool:
     loops: Any = sys.modules.get("asyncio")
     return loops is not None and loops._get_running_loop() is not None
@@ -86,4 +92,4 @@ def _honest(totals: Totals) -> Totals:
     return totals
 
 
-__all__ = ["Totals", "fold_waiting", "totals_of"]
+__all__ = ["Totals", "fold_waiting", "known_spending", "totals_of"]

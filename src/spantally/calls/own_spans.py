@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
@@ -42,27 +43,39 @@ def revision_of(redactor: Any) -> int | None:
 Stamps: TypeAlias = tuple[Any, Any, Mapping[str, str], dict[str, Any]]
 
 
+def _generation() -> int:
+    """Grows with each secret that becomes known; 0 while the redaction is not even loaded."""
+    registry = sys.modules.get("spantally.redaction.registry")
+    return 0 if registry is None else registry.generation
+
+
 class OwnSpan:
     """What is known of a recording span of ours.
 
     Attributes:
         redactor: what its values were redacted by.
         revision: the redactor's when it started.
+        generation: of the secrets that were known then; with rules of a user there is no revision.
         title: its name, redacted.
         values: its attributes as they were set, in the order in which they were set.
     """
 
-    __slots__ = ("redactor", "revision", "title", "values")
+    __slots__ = ("generation", "redactor", "revision", "title", "values")
 
     def __init__(self, redactor: Any, revision: int | None, title: str, values: dict[str, Any]) -> None:
         self.redactor = redactor
         self.revision = revision
+        self.generation = _generation()
         self.title = title
         self.values = values
 
     def is_of(self, redactor: Any) -> bool:
         """Whether this redactor gave the values, and would give the same ones now."""
-        return self.redactor is redactor and self.revision == revision_of(redactor)
+        return (
+            self.redactor is redactor
+            and self.generation == _generation()
+            and self.revision == revision_of(redactor)
+        )
 
 
 def stamped(telemetry: Any, scope: Scope, revision: Any, *, genai: bool) -> Stamps:

@@ -8,7 +8,9 @@ ledger has it nevertheless.
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,15 +33,29 @@ _FEW: Final = 8
 """Noted ends that are run at once while an agent's end waits for one of its own."""
 
 
+_all: Final[weakref.WeakSet[Rollup]] = weakref.WeakSet()
+
+
 class Rollup:
     """Sums of all calls beneath one agent invocation, nested agents included."""
 
-    __slots__ = ("_counts", "_late", "_lock", "_models", "_providers", "_reasons", "_unknown", "around")
+    __slots__ = (
+        "__weakref__",
+        "_counts",
+        "_late",
+        "_lock",
+        "_models",
+        "_providers",
+        "_reasons",
+        "_unknown",
+        "around",
+    )
 
     def __init__(self, around: Rollup | None) -> None:
         self.around = around
         """Of the agent around, if there is one."""
         self._lock = threading.RLock()  # a signal handler may end calls while a call is being added
+        _all.add(self)
         self._late: set[str] = set()
         self._counts: dict[str, int] = {}
         self._models: set[str] = set()
@@ -129,3 +145,13 @@ def add_to_agents(operation: Operation, status: str) -> None:
     while rollup is not None:
         rollup._add(operation, attributes, unknown=unknown)
         rollup = rollup.around
+
+
+def _after_fork_in_child() -> None:
+    """A lock that another thread of the parent held at the fork would be held in the child for ever."""
+    for rollup in tuple(_all):
+        rollup._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)

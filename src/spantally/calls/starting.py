@@ -133,8 +133,9 @@ def _start_span(made: Operation, context: Context, plan: Plan, attributes: Mappi
         safe[semconv.CALL_ID] = made.call_id
         if scope.call_id is not None:
             safe[semconv.CALL_PARENT_ID] = scope.call_id
+        # A copy: a sampler may write into what it gets, and then that is not what we redacted.
         made.span = span = telemetry.tracer.start_span(
-            title, context=context, kind=plan.span_kind, attributes=safe, start_time=made.start_ns
+            title, context=context, kind=plan.span_kind, attributes=safe.copy(), start_time=made.start_ns
         )
         if span.is_recording():
             made.mark = mark = OwnSpan(redactor, revision, title, safe)

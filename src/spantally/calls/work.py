@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from spantally.calls import starting
+from spantally.calls import admission, starting
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.entering import Entered, take_entry
 from spantally.calls.operation import Operation
@@ -19,7 +19,7 @@ from spantally.calls.plans import Plan
 from spantally.calls.rollup import Rollup
 from spantally.calls.running import wrap_function
 from spantally.calls.tool_results import claim_tool_call
-from spantally.calls.work_content import keep_arguments, keep_result
+from spantally.calls.work_content import keep_arguments, keep_result, named
 from spantally.ground import semconv
 from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
@@ -102,6 +102,8 @@ class Work:
             running = self._open(name, describe)
             if isinstance(running, _Running) and self.kind == Kind.TOOL:
                 keep_arguments(running.operation, function, args, kwargs)
+                if running.operation.scope.session.loop_guard is not None:
+                    admission.note_tool(running.operation, name, lambda: named(function, args, kwargs))
             return running
 
         return wrap_function(function, opener, what=f"@spantally.{self.word}")
@@ -126,6 +128,8 @@ class Work:
             self._prepare(made, name)
         except Exception as error:
             swallowed(f"calls.{self.word}.prepare", error)
+        if self.kind == Kind.AGENT and made.scope.session.budget is not None:
+            admission.admit_turn(made)
         return _Running(made)
 
     def _plan(self, name: str, description: str | None) -> Plan:

@@ -19,7 +19,7 @@ def keep_arguments(
     try:
         if not _is_wanted(operation):
             return
-        _put(operation, semconv.TOOL_CALL_ARGUMENTS, "arguments", _named(function, args, kwargs))
+        _put(operation, semconv.TOOL_CALL_ARGUMENTS, "arguments", named(function, args, kwargs))
     except Exception as error:
         swallowed("calls.tool_arguments", error)
 
@@ -45,7 +45,8 @@ def _put(operation: Operation, key: str, name: str, value: Any) -> None:
     put(operation, key, name, value)
 
 
-def _named(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def named(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by parameter name, without ``self``."""
     try:
         bound = inspect.signature(getattr(function, "__func__", function)).bind_partial(*args, **kwargs)
     except (TypeError, ValueError):

@@ -186,6 +186,21 @@ PROFILE_METRICS: Final[Mapping[str, Mapping[str, str | None]]] = {
 EVENT_OPERATION_DETAILS: Final = "gen_ai.client.inference.operation.details"
 EVENT_EXCEPTION: Final = "gen_ai.client.operation.exception"
 EVENT_ATTEMPT_FAILED: Final = "spantally.attempt.failed"
+
+# Events of the ledger alone.
+EVENT_BUDGET: Final = "spantally.budget"
+BUDGET_NAME: Final = "spantally.budget.name"
+BUDGET_OUTCOME: Final = "spantally.budget.outcome"
+BUDGET_SHARE: Final = "spantally.budget.share"
+BUDGET_UNIT: Final = "spantally.budget.unit"
+BUDGET_LIMIT: Final = "spantally.budget.limit"
+BUDGET_SPENT: Final = "spantally.budget.spent"
+BUDGET_RESERVED: Final = "spantally.budget.reserved"
+BUDGET_UNPRICED: Final = "spantally.budget.unpriced_calls"
+EVENT_LOOP: Final = "spantally.loop"
+LOOP_TIMES: Final = "spantally.loop.times"
+LOOP_WINDOW: Final = "spantally.loop.window"
+LOOP_COST: Final = "spantally.loop.cost_nano_usd"
 """A failed attempt of a call that the SDK then made again; on the span of the call."""
 
 BAGGAGE_KEYS: Final = frozenset(

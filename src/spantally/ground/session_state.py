@@ -7,7 +7,9 @@ import threading
 import weakref
 from typing import Any, Final
 
-from spantally.ground.records import CallRecord, LateRecord, SessionRecord, SessionStatus
+from spantally.ground.brakes import Brake, LoopWatch
+from spantally.ground.guard import swallowed
+from spantally.ground.records import CallRecord, LateRecord, SessionRecord, SessionStatus, made
 
 _registry: Final[weakref.WeakValueDictionary[str, SessionState]] = weakref.WeakValueDictionary()
 
@@ -20,6 +22,7 @@ class SessionState:
 
     __slots__ = (
         "__weakref__",
+        "budget",
         "claimed_tools",
         "conversation_id",
         "ended",
@@ -28,6 +31,7 @@ class SessionState:
         "fold",
         "implicit",
         "lock",
+        "loop_guard",
         "name",
         "parent",
         "previous_id",
@@ -76,6 +80,11 @@ class SessionState:
         """Those that a traced run has taken, until a request tells their result."""
         self.settled_tools: set[str] = set()
         """Ids of tool calls that have a row."""
+        self.budget: Brake | None = common_budget if parent is None else parent.budget
+        """The budgets that hold for its calls; to be set by :func:`put_brake`."""
+        self.loop_guard: LoopWatch | None = None if parent is None else parent.loop_guard
+        if self.budget is not None:
+            self.__class__ = _Braked
 
     def add(self, record: CallRecord | LateRecord) -> None:
         """Take an ended model call into the tally of this session and of those above it."""
@@ -97,6 +106,51 @@ class SessionState:
             conversation_id=self.conversation_id,
             **(self.said or {}),
         )._replace(**values)
+
+
+class _Braked(SessionState):
+    """A session with a budget: whatever its tally takes counts against that, too.
+
+    A class of its own, so that a call of a session without a budget does not even ask.
+    """
+
+    __slots__ = ()
+
+    def add(self, record: CallRecord | LateRecord) -> None:
+        """Take an ended call into the tally and out of what is reserved."""
+        super().add(record)
+        try:
+            if self.budget is not None:
+                self.budget.ended(made(record))
+        except Exception as error:
+            swallowed("session.budget", error)
+
+
+common_budget: Brake | None = None
+"""The budgets of the settings file: they hold for every session."""
+
+
+def put_brake(state: SessionState, budget: Brake | None) -> None:
+    """Put budgets into force for a session, and for those that are made beneath it from now on."""
+    state.budget = budget
+    state.__class__ = SessionState if budget is None else _Braked
+
+
+def use_common_budget(budget: Brake | None) -> bool:
+    """Put the budgets of the settings file into force, for sessions that exist as well.
+
+    Args:
+        budget: those budgets; None takes them back.
+
+    Returns:
+        Whether some were in force before.
+    """
+    global common_budget
+    before, common_budget = common_budget, budget
+    for state in tuple(_registry.values()):
+        if state.budget is before:
+            put_brake(state, budget)
+    return before is not None
 
 
 def known_session(session_id: str) -> SessionState | None:

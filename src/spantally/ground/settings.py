@@ -8,6 +8,7 @@ and the default is used, since nobody's program may end because of a variable.
 # Annotations are not postponed: making a named tuple compiles each that is a text, 25 µs a field.
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -203,6 +204,17 @@ def parse_tools(name: str, value: object) -> tuple[str, ...]:
     return tuple(entries)
 
 
+def parse_path(name: str, value: object) -> str:
+    """Read the path of a file.
+
+    Raises:
+        SettingsError: for another type and an empty path.
+    """
+    if isinstance(value, str) and value.strip():
+        return value
+    raise SettingsError(f"{name}={value!r} is not the path of a file")
+
+
 def parse_size(name: str, value: object) -> int:
     """Read a number of characters or bytes, from 1,000 up.
 
@@ -359,6 +371,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "`yield` or `own`",
     ),
     Option(
+        "config",
+        "SPANTALLY_CONFIG",
+        parse_path,
+        None,
+        "The settings file with budgets. By default `spantally.toml` in the user's configuration directory "
+        "for spantally (`spantally doctor` names it).",
+        "a path",
+    ),
+    Option(
         "user",
         "SPANTALLY_USER",
         parse_id,
@@ -478,6 +499,22 @@ def from_environment(name: str, environ: Mapping[str, str] | None = None) -> Any
 def is_disabled() -> bool:
     """True where SPANTALLY_DISABLED makes everything a no-op."""
     return bool(from_environment("disabled"))
+
+
+def config_path() -> Path:
+    """The settings file: that of SPANTALLY_CONFIG, else ``spantally.toml`` in the configuration directory."""
+    named = from_environment("config")
+    if named is not None:
+        return Path(named).expanduser()
+    if _PLATFORM == "linux":  # the same, without an import at every start
+        return Path(os.environ.get("XDG_CONFIG_HOME", "").strip() or "~/.config").expanduser() / _CONFIG
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("spantally", appauthor=False)) / "spantally.toml"
+
+
+_CONFIG: Final = "spantally/spantally.toml"
+_PLATFORM: Final = str(sys.platform)
 
 
 def default_ledger_path() -> Path:

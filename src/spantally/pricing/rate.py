@@ -79,6 +79,11 @@ def rate_if_loaded(record: CallRecord) -> Rating:
     return rating
 
 
+def quote(record: CallRecord) -> Rating:
+    """Price what is only about to be used; as :func:`rate_if_loaded`, and nothing of it is remembered."""
+    return _rate(record, wait=False)
+
+
 def forget() -> None:
     """Drop every compiled card (for tests)."""
     _cards.clear()

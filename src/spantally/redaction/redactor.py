@@ -306,13 +306,15 @@ class Redactor:
     def _name(self, key: str) -> str:
         """The name of an attribute or field, which may hold data; clean ones repeat and are remembered."""
         if self._clean_generation != registry.generation:
+            generation = registry.generation
             self._clean = set()
-            self._clean_generation = registry.generation
-        if key in self._clean:
+            self._clean_generation = generation
+        clean = self._clean
+        if key in clean:
             return key
         answer = self._text(key, None, "key", None)
-        if answer is key and len(key) <= _LONGEST_NAME and len(self._clean) < _MOST_NAMES:
-            self._clean.add(key)
+        if answer is key and len(key) <= _LONGEST_NAME and len(clean) < _MOST_NAMES:
+            clean.add(key)
         return answer
 
     def _scanned(self, text: str, generic: bool, clock: engine.Clock) -> str:
@@ -323,8 +325,9 @@ class Redactor:
     def _cached(self, text: str, generic: bool, clock: engine.Clock) -> str:
         if self._generation != registry.generation:
             # A new literal: what was clean before may not be now.
-            self._generation = registry.generation
-            self._cache = Cache()
+            generation = registry.generation
+            self._cache = Cache()  # first: whoever sees the generation must not find the old cache
+            self._generation = generation
         cache = self._cache
         key = digest(text.encode("utf-8", "surrogatepass") + (b"g" if generic else b"k"))
         known, entry = cache.get(key)

@@ -7,6 +7,7 @@ itself, so it is held in memory (where the program holds it anyway) and is never
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from typing import Final
@@ -20,7 +21,7 @@ MOST: Final = 512
 """Most literals held; the ones that came first stay."""
 LONGEST: Final = 16_384
 
-_lock: Final = threading.Lock()
+_lock = threading.Lock()
 _values: Final[set[str]] = set()
 forms: tuple[str, ...] = ()
 """Every form of every literal, the longest first."""
@@ -137,3 +138,13 @@ def forget_literals() -> None:
         _values.clear()
         forms = ()
         generation += 1
+
+
+def _after_fork_in_child() -> None:
+    """A lock that another thread of the parent held at the fork would be held in the child for ever."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)

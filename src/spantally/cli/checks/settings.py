@@ -8,7 +8,7 @@ from typing import Final
 
 from spantally.cli.checks.finding import Finding, Level
 from spantally.ground.errors import SettingsError
-from spantally.ground.settings import OPTIONS
+from spantally.ground.settings import OPTIONS, config_path, from_environment
 
 SECTION: Final = "settings"
 _OTHERS: Final = frozenset({"SPANTALLY_REDACTION_KEY", "SPANTALLY_RUN_PID", "SPANTALLY_SUMMARY_OWNER"})
@@ -32,11 +32,28 @@ def check(environ: Mapping[str, str]) -> list[Finding]:
         except SettingsError as error:
             value = f"{_shown(option.default)} (default, since the value is not allowed)"
             found.append(Finding(SECTION, option.env, value, Level.PROBLEM, str(error)))
+    found.extend(_budgets())
     known = {option.env for option in OPTIONS} | _OTHERS
     for name in sorted(name for name in environ if name.startswith("SPANTALLY_") and name not in known):
         near = difflib.get_close_matches(name, sorted(known), n=1)
         advice = f"no such setting{f'; did you mean {near[0]}?' if near else ''}"
         found.append(Finding(SECTION, name, "ignored", Level.PROBLEM, advice))
+    return found
+
+
+def _budgets() -> list[Finding]:
+    """The settings file, with the budgets that are in force by it."""
+    path = config_path()
+    if not path.is_file():
+        named = from_environment("config") is not None
+        level, advice = (Level.PROBLEM, "there is no such file") if named else (Level.OK, None)
+        return [Finding(SECTION, "settings file", f"{path} (none)", level, advice)]
+    from spantally.budgets.file import read_rules
+
+    rules, wrong = read_rules(path)
+    names = ", ".join(rule.name for rule in rules) or "no budget"
+    found = [Finding(SECTION, "settings file", f"{path}: {names}")]
+    found += [Finding(SECTION, "settings file", "not in force", Level.PROBLEM, text) for text in wrong]
     return found
 
 

@@ -38,12 +38,12 @@ def begin(
         options: its ``FinalRequestOptions``.
         start_ns: when it began, where that is past.
     """
-    body = options.json_data if getattr(options, "extra_json", None) is None else _body_of(options)
+    body = options.json_data if getattr(options, "extra_json", None) is None else body_of(options)
     method, url = options.method, str(options.url)
     wire = classify(method, url, body)
     if wire is None:
         return None
-    _try(remember_secret, getattr(client, "api_key", None))
+    _try(_remember_key, client)
     place = _place_of(telemetry, client)
     varying = _varying_of(wire, body, method, url) if wire.ids or request.may_vary(body) else None
     shape = _shape_of(telemetry, place, wire, body, varying)
@@ -86,6 +86,10 @@ def begin(
     except Exception as error:
         swallowed("openai.request_content", error)
     return call
+
+
+def _remember_key(client: Any) -> None:
+    remember_secret(getattr(client, "api_key", None))
 
 
 class _Shape(NamedTuple):
@@ -260,7 +264,7 @@ def _has_tools(body: Any) -> bool:
     return "tools" in body or "functions" in body
 
 
-def _body_of(options: Any) -> Any:
+def body_of(options: Any) -> Any:
     """The body that is sent: what the method built, and the program's ``extra_body`` over it."""
     body = options.json_data
     extra = getattr(options, "extra_json", None)

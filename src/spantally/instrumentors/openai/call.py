@@ -40,6 +40,10 @@ MAX_EVENTS_BODY: Final = 8 * 1024 * 1024
 """Largest buffered body of events, in bytes, that is read (speech that came as events at once)."""
 
 
+MAX_LATE_BODY: Final = 16 * 1024 * 1024
+"""Largest buffered body, in bytes, that the worker parses where the SDK's object tells nothing."""
+
+
 class OpenAICall:
     """The shell's view of one logical call: its operation, and what was read of it so far.
 
@@ -54,6 +58,7 @@ class OpenAICall:
         "facts_read",
         "goes_on",
         "hides_usage",
+        "large",
         "left",
         "lost_attempts",
         "operation",
@@ -75,6 +80,8 @@ class OpenAICall:
         """True once the body outlives ``request()``: the end then is the stream's or the response's."""
         self.unread: bytes | None = None
         """A body whose facts the worker reads."""
+        self.large: bytes | None = None
+        """A body that is too long to be parsed again on the program's thread."""
         self.choices = 1
         self.wants_tools = True
         self.error_type: str | None = None
@@ -133,6 +140,8 @@ class OpenAICall:
             self.read_body(parsed(body), owned=True)
         elif self.wire.api == "images":
             self.read_body({"usage": endpoints.usage_in_tail(body)})
+        elif len(body) <= MAX_LATE_BODY:
+            self.large = body
 
     def _may_be_read_later(self, body: bytes) -> bool:
         """True where nobody needs the facts before the worker can read them.
@@ -154,6 +163,8 @@ class OpenAICall:
         body, self.unread = self.unread, None
         if body is not None:
             self.read_body(parsed(body), owned=True)
+            if self.capture is not None:
+                self.capture.finish(self.operation)
 
     def _read_events(self, body: bytes) -> None:
         """Read events that came as one whole body."""
@@ -271,6 +282,10 @@ class OpenAICall:
 
     def succeeded(self, result: Any) -> None:
         """``request()`` returned a complete body."""
+        if self.large is not None:
+            if not self.facts_read and getattr(result, "usage", None) is None:
+                self.unread = self.large  # a raw response tells nothing by itself
+            self.large = None
         if self.unread is not None:
             if self.lost_attempts:
                 self.operation.possibly_billed = True

@@ -16,6 +16,7 @@ from spantally.calls.telemetry import Telemetry
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import BAGGAGE_KEY, with_values
+from spantally.instrumentors.openai import asking
 from spantally.instrumentors.openai.socket_connection import Connection, is_closing, target_of
 from spantally.instrumentors.openai.socket_realtime import RealtimeConnection
 from spantally.instrumentors.openai.socket_responses import ResponsesConnection
@@ -168,12 +169,13 @@ def _event(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 class _Sending:
     """What is done around the sending of one event."""
 
-    __slots__ = ("call", "connection", "token")
+    __slots__ = ("call", "connection", "event", "token")
 
     def __init__(
         self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, unparsed: bool
     ) -> None:
         self.call: Any = None
+        self.event: Any = None
         self.token: Any = None
         try:
             self.connection = _watched(instance)
@@ -183,9 +185,15 @@ class _Sending:
             if unparsed:
                 event = _sent_raw(event)
             self.call = self.connection.sending(event)
+            self.event = event
             self.token = _sending.set(True)
         except Exception as error:
             swallowed("openai.socket_send", error)
+
+    @property
+    def budgeted(self) -> bool:
+        """Whether budgets are to be asked before it is sent."""
+        return self.call is not None and self.call.operation.scope.session.budget is not None
 
     def done(self, error: BaseException | None = None) -> None:
         """It was sent, or ``error`` was raised, which goes on to the program."""
@@ -213,6 +221,8 @@ def _send(*, unparsed: bool) -> Wrapper:
     def send(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         sending = _Sending(instance, args, kwargs, unparsed=unparsed)
         try:
+            if sending.budgeted:
+                asking.admit(sending.call, plain(sending.event))
             result = wrapped(*args, **kwargs)
         except BaseException as error:
             sending.done(error)
@@ -227,6 +237,8 @@ def _send_async(*, unparsed: bool) -> Wrapper:
     async def send(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         sending = _Sending(instance, args, kwargs, unparsed=unparsed)
         try:
+            if sending.budgeted:
+                await asking.admit_async(sending.call, plain(sending.event))
             result = await wrapped(*args, **kwargs)
         except BaseException as error:
             sending.done(error)

@@ -15,7 +15,8 @@ from opentelemetry import context as otel_context
 
 from spantally.ground.guard import guard, swallowed
 from spantally.instrumentors.base import TableInstrumentor
-from spantally.instrumentors.openai.beginning import begin
+from spantally.instrumentors.openai import asking
+from spantally.instrumentors.openai.beginning import begin, body_of
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.streams import watch, watch_async, watch_bytes
 
@@ -44,11 +45,20 @@ def _begin(made_in: int, client: Any, args: tuple[Any, ...], kwargs: dict[str, A
         return None
 
 
+def _body(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What the request says, for the budgets of its session."""
+    try:
+        return body_of(kwargs["options"] if "options" in kwargs else args[1])
+    except Exception as error:
+        swallowed("openai.body", error)
+        return None
+
+
 def _enter(call: OpenAICall) -> tuple[Any, Any]:
     """Put in force what is while the SDK works on the call: its span, its scope, no baggage of ours.
 
     Returns:
-        The tokens that restore what was in force before; None for what could not be entered.
+        What restores what was in force before; None for what could not be entered.
     """
     attached = None
     try:
@@ -65,6 +75,8 @@ def _leave(tokens: tuple[Any, Any]) -> None:
     try:
         if current is not None:
             _current.reset(current)
+    except ValueError:
+        return  # a coroutine that is closed in another context than it ran in: here it has set nothing
     except Exception as error:
         swallowed("openai.leave", error)
     try:
@@ -120,6 +132,27 @@ def _told_of(original: Any) -> tuple[str, ...]:
     return tuple(name for name in functools.WRAPPER_ASSIGNMENTS if name in dir(type(original)))
 
 
+def _beside(original: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A request that is none of ours, made inside one that is (by a token provider, say)."""
+    token = _current.set(None)
+    try:
+        return original(client, *args, **kwargs)
+    finally:
+        _current.reset(token)
+
+
+async def _beside_async(original: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The same for the asynchronous client."""
+    token = _current.set(None)
+    try:
+        return await original(client, *args, **kwargs)
+    finally:
+        try:
+            _current.reset(token)
+        except ValueError:
+            pass  # the coroutine was closed in another context, where it set nothing
+
+
 def around_request(original: Any) -> Any:
     """A plain function in the place of the method, which costs less at each call than a wrapper object."""
     made_in = _owner.patch_set.generation
@@ -129,7 +162,13 @@ def around_request(original: Any) -> Any:
     def request(self: Any, *args: Any, **kwargs: Any) -> Any:
         call = _begin(made_in, self, args, kwargs)
         if call is None:
-            return original(self, *args, **kwargs)
+            return (
+                original(self, *args, **kwargs)
+                if _current.get() is None
+                else _beside(original, self, args, kwargs)
+            )
+        if call.operation.scope.session.budget is not None:
+            asking.admit(call, _body(args, kwargs))
         if call.options is not None:
             args, kwargs = _with_options(call, args, kwargs)
         tokens = _enter(call)
@@ -155,7 +194,11 @@ def around_request_async(original: Any) -> Any:
     async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
         call = _begin(made_in, self, args, kwargs)
         if call is None:
-            return await original(self, *args, **kwargs)
+            if _current.get() is None:
+                return await original(self, *args, **kwargs)
+            return await _beside_async(original, self, args, kwargs)
+        if call.operation.scope.session.budget is not None:
+            await asking.admit_async(call, _body(args, kwargs))
         if call.options is not None:
             args, kwargs = _with_options(call, args, kwargs)
         tokens = _enter(call)

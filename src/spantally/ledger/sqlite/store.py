@@ -17,6 +17,7 @@ from spantally.ground.guard import say_once
 from spantally.ground.records import Record
 from spantally.ledger.contract import CallRow, CostRow, Filter, Health, Rater, SessionRow
 from spantally.ledger.sqlite import connect, files, read_calls, read_cost, read_sessions, schema
+from spantally.ledger.sqlite.budgets import BudgetLedger
 from spantally.ledger.sqlite.codec import PoisonError
 from spantally.ledger.sqlite.write import Batch, check
 from spantally.ledger.tally import Dimension
@@ -275,6 +276,10 @@ class SQLiteStore:
             return 0
         with self._transaction() as db:
             return Batch(db, self._dimensions).settle(rate, limit)
+
+    def budget_ledger(self) -> BudgetLedger | None:
+        """Where processes share what they use under a budget; None for a ledger that only one can use."""
+        return None if self.memory or self.read_only else BudgetLedger(self.target, self._synchronous)
 
     # -- reading ------------------------------------------------------------------------------------
 

@@ -1,0 +1,220 @@
+"""Budgets and loop guards put into force: for a session, and by the settings file for all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from spantally.api.store import LedgerConsumer
+from spantally.api.totals import known_spending, totals_of
+from spantally.budgets import brake, file
+from spantally.budgets.account import Account, Shared, told
+from spantally.budgets.budget import Budget, Remaining
+from spantally.budgets.loops import LoopGuard, Watch
+from spantally.calls import pipeline
+from spantally.ground.errors import ArgumentError, LedgerError
+from spantally.ground.guard import guard, say_once, swallowed
+from spantally.ground.session_state import SessionState, put_brake, use_common_budget
+from spantally.ground.settings import config_path, from_environment
+from spantally.ground.worker import worker
+from spantally.ledger.contract import Filter
+from spantally.pricing import ensure_loading, load
+
+_MISSING: Final = object()
+_shared: tuple[Any, Any] = (_MISSING, None)
+"""The ledger in force, and the part of it that processes share budgets by."""
+
+
+def check(budget: object, loop_guard: object) -> None:
+    """Check the arguments of ``session()``.
+
+    Raises:
+        ArgumentError: for other types.
+    """
+    if budget is not None and not isinstance(budget, Budget):
+        raise ArgumentError(f"session(budget={budget!r}): use spantally.Budget(usd=..., ...)")
+    if loop_guard is not None and not isinstance(loop_guard, LoopGuard):
+        raise ArgumentError(f"session(loop_guard={loop_guard!r}): use spantally.LoopGuard(...)")
+
+
+def arm(state: SessionState, budget: Any, loop_guard: Any) -> None:
+    """Put a session's own budget and loop guard into force.
+
+    Args:
+        state: the session.
+        budget: a :class:`Budget`, or None.
+        loop_guard: a :class:`LoopGuard`, or None.
+    """
+    if loop_guard is not None:
+        state.loop_guard = Watch(loop_guard, state, known_spending)
+    if not pipeline.consumers():
+        say_once(
+            "budgets:inactive",
+            "spantally: a budget or loop guard is set, but nothing is watched: call spantally.instrument()",
+        )
+    if budget is None:
+        return
+    key = f"session:{state.session_id}"
+    here = _used_here(state)
+    account = brake.account_of(key, lambda: Account(key, shared, lambda: _opening(state.session_id, here)))
+    around = state.budget
+    put_brake(state, brake.brake_of(around, f"session {state.session_id}", budget, account))
+    if budget.usd is not None:
+        ensure_loading()
+    with guard("api.budget_open"):
+        if not account.opened:
+            if shared() is None:
+                account.open_alone()
+            elif brake.in_event_loop():
+                told.put(account)
+            else:
+                account.tell()
+
+
+def remaining_of(state: SessionState | None) -> Remaining:
+    """What is left of a session's budgets. Never raises."""
+    try:
+        held = None if state is None else state.budget
+        if isinstance(held, brake.SessionBrake):
+            return held.remaining()
+    except Exception as error:
+        swallowed("api.remaining", error)
+    return Remaining(None, None, None)
+
+
+# -- the ledger ------------------------------------------------------------------------------------------
+
+
+def _consumer() -> LedgerConsumer | None:
+    """What feeds the ledger in force."""
+    for one in pipeline.consumers():
+        if isinstance(one, LedgerConsumer):
+            return one
+    return None
+
+
+def shared() -> Shared | None:
+    """The part of the ledger in force that processes share budgets by; None where there is none."""
+    global _shared
+    consumer = _consumer()
+    if _shared[0] is consumer:
+        found: Shared | None = _shared[1]
+        return found
+    made: Any = None
+    try:
+        if consumer is not None:
+            share = getattr(consumer.open().store, "budget_ledger", None)
+            made = None if share is None else share()
+    except Exception as error:
+        swallowed("api.budget_ledger", error)
+    if made is None:
+        say_once(
+            "budgets:alone",
+            "spantally: budgets hold within this process only: there is no ledger file to share them by",
+        )
+    if _shared[0] is not _MISSING:
+        _let_go()
+        brake.forget_accounts()  # what was counted under another ledger
+    _shared = (consumer, made)
+    return _shared[1]  # type: ignore[no-any-return]
+
+
+def _rows(question: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
+    """Rows of the ledger in force; none where there is no ledger, or it cannot be read."""
+    consumer = _consumer()
+    if consumer is None:
+        return ()
+    try:
+        store = consumer.open().store
+        waiting = getattr(store, "any_pending", None)
+        if waiting is not None and not brake.in_event_loop() and waiting():
+            load()  # rows of a process that ended before it had the prices
+            consumer.settle()
+        return question(store)
+    except LedgerError:
+        return ()  # that it cannot be used is told where budgets are shared by it
+
+
+def _used_here(state: SessionState) -> tuple[int, int, int, int]:
+    """What this process knows of what a session has used."""
+    totals = totals_of(state)
+    return (
+        totals.cost_nano_usd or 0,
+        totals.calls,
+        totals.input_tokens + totals.output_tokens,
+        totals.unpriced_calls,
+    )
+
+
+def _opening(session_id: str, here: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """What a session had used before its budget: as the ledger has it, or this process, whichever is more."""
+    kept = _sums(_rows(lambda store: store.sessions(Filter(session_id=session_id))))
+    return max(here[0], kept[0]), max(here[1], kept[1]), max(here[2], kept[2]), max(here[3], kept[3])
+
+
+def _sums(rows: Sequence[Any]) -> tuple[int, int, int, int]:
+    return (
+        sum(row.cost_nano_usd or 0 for row in rows),
+        sum(row.calls for row in rows),
+        sum(row.input_tokens + row.output_tokens for row in rows),
+        sum(row.unpriced_calls for row in rows),
+    )
+
+
+def _let_go(batch: Sequence[object] = ()) -> None:
+    """Before a fork and at exit: no connection is carried across."""
+    held = _shared[1]
+    if held is not None:
+        held.close()
+
+
+worker.channel("budget_ledger", _let_go, on_stop=_let_go)
+
+
+# -- the settings file -----------------------------------------------------------------------------------
+
+
+def use_file() -> None:
+    """Put the budgets of the settings file into force, if there is one."""
+    path = config_path()
+    if not path.is_file():
+        if from_environment("config") is not None:
+            say_once(f"config:{path}", "spantally: there is no settings file %s (SPANTALLY_CONFIG)", path)
+        return
+    rules, wrong = file.read_rules(path)
+    file.say_wrong(wrong)
+    if rules:
+        brake.use_rules(file.FileRules(rules, _file_account))
+        use_common_budget(brake.SessionBrake())
+        if any(rule.budget.usd is not None for rule in rules):
+            ensure_loading()
+
+
+def drop_file() -> None:
+    """Take the budgets of the settings file back."""
+    brake.use_rules(None)
+    use_common_budget(None)
+
+
+def _file_account(key: str, selection: file.Selection) -> Account:
+    return Account(key, shared, lambda: _used_before(selection))
+
+
+def _used_before(selection: file.Selection) -> tuple[int, int, int, int]:
+    """What the calls of a selection have used, as the ledger has it."""
+    if selection.session_id is not None:
+        session = Filter(session_id=selection.session_id)
+        found = _rows(lambda store: store.sessions(session))
+    else:
+        kind, ident = selection.entity or (None, None)
+        where = Filter(
+            user=selection.user,
+            entity_type=kind,
+            entity_id=ident,
+            tags=() if selection.tag is None else (selection.tag,),
+            since_ns=selection.since_ns,
+            until_ns=time.time_ns(),
+        )
+        found = _rows(lambda store: store.cost(("project",), where, "UTC"))
+    return _sums(found)

@@ -1,0 +1,1 @@
+"""Budgets and loop guards: what a program allows itself, and what happens when that is used up."""

@@ -1,0 +1,306 @@
+"""An account: what is used and reserved under one budget, in this process and, by the ledger, in all of them.
+
+It lives in memory but for the visits to the ledger. These happen when what was set aside there is used up
+(see :mod:`spantally.ledger.sqlite.budgets`), and, on the worker, when calls have ended.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from spantally.budgets.budget import NOTHING, Amounts
+from spantally.ground.brakes import NotYetError
+from spantally.ground.errors import LedgerError
+from spantally.ground.guard import say_once, swallowed
+from spantally.ground.worker import worker
+
+MOST_HOLDS: Final = 100_000
+"""Reservations of one account; the oldest is forgotten beyond it (a call that never ends)."""
+
+
+QUIET_SECONDS: Final = 5.0
+"""How long calls go by what this process knows after the ledger could not be asked."""
+
+
+class Shared(Protocol):
+    """The part of a ledger that processes share budgets by."""
+
+    def visit(
+        self,
+        account: str,
+        told: tuple[int, int, int, int],
+        held: tuple[int, int, int],
+        ask: tuple[int, int, int] | None,
+        limits: Sequence[int | None],
+        opening: Callable[[], tuple[int, int, int, int]],
+    ) -> Any:
+        """See :meth:`spantally.ledger.sqlite.budgets.BudgetLedger.visit`."""
+
+
+class Verdict(NamedTuple):
+    """Whether a call is let through, and how the account stood."""
+
+    granted: bool
+    used: Amounts
+    """By everybody, so far as is known."""
+    reserved: Amounts
+    """By calls in flight here, and what other processes have set aside."""
+    unpriced: int
+
+
+class Account:
+    """One account. Its lock is held for a few lines of arithmetic, never while the ledger is asked."""
+
+    def __init__(
+        self,
+        key: str,
+        shared: Callable[[], Shared | None],
+        opening: Callable[[], tuple[int, int, int, int]],
+    ) -> None:
+        """Name an account.
+
+        Args:
+            key: stands for it in the ledger.
+            shared: gives the part of the ledger in force, or None where there is none.
+            opening: what was used before it was opened: nano-USD, calls, tokens, unpriced calls.
+        """
+        self.key = key
+        self._shared = shared
+        self._ask_opening = opening
+        self._first: tuple[int, int, int, int] | None = None
+        self.limits: Sequence[int | None] = (None, None, None)
+        self._opened = False
+        self.used = NOTHING
+        """By everybody as last told, and by this process since."""
+        self.unpriced = 0
+        self.told_shares: set[tuple[str, float, int]] = set()
+        """Unit, share and limit of what was told."""
+        self._fresh()
+        _accounts.add(self)
+
+    def _fresh(self) -> None:
+        self._lock = threading.RLock()
+        self._visiting = threading.Lock()
+        self._untold = NOTHING
+        self._untold_unpriced = 0
+        self._holds: dict[str, Amounts] = {}
+        self.held = NOTHING
+        self._lease = NOTHING
+        self._others = NOTHING
+        self._queued = False
+        self._quiet_until = 0.0
+
+    # -- reserving -----------------------------------------------------------------------------------
+
+    def reserve(self, call_id: str, ask: Amounts, *, wait: bool, alone: bool, force: bool) -> Verdict:
+        """Reserve what a call may use.
+
+        Args:
+            call_id: of the call.
+            ask: what it may use.
+            wait: whether this thread may visit the ledger.
+            alone: do not visit it.
+            force: reserve it whatever the limit says (the budget only warns).
+
+        Raises:
+            NotYetError: the ledger has to be visited, and this thread may not wait.
+        """
+        if call_id in self._holds:
+            return self._verdict(True)
+        shared = self._shared()
+        if alone:
+            self._quiet_until = time.monotonic() + QUIET_SECONDS
+        if force and shared is not None:
+            return self._note(call_id, ask)
+        if shared is not None and time.monotonic() < self._quiet_until:
+            shared = None
+        if shared is None and not self._opened:
+            self.open_alone()
+        with self._lock:
+            verdict = self._locally(ask, shared)
+            if verdict is not None:
+                if verdict.granted or force:
+                    self._hold(call_id, ask)
+                return verdict
+        assert shared is not None
+        if not wait:
+            raise NotYetError
+        verdict = self._visit(shared, ask, call_id, force=force)
+        return verdict or self.reserve(call_id, ask, wait=wait, alone=True, force=force)
+
+    def _note(self, call_id: str, ask: Amounts) -> Verdict:
+        """Reserve for a budget that refuses nothing now: the ledger is told by the worker, nobody waits."""
+        if not self._opened and not self._queued:
+            self._queued = True
+            told.put(self)
+        with self._lock:
+            verdict = self._verdict(self._has_room())
+            self._hold(call_id, ask)
+            return verdict
+
+    def _has_room(self) -> bool:
+        return all(
+            limit is None or used + held + other < limit
+            for limit, used, held, other in zip(self.limits, self.used, self.held, self._others, strict=True)
+        )
+
+    def _locally(self, ask: Amounts, shared: Shared | None) -> Verdict | None:
+        """The answer from memory, or None where the ledger has to be asked. The lock is held."""
+        if shared is None:
+            return self._verdict(self._has_room())
+        fits = self._opened and self._fits(self._untold.plus(self.held).plus(ask))
+        return self._verdict(True) if fits else None
+
+    def _verdict(self, granted: bool) -> Verdict:
+        return Verdict(granted, self.used, self.held.plus(self._others), self.unpriced)
+
+    def _hold(self, call_id: str, ask: Amounts) -> None:
+        self._holds[call_id] = ask
+        self.held = self.held.plus(ask)
+        if len(self._holds) > MOST_HOLDS:
+            self.held = self.held.plus(self._holds.pop(next(iter(self._holds))), -1)
+
+    def release(self, call_id: str) -> None:
+        """Take a reservation back: another budget has refused the call."""
+        with self._lock:
+            held = self._holds.pop(call_id, None)
+            if held is not None:
+                self.held = self.held.plus(held, -1)
+
+    def settle(self, call_id: str, used: Amounts | None, unpriced: int) -> None:
+        """Put what a call used in the place of what it reserved.
+
+        Args:
+            call_id: of the call.
+            used: what it used; None where that is not known: then what it reserved counts.
+            unpriced: 1 where its cost is not known.
+        """
+        with self._lock:
+            held = self._holds.pop(call_id, None)
+            if held is not None:
+                self.held = self.held.plus(held, -1)
+            spent = used if used is not None else held if held is not None else NOTHING
+            self.used = self.used.plus(spent)
+            self._untold = self._untold.plus(spent)
+            self.unpriced += unpriced
+            self._untold_unpriced += unpriced
+            if self._queued:
+                return
+            self._queued = True
+        if self._shared() is not None:
+            told.put(self)
+        else:
+            self._queued = False
+
+    def has(self, call_id: str) -> bool:
+        """Whether a call has a reservation here."""
+        return call_id in self._holds
+
+    # -- the ledger ----------------------------------------------------------------------------------
+
+    def _opening(self) -> tuple[int, int, int, int]:
+        """What was used before; asked for once, since later it would hold what was used since."""
+        if self._first is None:
+            self._first = self._ask_opening()
+        return self._first
+
+    def open_alone(self) -> None:
+        """Count what was used before, without a ledger to share by."""
+        first = self._opening()
+        with self._lock:
+            if not self._opened:
+                self._opened = True
+                self.used = self.used.plus(Amounts(*first[:3]))
+                self.unpriced += first[3]
+
+    def _visit(
+        self, shared: Shared, ask: Amounts | None, call_id: str = "", *, force: bool = False
+    ) -> Verdict | None:
+        """Tell the ledger and have some set aside; None where it cannot be used.
+
+        The reservation is made in the same breath: another thread cannot take what was set aside for it.
+        """
+        with self._visiting:
+            with self._lock:
+                untold, unpriced, held = self._untold, self._untold_unpriced, self.held
+                if ask is not None and self._opened and self._fits(untold.plus(held).plus(ask)):
+                    self._hold(call_id, ask)  # another call has been there meanwhile
+                    return self._verdict(True)
+            try:
+                found = shared.visit(self.key, (*untold, unpriced), held, ask, self.limits, self._opening)
+            except LedgerError as error:
+                self._quiet_until = time.monotonic() + QUIET_SECONDS
+                say_once(
+                    f"budgets:{error.slug}",
+                    "spantally: budgets hold within this process only, since other processes cannot be "
+                    "asked: %s",
+                    error,
+                )
+                if not self._opened:
+                    self.open_alone()
+                return None
+            with self._lock:
+                self._opened = True
+                self._untold = self._untold.plus(untold, -1)
+                self._untold_unpriced -= unpriced
+                self.used = Amounts(*found.used).plus(self._untold)
+                self.unpriced = found.unpriced + self._untold_unpriced
+                self._others = Amounts(*found.others)
+                self._lease = Amounts(*found.lease)
+                if ask is not None and (found.granted or force):
+                    self._hold(call_id, ask)
+                return self._verdict(bool(found.granted))
+
+    def _fits(self, mine: Amounts) -> bool:
+        return all(
+            limit is None or amount <= lease
+            for limit, amount, lease in zip(self.limits, mine, self._lease, strict=True)
+        )
+
+    def tell(self) -> None:
+        """Tell the ledger what was used and give back what is not needed, on the worker."""
+        self._queued = False
+        shared = self._shared()
+        if shared is not None and (any(self._untold) or any(self._lease) or not self._opened):
+            self._visit(shared, None)
+
+    @property
+    def opened(self) -> bool:
+        """Whether what was used before is known."""
+        return self._opened
+
+    def standing(self) -> tuple[Amounts, Amounts]:
+        """What is used, and what is reserved; counts what was used before, too."""
+        if not self._opened and self._shared() is None:
+            self.open_alone()
+        with self._lock:
+            return self.used, self.held.plus(self._others)
+
+
+def _tell(batch: Sequence[Account]) -> None:
+    for account in dict.fromkeys(batch):
+        try:
+            account.tell()
+        except Exception as error:
+            swallowed("budgets.tell", error)
+
+
+told: Final = worker.channel("budgets", _tell)
+"""Accounts of which the ledger is to be told."""
+
+_accounts: Final[weakref.WeakSet[Account]] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """What is in flight and set aside is the parent's; what was used stays used."""
+    for account in tuple(_accounts):
+        account._fresh()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,327 @@
+"""The brake of a session: every budget that holds for its calls, asked one after the other.
+
+The budgets are those of the session, of the sessions around it, and of the settings file.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from spantally.budgets.account import Account, told
+from spantally.budgets.budget import Amounts, Budget, Remaining, remaining_of
+from spantally.budgets.line import Line
+from spantally.calls.pipeline import end_late_now
+from spantally.ground.brakes import Ask, NotYetError
+from spantally.ground.errors import Refusal
+from spantally.ground.money import CostStatus, Rating
+from spantally.ground.records import CallRecord, Precedence, Status, UsageFormat
+from spantally.ground.scope import Scope
+from spantally.ground.session_state import SessionState, known_session
+from spantally.pricing import load, loaded, on_loaded
+from spantally.pricing.rate import quote, rate_if_loaded
+
+MOST_PENDING: Final = 10_000
+"""Ended calls that wait for the prices; the oldest then counts as unpriced."""
+
+MOST_CALLS: Final = 100_000
+"""Calls with a reservation that are remembered, and response ids of calls that have ended."""
+
+
+class Who(Protocol):
+    """Whose call it is: a scope, or the record of a call."""
+
+    @property
+    def user_id(self) -> str | None:
+        """``user.id``."""
+
+    @property
+    def entity_type(self) -> str | None:
+        """Type of the entity."""
+
+    @property
+    def entity_id(self) -> str | None:
+        """Id of the entity."""
+
+    @property
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        """Effective tags."""
+
+
+class Rules(Protocol):
+    """The budgets of the settings file."""
+
+    def lines(self, who: Who, session_id: str) -> Sequence[Line]:
+        """Those that hold for a call."""
+
+
+rules: Rules | None = None
+"""The budgets of the settings file in force."""
+
+_open: Final[dict[str, tuple[Line, ...]]] = {}
+"""Calls that have reserved something, and where."""
+
+_pending: Final[deque[tuple[CallRecord, tuple[Line, ...]]]] = deque()
+"""Calls that ended before the prices were there."""
+
+_answered: Final[dict[str, None]] = {}
+"""Responses and foreign spans whose use was counted: a second view of one adds nothing."""
+
+
+def use_rules(found: Rules | None) -> None:
+    """Put the budgets of the settings file into force."""
+    global rules
+    rules = found
+
+
+class SessionBrake:
+    """What holds for the calls of a session."""
+
+    __slots__ = ("own",)
+
+    def __init__(self, own: tuple[Line, ...] = ()) -> None:
+        """Put together what a session and those around it ask for.
+
+        Args:
+            own: their budgets, the session's own last.
+        """
+        self.own = own
+
+    def _lines(self, who: Who, session_id: str) -> tuple[Line, ...]:
+        found = rules
+        return self.own if found is None else (*self.own, *found.lines(who, session_id))
+
+    # -- before --------------------------------------------------------------------------------------
+
+    def admit(self, scope: Scope, ask: Ask, *, wait: bool, alone: bool = False) -> None:
+        """See :class:`spantally.ground.brakes.Brake`."""
+        lines = self._lines(scope, root_id(scope))
+        if not lines:
+            return
+        end_late_now()  # what has ended counts as used, not as reserved
+        if _pending and loaded():
+            _settle_pending()
+        strict = any(_must(line.budget, ask) or line.budget.on_unpriced == "refuse" for line in lines)
+        amounts, priced = _expected(ask, lines, wait=wait, strict=strict)
+        try:
+            for line in lines:
+                if not priced and line.budget.limits[0] is not None:
+                    line.meet_unpriced(scope, ask)
+                must = _must(line.budget, ask)
+                verdict = line.account.reserve(ask.call_id, amounts, wait=wait, alone=alone, force=not must)
+                if not verdict.granted:
+                    line.exceeded(scope, verdict.used, verdict.reserved, verdict.unpriced, refuse=must)
+        except (Refusal, NotYetError):
+            for line in lines:
+                line.account.release(ask.call_id)
+            raise
+        _open[ask.call_id] = lines
+        if len(_open) > MOST_CALLS:
+            _open.pop(next(iter(_open)), None)
+
+    def release(self, call_id: str) -> None:
+        """See :class:`spantally.ground.brakes.Brake`."""
+        for line in _open.pop(call_id, ()):
+            line.account.release(call_id)
+
+    def admit_turn(self, scope: Scope) -> None:
+        """See :class:`spantally.ground.brakes.Brake`."""
+        for line in self._lines(scope, root_id(scope)):
+            if line.budget.on_exceed != "soft":
+                continue
+            account = line.account
+            if not account.opened:
+                if in_event_loop():
+                    told.put(account)
+                else:
+                    account.tell()
+            end_late_now()
+            used, reserved = account.standing()
+            full = any(
+                limit is not None and one + more >= limit
+                for limit, one, more in zip(line.budget.limits, used, reserved, strict=True)
+            )
+            if full:
+                line.exceeded(scope, used, reserved, account.unpriced, refuse=True)
+
+    # -- after ---------------------------------------------------------------------------------------
+
+    def ended(self, record: CallRecord) -> None:
+        """See :class:`spantally.ground.brakes.Brake`."""
+        lines = _open.pop(record.call_id, None)
+        if _is_second_view(record):
+            return
+        if lines is None:  # nobody asked before it: another instrumentor's, or one that the server began
+            state = known_session(record.session_id)
+            lines = self._lines(record, record.session_id if state is None else _root_of(state))
+        if lines:
+            _settle(record, lines)
+
+    def remaining(self) -> Remaining:
+        """What is left of the budgets of the session and those around it, the least of each unit."""
+        if _pending and loaded():
+            _settle_pending()
+        least: list[int | None] = [None, None, None]
+        for line in self.own:
+            account = line.account
+            if not account.opened and not in_event_loop():
+                account.tell()
+            used, reserved = account.standing()
+            for index, limit in enumerate(line.budget.limits):
+                if limit is not None:
+                    left = limit - used[index] - reserved[index]
+                    before = least[index]
+                    least[index] = left if before is None else min(before, left)
+        return remaining_of(least)
+
+
+def _settle(record: CallRecord, lines: tuple[Line, ...], *, last: bool = False) -> None:
+    """Put what a call used in the place of what it reserved, once its price can be told."""
+    priced = any(line.budget.limits[0] is not None for line in lines)
+    rating = rate_if_loaded(record) if priced else None
+    if rating is not None and rating.status == CostStatus.PENDING and not last:
+        _pending.append((record, lines))
+        on_loaded(_settle_pending)
+        if len(_pending) > MOST_PENDING:
+            _settle(*_pending.popleft(), last=True)
+        return
+    used, unpriced = _used(record, rating)
+    for line in lines:
+        line.account.settle(record.call_id, used, unpriced if line.budget.limits[0] is not None else 0)
+        line.tell_shares(record)
+
+
+def _settle_pending() -> None:
+    """The prices are there: settle what waited for them."""
+    for _ in range(len(_pending)):
+        try:
+            record, lines = _pending.popleft()
+        except IndexError:
+            return
+        _settle(record, lines)
+
+
+def brake_of(around: object, name: str, budget: Budget, account: Account) -> SessionBrake:
+    """The brake of a session with a budget of its own.
+
+    Args:
+        around: the brake of what is around it.
+        name: what the budget is of.
+        budget: its own.
+        account: where that is counted.
+    """
+    outer = around.own if isinstance(around, SessionBrake) else ()
+    kept = tuple(line for line in outer if line.account is not account)
+    return SessionBrake((*kept, Line(name, budget, account)))
+
+
+def root_id(scope: Scope) -> str:
+    """Id of the outermost session around."""
+    return _root_of(scope.session)
+
+
+def _root_of(state: SessionState) -> str:
+    while state.parent is not None:
+        state = state.parent
+    return state.session_id
+
+
+def in_event_loop() -> bool:
+    """Whether this thread runs an event loop, which must not be made to wait."""
+    loops: Any = sys.modules.get("asyncio")
+    return loops is not None and loops._get_running_loop() is not None
+
+
+def _must(budget: Budget, ask: Ask) -> bool:
+    """Whether a budget refuses the call where it has no room for it."""
+    return budget.on_exceed == "hard" or (budget.on_exceed == "soft" and ask.turn)
+
+
+def _expected(ask: Ask, lines: Iterable[Line], *, wait: bool, strict: bool) -> tuple[Amounts, bool]:
+    """What a call may use at most, and whether a price is known for it; nobody waits where none refuses."""
+    tokens = ask.input_tokens + ask.output_tokens
+    if all(line.budget.limits[0] is None for line in lines):
+        return Amounts(0, 1, tokens), True
+    record = CallRecord(
+        ask.call_id,
+        "",
+        ask.kind,
+        "",
+        time.time_ns(),
+        provider=ask.provider,
+        request_model=ask.model,
+        usage={"uncached_input": max(1, ask.input_tokens), "output": ask.output_tokens},
+        usage_format=UsageFormat.PARTS,
+        price_context=ask.price_context,
+        server_address=ask.server_address,
+    )
+    rating = quote(record)
+    if rating.status == CostStatus.PENDING:
+        if not strict:
+            return Amounts(0, 1, tokens), True
+        if not wait:
+            raise NotYetError
+        load()
+        rating = quote(record)
+    return Amounts(rating.nano_usd or 0, 1, tokens), rating.nano_usd is not None
+
+
+def _used(record: CallRecord, rating: Rating | None) -> tuple[Amounts | None, int]:
+    """What a call used, None where that is not known, and whether its cost is unknown."""
+    if record.usage is None:
+        if record.status == Status.ERROR and not record.possibly_billed:
+            return Amounts(0, 1, 0), 0  # refused by the provider, or not sent: it bills nothing
+        return None, 1
+    if rating is None:
+        rating = rate_if_loaded(record)
+    if rating.status == CostStatus.PENDING or rating.parts is None:
+        return None, 1
+    tokens = rating.parts.input_total + rating.parts.output_total
+    return Amounts(rating.nano_usd or 0, 1, tokens), int(rating.nano_usd is None)
+
+
+def _is_second_view(record: CallRecord) -> bool:
+    """Whether what a record tells has been counted: a foreign span of a call that was, or told once more."""
+    keys = [f"{record.session_id} {record.response_id}"] if record.response_id is not None else []
+    foreign = record.precedence < Precedence.METERED
+    if foreign:
+        keys.append(record.call_id)
+    seen = foreign and any(key in _answered for key in keys)
+    for key in keys:
+        _answered[key] = None
+    if len(_answered) > MOST_CALLS:
+        for old in tuple(_answered)[: MOST_CALLS // 2]:
+            _answered.pop(old, None)
+    return seen
+
+
+# -- accounts by name ------------------------------------------------------------------------------------
+
+_accounts: Final[weakref.WeakValueDictionary[str, Account]] = weakref.WeakValueDictionary()
+"""Those in use: a session keeps its own alive, the settings file those of its budgets."""
+
+_accounts_lock = threading.Lock()
+
+
+def account_of(key: str, make: Callable[[], Account]) -> Account:
+    """The account of a name: the one that is in use, or a new one."""
+    found = _accounts.get(key)
+    if found is None:
+        with _accounts_lock:
+            found = _accounts.get(key)
+            if found is None:
+                found = _accounts[key] = make()
+    return found
+
+
+def forget_accounts() -> None:
+    """Forget every account of this process (a new ledger, tests)."""
+    _accounts.clear()
+    _open.clear()
+    _answered.clear()
+    _pending.clear()

@@ -1,0 +1,182 @@
+"""Asking the budgets of a session before a call is sent, and the loop guard before a tool runs.
+
+The only exceptions that leave here are those that the program asked for by a budget or loop guard.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from spantally.calls.operation import Operation
+from spantally.ground.brakes import Ask, Brake, NotYetError
+from spantally.ground.errors import Refusal
+from spantally.ground.guard import swallowed
+from spantally.ground.records import Kind, Status
+from spantally.ground.scope import Scope
+from spantally.ground.worker import worker
+
+WAIT_SECONDS: Final = 1.0
+"""How long an event loop's call waits for prices and ledger, while the loop goes on."""
+
+
+def admit(operation: Operation, ask: Callable[[], Ask]) -> None:
+    """Have a call let through or refused, on a thread that may wait for a moment.
+
+    Args:
+        operation: the call; it ends here when it is refused.
+        ask: tells what it may use.
+
+    Raises:
+        BudgetExceeded: it must not be sent.
+    """
+    try:
+        budget = operation.scope.session.budget
+        if budget is not None:
+            budget.admit(operation.scope, ask(), wait=True)
+    except Refusal as refusal:
+        _refused(operation, refusal)
+        raise
+    except Exception as error:
+        swallowed("calls.admit", error)
+
+
+async def admit_async(operation: Operation, ask: Callable[[], Ask]) -> None:
+    """The same in an event loop, which goes on meanwhile.
+
+    Raises:
+        BudgetExceeded: it must not be sent.
+    """
+    try:
+        budget = operation.scope.session.budget
+        if budget is None:
+            return
+        asked = ask()
+        try:
+            budget.admit(operation.scope, asked, wait=False)
+        except NotYetError:
+            await _on_worker(budget, operation.scope, asked)
+    except Refusal as refusal:
+        _refused(operation, refusal)
+        raise
+    except Exception as error:
+        swallowed("calls.admit", error)
+
+
+def admit_turn(operation: Operation) -> None:
+    """Have a top-level agent let through or refused.
+
+    Raises:
+        BudgetExceeded: it must not begin.
+    """
+    try:
+        budget = operation.scope.session.budget
+        if budget is not None and operation.scope.run_id is None:
+            budget.admit_turn(operation.scope)
+    except Refusal as refusal:
+        _refused(operation, refusal)
+        raise
+    except Exception as error:
+        swallowed("calls.admit_turn", error)
+
+
+def note_tool(operation: Operation, name: str, arguments: Callable[[], Any]) -> None:
+    """Have a tool call looked at before it runs.
+
+    Raises:
+        LoopDetected: it must not run.
+    """
+    try:
+        watch = operation.scope.session.loop_guard
+        if watch is not None:
+            watch.note(operation.scope, name, arguments)
+    except Refusal as refusal:
+        _refused(operation, refusal)
+        raise
+    except Exception as error:
+        swallowed("calls.loop_guard", error)
+
+
+def _refused(operation: Operation, refusal: Refusal) -> None:
+    """End an operation that does not happen. It is no call: nothing of it was sent."""
+    try:
+        if operation.kind not in (Kind.AGENT, Kind.TOOL):
+            operation.kind = Kind.OTHER
+        operation.finish(Status.ERROR, error=refusal, error_type=f"spantally.{type(refusal).__name__}")
+    except Exception as error:
+        swallowed("calls.refused", error)
+
+
+class _Question:
+    """A question to the budgets that the worker asks, for a task that may be cancelled meanwhile."""
+
+    def __init__(
+        self, budget: Brake, scope: Scope, ask: Ask, tell: Callable[[BaseException | None], None]
+    ) -> None:
+        self.budget = budget
+        self.scope = scope
+        self.ask = ask
+        self.tell = tell
+        self.late = threading.Event()
+        """Set once nobody waits for the answer any more."""
+        self.cancelled = threading.Event()
+        """Set once the call is not made."""
+
+    def __call__(self) -> None:
+        """Ask, and tell the loop."""
+        answer: BaseException | None = None
+        if self.late.is_set():
+            return
+        try:
+            self.budget.admit(self.scope, self.ask, wait=True)
+        except Exception as error:
+            answer = error
+        if self.cancelled.is_set():
+            self.budget.release(self.ask.call_id)
+        else:
+            self.tell(answer)
+
+
+def _put(batch: Any) -> None:
+    for question in batch:
+        try:
+            question()
+        except Exception as error:
+            swallowed("calls.budget_question", error)
+
+
+questions: Final = worker.channel("budget_questions", _put)
+
+
+async def _on_worker(budget: Brake, scope: Scope, ask: Ask) -> None:
+    """Have the worker ask; where it does not answer in time, this process's own knowledge decides."""
+    asyncio: Any = sys.modules.get("asyncio")
+    if asyncio is None or asyncio._get_running_loop() is None:
+        budget.admit(scope, ask, wait=True)  # another kind of event loop
+        return
+    loop = asyncio.get_running_loop()
+    answered = loop.create_future()
+
+    def take(answer: BaseException | None) -> None:
+        if not answered.done():
+            answered.set_result(answer)
+
+    question = _Question(budget, scope, ask, lambda answer: loop.call_soon_threadsafe(take, answer))
+    questions.put(question)
+    worker.hurry()
+    try:
+        done, _ = await asyncio.wait((answered,), timeout=WAIT_SECONDS)
+    except BaseException:
+        question.cancelled.set()
+        question.late.set()
+        budget.release(ask.call_id)
+        raise
+    if not done:
+        question.late.set()
+        budget.admit(scope, ask, wait=False, alone=True)
+        return
+    answer = answered.result()
+    if answer is not None:
+        raise answer

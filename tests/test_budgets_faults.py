@@ -1,0 +1,191 @@
+"""A budget or loop guard whose own parts fail: the program gets what it gets without us."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import spantally
+from budgets_kit import answer, ask, ask_async, client
+from host_kit import Program, script
+from spantally.calls import admission
+from spantally.ground import guard
+from spantally.ground.worker import worker
+from spantally.testing import ScriptedServer
+from test_host_first_faults import Boom, Fault, _force, _met
+from watching import Watched
+
+BRAKE = "spantally.budgets.brake"
+ACCOUNT = "spantally.budgets.account"
+
+FAULTS = (
+    Fault(f"{BRAKE}:SessionBrake.admit", ("calls.admit",)),
+    Fault(f"{BRAKE}:quote", ("calls.admit",)),
+    Fault(f"{BRAKE}:end_late_now", ("calls.admit",)),
+    Fault(f"{BRAKE}:SessionBrake._lines", ("calls.admit", "calls.admit_turn")),
+    Fault(f"{ACCOUNT}:Account.reserve", ("calls.admit",)),
+    Fault(f"{ACCOUNT}:Account._visit", ("calls.admit", "api.budget_open", "budgets.tell")),
+    Fault(f"{ACCOUNT}:Account.settle", ("session.budget",)),
+    Fault(f"{BRAKE}:SessionBrake.ended", ("session.budget",)),
+    Fault(f"{BRAKE}:rate_if_loaded", ("session.budget",)),
+    Fault(f"{BRAKE}:SessionBrake.admit_turn", ("calls.admit_turn",)),
+    Fault(f"{BRAKE}:SessionBrake.remaining", ("api.remaining",)),
+    Fault("spantally.instrumentors.openai.asking:ask_of", ("calls.admit",)),
+    Fault("spantally.instrumentors.openai.taps:body_of", ("openai.body",)),
+    Fault("spantally.budgets.line:_emit", ("budgets.shares",)),
+    Fault("spantally.budgets.line:tell", ("budgets.shares",)),
+    Fault("spantally.ledger.sqlite.store:SQLiteStore.budget_ledger", ("api.budget_ledger",)),
+    Fault("spantally.ledger.sqlite.budgets:BudgetLedger.visit", ("calls.admit", "api.budget_open")),
+    Fault("spantally.budgets.loops:Watch.note", ("calls.loop_guard",)),
+    Fault("spantally.budgets.loops:digest", ("calls.loop_guard",)),
+    Fault("spantally.budgets.loops:Watch._say", ("budgets.loop",)),
+    Fault("spantally.calls.admission:_Question.__call__", ("calls.budget_question",)),
+    Fault("spantally.api.limits:arm", ("session.enter",)),
+)
+
+
+async def _first_of_a_budget(program: Program) -> Any:
+    """A call for which the ledger has to be asked, in an event loop."""
+    async with spantally.session(budget=spantally.Budget(calls=9, on_exceed="hard")):
+        return await program.ask_async()
+
+
+@spantally.tool
+def _again() -> str:
+    return "again"
+
+
+def _act(program: Program) -> Any:
+    """Every form of call within a budget that warns and one with plenty of room; a loop of a tool."""
+    plenty = spantally.Budget(usd=1_000, calls=1_000, on_exceed="hard")
+    budget = spantally.Budget(usd="0.000001", calls=1_000, on_share=lambda notice: None)
+    with (
+        spantally.session("plenty", budget=plenty),
+        spantally.session("budgeted", budget=budget, loop_guard=spantally.LoopGuard()) as session,
+    ):
+        got = program.run()
+        got["first"] = program.run_async(_first_of_a_budget(program))
+        got["loop"] = [_again() for _ in range(3)]
+        session.remaining  # may fail inside, never outside
+    assert worker.flush(10)
+    return got
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Program]:
+    """A program over a scripted server."""
+    with ScriptedServer(script) as server, asyncio.Runner() as loop:
+        made = Program(server, loop)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def without_us(program: Program) -> dict[str, Any]:
+    """What the program gets when nothing is instrumented."""
+    spantally.uninstrument()
+    return {**program.run(), "first": program.ask(), "loop": ["again"] * 3}
+
+
+@pytest.fixture
+def active(tmp_path: Path) -> Iterator[Watched]:
+    """spantally with a ledger that budgets are shared by."""
+    made = Watched(ledger=tmp_path / "ledger.db")
+    yield made
+    made.close()
+
+
+def test_budget_that_warns_changes_nothing(
+    active: Watched, program: Program, without_us: dict[str, Any]
+) -> None:
+    """With a budget and a loop guard every form returns and raises what it does without us."""
+    assert _act(program) == without_us
+    assert not guard.failures
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.target.removeprefix("spantally."))
+def test_failure_of_a_part_stays_ours(
+    fault: Fault, active: Watched, program: Program, without_us: dict[str, Any], monkeypatch: Any
+) -> None:
+    """Whatever part fails, no call is refused, changed or lost for it, and the failure is counted."""
+    monkeypatch.setattr(admission, "WAIT_SECONDS", 0.05)
+    with pytest.MonkeyPatch.context() as patch:
+        _force(patch, fault.target)
+        got = _act(program)
+    changed = {name: (got[name], without_us[name]) for name in got if got[name] != without_us[name]}
+    assert not changed
+    assert set(fault.places) <= _met()
+
+
+def _raising_refusal(patch: pytest.MonkeyPatch) -> None:
+    """An operation that cannot be ended, and an event that cannot be made, when a call is refused."""
+    active = Watched()
+    try:
+        with ScriptedServer(answer) as server, client(server) as made:
+            budget = spantally.Budget(calls=0, on_exceed="hard")
+            unpriced = spantally.Budget(usd=1, on_unpriced="refuse")
+            patch.setattr("spantally.budgets.line._emit", _fail)
+            patch.setattr("spantally.calls.operation.Operation.finish", _fail)
+            with spantally.session(budget=budget), pytest.raises(spantally.BudgetExceeded):
+                ask(made)
+            with spantally.session(budget=unpriced), pytest.raises(spantally.BudgetExceeded):
+                ask(made, model="nobodys-model-1")
+            assert not server.requests
+    finally:
+        patch.undo()
+        met.update(_met())
+        active.close()
+
+
+def _raising_file(patch: pytest.MonkeyPatch) -> None:
+    """A settings file that cannot even be looked for."""
+    patch.setattr("spantally.api.runtime.config_path", _fail)
+    active = Watched()
+    met.update(_met())
+    active.close()
+
+
+met: set[str] = set()
+
+
+def _fail(*args: Any, **kwargs: Any) -> Any:
+    raise Boom
+
+
+OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
+    _raising_refusal: ("calls.refused", "budgets.exceeded"),
+    _raising_file: ("api.budgets",),
+}
+
+
+@pytest.mark.parametrize("force", OTHERS, ids=lambda force: force.__name__.strip("_"))
+def test_failure_beside_a_call_stays_ours(force: Callable[[pytest.MonkeyPatch], None]) -> None:
+    """Refusing, and coming up: what raises there is counted and goes no further."""
+    met.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        force(patch)
+    assert set(OTHERS[force]) <= met
+
+
+def test_worker_that_does_not_answer_holds_up_no_loop(tmp_path: Path, monkeypatch: Any) -> None:
+    """Where the question to the ledger takes too long, a task goes by what this process knows."""
+    monkeypatch.setattr(admission, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("spantally.calls.admission._Question.__call__", lambda question: None)
+    active = Watched(ledger=tmp_path / "ledger.db")
+    try:
+        with ScriptedServer(answer) as server:
+
+            async def act(made: Any) -> None:
+                async with spantally.session(budget=spantally.Budget(calls=1, on_exceed="hard")):
+                    await made.chat.completions.create(model="gpt-4o", messages=[])
+                    with pytest.raises(spantally.BudgetExceeded):
+                        await made.chat.completions.create(model="gpt-4o", messages=[])
+
+            ask_async(server, act)
+            assert len(server.requests) == 1
+    finally:
+        active.close()

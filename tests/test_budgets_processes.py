@@ -1,0 +1,241 @@
+"""One budget in several processes, by the ledger; in one alone, and said so, where there is none to use."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import spantally
+from budgets_kit import COST, INPUT, OUTPUT, answer, ask, client
+from spantally.budgets.budget import Amounts
+from spantally.ground.worker import worker
+from spantally.ledger.sqlite.budgets import BudgetLedger
+from spantally.testing import Reply, Request, ScriptedServer, Usage
+from watching import Watched
+
+PROGRAM = """
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+import openai, spantally
+
+base_url, session_id, usd, calls = sys.argv[1:]
+spantally.instrument()
+made = openai.OpenAI(base_url=base_url, api_key="sk-made-up", max_retries=0)
+sent = refused = 0
+
+def call(_):
+    try:
+        made.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "x" * 4000}], max_tokens=500)
+    except spantally.BudgetExceeded:
+        return False
+    return True
+
+with spantally.session(session_id, budget=spantally.Budget(usd=usd, on_exceed="hard")) as session:
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(call, range(int(calls))))
+print(sum(outcomes), len(outcomes) - sum(outcomes))
+"""
+
+
+def _start(server: ScriptedServer, ledger: Path, usd: float, calls: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, server.base_url, "shared", str(usd), str(calls)],
+        env={**os.environ, "SPANTALLY_LEDGER": str(ledger)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _counts(process: subprocess.Popen[str]) -> tuple[int, int]:
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    sent, refused = map(int, out.split())
+    return sent, refused
+
+
+def test_two_processes_share_one_budget(tmp_path: Path) -> None:
+    """Both together spend the limit and no more than one reservation beyond; a third finds nothing left."""
+
+    def slow(request: Request) -> Reply:
+        return Reply(text="fine", usage=Usage(input=INPUT, output=OUTPUT), delay=0.02)
+
+    ledger, fitting = tmp_path / "shared.db", 40
+    usd = fitting * COST / 10**9
+    with ScriptedServer(slow) as server:
+        both = [_start(server, ledger, usd, 60) for _ in range(2)]
+        counts = [_counts(one) for one in both]
+        sent = len(server.requests)
+        assert sum(one[0] for one in counts) == sent
+        assert sent * COST <= usd * 10**9 + 2 * COST
+        assert sent >= fitting - 2
+        assert all(one[1] for one in counts)
+        third = _counts(_start(server, ledger, usd, 3))
+    assert third[0] <= 2
+    with sqlite3.connect(ledger) as db:
+        used = db.execute("SELECT account, usd, calls FROM budget").fetchall()
+    db.close()
+    total = sent + third[0]
+    assert used == [("session:shared", total * COST, total)]
+
+
+def test_resumed_session_counts_what_the_ledger_has(tmp_path: Path) -> None:
+    """A session of an earlier process, which had no budget, has used what its calls did."""
+    ledger = tmp_path / "ledger.db"
+    with ScriptedServer(answer) as server, client(server) as made:
+        first = Watched(ledger=ledger)
+        with spantally.session("resumed"):
+            ask(made)
+            ask(made)
+        first.close()
+        second = Watched(ledger=ledger)
+        try:
+            budget = spantally.Budget(calls=3, on_exceed="hard")
+            with spantally.session("resumed", budget=budget) as session:
+                assert session.remaining.calls == 1
+                ask(made)
+                with pytest.raises(spantally.BudgetExceeded, match="spent 3 calls"):
+                    ask(made)
+        finally:
+            second.close()
+
+
+@pytest.mark.parametrize("ledger", [False, ":memory:", "missing/ledger.db"])
+def test_without_a_ledger_it_holds_in_the_process_and_says_so(
+    ledger: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no file can be shared, the budget holds all the same, and one line says how far."""
+    if isinstance(ledger, str) and "/" in ledger:
+        (tmp_path / "missing").write_text("a file where a directory should be")
+        ledger = str(tmp_path / ledger)
+    with ScriptedServer(answer) as server, client(server) as made:
+        active = Watched(ledger=ledger)
+        try:
+            with (
+                caplog.at_level(logging.WARNING, "spantally"),
+                spantally.session(budget=spantally.Budget(calls=2, on_exceed="hard")),
+            ):
+                ask(made)
+                ask(made)
+                with pytest.raises(spantally.BudgetExceeded):
+                    ask(made)
+        finally:
+            active.close()
+    assert len([line for line in caplog.messages if "within this process only" in line]) == 1
+    assert len(server.requests) == 2
+
+
+def test_locked_ledger_holds_up_a_call_for_a_moment_only(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While another program holds the ledger, calls go by what this process knows; then it is told all."""
+    path = tmp_path / "ledger.db"
+    with ScriptedServer(answer) as server, client(server) as made:
+        active = Watched(ledger=path)
+        try:
+            with spantally.session("s", budget=spantally.Budget(calls=4, on_exceed="hard")):
+                ask(made)
+                assert worker.flush(10)
+                holder = sqlite3.connect(path, isolation_level=None)
+                holder.execute("BEGIN IMMEDIATE")
+                for _ in range(2):
+                    ask(made)
+                holder.execute("ROLLBACK")
+                holder.close()
+                ask(made)
+                with pytest.raises(spantally.BudgetExceeded):
+                    ask(made)
+        finally:
+            active.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT calls FROM budget").fetchone() == (4,)
+    db.close()
+    assert "within this process only" in caplog.text
+
+
+def test_process_that_is_gone_gives_back_what_it_had_set_aside(tmp_path: Path) -> None:
+    """A lease of a dead process holds nobody up."""
+    path = tmp_path / "ledger.db"
+    ledger = BudgetLedger(str(path), "normal")
+
+    def nothing() -> tuple[int, int, int, int]:
+        return 0, 0, 0, 0
+
+    ask_for, limits = Amounts(0, 2, 0), (None, 2, None)
+    dead = BudgetLedger(str(path), "normal")
+    dead._process = "another-host:1:1"
+    assert dead.visit("a", (0, 0, 0, 0), (0, 0, 0), ask_for, limits, nothing).granted
+    assert not ledger.visit("a", (0, 0, 0, 0), (0, 0, 0), ask_for, limits, nothing).granted  # it may live
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    host = ledger._process.split(":")[0]
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE budget_lease SET process = ?", (f"{host}:{gone.pid}:1",))
+    db.close()
+    assert ledger.visit("a", (0, 0, 0, 0), (0, 0, 0), ask_for, limits, nothing).granted
+    ledger.close()
+    dead.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_forked_child_shares_the_budget(tmp_path: Path) -> None:
+    """A child goes on with what is left, and its parent then knows."""
+    path = tmp_path / "ledger.db"
+    with ScriptedServer(answer) as server, client(server) as made:
+        active = Watched(ledger=path)
+        try:
+            with spantally.session("forked", budget=spantally.Budget(calls=3, on_exceed="hard")):
+                ask(made)
+                child = os.fork()
+                if child == 0:
+                    try:
+                        with client(server) as own:
+                            ask(own)
+                        os._exit(0 if worker.flush(10) else 2)
+                    except BaseException:
+                        os._exit(1)
+                assert os.waitpid(child, 0)[1] == 0
+                ask(made)
+                with pytest.raises(spantally.BudgetExceeded, match="spent 3 calls"):
+                    ask(made)
+        finally:
+            active.close()
+    assert len(server.requests) == 3
+
+
+def test_budget_that_only_warns_never_asks_the_ledger_on_the_callers_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is refused, so nobody waits: the worker tells the ledger, and hears of other processes."""
+    names: set[str] = set()
+    visit = BudgetLedger.visit
+
+    def noted(self: BudgetLedger, *args: Any) -> Any:
+        names.add(threading.current_thread().name)
+        return visit(self, *args)
+
+    path = tmp_path / "ledger.db"
+    with ScriptedServer(answer) as server, client(server) as made:
+        active = Watched(ledger=path)
+        try:
+            session = spantally.session("warned", budget=spantally.Budget(calls=1)).begin()
+            monkeypatch.setattr(BudgetLedger, "visit", noted)
+            for _ in range(5):
+                ask(made)
+            session.finish()
+            assert worker.flush(10)
+        finally:
+            active.close()
+    assert names == {"spantally-worker"}
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT calls FROM budget").fetchone() == (5,)
+    db.close()

@@ -1,0 +1,144 @@
+"""What counts against a budget, and when: late prices, calls of others, results of batches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+import spantally
+from budgets_kit import COST, INPUT, OUTPUT, answer, ask, client
+from spantally.budgets import account, brake
+from spantally.budgets.budget import Amounts
+from spantally.budgets.telling import callbacks
+from spantally.ground import guard
+from spantally.pricing import load, rates
+from spantally.testing import ScriptedServer
+from watching import Watched
+
+
+@pytest.fixture
+def billing() -> Iterator[ScriptedServer]:
+    """A provider whose every answer costs the same."""
+    with ScriptedServer(answer) as running:
+        yield running
+
+
+def test_calls_that_end_before_the_prices_are_there_count_once_they_are(
+    billing: ScriptedServer, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A budget that warns waits for no price; the money is counted, and told, when prices come."""
+    load()
+    told: list[Any] = []
+    with (
+        client(billing) as made,
+        spantally.session(
+            budget=spantally.Budget(usd=COST / 10**9, tell_at=(), on_share=told.append)
+        ) as session,
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(rates, "table", lambda: None)
+            patch.setattr(rates, "loaded", lambda: False)
+            patch.setattr(brake, "loaded", lambda: False)
+            patch.setattr(brake, "on_loaded", lambda callback: None)
+            ask(made)
+            assert len(brake._pending) == 1
+            assert not told
+        assert session.remaining.usd == 0
+    assert not brake._pending
+    assert callbacks.wait(10)
+    assert [notice.spent for notice in told] == [COST]
+    assert not guard.failures
+
+
+def test_what_a_call_used_is_known_when_it_returns(billing: ScriptedServer) -> None:
+    """Also where no span is recorded, and a body could wait for the worker to read it."""
+    active = Watched(sampler=ALWAYS_OFF)
+    try:
+        with client(billing) as made, spantally.session(budget=spantally.Budget(calls=9)) as session:
+            state: Any = session._state
+            counted = state.budget.own[0].account
+            ask(made)
+            assert (counted.used, counted.held) == (Amounts(COST, 1, INPUT + OUTPUT), Amounts())
+    finally:
+        active.close()
+
+
+def test_child_of_a_fork_has_none_of_its_parents_reservations() -> None:
+    """What was used stays used; what is in flight is the parent's."""
+    parent = account.Account("forked", lambda: None, lambda: (0, 0, 0, 0))
+    parent.reserve("one", Amounts(5, 1, 5), wait=True, alone=False, force=False)
+    parent.settle("one", Amounts(3, 1, 3), 0)
+    parent.reserve("two", Amounts(5, 1, 5), wait=True, alone=False, force=False)
+    account._after_fork_in_child()
+    assert (parent.used, parent.held) == (Amounts(3, 1, 3), Amounts())
+
+
+def _foreign(watched: Watched, response_id: str) -> None:
+    """A span as another instrumentor makes it."""
+    tracer = trace.get_tracer("another.instrumentor", tracer_provider=watched.provider)
+    with tracer.start_as_current_span("chat gpt-4o") as span:
+        span.set_attributes(
+            {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.provider.name": "openai",
+                "gen_ai.request.model": "gpt-4o",
+                "gen_ai.response.id": response_id,
+                "gen_ai.usage.input_tokens": INPUT,
+                "gen_ai.usage.output_tokens": OUTPUT,
+            }
+        )
+
+
+def test_calls_that_only_another_instrumentor_sees_count(watched: Watched) -> None:
+    """They cannot be refused, but they use the budget up."""
+    budget = spantally.Budget(calls=2, tokens=10_000, on_exceed="hard")
+    with spantally.session(budget=budget) as session:
+        _foreign(watched, "resp-a")
+        assert session.remaining == (None, 1, 10_000 - INPUT - OUTPUT)
+
+
+def test_second_view_of_a_call_counts_nothing(billing: ScriptedServer, watched: Watched) -> None:
+    """A span of another instrumentor about a call that was metered adds nothing."""
+    with client(billing) as made, spantally.session(budget=spantally.Budget(calls=5)) as session:
+        response = ask(made)
+        _foreign(watched, response.id)
+        assert session.remaining.calls == 4
+
+
+def test_share_is_told_once_though_the_session_is_entered_again(
+    billing: ScriptedServer, watched: Watched
+) -> None:
+    """The same limit of the same session is not told anew; another limit is."""
+    told: list[Any] = []
+
+    def budget(calls: int) -> spantally.Budget:
+        return spantally.Budget(calls=calls, tell_at=(), on_share=told.append)
+
+    with client(billing) as made:
+        with spantally.session("again", budget=budget(1)) as kept:
+            ask(made)
+        with spantally.session("again", budget=budget(1)):
+            ask(made)
+        with spantally.session("again", budget=budget(3)):
+            ask(made)
+    assert kept.id == "again"
+    assert callbacks.wait(10)
+    assert [notice.limit for notice in told] == [1, 3]
+
+
+def test_budget_where_nothing_is_watched_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """A program that forgot ``instrument()`` learns that its budget holds for nothing."""
+    spantally.uninstrument()
+    guard.reset()
+    with (
+        caplog.at_level(logging.WARNING, "spantally"),
+        spantally.session(budget=spantally.Budget(calls=1)),
+    ):
+        pass
+    assert "but nothing is watched" in caplog.text
+    guard.reset()
