@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from spantally.api.session import Session, session
     from spantally.api.work import agent, tool, wrap_tools
     from spantally.ground.errors import ArgumentError, LedgerError, SettingsError, SpantallyError
+    from spantally.instrumentors.fastapi import FastAPIInstrumentor
+    from spantally.instrumentors.httpx2 import HTTPX2Instrumentor
+    from spantally.instrumentors.mcp import MCPInstrumentor
     from spantally.instrumentors.openai import OpenAIInstrumentor
+    from spantally.instrumentors.processes import ProcessesInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
     from spantally.queries.ledger import Ledger, open_ledger
@@ -25,9 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "FastAPIInstrumentor",
+    "HTTPX2Instrumentor",
     "Ledger",
     "LedgerError",
+    "MCPInstrumentor",
     "OpenAIInstrumentor",
+    "ProcessesInstrumentor",
     "Redactor",
     "Session",
     "SettingsError",
@@ -66,6 +74,10 @@ _LAZY = {
     "uninstrument": "spantally.api.runtime",
     "Ledger": "spantally.queries.ledger",
     "open_ledger": "spantally.queries.ledger",
+    "FastAPIInstrumentor": "spantally.instrumentors.fastapi",
+    "HTTPX2Instrumentor": "spantally.instrumentors.httpx2",
+    "MCPInstrumentor": "spantally.instrumentors.mcp",
+    "ProcessesInstrumentor": "spantally.instrumentors.processes",
     "OpenAIInstrumentor": "spantally.instrumentors.openai",
     "ThreadingInstrumentor": "spantally.instrumentors.threads",
     "ToolsInstrumentor": "spantally.instrumentors.tools",

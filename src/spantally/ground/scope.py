@@ -187,6 +187,11 @@ class Scope:
         self._frame = None
         self._task = None
 
+    @property
+    def held(self) -> bool:
+        """True if a generator's own body has entered it."""
+        return self._frame is not None
+
     def suspended(self) -> bool:
         """True while the generator that entered this scope rests and its driver runs."""
         frame = self._frame
