@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from spantally.calls.operation import SPAN_KEY
 from spantally.calls.suspending import Suspension, follow, unfollow
 from spantally.ground.guard import swallowed
-from spantally.ground.scope import BAGGAGE_KEY, PAUSED_KEY, SCOPE_KEY, Scope, restore
+from spantally.ground.scope import BAGGAGE_KEY, PAUSED_KEY, SCOPE_KEY, Scope, raw_scope, restore
 
 _E = TypeVar("_E")
 
@@ -39,9 +39,10 @@ class Entered:
     def leave(self) -> None:
         """Put back what was in force before; never raises."""
         try:
-            if self.scope is not None:
-                self.scope.release()
             before, body = self.before, self.body
+            scope = raw_scope(self.context)
+            if scope is not None and scope is not before.get(SCOPE_KEY):
+                before = scope.release(before)
             if body is not None:
                 self.body = None
                 last = unfollow(body)
