@@ -90,7 +90,7 @@ def pool_submit() -> Iterator[Cross]:
 @boundary("`ThreadPoolExecutor.map`", group=GROUP)
 def pool_map() -> Iterator[Cross]:
     with ThreadPoolExecutor(1) as pool:
-        yield lambda probe: list(pool.map(probe, [1]))[0]
+        yield lambda probe: next(iter(pool.map(probe, [1])))
 
 
 @boundary("`multiprocessing.pool.ThreadPool`: `apply`, `map`, `imap` and the others", group=GROUP)
