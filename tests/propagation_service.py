@@ -1,4 +1,4 @@
-"""One of two services, each in a process of its own: ``python propagation_service.py PORT [URL OF THE NEXT]``.
+"""One of two services, each a process of its own; its arguments are its port and the URL of the next.
 
 With a next one it asks that for half of the work, inside a session; without it asks a model itself.
 """
@@ -33,7 +33,10 @@ def ask(text: str) -> str:
 @app.get("/front")
 def front() -> str:
     """Whoever comes from outside: the session begins here."""
-    with spantally.session("two-services", user="alice", tags={"feature": "search"}), spantally.agent("planner"):
+    with (
+        spantally.session("two-services", user="alice", tags={"feature": "search"}),
+        spantally.agent("planner"),
+    ):
         ask("plan")
         return requests.get(sys.argv[2] + "/back", timeout=30).text
 
