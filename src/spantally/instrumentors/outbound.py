@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from spantally.instrumentors.openai.wire.provider import HOSTS
-
-
 @lru_cache(maxsize=1024)
 def takes_our_keys(host: str) -> bool:
     """False for hosts that session, user, entity and tags are kept from.
@@ -14,5 +11,7 @@ def takes_our_keys(host: str) -> bool:
     Args:
         host: as in the URL, without port.
     """
+    from spantally.instrumentors.openai.wire.provider import HOSTS  # not before the first request
+
     name = host.lower().rstrip(".")
     return not any(name == known or name.endswith(f".{known}") for known, _ in HOSTS)
