@@ -3,8 +3,8 @@
     python docs/propagation_table.py DIR          # exit code 1 if the page does not say what they answered
     python docs/propagation_table.py --write DIR  # write it
 
-DIR holds one file of JSON lines for each interpreter, as BOUNDARIES_OUT=DIR makes them; ``.ci/run propagation``
-does all of it.
+DIR holds one file of JSON lines for each interpreter, as BOUNDARIES_OUT=DIR makes them; the section
+``propagation`` of ``.ci/run`` does all of it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def cell(answers: dict[str, dict[str, Any]], question: str) -> str:
 
 def render(found: dict[str, dict[str, dict[str, Any]]]) -> str:
     """The tables, one for each group."""
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {name: [] for name in ("One process", "Other processes")}
     for name, answers in found.items():
         one = next(iter(answers.values()))
         cells = [cell(answers, question) for question in QUESTIONS]

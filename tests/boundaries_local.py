@@ -7,7 +7,7 @@ import contextlib
 import queue
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 
@@ -157,7 +157,7 @@ def _stepped(step: Callable[[], Seen], session: str, agent: str | None) -> Outco
 
 @row("Generator, session entered in its body", group=GROUP)
 def generator(watched: Watched) -> Outcome:
-    def body() -> Iterator[Seen]:
+    def body() -> Generator[Seen, None, None]:
         with spantally.session("inside"):
             while True:
                 yield probe()
@@ -196,7 +196,7 @@ AGENT_IN_BODY = "`with agent()` in a generator's body"
 
 @row(AGENT_IN_BODY, "on 3.11: the decorator `@agent`", group=GROUP)
 def agent_in_body(watched: Watched) -> Outcome:
-    def body() -> Iterator[Seen]:
+    def body() -> Generator[Seen, None, None]:
         with spantally.session("inside"), spantally.agent("stepping"):
             while True:
                 yield probe()
@@ -211,13 +211,13 @@ def agent_in_body(watched: Watched) -> Outcome:
 def decorated(watched: Watched) -> Outcome:
     @spantally.session("inside")
     @spantally.agent(name="stepping")
-    def body() -> Iterator[Seen]:
+    def body() -> Generator[Seen, None, None]:
         while True:
             yield probe()
 
     running = body()
     found = _stepped(lambda: next(running), "inside", "stepping")
-    running.close()  # type: ignore[attr-defined]
+    running.close()
     return found._replace(clean=found.clean and here() is None and span_here() is None)
 
 

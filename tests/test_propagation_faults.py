@@ -10,7 +10,7 @@ import importlib
 import pickle
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -159,7 +159,7 @@ def _dependency() -> Any:
 
 
 def _generator() -> Any:
-    def body() -> Iterator[int]:
+    def body() -> Generator[int, None, None]:
         with spantally.session("inside"), spantally.agent("stepping"):
             yield 1
             yield 2
@@ -352,6 +352,7 @@ def test_every_guard_of_these_files_is_forced() -> None:
             if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "swallowed":
                 (place, _) = node.args
                 assert isinstance(place, ast.Constant)
+                assert isinstance(place.value, str)
                 assert f'"{place.value}"' in here, f"{name}: no test forces {place.value}"
 
 

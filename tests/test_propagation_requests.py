@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import openai
 import pytest
@@ -49,13 +50,13 @@ def service() -> Iterator[Service]:
 
 
 @pytest.fixture
-def client() -> Iterator[httpx2.Client]:
+def client() -> Iterator[Any]:
     """A client without proxies."""
     with httpx2.Client(trust_env=False, follow_redirects=True) as made:
         yield made
 
 
-def test_request_carries_span_and_session(watched: Watched, service: Service, client: httpx2.Client) -> None:
+def test_request_carries_span_and_session(watched: Watched, service: Service, client: Any) -> None:
     """A service is told the session, percent-encoded, and the span around; the program's baggage too."""
     token = context.attach(baggage.set_baggage("mine", "1"))
     with spantally.session("chat 1", user="ä", tags={"feature": "a,b"}), spantally.agent("planner"):
@@ -85,9 +86,7 @@ def test_asynchronous_client_too(watched: Watched, service: Service) -> None:
     assert "session.id=s" in service.headers[0]["baggage"]
 
 
-def test_nothing_outside_and_when_suppressed(
-    watched: Watched, service: Service, client: httpx2.Client
-) -> None:
+def test_nothing_outside_and_when_suppressed(watched: Watched, service: Service, client: Any) -> None:
     """Outside any session, suppressed, paused and after uninstrument() a request is what it was."""
     client.get(service.url)
     with spantally.session("s"):
@@ -102,7 +101,7 @@ def test_nothing_outside_and_when_suppressed(
     assert not any({"baggage", "traceparent"} & set(sent) for sent in service.headers)
 
 
-def test_another_instrumentation_wins(watched: Watched, service: Service, client: httpx2.Client) -> None:
+def test_another_instrumentation_wins(watched: Watched, service: Service, client: Any) -> None:
     """Where somebody has written a traceparent, nothing is added."""
     with spantally.session("s"):
         client.get(service.url, headers={"traceparent": "theirs"})
@@ -111,7 +110,7 @@ def test_another_instrumentation_wins(watched: Watched, service: Service, client
 
 
 def test_redirect_to_a_provider_takes_nothing_along(
-    watched: Watched, service: Service, client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+    watched: Watched, service: Service, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first host is told, the one it redirects to is a provider's and is not."""
     monkeypatch.setattr("spantally.instrumentors.httpx2.takes_our_keys", lambda host: host != "localhost")

@@ -275,9 +275,7 @@ def _beneath_suspended(scope: Scope) -> Scope | None:
     They are those of whoever drove it first, and may have ended since, in whatever order.
     """
     found = scope.parent
-    while found is not None and (
-        found._thread == _LEFT or (found._frame is not None and found.suspended())
-    ):
+    while found is not None and (found._thread == _LEFT or (found._frame is not None and found.suspended())):
         found = found.parent
     return found
 

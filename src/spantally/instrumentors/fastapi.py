@@ -1,8 +1,8 @@
 """FastAPI: a session that a synchronous dependency enters before its ``yield`` holds in the endpoint.
 
-FastAPI runs such a dependency in a worker thread, in a copy of the request's context, so that what it enters
-is gone when the endpoint runs. Here it is put in force in the request's own task, and left there. Dependencies
-that are asynchronous generators need none of this.
+FastAPI runs such a dependency in a worker thread, in a copy of the request's context, so that what it
+enters is gone when the endpoint runs. Here it is put in force in the request's own task, and left there.
+Dependencies that are asynchronous generators need none of this.
 """
 
 from __future__ import annotations

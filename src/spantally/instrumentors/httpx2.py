@@ -1,8 +1,8 @@
-"""Requests of httpx2 carry trace context and baggage, as the official instrumentations have other clients do.
+"""Requests of httpx2 carry trace context and baggage, as the official instrumentations do for other clients.
 
-Propagation only: no span, no metric. It stands aside where somebody else has written a ``traceparent``, in the
-requests of a model call, and for the hosts of model providers. What it adds is on the request only while it is
-sent, so that neither a redirect nor the program that looks at the request finds it.
+Propagation only: no span, no metric. It stands aside where somebody else has written a ``traceparent``, in
+the requests of a model call, and for the hosts of model providers. What it adds is on the request only while
+it is sent, so that neither a redirect nor the program that looks at the request finds it.
 """
 
 from __future__ import annotations

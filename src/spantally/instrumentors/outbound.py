@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+
 @lru_cache(maxsize=1024)
 def takes_our_keys(host: str) -> bool:
     """False for hosts that session, user, entity and tags are kept from.
