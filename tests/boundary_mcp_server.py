@@ -8,6 +8,7 @@ import sys
 
 import openai
 from mcp.server import MCPServer
+from opentelemetry import baggage
 
 import spantally
 from boundary_probe import probe
@@ -21,6 +22,11 @@ def build() -> MCPServer:
     def where() -> str:
         """What is in force in a tool."""
         return json.dumps(probe())
+
+    @server.tool()
+    def carries() -> str:
+        """What a request of a tool would carry."""
+        return json.dumps(dict(baggage.get_all()))
 
     @server.tool()
     async def ask(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import spantally
-from boundaries_network import free_port, global_provider, mcp_over_http, mcp_over_stdio, wait_for
+from boundaries_network import free_port, global_provider, mcp_over_http, mcp_over_stdio, seen_of, wait_for
 from spantally.ledger.contract import CallRow
 from spantally.testing import ScriptedServer
 from watching import Watched
@@ -81,9 +82,51 @@ def test_two_services_share_a_session(tmp_path: Path, server: ScriptedServer) ->
     assert other.calls == 1
 
 
-@pytest.mark.parametrize("serve", [mcp_over_stdio, mcp_over_http], ids=["stdio", "http"])
+SERVERS = pytest.mark.parametrize("serve", [mcp_over_stdio, mcp_over_http], ids=["stdio", "http"])
+Serve = Callable[..., contextlib.AbstractContextManager[Callable[..., str]]]
+
+
+@SERVERS
+def test_tool_goes_on_in_the_session_that_asks(serve: Serve, watched: Watched) -> None:
+    """Whoever started the server: a tool is in the session of each message, and carries it on."""
+    pytest.importorskip("mcp")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(global_provider(watched))
+        with spantally.session("starter"), spantally.agent("starting"):
+            call = stack.enter_context(serve(SPANTALLY_LEDGER=":memory:"))
+        with spantally.session("first", user="a"), spantally.agent("planner"):
+            first, carried = seen_of(call("where")), json.loads(call("carries"))
+        with spantally.session("second"):
+            second = seen_of(call("where"))
+        nobody = seen_of(call("where"))
+    assert (first.session, first.path) == ("first", ())
+    assert carried == {"session.id": "first", "gen_ai.conversation.id": "first", "user.id": "a"}
+    assert second.session == "second"
+    assert nobody.session == "starter"
+
+
+@SERVERS
+def test_server_without_tracing_keeps_the_session(serve: Serve, watched: Watched) -> None:
+    """A server whose SDK is disabled makes no span, and is in the session all the same."""
+    pytest.importorskip("mcp")
+    with global_provider(watched), serve(SPANTALLY_LEDGER=":memory:", OTEL_SDK_DISABLED="true") as call:
+        with spantally.session("s"), spantally.agent("planner"):
+            assert seen_of(call("where")).session == "s"
+        assert seen_of(call("where")).session != "s"
+
+
+@SERVERS
+def test_server_may_distrust_its_clients(serve: Serve, watched: Watched) -> None:
+    """SPANTALLY_TRUST_BAGGAGE=false on the server: a client names no session there."""
+    pytest.importorskip("mcp")
+    values = {"SPANTALLY_LEDGER": ":memory:", "SPANTALLY_TRUST_BAGGAGE": "false"}
+    with global_provider(watched), serve(**values) as call, spantally.session("s"):
+        assert seen_of(call("where")).session != "s"
+
+
+@SERVERS
 def test_tool_of_a_server_asks_in_the_session(
-    serve: Callable[..., contextlib.AbstractContextManager[Callable[..., str]]],
+    serve: Serve,
     tmp_path: Path,
     server: ScriptedServer,
 ) -> None:
