@@ -1,4 +1,4 @@
-"""Blocks in generator bodies: steps from several drivers, nested blocks, early ends, throws, other threads."""
+"""Blocks in generator bodies: several drivers, nested blocks, early ends, throws, other threads."""
 
 from __future__ import annotations
 
@@ -147,6 +147,25 @@ def test_body_collected_while_it_rests() -> None:
     del running
     gc.collect()
     assert (here(), span_here()) == (None, None)
+
+
+@told
+def test_body_closed_where_it_began() -> None:
+    """Closing a resting body changes nothing of its driver, wherever its last step was."""
+
+    def body() -> Generator[int, None, None]:
+        with spantally.session("inside"):
+            yield 1
+            yield 2
+
+    running = body()
+    with spantally.session("driver"), spantally.agent("first"):
+        mine = here(), span_here()
+        next(running)
+        with spantally.agent("second"):
+            next(running)
+        running.close()
+        assert (here(), span_here()) == mine
 
 
 @told
