@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 import spantally
 import test_host_first_faults as faults
 import test_host_first_sockets as sockets
+import test_propagation_faults as crossing
 from host_kit import Program, script
 from spantally.api import children, runtime, termination
 from spantally.api.hook import pre_instrument
@@ -427,6 +428,7 @@ def test_every_guard_on_a_calls_way_is_exercised() -> None:
     (cases,) = [mark.args[1] for mark in faults.test_failure_of_the_context_api_stays_ours.pytestmark]
     exercised |= {place for case in cases for place in case[2]}
     exercised |= {place for places in (*LIFE.values(), *OTHERS.values()) for place in places}
+    exercised |= crossing.EXERCISED
     guards = _guards()
     assert len(guards) > 80
     missing = {

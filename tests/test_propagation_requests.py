@@ -12,6 +12,10 @@ from opentelemetry import baggage, context, trace
 from opentelemetry.instrumentation.utils import suppress_http_instrumentation, suppress_instrumentation
 
 import spantally
+from spantally.calls import starting
+from spantally.calls import telemetry as telemetry_module
+from spantally.calls.plans import Plan
+from spantally.ground.records import Kind
 from spantally.instrumentors.outbound import takes_our_keys
 from spantally.testing import ScriptedServer
 from spantally.testing.loopback import Connection, LoopbackServer
@@ -145,5 +149,20 @@ def test_request_of_a_model_call_is_untouched(watched: Watched, server: Scripted
         openai.OpenAI(base_url=server.base_url, api_key="sk-made-up", max_retries=0) as made,
     ):
         made.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hello"}])
-    headers = {key.lower() for key in server.requests[0].headers}
-    assert not {"baggage", "traceparent", "tracestate"} & headers
+        made.models.list()
+    for request in server.requests:
+        headers = {key.lower() for key in request.headers}
+        assert not {"baggage", "traceparent", "tracestate"} & headers
+
+
+def test_request_of_a_model_call_by_another_sdk_is_untouched(watched: Watched, service: Service) -> None:
+    """What runs inside a call that is metered goes to its provider, whatever client sends it."""
+    telemetry = telemetry_module.active
+    with spantally.session("s"), httpx2.Client(trust_env=False) as made:
+        operation = starting.start(telemetry, Plan(Kind.INFERENCE, "chat", subject="m"))
+        assert operation is not None
+        token = context.attach(operation.inner_context(strip_baggage=True))
+        made.get(service.url)
+        context.detach(token)
+        operation.finish("ok")
+    assert not {"baggage", "traceparent"} & set(service.headers[0])

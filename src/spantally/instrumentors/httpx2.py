@@ -1,7 +1,7 @@
 """Requests of httpx2 carry trace context and baggage, as the official instrumentations do for other clients.
 
 Propagation only: no span, no metric. It stands aside where somebody else has written a ``traceparent``, in
-the requests of a model call, and for the hosts of model providers. What it adds is on the request only while
+the requests of model SDKs, and for the hosts of model providers. What it adds is on the request only while
 it is sent, so that neither a redirect nor the program that looks at the request finds it.
 """
 
@@ -24,20 +24,24 @@ from spantally.instrumentors.patching import Patch, PatchSet
 _SIGN: Final = "traceparent"
 """A request that has it is another instrumentation's."""
 
+_SDK_SIGN: Final = "x-stainless-lang"
+"""A request that has it is of a generated SDK (openai, anthropic and others), whatever endpoint it is for."""
+
 
 def _inject(request: Any) -> tuple[str, ...]:
     """Write the headers of the current Context; their names, for :func:`_take_out`."""
     try:
         context = otel_context.get_current()
-        if not context or _SIGN in request.headers or not is_http_instrumentation_enabled():
+        headers = request.headers
+        if not context or _SIGN in headers or _SDK_SIGN in headers or not is_http_instrumentation_enabled():
             return ()
         if is_paused(context) or _is_model_call() or not takes_our_keys(request.url.host):
             return ()
-        headers: dict[str, str] = {}
-        propagate.inject(headers, context=context)
-        added = tuple(name for name in headers if name not in request.headers)
+        found: dict[str, str] = {}
+        propagate.inject(found, context=context)
+        added = tuple(name for name in found if name not in headers)
         for name in added:
-            request.headers[name] = headers[name]
+            headers[name] = found[name]
         return added
     except Exception as error:
         swallowed("httpx2.inject", error)
