@@ -20,7 +20,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 \
 	exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real test test-all peers check format docs bench build clean
+.PHONY: help setup demo demo-real test test-all peers propagation check format docs bench build clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,17 @@ peers: $(PEERS:%=.venv-peer-%/.ready) ## environments with the instrumentors of 
 	@# Its many other dependencies pin OpenTelemetry packages that exclude the newest core.
 	@[ $* != openlit ] || .venv-peer-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		'openlit>=1.45'
+	@touch $@
+
+propagation: .venv-propagation/.ready ## every boundary of a session, with the real libraries on its far side
+	@.venv-propagation/bin/python -m pytest -q -p no:cacheprovider tests/test_propagation_*.py
+
+.venv-propagation/.ready: pyproject.toml
+	@$(FIND_PYTHON); echo "setting up .venv-propagation with $$("$$found" --version)"; \
+	"$$found" -m venv .venv-propagation
+	@.venv-propagation/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@.venv-propagation/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
+		--group propagation
 	@touch $@
 
 check: $(READY) ## lint, format and types

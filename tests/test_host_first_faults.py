@@ -165,7 +165,7 @@ FAULTS = (
     Fault(f"{SESSION}:worker.notify_when_drained", ("session.flush",)),
     Fault("spantally.api.pausing:with_values", ("api.paused",), unpaused=True),
     # threads
-    Fault(f"{THREADS}:_is_pool_worker", ("threads.start",)),
+    Fault(f"{THREADS}:_is_servant", ("threads.start",)),
     Fault(f"{THREADS}:_session_ended", ("threads.run",)),
     Fault(f"{THREADS}:_InContext.__init__", ("threads.submit",)),
     # processors

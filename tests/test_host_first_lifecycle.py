@@ -20,6 +20,7 @@ import spantally
 import test_budgets_faults as budgets
 import test_host_first_faults as faults
 import test_host_first_sockets as sockets
+import test_propagation_faults as crossing
 from host_kit import Program, script
 from spantally.api import children, runtime, termination
 from spantally.api.hook import pre_instrument
@@ -452,6 +453,7 @@ def test_every_guard_on_a_calls_way_is_exercised() -> None:
     exercised |= {
         place for places in (*LIFE.values(), *OTHERS.values(), *budgets.OTHERS.values()) for place in places
     }
+    exercised |= crossing.EXERCISED
     guards = _guards()
     assert len(guards) > 80
     missing = {

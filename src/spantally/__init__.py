@@ -25,7 +25,11 @@ if TYPE_CHECKING:
         SettingsError,
         SpantallyError,
     )
+    from spantally.instrumentors.fastapi import FastAPIInstrumentor
+    from spantally.instrumentors.httpx2 import HTTPX2Instrumentor
+    from spantally.instrumentors.mcp import MCPInstrumentor
     from spantally.instrumentors.openai import OpenAIInstrumentor
+    from spantally.instrumentors.processes import ProcessesInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
     from spantally.queries.ledger import Ledger, open_ledger
@@ -38,11 +42,15 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "BudgetNotice",
+    "FastAPIInstrumentor",
+    "HTTPX2Instrumentor",
     "Ledger",
     "LedgerError",
     "LoopDetected",
     "LoopGuard",
+    "MCPInstrumentor",
     "OpenAIInstrumentor",
+    "ProcessesInstrumentor",
     "Redactor",
     "Remaining",
     "Session",
@@ -94,6 +102,10 @@ _LAZY = {
     "uninstrument": "spantally.api.runtime",
     "Ledger": "spantally.queries.ledger",
     "open_ledger": "spantally.queries.ledger",
+    "FastAPIInstrumentor": "spantally.instrumentors.fastapi",
+    "HTTPX2Instrumentor": "spantally.instrumentors.httpx2",
+    "MCPInstrumentor": "spantally.instrumentors.mcp",
+    "ProcessesInstrumentor": "spantally.instrumentors.processes",
     "OpenAIInstrumentor": "spantally.instrumentors.openai",
     "ThreadingInstrumentor": "spantally.instrumentors.threads",
     "ToolsInstrumentor": "spantally.instrumentors.tools",

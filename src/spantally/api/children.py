@@ -28,6 +28,9 @@ def at_end_of_child(end: Callable[[], None]) -> None:
         end: must not raise; replaces the one given before.
     """
     _ends[:] = [end]
+    # A child that was started by spawn or forkserver has imported multiprocessing before it imports us, and
+    # runs the hooks of after a fork once it has unpickled its task.
+    _before_fork()
 
 
 def _before_fork() -> None:

@@ -19,7 +19,7 @@ from spantally.api.folding import FoldingConsumer
 from spantally.api.media import keep_media
 from spantally.api.providers import Providers
 from spantally.api.store import LedgerConsumer
-from spantally.calls import implicit, pipeline
+from spantally.calls import carrier, implicit, pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.operation import interrupt_open_operations
 from spantally.calls.telemetry import Telemetry
@@ -29,6 +29,7 @@ from spantally.ground.session_state import use_common_budget
 from spantally.ground.settings import config_path, from_environment, is_disabled
 from spantally.ground.worker import worker
 from spantally.instrumentors.base import TableInstrumentor
+from spantally.otel.implicit import trusts_baggage
 from spantally.otel.otlp_exit import exit_guard
 
 if TYPE_CHECKING:
@@ -169,12 +170,20 @@ current: Runtime | None = None
 
 def instrumentors() -> dict[str, TableInstrumentor]:
     """All our instrumentors, by the name of their entry point."""
+    from spantally.instrumentors.fastapi import FastAPIInstrumentor
+    from spantally.instrumentors.httpx2 import HTTPX2Instrumentor
+    from spantally.instrumentors.mcp import MCPInstrumentor
     from spantally.instrumentors.openai import OpenAIInstrumentor
+    from spantally.instrumentors.processes import ProcessesInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
 
     return {
+        "spantally_fastapi": FastAPIInstrumentor(),
+        "spantally_httpx2": HTTPX2Instrumentor(),
+        "spantally_mcp": MCPInstrumentor(),
         "spantally_openai": OpenAIInstrumentor(),
+        "spantally_processes": ProcessesInstrumentor(),
         "spantally_threading": ThreadingInstrumentor(),
         "spantally_tools": ToolsInstrumentor(),
     }
@@ -274,6 +283,7 @@ def uninstrument() -> None:
                 swallowed("api.uninstrument", error)
             atexit.unregister(current.at_exit)
             current = None
+            carrier.disown_environment()
 
 
 def flush(timeout: float = 5.0) -> bool:
@@ -319,6 +329,8 @@ def activate(config: Config, *, build_provider: bool) -> None:
             atexit.register(current.at_exit)
             exit_guard.exit_work = current.at_exit
             children.at_end_of_child(current.at_exit)
+            if trusts_baggage():
+                carrier.adopt_environment()
         else:
             current.configure(config, build_provider=build_provider)
 

@@ -4,39 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import FrameType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from spantally.calls.operation import SPAN_KEY
+from spantally.calls.suspending import Suspension, follow, unfollow
 from spantally.ground.guard import swallowed
-from spantally.ground.scope import BAGGAGE_KEY, PAUSED_KEY, SCOPE_KEY, Scope, restore
+from spantally.ground.scope import BAGGAGE_KEY, PAUSED_KEY, SCOPE_KEY, Scope, raw_scope, restore
 
 _E = TypeVar("_E")
 
-_KEYS = (SCOPE_KEY, SPAN_KEY, BAGGAGE_KEY, PAUSED_KEY)
+KEYS: Final = (SCOPE_KEY, SPAN_KEY, BAGGAGE_KEY, PAUSED_KEY)
+"""What entering a scope may change in the Context."""
 
 
 class Entered:
     """A Context that was attached, and how to leave it: by value, so that no order of exits is wrong."""
 
-    __slots__ = ("before", "context", "scope")
+    __slots__ = ("before", "body", "context", "scope")
 
     def __init__(self, context: Context, scope: Scope | None = None, frame: FrameType | None = None) -> None:
         self.before = otel_context.get_current()
         self.context = context
         self.scope = scope
+        self.body: Suspension | None = None
         if scope is not None:
             scope.hold_to(frame)
+            if scope.held and frame is not None:
+                self.body = follow(frame, self.before)
         otel_context.attach(context)
 
     def leave(self) -> None:
         """Put back what was in force before; never raises."""
         try:
-            if self.scope is not None:
-                self.scope.release()
-            restore(self.context, self.before, _KEYS)
+            before, body = self.before, self.body
+            scope = raw_scope(self.context)
+            if scope is not None and scope is not before.get(SCOPE_KEY):
+                before = scope.release(before)
+            if body is not None:
+                self.body = None
+                last = unfollow(body)
+                if body.resting:
+                    return  # closed or thrown into where it rested: nothing of it is in force
+                if last:
+                    before = body.outer
+            restore(self.context, before, KEYS)
         except Exception as error:
             swallowed("calls.leave", error)
             otel_context.attach(self.before)

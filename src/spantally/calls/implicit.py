@@ -31,6 +31,9 @@ Resolver = Callable[[Context], Scope | SessionState | None]
 baggage_resolvers: Final[list[Resolver]] = []
 """Ways to read a session from inbound baggage; the otel room adds its own."""
 
+inbound_readers: Final[list[Callable[[Context], Scope | None]]] = []
+"""Ways to read a session from the baggage of one message alone; the otel room adds its own."""
+
 trace_resolvers: Final[list[Resolver]] = []
 """Ways to find the session of a server's root trace."""
 
@@ -71,6 +74,19 @@ def implicit_scope(context: Context, telemetry: Telemetry, conversation_id: str 
             return traced
         state = traced or process_session()
     return fallback_scope(state, telemetry)
+
+
+def inbound_scope(context: Context) -> Scope | None:
+    """The scope that the baggage of a message names, where it is trusted; None where it names none.
+
+    Args:
+        context: what the propagator extracted from the message.
+    """
+    for reader in inbound_readers:
+        found = reader(context)
+        if found is not None:
+            return found
+    return None
 
 
 def fallback_scope(state: SessionState, telemetry: Telemetry) -> Scope:

@@ -53,6 +53,7 @@ class Scope:
 
     __slots__ = (
         "_frame",
+        "_left_to",
         "_task",
         "_thread",
         "agent_path",
@@ -185,10 +186,30 @@ class Scope:
         self._thread = threading.get_ident()
         self._task = _current_task()
 
-    def release(self) -> None:
-        """Let go of the frame (at exit), so that the scope keeps nothing of the program alive."""
-        self._frame = None
-        self._task = None
+    def release(self, before: Context) -> Context:
+        """Let go of the frame (at exit), so that the scope keeps nothing of the program alive.
+
+        Args:
+            before: the Context in force when it was entered.
+
+        Returns:
+            What is to be in force again. A generator's body may end after the blocks of whoever drove it
+            first: then ``before`` is over, too, and it is what was there before those.
+        """
+        held, self._frame, self._task = self._frame is not None, None, None
+        self._thread = _LEFT
+        self._left_to = before
+        if held:
+            scope = raw_scope(before)
+            while scope is not None and scope._thread == _LEFT:
+                before = scope._left_to
+                scope = raw_scope(before)
+        return before
+
+    @property
+    def held(self) -> bool:
+        """True if a generator's own body has entered it."""
+        return self._frame is not None
 
     def suspended(self) -> bool:
         """True while the generator that entered this scope rests and its driver runs."""
@@ -206,6 +227,9 @@ class Scope:
 
 
 _new_scope: Final = Scope.__new__
+
+_LEFT: Final = -1
+"""In the place of a thread: the block that entered the scope has been left."""
 
 _TRANSPARENT_NAMES: Final = frozenset({"asend", "__anext__"})
 _MANAGED_MODULES: Final = ("contextlib", "_pytest.", "pytest_asyncio", "anyio.pytest_plugin", "pluggy.")
@@ -243,9 +267,20 @@ def current_scope(context: Context | None = None) -> Scope | None:
     beneath = scope.beneath if scope is not None else None
     if beneath is not None and beneath.resumed():
         return beneath
-    while scope is not None and scope._frame is not None and scope.suspended():
-        scope = scope.parent
+    if scope is not None and scope._frame is not None and scope.suspended():
+        return _beneath_suspended(scope)
     return scope
+
+
+def _beneath_suspended(scope: Scope) -> Scope | None:
+    """What is in force where a generator rests: of the scopes around its own, the first that is not left.
+
+    They are those of whoever drove it first, and may have ended since, in whatever order.
+    """
+    found = scope.parent
+    while found is not None and (found._thread == _LEFT or (found._frame is not None and found.suspended())):
+        found = found.parent
+    return found
 
 
 def raw_scope(context: Context) -> Scope | None:

@@ -19,9 +19,18 @@ from spantally.ground.scope import SCOPE_KEY
 from spantally.instrumentors.base import TableInstrumentor
 from spantally.instrumentors.patching import Patch, PatchSet
 
-_POOL_TARGETS: Final = frozenset(
-    {("concurrent.futures.thread", "_worker"), ("multiprocessing.pool", "worker")}
+_SERVANTS: Final = frozenset(
+    {
+        "anyio._backends._asyncio",
+        "concurrent.futures.process",
+        "concurrent.futures.thread",
+        "multiprocessing.managers",
+        "multiprocessing.pool",
+        "multiprocessing.queues",
+        "multiprocessing.resource_sharer",
+    }
 )
+"""Modules whose threads serve everybody, whoever has them start: workers, feeders, managers of a pool."""
 
 
 class _InContext:
@@ -81,7 +90,7 @@ class _ThreadRun:
 def _start(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     armed = False
     try:
-        if not _is_pool_worker(instance):
+        if not _is_servant(instance):
             context = otel_context.get_current()
             if context.get(SCOPE_KEY) is not None and "run" not in instance.__dict__:
                 instance.run = _ThreadRun(instance, context)
@@ -96,9 +105,9 @@ def _start(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str,
         raise
 
 
-def _is_pool_worker(thread: threading.Thread) -> bool:
+def _is_servant(thread: threading.Thread) -> bool:
     target = getattr(thread, "_target", None)
-    return (getattr(target, "__module__", None), getattr(target, "__name__", None)) in _POOL_TARGETS
+    return type(thread).__module__ in _SERVANTS or getattr(target, "__module__", None) in _SERVANTS
 
 
 def _session_ended(context: Context) -> bool:
@@ -116,15 +125,40 @@ def _submit(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str
     return wrapped(*args, **kwargs)
 
 
+def _task(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The pools of multiprocessing, of threads and of processes: each task of either is a function first."""
+    try:
+        context = otel_context.get_current()
+        if args and context.get(SCOPE_KEY) is not None:
+            args = (_task_of(instance, args[0], context), *args[1:])
+    except Exception as error:
+        swallowed("threads.task", error)
+    return wrapped(*args, **kwargs)
+
+
+def _task_of(pool: Any, function: Callable[..., Any], context: Context) -> Callable[..., Any]:
+    from multiprocessing.pool import ThreadPool
+
+    if isinstance(pool, ThreadPool):
+        return _InContext(function, context)
+    from spantally.instrumentors.processes import carried
+
+    return carried(function)
+
+
 class ThreadingInstrumentor(TableInstrumentor):
     """Carries session, agent path and current span into threads and thread pools."""
 
     def make_patches(self) -> PatchSet:
-        """``Thread.start`` and the submit of thread pools."""
+        """``Thread.start``, and where pools of threads (and those of multiprocessing) are given work."""
         return PatchSet(
             "threads",
             (
                 Patch("threading", "Thread.start", _start),
                 Patch("concurrent.futures.thread", "ThreadPoolExecutor.submit", _submit),
+                Patch("multiprocessing.pool", "Pool.apply_async", _task),
+                Patch("multiprocessing.pool", "Pool._map_async", _task, required=False),
+                Patch("multiprocessing.pool", "Pool.imap", _task),
+                Patch("multiprocessing.pool", "Pool.imap_unordered", _task),
             ),
         )

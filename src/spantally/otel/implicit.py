@@ -119,6 +119,11 @@ def resolve_baggage(context: Context) -> Scope | None:
     return scope_from_baggage(context)
 
 
+def read_inbound(context: Context) -> Scope | None:
+    """For one message: what its own baggage says, whatever else runs in its trace."""
+    return scope_from_baggage(context) if trusts_baggage() else None
+
+
 def resolve_trace(context: Context) -> Scope | None:
     """For calls outside any session: the session of the server's root trace they run in."""
     return scope_of_trace(_trace_id(context))
@@ -143,6 +148,8 @@ def register_resolvers() -> None:
     """Let calls outside any session find baggage and traces; doing it twice is once."""
     if resolve_baggage not in calls_implicit.baggage_resolvers:
         calls_implicit.baggage_resolvers.append(resolve_baggage)
+    if read_inbound not in calls_implicit.inbound_readers:
+        calls_implicit.inbound_readers.append(read_inbound)
     if resolve_trace not in calls_implicit.trace_resolvers:
         calls_implicit.trace_resolvers.append(resolve_trace)
 
@@ -151,6 +158,8 @@ def unregister_resolvers() -> None:
     """Take both back."""
     if resolve_baggage in calls_implicit.baggage_resolvers:
         calls_implicit.baggage_resolvers.remove(resolve_baggage)
+    if read_inbound in calls_implicit.inbound_readers:
+        calls_implicit.inbound_readers.remove(read_inbound)
     if resolve_trace in calls_implicit.trace_resolvers:
         calls_implicit.trace_resolvers.remove(resolve_trace)
 

@@ -1,0 +1,104 @@
+"""Requests of httpx2 carry trace context and baggage, as the official instrumentations do for other clients.
+
+Propagation only: no span, no metric. It stands aside where somebody else has written a ``traceparent``, in
+the requests of model SDKs, and for the hosts of model providers. What it adds is on the request only while
+it is sent, so that neither a redirect nor the program that looks at the request finds it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import propagate
+from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
+
+from spantally.calls.operation import open_operations
+from spantally.ground.guard import swallowed
+from spantally.ground.records import COUNTED_KINDS
+from spantally.ground.scope import current_scope, is_paused
+from spantally.instrumentors.base import TableInstrumentor
+from spantally.instrumentors.outbound import takes_our_keys
+from spantally.instrumentors.patching import Patch, PatchSet
+
+_SIGN: Final = "traceparent"
+"""A request that has it is another instrumentation's."""
+
+_SDK_SIGN: Final = "x-stainless-lang"
+"""A request that has it is of a generated SDK (openai, anthropic and others), whatever endpoint it is for."""
+
+
+def _inject(request: Any) -> tuple[str, ...]:
+    """Write the headers of the current Context; their names, for :func:`_take_out`."""
+    try:
+        context = otel_context.get_current()
+        headers = request.headers
+        if not context or _SIGN in headers or _SDK_SIGN in headers or not is_http_instrumentation_enabled():
+            return ()
+        if is_paused(context) or _is_model_call() or not takes_our_keys(request.url.host):
+            return ()
+        found: dict[str, str] = {}
+        propagate.inject(found, context=context)
+        added = tuple(name for name in found if name not in headers)
+        for name in added:
+            headers[name] = found[name]
+        return added
+    except Exception as error:
+        swallowed("httpx2.inject", error)
+        return ()
+
+
+def _is_model_call() -> bool:
+    """True for the request of a call that an instrumentor of ours meters: it goes to a provider."""
+    scope = current_scope()
+    around = None if scope is None or scope.call_id is None else open_operations.get(scope.call_id)
+    return around is not None and around.kind in COUNTED_KINDS
+
+
+def _take_out(request: Any, names: tuple[str, ...]) -> None:
+    try:
+        for name in names:
+            if name in request.headers:
+                del request.headers[name]
+    except Exception as error:
+        swallowed("httpx2.take_out", error)
+
+
+def _request_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return args[0] if args else kwargs.get("request")
+
+
+def _send(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    request = _request_of(args, kwargs)
+    names = _inject(request)
+    if not names:
+        return wrapped(*args, **kwargs)
+    try:
+        return wrapped(*args, **kwargs)
+    finally:
+        _take_out(request, names)
+
+
+async def _send_async(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    request = _request_of(args, kwargs)
+    names = _inject(request)
+    try:
+        return await wrapped(*args, **kwargs)
+    finally:
+        _take_out(request, names)
+
+
+class HTTPX2Instrumentor(TableInstrumentor):
+    """Sends ``traceparent`` and ``baggage`` with requests of httpx2, but not to model providers."""
+
+    supported: ClassVar[tuple[str, ...]] = ("httpx2 >= 2.0, < 3",)
+
+    def make_patches(self) -> PatchSet:
+        """The method of both clients that sends one request: redirects and every transport pass there."""
+        return PatchSet(
+            "httpx2",
+            (
+                Patch("httpx2._client", "Client._send_single_request", _send),
+                Patch("httpx2._client", "AsyncClient._send_single_request", _send_async),
+            ),
+        )
