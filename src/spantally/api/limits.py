@@ -48,13 +48,13 @@ def arm(state: SessionState, budget: Any, loop_guard: Any) -> None:
     """
     if loop_guard is not None:
         state.loop_guard = Watch(loop_guard, state, known_spending)
+    if budget is None:
+        return
     if not pipeline.consumers():
         say_once(
             "budgets:inactive",
-            "spantally: a budget or loop guard is set, but nothing is watched: call spantally.instrument()",
+            "spantally: a budget is set, but nothing is watched: call spantally.instrument()",
         )
-    if budget is None:
-        return
     key = f"session:{state.session_id}"
     here = _used_here(state)
     account = brake.account_of(key, lambda: Account(key, shared, lambda: _opening(state.session_id, here)))
