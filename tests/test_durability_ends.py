@@ -153,7 +153,7 @@ def test_forked_children_keep_their_calls(programs: Programs) -> None:
     assert len({row.call_id for row in rows}) == len(rows)
     by_session = [row.session_id for row in rows]
     assert by_session.count("forked") == 1
-    assert by_session.count("family") == 2 + 1 + 3  # a spawned process starts without a scope
+    assert by_session.count("family") == 2 + 2 + 3
     assert {row.cost_status for row in rows} == {"priced"}
     (agent,) = programs.calls("agent")
     assert (agent.status, agent.name) == ("ok", "parent")  # a child that ends does not end it
