@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import inspect
 import json
@@ -45,9 +46,13 @@ class SocketServer:
     def __enter__(self) -> Self:
         self._server = serve(self._play, "127.0.0.1", 0, process_request=self._note)
         self.port: int = self._server.socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._serve)
         self._thread.start()
         return self
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # closed before it had begun to listen
+            self._server.serve_forever()
 
     def __exit__(self, *exc: object) -> None:
         self._server.shutdown()

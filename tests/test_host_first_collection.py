@@ -213,7 +213,7 @@ def programs(tmp_path: Path) -> Iterator[Programs]:
 
 
 def _collect(programs: Programs, source: str) -> dict[str, Any]:
-    done = ok(programs.run(COLLECTING + source, instrument=False, limit=20))
+    done = ok(programs.run(COLLECTING + source, instrument=False, limit=50))
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -18,7 +18,7 @@ from opentelemetry import trace
 
 import spantally
 from boundary_probe import probe
-from program_kit import Programs, ok
+from program_kit import Programs, finish, ok
 from spantally.calls import carrier
 from spantally.ground.scope import current_scope
 from spantally.instrumentors.processes import InCarried
@@ -171,7 +171,7 @@ if __name__ == "__main__":
 def test_calls_of_children_are_in_the_session(method: str, tmp_path: Path, server: ScriptedServer) -> None:
     """Children, pools and programs: every call in one session, beneath the agent that began it."""
     programs = Programs(tmp_path, server.base_url)
-    ok(programs.run(MAIN, env={"METHOD": method}))
+    ok(finish(programs.start(MAIN, env={"METHOD": method}, limit=100), 105))
     billed = server.billed["gpt-4o"]
     with spantally.open_ledger(programs.ledger) as ledger:
         (session,) = ledger.sessions()
