@@ -145,9 +145,9 @@ def test_a_value_that_cannot_be_kept_hurts_nobody(ledger: Path) -> None:
         {"idle_timeout": 0},
         {"idle_timeout": "5"},
         {"idle_timeout": True},
-        {"id": "{"},
-        {"id": "{0!r}"},
-        {"id": "{}"},
+        {"id": "{user}{"},
+        {"id": "{user}{0!r}"},
+        {"id": "{user}{}"},
     ],
 )
 def test_a_wrong_argument_is_refused(watched: Watched, wrong: dict[str, Any]) -> None:
@@ -185,6 +185,13 @@ def test_a_template_is_filled_from_what_is_known(watched: Watched) -> None:
     assert {record.session_id for record in watched.sessions} == {"acme:c-7", "outer", "alice/s1/{x}"}
     (told,) = {one.conversation_id for one in watched.sessions if one.session_id == "acme:c-7"}
     assert told == "c-7"
+
+
+def test_an_id_with_braces_of_its_own(watched: Watched) -> None:
+    """A GUID in braces is an id like any other."""
+    for given in ("{3F25-04E0}", "{", "a{}b"):
+        with spantally.session(given) as made:
+            assert made.id == given
 
 
 def test_a_template_with_an_unknown_name(watched: Watched) -> None:

@@ -18,6 +18,7 @@ from spantally.ground.settings import parse_id
 
 MOST_KNOWN: Final = 1_024
 """Given ids whose last use this process remembers; of others the ledger knows."""
+_NAMED: Final = re.compile(r"\{[A-Za-z_]\w*\}")
 _ROLLED: Final = re.compile(r"~(\d{1,6})\Z")
 
 _last_seen: OrderedDict[str, tuple[int, int]] = OrderedDict()
@@ -25,8 +26,11 @@ _last_seen: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
 
 def is_template(text: str) -> bool:
-    """Whether an id names what is to be filled in: ``"{customer}:{conversation}"``."""
-    return "{" in text or "}" in text
+    """Whether an id names what is to be filled in: ``"{customer}:{conversation}"``.
+
+    Other braces are a program's own, as those of a GUID: such an id stays as it is.
+    """
+    return _NAMED.search(text) is not None
 
 
 def check_template(text: str) -> str:
