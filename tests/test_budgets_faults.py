@@ -13,6 +13,7 @@ import spantally
 from budgets_kit import answer, ask, ask_async, client
 from host_kit import Program, script
 from spantally.calls import admission
+from spantally.calls.operation import open_operations
 from spantally.ground import guard
 from spantally.ground.worker import worker
 from spantally.testing import ScriptedServer
@@ -160,6 +161,8 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_refusal: ("calls.refused", "budgets.exceeded"),
     _raising_file: ("api.budgets",),
 }
+GIVEN_UP = ("calls.not_sent",)
+"""What :func:`test_a_call_given_up_before_it_was_sent` forces."""
 
 
 @pytest.mark.parametrize("force", OTHERS, ids=lambda force: force.__name__.strip("_"))
@@ -189,3 +192,37 @@ def test_worker_that_does_not_answer_holds_up_no_loop(tmp_path: Path, monkeypatc
             assert len(server.requests) == 1
     finally:
         active.close()
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["", "our end fails"])
+def test_a_call_given_up_before_it_was_sent(tmp_path: Path, monkeypatch: Any, fails: bool) -> None:
+    """A task that is cancelled while its budget is asked: no request, no call, nothing billed, all ended."""
+    monkeypatch.setattr(admission, "WAIT_SECONDS", 30)
+    monkeypatch.setattr("spantally.calls.admission._Question.__call__", lambda question: None)
+    active = Watched(ledger=tmp_path / "ledger.db")
+    before = set(open_operations)  # what a forced failure of another test has left
+    if fails:
+        monkeypatch.setattr("spantally.calls.operation.Operation.finish", _fail)
+    try:
+        with ScriptedServer(answer) as server:
+
+            async def act(made: Any) -> None:
+                async with spantally.session(budget=spantally.Budget(calls=1, on_exceed="hard")) as session:
+                    call = asyncio.ensure_future(made.chat.completions.create(model="gpt-4o", messages=[]))
+                    await asyncio.sleep(0.2)
+                    call.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await call
+                    assert session.totals.calls == 0
+
+            ask_async(server, act)
+            assert server.requests == []
+            if fails:
+                assert "calls.not_sent" in _met()
+                return
+            (record,) = active.records
+            assert (record.kind, record.status, record.possibly_billed) == ("other", "cancelled", False)
+            assert set(open_operations) <= before
+    finally:
+        active.close()
+        open_operations.clear()

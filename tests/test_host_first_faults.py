@@ -161,8 +161,8 @@ FAULTS = (
     Fault(f"{SESSION}:remember_session", ("session.enter",)),
     Fault(f"{SESSION}:with_baggage", ("session.enter",)),
     Fault(f"{SESSION}:Session._fresh", ("session.decorator",)),
-    Fault(f"{SESSION}:worker.flush", ("session.flush",)),
-    Fault(f"{SESSION}:worker.notify_when_drained", ("session.flush",)),
+    Fault("spantally.api.keeping:worker.flush", ("session.flush",)),
+    Fault("spantally.api.keeping:worker.notify_when_drained", ("session.flush",)),
     Fault("spantally.api.pausing:with_values", ("api.paused",), unpaused=True),
     # threads
     Fault(f"{THREADS}:_is_servant", ("threads.start",)),

@@ -360,6 +360,13 @@ def _raising_attribution(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("spantally.redaction.Redactor.value", fail)
     with spantally.session("chat", idle_timeout=60, title="t") as session:
         assert session.id == "chat"
+    patch.setattr("spantally.api.session.learn_use", fail)
+
+    async def enter() -> None:
+        async with spantally.session("chat", idle_timeout=60) as again:
+            assert again.id
+
+    asyncio.run(enter())
 
 
 OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
@@ -386,7 +393,13 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_leave: ("calls.agent.exit",),
     _raising_preparation: ("calls.prepare",),
     _raising_reason: ("session.reason",),
-    _raising_attribution: ("api.attribute", "calls.within", "session.idle", "session.said"),
+    _raising_attribution: (
+        "api.attribute",
+        "calls.within",
+        "session.idle",
+        "session.said",
+        "session.look_up",
+    ),
     _raising_beside: ("openai.peers", "openai.innermost", "patching.beneath"),
     _raising_attempts: (
         "openai.retry",
@@ -454,6 +467,7 @@ def test_every_guard_on_a_calls_way_is_exercised() -> None:
         place for places in (*LIFE.values(), *OTHERS.values(), *budgets.OTHERS.values()) for place in places
     }
     exercised |= crossing.EXERCISED
+    exercised |= set(budgets.GIVEN_UP)
     guards = _guards()
     assert len(guards) > 80
     missing = {

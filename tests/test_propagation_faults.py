@@ -337,6 +337,7 @@ def test_failure_while_a_generator_goes_on_stays_ours(active: Watched, part: str
         patch.setattr(suspending, "_bodies", Bodies())
         assert _generator() == [1, 2]
     assert place in _met()
+    assert not suspending._codes
 
 
 def test_nothing_of_these_leaks(active: Watched) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import threading
@@ -18,7 +19,8 @@ import spantally
 from cli_ledger import invoke
 from program_kit import Programs, finish, ok
 from spantally.api import session_ids
-from spantally.ground.session_state import forget_sessions
+from spantally.ground.scope import SCOPE_KEY, Scope, with_values
+from spantally.ground.session_state import SessionState, forget_sessions, remember_session
 from spantally.testing import ScriptedServer
 from watching import Watched
 
@@ -252,6 +254,78 @@ def test_silence_is_measured_over_processes(ledger: Path, client: openai.OpenAI)
     assert row(ledger, "chat~2").previous_id == "chat"
 
 
+def test_an_event_loop_does_not_read_the_ledger(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``async with`` looks in a thread and knows what another process did; ``with`` goes by this process."""
+    with spantally.session("chat", idle_timeout=60):
+        pass
+    assert spantally.flush(10)
+    time.sleep(0.15)
+    looked: list[str] = []
+    look = session_ids._in_ledger
+
+    def noted(given: str) -> tuple[int, int]:
+        looked.append(threading.current_thread().name)
+        return look(given)
+
+    monkeypatch.setattr(session_ids, "_in_ledger", noted)
+
+    def forget() -> None:
+        session_ids.forget_use()  # as another process
+        forget_sessions()
+
+    async def main() -> None:
+        forget()
+        with spantally.session("chat", idle_timeout=0.1) as made:
+            assert made.id == "chat"
+        await asyncio.to_thread(spantally.flush, 10)
+        await asyncio.sleep(0.15)
+        forget()
+        async with spantally.session("{user}", user="chat", idle_timeout=0.1) as made:
+            assert made.id == "chat~2"
+        forget()
+        with pytest.raises(ValueError, match="known"):
+            async with spantally.session("{nobody}", idle_timeout=0.1):
+                pass
+
+    asyncio.run(main())
+    assert looked
+    assert "MainThread" not in looked
+
+
+def test_a_session_that_goes_on_after_its_end_reads_as_running(ledger: Path, client: openai.OpenAI) -> None:
+    """Entered again in the same process: it runs until its next end, and keeps its beginning."""
+    with spantally.session("s"):
+        ask(client)
+    ended = row(ledger, "s")
+    assert ended.status == "succeeded"
+    with spantally.session("s", title="more"):
+        ask(client)
+        again = row(ledger, "s")
+        assert (again.status, again.ended_ns, again.started_ns) == ("running", None, ended.started_ns)
+        assert again.title == "more"
+    last = row(ledger, "s")
+    assert (last.status, last.calls, last.started_ns) == ("succeeded", 2, ended.started_ns)
+    assert last.ended_ns > ended.ended_ns
+
+
+def test_tags_of_a_stranger_raise_nothing(watched: Watched, client: openai.OpenAI) -> None:
+    """Inbound baggage may hold more tags than go with the program's own: those of the program stay."""
+    state = remember_session(SessionState("inbound", start_ns=time.time_ns(), implicit=True))
+    theirs = tuple((f"k{number:02}", "v") for number in range(48))
+    token = otel_context.attach(
+        with_values(otel_context.get_current(), {SCOPE_KEY: Scope(state, tags=theirs)})
+    )
+    try:
+        with spantally.session("own", tags={"mine": "1"}):
+            ask(client)
+        with spantally.attribute(tags={"mine": "1"}):
+            ask(client)
+        ask(spantally.bind(client, tags={"mine": "1"}))
+    finally:
+        otel_context.detach(token)
+    assert [dict(call.tags) for call in watched.of("inference")] == [{"mine": "1"}] * 3
+
+
 def test_a_failing_look_at_the_ledger(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     """The session begins all the same."""
 
@@ -260,8 +334,15 @@ def test_a_failing_look_at_the_ledger(watched: Watched, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("spantally.queries.ledger.open_ledger", fail)
     monkeypatch.setattr("spantally.api.session.begun", fail)
+    monkeypatch.setattr("spantally.api.session.learn_use", fail)
     with spantally.session("chat", idle_timeout=60, title="t") as made:
         assert made.id == "chat"
+
+    async def main() -> None:
+        async with spantally.session("chat", idle_timeout=60) as made:
+            assert made.id == "chat"
+
+    asyncio.run(main())
 
 
 # -- parents and conversations -----------------------------------------------------------------------------

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spantally.api.attribution import attribute, bind
     from spantally.api.fold import Totals
+    from spantally.api.opening import session
     from spantally.api.pausing import paused, untracked
     from spantally.api.processor import SpanProcessor
     from spantally.api.runtime import flush, instrument, uninstrument
-    from spantally.api.session import Session, session
+    from spantally.api.session import Session
     from spantally.api.work import agent, tool, wrap_tools
     from spantally.budgets.budget import Budget, BudgetNotice, Remaining
     from spantally.budgets.loops import LoopGuard
@@ -88,7 +89,7 @@ _LAZY = {
     "SettingsError": "spantally.ground.errors",
     "SpantallyError": "spantally.ground.errors",
     "Session": "spantally.api.session",
-    "session": "spantally.api.session",
+    "session": "spantally.api.opening",
     "Totals": "spantally.api.fold",
     "agent": "spantally.api.work",
     "tool": "spantally.api.work",

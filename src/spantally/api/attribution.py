@@ -12,6 +12,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from spantally.api.session import Session
+from spantally.api.tags import merged_tags
 from spantally.calls import implicit
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.entering import Entered, take_entry
@@ -49,16 +50,6 @@ class Attribution(NamedTuple):
             None if entity is None else parse_entity("entity", entity),
             () if tags is None else parse_tags("tags", tags),
         )
-
-    def merged_tags(self, inherited: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        """The tags around with these over them.
-
-        Raises:
-            SettingsError: if they are too many together.
-        """
-        if not inherited or not self.tags:
-            return self.tags or inherited
-        return parse_tags("tags", {**dict(inherited), **dict(self.tags)})
 
     def scope(self, around: Scope, state: SessionState, tags: tuple[tuple[str, str], ...]) -> Scope:
         """The scope of a session with this attribution in the place of what is around."""
@@ -119,7 +110,8 @@ class attribute:  # noqa: N801 - reads as a statement: `with spantally.attribute
         entered = None
         around = _scope_around()
         if around is not None:
-            tags = self._said.merged_tags(around.tags)  # raises before any effect
+            # Raises before any effect.
+            tags = merged_tags(around.tags, self._said.tags, trusted=not around.session.implicit)
             try:
                 scope = self._said.scope(around, around.session, tags)
                 entered = Entered(_context_of(otel_context.get_current(), scope), scope, frame)
@@ -175,10 +167,7 @@ class Binding:
         telemetry = telemetry_module.active
         around = current_scope(context) or implicit.implicit_scope(context, telemetry, None)
         state = self._state(around)
-        try:
-            tags = self._said.merged_tags(around.tags)
-        except ValueError:
-            tags = self._said.tags  # too many together: what was bound is nearer
+        tags = merged_tags(around.tags, self._said.tags, trusted=False)
         return _context_of(context, self._said.scope(around, state, tags))
 
     def _state(self, around: Scope) -> SessionState:

@@ -14,6 +14,7 @@ from spantally.budgets.budget import Budget, Remaining
 from spantally.budgets.loops import LoopGuard, Watch
 from spantally.calls import pipeline
 from spantally.ground.errors import ArgumentError, LedgerError
+from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import guard, say_once, swallowed
 from spantally.ground.session_state import SessionState, put_brake, use_common_budget
 from spantally.ground.settings import config_path, from_environment
@@ -66,7 +67,7 @@ def arm(state: SessionState, budget: Any, loop_guard: Any) -> None:
         if not account.opened:
             if shared() is None:
                 account.open_alone()
-            elif brake.in_event_loop():
+            elif in_event_loop():
                 told.put(account)
             else:
                 account.tell()
@@ -128,7 +129,7 @@ def _rows(question: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
     try:
         store = consumer.open().store
         waiting = getattr(store, "any_pending", None)
-        if waiting is not None and not brake.in_event_loop() and waiting():
+        if waiting is not None and not in_event_loop() and waiting():
             load()  # rows of a process that ended before it had the prices
             consumer.settle()
         return question(store)

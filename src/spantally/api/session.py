@@ -7,24 +7,25 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
+from spantally.api.keeping import await_until_kept, wait_until_kept
 from spantally.api.session_ids import (
-    check_template,
     filled,
     is_template,
     known_names,
+    learn_use,
     note_use,
-    parse_idle,
     resumed_or_next,
 )
-from spantally.api.session_said import begun, parse_labels, parse_metadata, parse_metrics, parse_title
+from spantally.api.session_said import begun, parse_metrics
 from spantally.api.session_said import ended as spoken_at_end
+from spantally.api.tags import merged_tags
 from spantally.api.totals import Totals, totals_of
 from spantally.calls import implicit, pipeline
 from spantally.calls import telemetry as telemetry_module
@@ -33,24 +34,19 @@ from spantally.calls.operation import type_name
 from spantally.calls.running import wrap_function
 from spantally.ground import ids
 from spantally.ground.errors import ArgumentError
+from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import guard, swallowed
 from spantally.ground.records import SessionStatus
 from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, raw_scope, with_values
 from spantally.ground.session_state import SessionState, known_session, remember_session
-from spantally.ground.settings import is_disabled, parse_entity, parse_id, parse_tags
-from spantally.ground.worker import worker
+from spantally.ground.settings import is_disabled
 from spantally.otel.baggage import with_baggage
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from spantally.budgets.budget import Budget, Remaining
     from spantally.budgets.loops import LoopGuard
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-FLUSH_SECONDS: Final = 1.0
-"""How long the end of a session waits, off any event loop, until the ledger has it."""
 
 
 class Session:
@@ -90,6 +86,8 @@ class Session:
         self._state: SessionState | None = None
         self._stack: list[tuple[Entered | None, Scope | None]] = []
         self._owner = 0
+        self._reopened = False
+        """True where the session entered had ended, and goes on."""
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -121,7 +119,30 @@ class Session:
         return self._enter(sys._getframe(1))
 
     async def __aenter__(self) -> Self:
-        return self._enter(sys._getframe(1))
+        frame = sys._getframe(1)
+        if self._idle_seconds is not None:
+            await self._look_up()
+        return self._enter(frame)
+
+    async def _look_up(self) -> None:
+        """Where silence matters: what the ledger knows of the id is read beside the event loop."""
+        import asyncio
+
+        try:
+            given = self._named_id(current_scope())
+            if given is not None and not is_disabled():
+                await asyncio.to_thread(learn_use, given)
+        except ArgumentError:
+            pass  # entering says so
+        except Exception as error:
+            swallowed("session.look_up", error)
+
+    def _named_id(self, outer: Scope | None) -> str | None:
+        """The id that was given, or that the template given stands for; None for none."""
+        if self._template is None:
+            return self._given_id
+        known = known_names(self._conversation, self._user, self._entity, self._tags, outer)
+        return filled(self._template, known)
 
     def begin(self) -> Self:
         """Enter without a ``with`` block; :meth:`finish` leaves.
@@ -139,10 +160,10 @@ class Session:
         except Exception as error:
             swallowed("session.enter", error)
             return self._without_effect()
-        tags = _merge_tags(outer, self._tags)  # raises before any effect
-        if self._template is not None:
-            known = known_names(self._conversation, self._user, self._entity, self._tags, outer)
-            self._given_id = filled(self._template, known)  # raises likewise
+        inherited = telemetry_module.active.tags if outer is None else outer.tags
+        stranger = outer is not None and outer.session.implicit
+        tags = merged_tags(inherited, self._tags, trusted=not stranger)  # raises before any effect
+        self._given_id = self._named_id(outer)  # raises likewise
         if disabled:
             return self._without_effect()
         try:
@@ -156,9 +177,7 @@ class Session:
         self._stack.append((entered, scope))
         with guard("session.record"):
             self._note_use()
-            if self._said and scope.session.recorded:
-                scope.session.recorded = False  # there is news of it
-            implicit.record_session(scope, telemetry_module.active)
+            _tell_begun(scope, news=self._reopened or bool(self._said))
         return self
 
     def _without_effect(self) -> Self:
@@ -212,16 +231,19 @@ class Session:
         """The session meant: the one in force again, one this process knows, or a new one."""
         if self._state is not None and self._given_id is None and self._stack:
             return self._state  # entered again while it is open
+        self._reopened = False
         parent = None if outer is None or outer.session.implicit else outer.session
         wanted, previous = self._given_id, None
         if wanted is not None and self._idle_seconds is not None:
+            if not in_event_loop():
+                learn_use(wanted)
             wanted, previous = resumed_or_next(wanted, self._idle_seconds)
         if wanted is not None:
             if parent is not None and parent.session_id == wanted:
                 return parent
             known = known_session(wanted)
             if known is not None and not known.implicit:
-                known.ended = False
+                self._reopened, known.ended = known.ended, False
                 return known
         named = self._named_parent()
         made = SessionState(
@@ -255,13 +277,13 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._leave(error) and not isinstance(error, GeneratorExit):
-            _wait_until_kept()  # a generator may be closed by the collector, where nothing may wait
+            wait_until_kept()  # a generator may be closed by the collector, where nothing may wait
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._leave(error):
-            await _await_until_kept()
+            await await_until_kept()
 
     def finish(
         self,
@@ -291,7 +313,7 @@ class Session:
             raise ArgumentError(f"finish(reason={reason!r}): use a string")
         said = (parse_metrics(metrics), {"input": input, "output": output})
         if self._leave(None, failed=not success, reason=reason, said=said):
-            _wait_until_kept()
+            wait_until_kept()
 
     def _leave(
         self,
@@ -392,7 +414,17 @@ class _Running:
 
     def _end(self, error: BaseException | None) -> None:
         if self.session._leave(error):
-            _wait_until_kept()
+            wait_until_kept()
+
+
+def _tell_begun(scope: Scope, *, news: bool) -> None:
+    """Tell the ledger of a session: once, and again where it goes on after its end or more is said of it."""
+    telemetry = telemetry_module.active
+    if news and scope.session.recorded:
+        # Its moment is now, later than the end that was told; the earliest moment stays its beginning.
+        pipeline.emit(implicit.session_record(scope, telemetry)._replace(start_ns=time.time_ns()))
+    else:
+        implicit.record_session(scope, telemetry)
 
 
 def _tell_ended(scope: Scope, outcome: dict[str, Any], reason: str | None) -> None:
@@ -417,148 +449,3 @@ def _status_of(error: BaseException | None) -> SessionStatus:
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
         return SessionStatus.CANCELLED
     return SessionStatus.FAILED
-
-
-def _merge_tags(outer: Scope | None, own: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    inherited = telemetry_module.active.tags if outer is None else outer.tags
-    if not inherited or not own:
-        return own or inherited
-    return parse_tags("tags", {**dict(inherited), **dict(own)})
-
-
-def _in_event_loop() -> bool:
-    loops: Any = sys.modules.get("asyncio")  # importing it costs 30 ms that no plain program owes us
-    return loops is not None and loops._get_running_loop() is not None
-
-
-def _wait_until_kept() -> None:
-    """A finished session is in the ledger when its block ends; an event loop is never made to wait."""
-    try:
-        if _in_event_loop():
-            worker.hurry()
-        elif threading.current_thread().name != "spantally-worker":
-            worker.flush(FLUSH_SECONDS)
-    except Exception as error:
-        swallowed("session.flush", error)
-
-
-async def _await_until_kept() -> None:
-    import asyncio
-
-    try:
-        loop = asyncio.get_running_loop()
-        kept = loop.create_future()
-
-        def tell() -> None:
-            if not kept.done():
-                kept.set_result(None)
-
-        def wake_up() -> None:
-            loop.call_soon_threadsafe(tell)
-
-        worker.notify_when_drained(wake_up)
-        await asyncio.wait((kept,), timeout=FLUSH_SECONDS)
-    except Exception as error:
-        swallowed("session.flush", error)
-
-
-@overload
-def session(id: _F, /) -> _F: ...
-@overload
-def session(
-    id: str | None = None,
-    *,
-    conversation: str | None = None,
-    user: str | None = None,
-    entity: tuple[str, str] | str | None = None,
-    tags: Mapping[str, str] | str | None = None,
-    name: str | None = None,
-    title: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    labels: Iterable[str] | None = None,
-    parent: str | Session | None = None,
-    idle_timeout: float | timedelta | None = None,
-    budget: Budget | None = None,
-    loop_guard: LoopGuard | None = None,
-) -> Session: ...
-def session(
-    id: str | Callable[..., Any] | None = None,  # noqa: A002 - the name that users type
-    *,
-    conversation: str | None = None,
-    user: str | None = None,
-    entity: tuple[str, str] | str | None = None,
-    tags: Mapping[str, str] | str | None = None,
-    name: str | None = None,
-    title: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    labels: Iterable[str] | None = None,
-    parent: str | Session | None = None,
-    idle_timeout: float | timedelta | None = None,
-    budget: Budget | None = None,
-    loop_guard: LoopGuard | None = None,
-) -> Any:
-    """A session: everything that happens inside belongs to it, nested agents, tools and threads too.
-
-    Use it as ``with session(...)``, ``async with session(...)``, as a decorator (``@session`` or
-    ``@session(...)``), or by :meth:`Session.begin` and :meth:`Session.finish`. The same id inside itself
-    enters the session again; another id, or none, makes a child whose spending rolls up. User and entity
-    are inherited, tags are merged, the inner value wins.
-
-    Args:
-        id: of the session; a UUID version 7 by default. A given id is the conversation's id as well. A
-            template, as ``"{customer}:{conversation}"``, is filled in from conversation, user, the entity by
-            its type, and tags, given here or in force around.
-        conversation: id of the conversation (``gen_ai.conversation.id``) where it is another.
-        user: id of the user (``user.id``).
-        entity: whom the work is for: ``("customer", "acme")`` or ``"customer:acme"``.
-        tags: text to text, on every span and row beneath.
-        name: what kind of session it is, of low cardinality.
-        title: free text for people; like metadata and labels redacted, and for the ledger only.
-        metadata: any JSON.
-        labels: texts that stand for themselves.
-        parent: the session that this one is part of, where that is not the one in force: its id, or itself.
-        idle_timeout: seconds (or a timedelta) after which the given id begins a new session: ``<id>~2``,
-            ``~3``; the conversation's id stays, and ``previous_id`` names the one before.
-        budget: what it may use, with all that runs beneath; a :class:`Budget`.
-        loop_guard: notices a tool that is called alike again and again; a :class:`LoopGuard`.
-
-    Returns:
-        A :class:`Session`.
-
-    Raises:
-        SettingsError: (a ValueError) naming value and allowed range, before any effect.
-        ArgumentError: likewise; for a template whose names nothing is known for, when it is entered.
-    """
-    if callable(id):
-        return session()(id)
-    said = {
-        "title": parse_title(title),
-        "metadata": parse_metadata(metadata),
-        "labels": parse_labels(labels),
-    }
-    given = None if id is None else parse_id("session id", id)
-    if budget is not None or loop_guard is not None:
-        from spantally.api.limits import check
-
-        check(budget, loop_guard)
-    return Session(
-        check_template(given) if given is not None and is_template(given) else given,
-        conversation=None if conversation is None else parse_id("conversation", conversation),
-        user=None if user is None else parse_id("user", user),
-        entity=None if entity is None else parse_entity("entity", entity),
-        tags=() if tags is None else parse_tags("tags", tags),
-        name=None if name is None else parse_id("session name", name),
-        parent=_parse_parent(parent),
-        idle_seconds=parse_idle(idle_timeout),
-        said=said if any(said.values()) else None,
-        budget=budget,
-        loop_guard=loop_guard,
-    )
-
-
-def _parse_parent(value: str | Session | None) -> str | Session | None:
-    if not isinstance(value, Session):
-        return None if value is None else parse_id("parent", value)
-    if value.id is None:
-        raise ArgumentError("session(parent=...): enter the parent first, or pass its id")
-    return value

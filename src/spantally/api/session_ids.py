@@ -114,8 +114,21 @@ def parse_idle(value: object) -> float | None:
     return float(seconds)
 
 
+def learn_use(given: str) -> None:
+    """Take in what the ledger knows of the sessions of an id; reads a file, so not in an event loop.
+
+    Nothing is read where the newest one is open in this process: then it is in use.
+    """
+    number, last_ns = _last_seen.get(given, (0, 0))
+    if number and _is_open(given, number):
+        return
+    stored = _in_ledger(given)
+    if stored > (number, last_ns):
+        _remember(given, *stored)
+
+
 def resumed_or_next(given: str, idle_seconds: float) -> tuple[str, str | None]:
-    """The session that an id means now.
+    """The session that an id means now, by what this process knows; see :func:`learn_use`.
 
     Args:
         given: the id that the program gave; the first session has it, later ones ``<id>~2``, ``~3``.
@@ -125,24 +138,25 @@ def resumed_or_next(given: str, idle_seconds: float) -> tuple[str, str | None]:
         Its id, and that of the session before it where it is a new one.
     """
     number, last_ns = _last_seen.get(given, (0, 0))
-    known = known_session(_named(given, number)) if number else None
-    if known is not None and known.entries > 0:
-        return _named(given, number), None  # it is open in this process
-    stored, stored_ns = _in_ledger(given)
-    if stored > number:
-        number, last_ns = stored, stored_ns
-    elif stored == number:
-        last_ns = max(last_ns, stored_ns)
     if number == 0:
         return given, None
-    if time.time_ns() - last_ns <= idle_seconds * 1e9:
+    if _is_open(given, number) or time.time_ns() - last_ns <= idle_seconds * 1e9:
         return _named(given, number), None
     return _named(given, number + 1), _named(given, number)
 
 
+def _is_open(given: str, number: int) -> bool:
+    known = known_session(_named(given, number))
+    return known is not None and known.entries > 0
+
+
 def note_use(given: str, session_id: str) -> None:
     """Remember that a session of this id was in use just now."""
-    _last_seen[given] = (_number_of(given, session_id), time.time_ns())
+    _remember(given, _number_of(given, session_id), time.time_ns())
+
+
+def _remember(given: str, number: int, last_ns: int) -> None:
+    _last_seen[given] = (number, last_ns)
     _last_seen.move_to_end(given)
     while len(_last_seen) > MOST_KNOWN:
         _last_seen.popitem(last=False)

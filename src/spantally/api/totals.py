@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from spantally.api.fold import Fold, Totals, added
 from spantally.calls.pipeline import end_late_now
+from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import swallowed
 from spantally.ground.money import CostStatus, Rating
 from spantally.ground.records import CallRecord, made
@@ -38,7 +38,7 @@ def totals_of(state: SessionState | None) -> Totals:
     if state is None:
         return Totals()
     try:
-        waits = not _in_event_loop()
+        waits = not in_event_loop()
         end_late_now(BATCH_SECONDS if waits else 0.0)
         return _fold(state, wait=waits)
     except Exception as error:
@@ -50,11 +50,6 @@ def known_spending(state: SessionState) -> int | None:
     """The known cost of a session so far in nano-USD, without waiting; None where none is known."""
     end_late_now()
     return _fold(state, wait=False).cost_nano_usd
-
-
-def _in_event_loop() -> bool:
-    loops: Any = sys.modules.get("asyncio")
-    return loops is not None and loops._get_running_loop() is not None
 
 
 def _fold(state: SessionState, *, wait: bool) -> Totals:

@@ -5,13 +5,12 @@ The budgets are those of the session, of the sessions around it, and of the sett
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from spantally.budgets.account import Account, told
 from spantally.budgets.budget import Amounts, Budget, Remaining, remaining_of
@@ -19,6 +18,7 @@ from spantally.budgets.line import Line
 from spantally.calls.pipeline import end_late_now
 from spantally.ground.brakes import Ask, NotYetError
 from spantally.ground.errors import Refusal
+from spantally.ground.event_loop import in_event_loop
 from spantally.ground.money import CostStatus, Rating
 from spantally.ground.records import CallRecord, Precedence, Status, UsageFormat
 from spantally.ground.scope import Scope
@@ -229,12 +229,6 @@ def _root_of(state: SessionState) -> str:
     while state.parent is not None:
         state = state.parent
     return state.session_id
-
-
-def in_event_loop() -> bool:
-    """Whether this thread runs an event loop, which must not be made to wait."""
-    loops: Any = sys.modules.get("asyncio")
-    return loops is not None and loops._get_running_loop() is not None
 
 
 def _must(budget: Budget, ask: Ask) -> bool:

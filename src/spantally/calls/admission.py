@@ -41,6 +41,9 @@ def admit(operation: Operation, ask: Callable[[], Ask]) -> None:
         raise
     except Exception as error:
         swallowed("calls.admit", error)
+    except BaseException as error:  # Ctrl-C, while the ledger was asked
+        _not_sent(operation, error)
+        raise
 
 
 async def admit_async(operation: Operation, ask: Callable[[], Ask]) -> None:
@@ -63,6 +66,9 @@ async def admit_async(operation: Operation, ask: Callable[[], Ask]) -> None:
         raise
     except Exception as error:
         swallowed("calls.admit", error)
+    except BaseException as error:  # the task is cancelled while it waits
+        _not_sent(operation, error)
+        raise
 
 
 def admit_turn(operation: Operation) -> None:
@@ -107,6 +113,15 @@ def _refused(operation: Operation, refusal: Refusal) -> None:
         operation.finish(Status.ERROR, error=refusal, error_type=f"spantally.{type(refusal).__name__}")
     except Exception as error:
         swallowed("calls.refused", error)
+
+
+def _not_sent(operation: Operation, error: BaseException) -> None:
+    """End an operation that was given up before it was sent: it is no call, and nobody bills it."""
+    try:
+        operation.kind = Kind.OTHER
+        operation.finish(Status.CANCELLED, error=error)
+    except Exception as failure:
+        swallowed("calls.not_sent", failure)
 
 
 class _Question:
@@ -175,7 +190,12 @@ async def _on_worker(budget: Brake, scope: Scope, ask: Ask) -> None:
         raise
     if not done:
         question.late.set()
-        budget.admit(scope, ask, wait=False, alone=True)
+        try:
+            budget.admit(scope, ask, wait=False, alone=True)
+        except BaseException:
+            question.cancelled.set()  # what the worker may still reserve is for nobody
+            budget.release(ask.call_id)
+            raise
         return
     answer = answered.result()
     if answer is not None:

@@ -85,17 +85,23 @@ def unfollow(body: Suspension) -> bool:
             body.blocks -= 1
             if body.blocks > 0:
                 return False
-            _bodies.pop(id(body.frame), None)
-            code = body.frame.f_code
-            _codes[code] = left = _codes.get(code, 1) - 1
-            if left <= 0:
-                del _codes[code]
-                if _tool:
-                    _monitoring.set_local_events(_tool[0], code, 0)
+            try:
+                _bodies.pop(id(body.frame), None)
+            finally:
+                _release(body.frame.f_code)
         return True
     except Exception as error:
         swallowed("calls.unfollow", error)
         return False
+
+
+def _release(code: CodeType) -> None:
+    """One body of the code less; after the last one the interpreter need not tell of it any more."""
+    left = _codes.pop(code, 1) - 1
+    if left > 0:
+        _codes[code] = left
+    elif _tool:
+        _monitoring.set_local_events(_tool[0], code, 0)
 
 
 def _tool_id() -> int | None:

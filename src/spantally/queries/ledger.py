@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from spantally.ground.errors import ArgumentError, LedgerError
+from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import swallowed
 from spantally.ground.money import Rating
 from spantally.ground.records import CallRecord, Kind, SessionStatus, Status
@@ -51,20 +51,12 @@ def _rate(record: CallRecord) -> Rating:
     """Price a record, loading the price data at the first one; never waits inside a running event loop."""
     from spantally.pricing.rate import rate, rate_if_loaded
 
-    if not _in_event_loop():
+    if not in_event_loop():
         return rate(record)
     from spantally.pricing import ensure_loading
 
     ensure_loading()
     return rate_if_loaded(record)
-
-
-def _in_event_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    try:
-        return asyncio is not None and asyncio.get_running_loop() is not None
-    except RuntimeError:
-        return False
 
 
 def open_ledger(path: str | os.PathLike[str] | Store | None = None) -> Ledger:

@@ -14,7 +14,29 @@ SCHEMA_VERSION: Final = 3
 APPLICATION_ID: Final = 0x5350_544C
 """Tells a ledger from another program's database (``SPTL``)."""
 
-SCHEMA: Final = """
+_BUDGETS: Final = """\
+-- What was used under a budget: the common account of the processes that share it.
+CREATE TABLE budget (
+    account            TEXT PRIMARY KEY,  -- the session, or the line of the settings file with whom and when
+    usd                INTEGER NOT NULL,  -- nano-USD
+    calls              INTEGER NOT NULL,
+    tokens             INTEGER NOT NULL,
+    unpriced           INTEGER NOT NULL,  -- calls whose cost is not known
+    updated_ns         INTEGER NOT NULL
+);
+-- What a process has set aside of a budget for the calls that it is making.
+CREATE TABLE budget_lease (
+    account            TEXT NOT NULL,
+    process            TEXT NOT NULL,     -- host:pid:start
+    usd                INTEGER NOT NULL,
+    calls              INTEGER NOT NULL,
+    tokens             INTEGER NOT NULL,
+    PRIMARY KEY (account, process)
+) WITHOUT ROWID;
+"""
+
+SCHEMA: Final = (
+    """
 -- One row per operation: model call, agent, tool or workflow; the merge of all that was said of it.
 CREATE TABLE call (
     call_id            TEXT PRIMARY KEY,  -- foreign rows: <trace id>-<span id>
@@ -204,24 +226,9 @@ CREATE TABLE event (
     attributes         TEXT
 );
 CREATE INDEX event_session ON event (session_id, time_ns);
--- What was used under a budget: the common account of the processes that share it.
-CREATE TABLE budget (
-    account            TEXT PRIMARY KEY,  -- the session, or the line of the settings file with whom and when
-    usd                INTEGER NOT NULL,  -- nano-USD
-    calls              INTEGER NOT NULL,
-    tokens             INTEGER NOT NULL,
-    unpriced           INTEGER NOT NULL,  -- calls whose cost is not known
-    updated_ns         INTEGER NOT NULL
-);
--- What a process has set aside of a budget for the calls that it is making.
-CREATE TABLE budget_lease (
-    account            TEXT NOT NULL,
-    process            TEXT NOT NULL,     -- host:pid:start
-    usd                INTEGER NOT NULL,
-    calls              INTEGER NOT NULL,
-    tokens             INTEGER NOT NULL,
-    PRIMARY KEY (account, process)
-) WITHOUT ROWID;
+"""
+    + _BUDGETS
+    + """\
 -- Records that could not be stored; they keep nobody else out.
 CREATE TABLE quarantine (
     digest             BLOB PRIMARY KEY,
@@ -230,6 +237,7 @@ CREATE TABLE quarantine (
     body               TEXT NOT NULL
 );
 """
+)
 
 MIGRATIONS: Final[Mapping[int, str]] = {
     1: """\
@@ -239,25 +247,8 @@ ALTER TABLE rollup ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
     2: """\
 ALTER TABLE session ADD COLUMN said TEXT;
 CREATE INDEX session_conversation ON session (conversation_id) WHERE conversation_id IS NOT NULL;
--- What was used under a budget: the common account of the processes that share it.
-CREATE TABLE budget (
-    account            TEXT PRIMARY KEY,  -- the session, or the line of the settings file with whom and when
-    usd                INTEGER NOT NULL,  -- nano-USD
-    calls              INTEGER NOT NULL,
-    tokens             INTEGER NOT NULL,
-    unpriced           INTEGER NOT NULL,  -- calls whose cost is not known
-    updated_ns         INTEGER NOT NULL
-);
--- What a process has set aside of a budget for the calls that it is making.
-CREATE TABLE budget_lease (
-    account            TEXT NOT NULL,
-    process            TEXT NOT NULL,     -- host:pid:start
-    usd                INTEGER NOT NULL,
-    calls              INTEGER NOT NULL,
-    tokens             INTEGER NOT NULL,
-    PRIMARY KEY (account, process)
-) WITHOUT ROWID;
-""",
+"""
+    + _BUDGETS,
 }
 """SQL that brings a ledger of the version in the key to the next one."""
 

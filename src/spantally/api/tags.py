@@ -1,0 +1,30 @@
+"""Tags of inner work over those around it."""
+
+from __future__ import annotations
+
+from spantally.ground.errors import SettingsError
+from spantally.ground.settings import parse_tags
+
+Tags = tuple[tuple[str, str], ...]
+
+
+def merged_tags(inherited: Tags, own: Tags, *, trusted: bool) -> Tags:
+    """Both, the inner value winning.
+
+    Args:
+        inherited: those around.
+        own: those said here.
+        trusted: False where those around may be a stranger's, read from inbound baggage: then they are left
+            out where they are too many together with the program's own, which raises nothing.
+
+    Raises:
+        SettingsError: if they are too many together.
+    """
+    if not inherited or not own:
+        return own or inherited
+    try:
+        return parse_tags("tags", {**dict(inherited), **dict(own)})
+    except SettingsError:
+        if trusted:
+            raise
+        return own
