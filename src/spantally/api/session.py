@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
-from typing import Any, Final, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -29,6 +29,10 @@ from spantally.ground.session_state import SessionState, known_session, remember
 from spantally.ground.settings import is_disabled, parse_entity, parse_id, parse_tags
 from spantally.ground.worker import worker
 from spantally.otel.baggage import with_baggage
+
+if TYPE_CHECKING:
+    from spantally.queries.graph import SessionGraph
+    from spantally.queries.summary import Summary
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -76,6 +80,33 @@ class Session:
         inside one it never waits, and ``pending_calls`` says how many calls are not rated yet.
         """
         return totals_of(self._state)
+
+    def graph(self) -> SessionGraph:
+        """Who called whom so far, child sessions included: agents, tools and models with calls, cost, times.
+
+        Read from the ledger of this process. Inside an event loop it does not wait for what the ledger does
+        not hold yet; ``await asyncio.to_thread(session.graph)`` does.
+
+        Raises:
+            LedgerError: this process keeps no ledger, or it cannot be read.
+        """
+        from spantally.api.overview import graph_of
+
+        return graph_of(self.id)
+
+    def summary(self) -> Summary:
+        """What was done and spent so far, child sessions included, by agent, run, model and tool.
+
+        Read from the ledger of this process. Inside an event loop it does not wait for what the ledger does
+        not hold yet, and ``unwritten_calls`` says how many calls that are; in
+        ``await asyncio.to_thread(session.summary)`` it waits.
+
+        Raises:
+            LedgerError: this process keeps no ledger, or it cannot be read.
+        """
+        from spantally.api.overview import summary_of
+
+        return summary_of(self.id, lambda: self.totals)
 
     # -- enter ---------------------------------------------------------------------------------------
 

@@ -35,13 +35,14 @@ def totals_of(state: SessionState | None) -> Totals:
         return Totals()
     try:
         end_late_now()
-        return _fold(state, wait=not _in_event_loop())
+        return _fold(state, wait=not in_event_loop())
     except Exception as error:
         swallowed("api.totals", error)
         return Totals()
 
 
-def _in_event_loop() -> bool:
+def in_event_loop() -> bool:
+    """Whether this thread runs an event loop, which nothing of ours may hold up."""
     loops: Any = sys.modules.get("asyncio")
     return loops is not None and loops._get_running_loop() is not None
 
