@@ -12,44 +12,71 @@ if TYPE_CHECKING:
     from spantally.api.pausing import paused
     from spantally.api.processor import SpanProcessor
     from spantally.api.runtime import flush, instrument, uninstrument
+    from spantally.api.said import decision, evaluation
     from spantally.api.session import Session, session
-    from spantally.api.work import agent, tool, wrap_tools
+    from spantally.api.work import agent, tool, workflow, wrap_tools
     from spantally.ground.errors import ArgumentError, LedgerError, SettingsError, SpantallyError
     from spantally.instrumentors.openai import OpenAIInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
+    from spantally.ledger.merging import Merged, merge_ledgers
+    from spantally.queries.figures import Figures
+    from spantally.queries.graph import GraphEdge, GraphNode, SessionGraph
     from spantally.queries.ledger import Ledger, open_ledger
+    from spantally.queries.summary import Summary, SummaryRow
     from spantally.redaction import Redactor, redact
 
     __version__: str
 
 __all__ = [
     "ArgumentError",
+    "Figures",
+    "GraphEdge",
+    "GraphNode",
     "Ledger",
     "LedgerError",
+    "Merged",
     "OpenAIInstrumentor",
     "Redactor",
     "Session",
+    "SessionGraph",
     "SettingsError",
     "SpanProcessor",
     "SpantallyError",
+    "Summary",
+    "SummaryRow",
     "ThreadingInstrumentor",
     "ToolsInstrumentor",
     "Totals",
     "__version__",
     "agent",
+    "decision",
+    "evaluation",
     "flush",
     "instrument",
+    "merge_ledgers",
     "open_ledger",
     "paused",
     "redact",
     "session",
     "tool",
     "uninstrument",
+    "workflow",
     "wrap_tools",
 ]
 
 _LAZY = {
+    "Figures": "spantally.queries.figures",
+    "SummaryRow": "spantally.queries.summary",
+    "Summary": "spantally.queries.summary",
+    "SessionGraph": "spantally.queries.graph",
+    "GraphNode": "spantally.queries.graph",
+    "GraphEdge": "spantally.queries.graph",
+    "merge_ledgers": "spantally.ledger.merging",
+    "Merged": "spantally.ledger.merging",
+    "workflow": "spantally.api.work",
+    "evaluation": "spantally.api.said",
+    "decision": "spantally.api.said",
     "ArgumentError": "spantally.ground.errors",
     "LedgerError": "spantally.ground.errors",
     "SettingsError": "spantally.ground.errors",
