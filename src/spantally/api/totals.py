@@ -38,7 +38,7 @@ def totals_of(state: SessionState | None) -> Totals:
     if state is None:
         return Totals()
     try:
-        waits = not _in_event_loop()
+        waits = not in_event_loop()
         end_late_now(BATCH_SECONDS if waits else 0.0)
         return _fold(state, wait=waits)
     except Exception as error:
@@ -52,7 +52,8 @@ def known_spending(state: SessionState) -> int | None:
     return _fold(state, wait=False).cost_nano_usd
 
 
-def _in_event_loop() -> bool:
+def in_event_loop() -> bool:
+    """Whether this thread runs an event loop, which nothing of ours may hold up."""
     loops: Any = sys.modules.get("asyncio")
     return loops is not None and loops._get_running_loop() is not None
 
