@@ -23,11 +23,14 @@ from reference_markup import cell, field_docs, table
 from reference_python import SOURCE, WIDTH, api_section
 from reference_texts import ATTRIBUTES, JSON_FORMS, JSON_TEXTS, ON, READ_ONLY
 
-from spantally.cli import exits, jsonout, treejson
+from spantally.cli import exits, jsonout, overviewjson, treejson
 from spantally.cli.main import cli
 from spantally.ground import semconv, settings
-from spantally.ledger.contract import CallRow, CostRow, SessionRow
+from spantally.ledger.contract import CallRow, CostRow, EventRow, SessionRow
 from spantally.ledger.sqlite import schema
+from spantally.queries.figures import Figures
+from spantally.queries.graph import GraphEdge, GraphNode, SessionGraph, build_graph
+from spantally.queries.summary import Summary, SummaryRow, build_summary
 from spantally.queries.tree import build_tree
 from spantally.redaction import tags
 
@@ -139,16 +142,16 @@ def attributes_section() -> Iterator[str]:
             for new, aliases in semconv.ALIASES.items()
         ],
     )
-    yield (
-        "Read from such spans and not written: "
-        + ", ".join(f"`{known[key]}` ({meaning})" for key, meaning in READ_ONLY.items() if key in used())
-        + "."
-    )
+    read = [f"`{known[key]}` ({meaning})" for key, meaning in READ_ONLY.items() if key in used()]
+    if read:
+        yield "Read from such spans and not written: " + ", ".join(read) + "."
     yield (
         f"With content as events, or where `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` asks for it, each "
         f"inference sends the log event `{semconv.EVENT_OPERATION_DETAILS}` (DEBUG) with the attributes of "
         f"its span, and content in structured form. A client's call that ends by an exception sends "
-        f"`{semconv.EVENT_EXCEPTION}` (WARN), where a logger provider is set. As W3C baggage travel "
+        f"`{semconv.EVENT_EXCEPTION}` (WARN), where a logger provider is set; there `evaluation()` sends "
+        f"`{semconv.EVENT_EVALUATION_RESULT}` and `decision()` `{semconv.EVENT_DECISION}` (INFO). As W3C "
+        f"baggage travel "
         + ", ".join(f"`{key}`" for key in sorted(semconv.BAGGAGE_KEYS))
         + f" and `{semconv.TAG_PREFIX}<key>`; none of them goes to a model provider."
     )
@@ -231,19 +234,26 @@ def command_section() -> Iterator[str]:
     )
     with root:
         yield f"```text\n{cli.get_help(root).rstrip()}\n```"
-        for name in sorted(cli.commands):
-            command = cli.commands[name]
-            context = click.Context(
-                command,
-                parent=root,
-                info_name=name,
-                terminal_width=WIDTH,
-                max_content_width=WIDTH,
-                help_option_names=["-h", "--help"],
-            )
-            with context:
-                yield f"### spantally {name}"
-                yield f"```text\n{command.get_help(context).rstrip()}\n```"
+        yield from _commands(cli, root, "spantally")
+
+
+def _commands(group: click.Group, parent: click.Context, path: str) -> Iterator[str]:
+    """The help of the commands of a group, and of the groups in it."""
+    for name in sorted(group.commands):
+        command = group.commands[name]
+        context = click.Context(
+            command,
+            parent=parent,
+            info_name=name,
+            terminal_width=WIDTH,
+            max_content_width=WIDTH,
+            help_option_names=["-h", "--help"],
+        )
+        with context:
+            yield f"### {path} {name}"
+            yield f"```text\n{command.get_help(context).rstrip()}\n```"
+            if isinstance(command, click.Group):
+                yield from _commands(command, context, f"{path} {name}")
 
 
 def _dummy(row: type, **given: Any) -> Any:
@@ -270,6 +280,7 @@ def json_section() -> Iterator[str]:
     )
     tree = treejson.tree_object(build_tree(session, [call]), content=False)
     own = jsonout.call_object(call)
+    graph, summary = build_graph(build_tree(session, [call])), build_summary(session, [call])
     yield "## JSON"
     yield (
         "`--json` gives one array of objects. Times are RFC 3339 in UTC. A field that is not known is "
@@ -278,7 +289,7 @@ def json_section() -> Iterator[str]:
     groups = (
         (
             "Session",
-            "`sessions`, and the outermost object of `show`.",
+            "`sessions`, and the outermost object of `show`, which has `events` and `children` as well.",
             jsonout.session_object(session),
             (SessionRow, SessionRecord),
         ),
@@ -291,10 +302,46 @@ def json_section() -> Iterator[str]:
             (SessionRow,),
         ),
         (
+            "Event",
+            "In the `events` of `show`: what happened at one moment, in child sessions too.",
+            treejson.event_object(_dummy(EventRow, attributes={})),
+            (EventRow,),
+        ),
+        (
             "Cost",
             "`cost`: one field for each grouping, by its name, and these.",
             jsonout.cost_object(_dummy(CostRow, keys={}), "UTC"),
             (CostRow,),
+        ),
+        (
+            "Graph",
+            "`graph`: the session and its child sessions.",
+            overviewjson.graph_object(graph),
+            (SessionGraph,),
+        ),
+        (
+            "Graph node",
+            "In `nodes`. Figures are inclusive of all beneath unless a name says own.",
+            overviewjson.node_object(graph.nodes[0]),
+            (GraphNode, Figures),
+        ),
+        (
+            "Graph edge",
+            "In `edges`. Figures are those of these invocations with all beneath.",
+            overviewjson.edge_object(graph.edges[0]),
+            (GraphEdge, Figures),
+        ),
+        (
+            "Summary",
+            "`summary`: the session, its total, and lists of groups that add up to it.",
+            overviewjson.summary_object(summary),
+            (Summary,),
+        ),
+        (
+            "Summary group",
+            "`total`, and what is in the lists. Figures are own.",
+            overviewjson.row_object(summary.total),
+            (SummaryRow, Figures),
         ),
     )
     for title, text, fields, owners in groups:

@@ -6,6 +6,13 @@ from collections.abc import Mapping
 from typing import Final
 
 JSON_TEXTS: Final[Mapping[str, str]] = {
+    "event_id": "Id of the event.",
+    "at": "RFC 3339, UTC.",
+    "nodes": "Agents, tools, workflows, models, and the session first.",
+    "edges": "Who invokes whom.",
+    "session": "The session, as `sessions` gives it.",
+    "total": "All of it, as one group.",
+    "own_calls": "Without those of nodes beneath.",
     "started_at": "RFC 3339, UTC.",
     "ended_at": "RFC 3339, UTC; null while it runs.",
     "duration_ms": "Milliseconds; null while it runs.",
@@ -106,6 +113,9 @@ ON: Final = {
     "retrieval": "retrieval",
     "run": "invoke_agent, operations on runs and assistants",
     "attempt": "event of a failed attempt",
+    "decision": "event of a decision",
+    "evaluation": "event of an evaluation",
+    "workflow": "invoke_workflow",
     "embeddings": "embeddings",
     "tool": "execute_tool",
     "agent": "invoke_agent",
@@ -254,12 +264,21 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "EXCEPTION_TYPE": ("string", "exception", "The exception's class."),
     "EXCEPTION_MESSAGE": ("string", "exception", "Its text. **Content**."),
     "EXCEPTION_STACKTRACE": ("string", "exception", "Where it was raised; messages in it are **content**."),
+    "WORKFLOW_NAME": ("string", "workflow", "Name of the workflow."),
+    "DECISION_BY": ("string", "decision", "Who decided: `agent` or `human`."),
+    "DECISION_REASONING": ("string", "decision", "Why it was decided so. **Content**."),
+    "DECISION_CHOICE": ("string", "decision", "What was chosen. **Content**."),
+    "DECISION_ALTERNATIVES": ("string[]", "decision", "What else was considered. **Content**."),
+    "DECISION_ALTERNATIVE_COUNT": ("int", "decision", "How many alternatives there were."),
+    "DECISION_CONFIDENCE": ("double", "decision", "From 0 to 1."),
+    "EVALUATION_NAME": ("string", "evaluation", "Name of the metric."),
+    "EVALUATION_SCORE_VALUE": ("double", "evaluation", "The score."),
+    "EVALUATION_SCORE_LABEL": ("string", "evaluation", "What the score means."),
+    "EVALUATION_EXPLANATION": ("string", "evaluation", "Why. **Content**."),
     "TOKEN_TYPE": ("string", "metric", "`input` or `output`, in profile 1.41."),
     "TOKEN_MODALITY": ("string", "metric", "`text`, `audio`, `image` or `unknown`."),
     "SERVICE_NAME": ("string", "resource", "The project of a row."),
 }
 
-READ_ONLY: Final[Mapping[str, str]] = {
-    "WORKFLOW_NAME": "name of a workflow",
-}
+READ_ONLY: Final[Mapping[str, str]] = {}
 """Constants that are read from spans of others and not written by this release."""

@@ -123,7 +123,9 @@ def dump(db: sqlite3.Connection) -> dict[str, list[Any]]:
         "rollup": sorted(repr([row[place] for place in keep]) for row in rollups),
     }
     for table in ("call", "session", "seen", "link", "common_response"):
-        found[table] = sorted(repr(row) for row in db.execute(f"SELECT * FROM {table}"))
+        # By name: what a migration adds stands last, in a new ledger it has its place.
+        columns = ", ".join(sorted(row[1] for row in db.execute(f"PRAGMA table_info({table})")))
+        found[table] = sorted(repr(row) for row in db.execute(f"SELECT {columns} FROM {table}"))
     return found
 
 

@@ -10,6 +10,7 @@ import pytest
 from cli_ledger import LONG, fill, invoke, research, small
 from ledger_kit import SECOND, T0, agent, chat, session
 from spantally.cli.jsonout import _flat
+from spantally.ground.records import EventRecord
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +119,23 @@ def test_content_in_json() -> None:
     ask = found["children"][0]["children"][0]
     assert ask["content"]["output"] == "I will."
     assert found["children"][0]["content"] is None
+
+
+def test_events_are_shown(ledger: Path) -> None:
+    """Decisions stand beneath the tree, their texts with `--content`; in JSON they are whole."""
+    attributes = {"spantally.decision.by": "human", "spantally.decision.reasoning": "too\x1b[2J dear"}
+    said = EventRecord("e1", "chat-one", "spantally.decision", T0, "c", ("planner",), attributes=attributes)
+    fill(ledger, [said])
+    brief, full = invoke("show", "chat-one").stdout, invoke("show", "chat-one", "--content").stdout
+    assert "spantally.decision  in planner  by=human\n" in brief
+    assert "by=human, reasoning=too\\x1b[2J dear\n" in full
+    (found,) = json.loads(invoke("show", "chat-one", "--json").stdout)
+    (event,) = found["events"]
+    assert (event["type"], event["at"], event["attributes"]) == (
+        "spantally.decision",
+        "2026-10-26T07:33:20.000000Z",
+        attributes,
+    )
 
 
 def test_content_that_was_not_kept() -> None:

@@ -130,7 +130,10 @@ def test_every_setting_is_documented() -> None:
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Every command, and the group itself."""
     yield "spantally", cli
-    yield from ((f"spantally {name}", command) for name, command in cli.commands.items())
+    for name, command in cli.commands.items():
+        yield f"spantally {name}", command
+        if isinstance(command, click.Group):
+            yield from ((f"spantally {name} {one}", inner) for one, inner in command.commands.items())
 
 
 @pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda value: str(value))

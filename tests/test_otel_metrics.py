@@ -256,6 +256,17 @@ def test_calls_count_for_the_innermost_agent() -> None:
     assert list(bounds) == [1, 2, 4, 8, 16, 32, 64, 128]
 
 
+def test_workflows_are_timed() -> None:
+    """A workflow's run is a point of its duration, under its name."""
+    with measured() as seen:
+        with spantally.workflow("nightly"), spantally.agent("planner"):
+            pass
+        found = seen.points()
+    (point,) = found["gen_ai.invoke_workflow.duration"]
+    assert dict(point.attributes) == {"gen_ai.workflow.name": "nightly"}
+    assert (point.count, list(point.explicit_bounds)[:2]) == (1, [1, 5])
+
+
 class _Row(NamedTuple):
     call_id: str
     parent: str | None

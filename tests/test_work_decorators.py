@@ -323,3 +323,35 @@ def test_runs_without_agents_that_swap_ids_stay_one_row_each(watched: Watched) -
         ask(user, asked_b, {"role": "tool", "tool_call_id": "call_b", "content": search()})
         ask(user, asked_a, {"role": "tool", "tool_call_id": "call_a", "content": search()})
     assert [tool.inferred for tool in watched.of("tool")] == [False, False]
+
+
+def test_a_workflow_is_a_span_and_a_row(watched: Watched) -> None:
+    """A workflow has the forms of an agent, and is not on the agents' path."""
+
+    @spantally.workflow
+    def nightly() -> int:
+        with spantally.agent("planner"):
+            return 3
+
+    assert nightly() == 3
+    with spantally.workflow("by hand"):
+        pass
+    first, inside, second = watched.records
+    assert (first.kind, first.operation, first.name, first.agent_path) == (
+        "workflow",
+        "invoke_workflow",
+        "nightly",
+        (),
+    )
+    assert (inside.parent_call_id, inside.agent_path, inside.run_id) == (
+        first.call_id,
+        ("planner",),
+        inside.call_id,
+    )
+    assert (second.name, second.turn, second.run_id) == ("by hand", False, None)
+    span = watched.spans[0]
+    assert span.name == "invoke_workflow nightly"
+    assert attributes(span)["gen_ai.workflow.name"] == "nightly"
+    assert attributes(span)["gen_ai.operation.name"] == "invoke_workflow"
+    with pytest.raises(ValueError, match="decorated"):
+        spantally.workflow(7)  # type: ignore[call-overload]

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from spantally.api.pausing import paused, untracked
     from spantally.api.processor import SpanProcessor
     from spantally.api.runtime import flush, instrument, uninstrument
+    from spantally.api.said import decision, evaluation
     from spantally.api.session import Session
-    from spantally.api.work import agent, tool, wrap_tools
+    from spantally.api.work import agent, tool, workflow, wrap_tools
     from spantally.budgets.budget import Budget, BudgetNotice, Remaining
     from spantally.budgets.loops import LoopGuard
     from spantally.ground.errors import (
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
     from spantally.instrumentors.processes import ProcessesInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
+    from spantally.ledger.merging import Merged, merge_ledgers
+    from spantally.queries.figures import Figures
+    from spantally.queries.graph import GraphEdge, GraphNode, SessionGraph
     from spantally.queries.ledger import Ledger, open_ledger
+    from spantally.queries.summary import Summary, SummaryRow
     from spantally.redaction import Redactor, redact
 
     __version__: str
@@ -44,20 +49,27 @@ __all__ = [
     "BudgetExceeded",
     "BudgetNotice",
     "FastAPIInstrumentor",
+    "Figures",
+    "GraphEdge",
+    "GraphNode",
     "HTTPX2Instrumentor",
     "Ledger",
     "LedgerError",
     "LoopDetected",
     "LoopGuard",
     "MCPInstrumentor",
+    "Merged",
     "OpenAIInstrumentor",
     "ProcessesInstrumentor",
     "Redactor",
     "Remaining",
     "Session",
+    "SessionGraph",
     "SettingsError",
     "SpanProcessor",
     "SpantallyError",
+    "Summary",
+    "SummaryRow",
     "ThreadingInstrumentor",
     "ToolsInstrumentor",
     "Totals",
@@ -65,8 +77,11 @@ __all__ = [
     "agent",
     "attribute",
     "bind",
+    "decision",
+    "evaluation",
     "flush",
     "instrument",
+    "merge_ledgers",
     "open_ledger",
     "paused",
     "redact",
@@ -74,10 +89,22 @@ __all__ = [
     "tool",
     "uninstrument",
     "untracked",
+    "workflow",
     "wrap_tools",
 ]
 
 _LAZY = {
+    "Figures": "spantally.queries.figures",
+    "SummaryRow": "spantally.queries.summary",
+    "Summary": "spantally.queries.summary",
+    "SessionGraph": "spantally.queries.graph",
+    "GraphNode": "spantally.queries.graph",
+    "GraphEdge": "spantally.queries.graph",
+    "merge_ledgers": "spantally.ledger.merging",
+    "Merged": "spantally.ledger.merging",
+    "workflow": "spantally.api.work",
+    "evaluation": "spantally.api.said",
+    "decision": "spantally.api.said",
     "ArgumentError": "spantally.ground.errors",
     "Budget": "spantally.budgets.budget",
     "BudgetExceeded": "spantally.ground.errors",

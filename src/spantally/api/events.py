@@ -18,6 +18,8 @@ from spantally.ground.guard import swallowed
 SEVERITIES: Final[Mapping[str, SeverityNumber]] = {
     semconv.EVENT_OPERATION_DETAILS: SeverityNumber.DEBUG,
     semconv.EVENT_EXCEPTION: SeverityNumber.WARN,
+    semconv.EVENT_EVALUATION_RESULT: SeverityNumber.INFO,
+    semconv.EVENT_DECISION: SeverityNumber.INFO,
 }
 """Severity of each event, by the conventions."""
 

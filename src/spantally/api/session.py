@@ -45,6 +45,8 @@ from spantally.otel.baggage import with_baggage
 if TYPE_CHECKING:
     from spantally.budgets.budget import Budget, Remaining
     from spantally.budgets.loops import LoopGuard
+    from spantally.queries.graph import SessionGraph
+    from spantally.queries.summary import Summary
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -112,6 +114,33 @@ class Session:
         from spantally.api.limits import remaining_of
 
         return remaining_of(self._state)
+
+    def graph(self) -> SessionGraph:
+        """Who called whom so far, child sessions included: agents, tools and models with calls, cost, times.
+
+        Read from the ledger of this process. Inside an event loop it does not wait for what the ledger does
+        not hold yet; ``await asyncio.to_thread(session.graph)`` does.
+
+        Raises:
+            LedgerError: this process keeps no ledger, or it cannot be read.
+        """
+        from spantally.api.overview import graph_of
+
+        return graph_of(self.id)
+
+    def summary(self) -> Summary:
+        """What was done and spent so far, child sessions included, by agent, run, model and tool.
+
+        Read from the ledger of this process. Inside an event loop it does not wait for what the ledger does
+        not hold yet, and ``unwritten_calls`` says how many calls that are; in
+        ``await asyncio.to_thread(session.summary)`` it waits.
+
+        Raises:
+            LedgerError: this process keeps no ledger, or it cannot be read.
+        """
+        from spantally.api.overview import summary_of
+
+        return summary_of(self.id, lambda: self.totals)
 
     # -- enter ---------------------------------------------------------------------------------------
 

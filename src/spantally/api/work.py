@@ -1,11 +1,11 @@
-"""``agent`` and ``tool``: decorators and context managers that make invoke_agent and execute_tool spans."""
+"""``agent``, ``tool`` and ``workflow``: decorators and context managers that make the spans of their work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
-from spantally.calls.work import AgentWork, ToolWork, Work
+from spantally.calls.work import AgentWork, ToolWork, Work, WorkflowWork
 from spantally.ground.errors import ArgumentError
 from spantally.ground.settings import parse_id
 
@@ -92,6 +92,27 @@ def tool(target: Any = None, /, *, name: str | None = None, description: str | N
         ArgumentError: (a ValueError) for a target that cannot be decorated or a wrong name.
     """
     return _make(ToolWork, target, name, description)
+
+
+@overload
+def workflow(target: _F, /) -> _F: ...
+@overload
+def workflow(target: str | None = None, /, *, name: str | None = None) -> Work: ...
+
+
+def workflow(target: Any = None, /, *, name: str | None = None) -> Any:
+    """Mark a workflow, the fixed sequence around agents: each run gives an ``invoke_workflow`` span and row.
+
+    The forms are those of :func:`agent`. A workflow is no agent: it is not on the agents' path.
+
+    Args:
+        target: the function, or the name.
+        name: of the workflow; the function's own by default.
+
+    Raises:
+        ArgumentError: (a ValueError) for a target that cannot be decorated or a wrong name.
+    """
+    return _make(WorkflowWork, target, name, None)
 
 
 def wrap_tools(tools: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:

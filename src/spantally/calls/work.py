@@ -1,4 +1,4 @@
-"""Agents and tools: what their decorators and context managers run, invoke_agent and execute_tool spans."""
+"""Agents, tools and workflows: what their decorators and context managers run, and its spans."""
 
 from __future__ import annotations
 
@@ -211,6 +211,17 @@ class AgentWork(Work):
         made.end_attributes[semconv.AGENT_PATH] = " > ".join((*made.scope.agent_path, name))
         if made.span.is_recording():
             made.rollup = Rollup(made.scope.rollup)
+
+
+class WorkflowWork(Work):
+    """Workflows: ``invoke_workflow``."""
+
+    kind = Kind.WORKFLOW
+    operation = "invoke_workflow"
+    word = "workflow"
+
+    def _attributes(self, name: str, description: str | None) -> dict[str, Any]:
+        return {semconv.WORKFLOW_NAME: name}
 
 
 class ToolWork(Work):

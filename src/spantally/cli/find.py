@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from spantally.cli.exits import NotFoundError
 
 if TYPE_CHECKING:
     from spantally.queries import Ledger
+
+_T = TypeVar("_T")
 
 NEWEST = ("last", "-1")
 
@@ -32,3 +35,25 @@ def find_session(ledger: Ledger, meant: str) -> str:
     if row is None:
         raise NotFoundError(f"no session {meant!r} in the ledger; `spantally sessions` lists them")
     return row.session_id
+
+
+def one_session(explicit: str | None, meant: str, question: Callable[[Ledger, str], _T | None]) -> _T:
+    """Ask the ledger in force about one session.
+
+    Args:
+        explicit: value of ``--ledger``, or None.
+        meant: as in :func:`find_session`.
+        question: takes ledger and id; answers None where the session is gone meanwhile.
+
+    Raises:
+        NotFoundError: when there is no such session.
+    """
+    from spantally.cli.access import reading
+
+    with reading(explicit) as ledger:
+        if ledger is None:
+            raise NotFoundError(f"no session {meant!r}: there is no ledger yet")
+        answer = question(ledger, find_session(ledger, meant))
+    if answer is None:
+        raise NotFoundError(f"no session {meant!r} in the ledger any more")
+    return answer

@@ -12,11 +12,14 @@ from spantally.cli.conformance import conformance
 from spantally.cli.cost import cost
 from spantally.cli.demo import demo
 from spantally.cli.doctor import doctor
+from spantally.cli.graph import graph
+from spantally.cli.ledger import ledger as ledger_group
 from spantally.cli.path import path
 from spantally.cli.render.output import forget_stdout
 from spantally.cli.run import run
 from spantally.cli.sessions import sessions
 from spantally.cli.show import show
+from spantally.cli.summary import summary
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
@@ -53,7 +56,20 @@ def cli(ctx: click.Context, ledger: str | None) -> None:
     ctx.obj = ledger
 
 
-for _command in (sessions, show, cost, calls, run, doctor, conformance, demo, path):
+for _command in (
+    sessions,
+    show,
+    summary,
+    graph,
+    cost,
+    calls,
+    run,
+    doctor,
+    conformance,
+    demo,
+    ledger_group,
+    path,
+):
     cli.add_command(_command)
 
 

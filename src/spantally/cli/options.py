@@ -156,3 +156,25 @@ def order(fields: Mapping[str, str], default: str) -> Callable[[_F], _F]:
         metavar="[-]FIELD",
         help=f"Order of the rows, - for descending. FIELD: {', '.join(sorted(first_names.values()))}.",
     )
+
+
+SESSION_HELP = "SESSION is an id, a unique prefix of one, or last for the newest."
+
+newest_session = click.option(
+    "--last", "-1", "newest", is_flag=True, help="The newest session (as does SESSION = last)."
+)
+
+
+def meant_session(session: str | None, *, newest: bool) -> str:
+    """The session that a command line means, as text.
+
+    Raises:
+        click.UsageError: where it names none, or two.
+    """
+    if newest and session is not None:
+        raise click.UsageError(f"give either SESSION ({session!r}) or --last, not both")
+    if newest:
+        return "last"
+    if session is None:
+        raise click.UsageError("missing SESSION: an id, a unique prefix of one, or last")
+    return session

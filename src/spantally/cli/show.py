@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spantally.cli.options import as_json
+from spantally.cli.options import as_json, meant_session, newest_session
 
 if TYPE_CHECKING:
-    from spantally.queries import SessionTree
+    from spantally.ledger.contract import EventRow
+    from spantally.queries import Ledger, SessionTree
 
 
 @click.command()
 @click.argument("session", required=False)
-@click.option("--last", "-1", "newest", is_flag=True, help="The newest session (as does SESSION = last).")
+@newest_session
 @click.option("--timeline", is_flag=True, help="Draw bars against time instead of costs.")
 @click.option(
     "--content", is_flag=True, help="Print what the ledger kept of prompts, answers, arguments, results."
@@ -28,12 +29,15 @@ def show(
 
     SESSION is an id, a unique prefix of one, or last for the newest.
     """
-    tree = _load(explicit, _meant(session, newest=newest))
+    from spantally.cli.find import one_session
+
+    meant = meant_session(session, newest=newest)
+    tree, events = one_session(explicit, meant, _found)
     if as_json:
         from spantally.cli.jsonout import print_array
         from spantally.cli.treejson import tree_object
 
-        print_array([tree_object(tree, content=content)])
+        print_array([tree_object(tree, content=content, events=events)])
         return
     from spantally.cli.render.header import print_header
     from spantally.cli.render.timeline import print_timeline
@@ -44,31 +48,16 @@ def show(
         print_timeline(tree.children)
     elif tree.children:
         print_tree(tree.children)
+    if events:
+        from spantally.cli.render.events import print_events
+
+        print_events(events, content=content)
     if content:
         from spantally.cli.render.content import print_content
 
         print_content(tree.children)
 
 
-def _meant(session: str | None, *, newest: bool) -> str:
-    if newest and session is not None:
-        raise click.UsageError(f"give either SESSION ({session!r}) or --last, not both")
-    if newest:
-        return "last"
-    if session is None:
-        raise click.UsageError("missing SESSION: an id, a unique prefix of one, or last")
-    return session
-
-
-def _load(explicit: str | None, meant: str) -> SessionTree:
-    from spantally.cli.access import reading
-    from spantally.cli.exits import NotFoundError
-    from spantally.cli.find import find_session
-
-    with reading(explicit) as ledger:
-        if ledger is None:
-            raise NotFoundError(f"no session {meant!r}: there is no ledger yet")
-        tree = ledger.tree(find_session(ledger, meant))
-    if tree is None:
-        raise NotFoundError(f"no session {meant!r} in the ledger any more")
-    return tree
+def _found(ledger: Ledger, session_id: str) -> tuple[SessionTree, list[EventRow]] | None:
+    tree = ledger.tree(session_id)
+    return None if tree is None else (tree, ledger.events(session_id))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from spantally.cli.jsonout import call_object, session_object
+from spantally.cli.moments import rfc3339
 from spantally.ground.money import usd_text
 
 if TYPE_CHECKING:
+    from spantally.ledger.contract import EventRow
     from spantally.queries import SessionTree, TreeNode
 
 _FIGURES = (
@@ -26,14 +29,16 @@ _FIGURES = (
 """Inclusive of everything beneath, unless a name says own."""
 
 
-def tree_object(tree: SessionTree, *, content: bool) -> dict[str, Any]:
-    """A session with its nested children.
+def tree_object(tree: SessionTree, *, content: bool, events: Sequence[EventRow] = ()) -> dict[str, Any]:
+    """A session with its events and its nested children.
 
     Args:
         tree: the session.
+        events: decisions, evaluations and the like, with the texts that the program handed over.
         content: add what the ledger kept of prompts, answers, arguments and results.
     """
     made = session_object(tree.session)
+    made["events"] = [event_object(event) for event in events]
     made["children"] = []
     # A stack and not recursion, as deep as the program went.
     waiting = [(made["children"], node) for node in reversed(tree.children)]
@@ -43,6 +48,21 @@ def tree_object(tree: SessionTree, *, content: bool) -> dict[str, Any]:
         place.append(child)
         waiting.extend((child["children"], below) for below in reversed(node.children))
     return made
+
+
+def event_object(event: EventRow) -> dict[str, Any]:
+    """Something that happened at one moment."""
+    return {
+        "event_id": event.event_id,
+        "session_id": event.session_id,
+        "type": event.type,
+        "at": rfc3339(event.time_ns),
+        "call_id": event.call_id,
+        "agent_path": list(event.agent_path),
+        "trace_id": event.trace_id,
+        "span_id": event.span_id,
+        "attributes": dict(event.attributes),
+    }
 
 
 def _node_object(node: TreeNode, *, content: bool) -> dict[str, Any]:

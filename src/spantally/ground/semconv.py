@@ -91,6 +91,10 @@ RETRIEVAL_TOP_K: Final = "gen_ai.retrieval.top_k"
 RETRIEVAL_QUERY_TEXT: Final = "gen_ai.retrieval.query.text"
 RETRIEVAL_DOCUMENTS: Final = "gen_ai.retrieval.documents"
 WORKFLOW_NAME: Final = "gen_ai.workflow.name"
+EVALUATION_NAME: Final = "gen_ai.evaluation.name"
+EVALUATION_SCORE_VALUE: Final = "gen_ai.evaluation.score.value"
+EVALUATION_SCORE_LABEL: Final = "gen_ai.evaluation.score.label"
+EVALUATION_EXPLANATION: Final = "gen_ai.evaluation.explanation"
 TOKEN_MODALITY: Final = "gen_ai.token.modality"  # noqa: S105 - an attribute name
 TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - an attribute name
 
@@ -123,6 +127,12 @@ OWN_RESPONSE_STATUS: Final = "spantally.response.status"
 ATTEMPT: Final = "spantally.attempt"
 """Number of a failed attempt of a call, from 1."""
 ATTEMPT_POSSIBLY_BILLED: Final = "spantally.attempt.possibly_billed"
+DECISION_BY: Final = "spantally.decision.by"
+DECISION_CHOICE: Final = "spantally.decision.choice"
+DECISION_REASONING: Final = "spantally.decision.reasoning"
+DECISION_ALTERNATIVES: Final = "spantally.decision.alternatives"
+DECISION_ALTERNATIVE_COUNT: Final = "spantally.decision.alternative_count"
+DECISION_CONFIDENCE: Final = "spantally.decision.confidence"
 
 OPERATIONS: Final = frozenset(
     {
@@ -185,6 +195,8 @@ PROFILE_METRICS: Final[Mapping[str, Mapping[str, str | None]]] = {
 
 EVENT_OPERATION_DETAILS: Final = "gen_ai.client.inference.operation.details"
 EVENT_EXCEPTION: Final = "gen_ai.client.operation.exception"
+EVENT_EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
+EVENT_DECISION: Final = "spantally.decision"
 EVENT_ATTEMPT_FAILED: Final = "spantally.attempt.failed"
 
 # Events of the ledger alone.

@@ -200,6 +200,26 @@ class CostRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """Something that happened at one moment: a decision or an evaluation that the program told."""
+
+    event_id: str
+    session_id: str
+    type: str
+    """``spantally.decision``, ``gen_ai.evaluation.result``, ..."""
+    time_ns: int
+    """UNIX time in nanoseconds."""
+    call_id: str | None
+    """The innermost agent, tool or call around it."""
+    agent_path: tuple[str, ...]
+    """Names of the agents around it, outermost first."""
+    trace_id: str | None
+    span_id: str | None
+    attributes: Mapping[str, Any]
+    """Redacted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """The state of a store, for ``doctor``."""
 

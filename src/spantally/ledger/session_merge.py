@@ -127,6 +127,13 @@ class SessionFacts:
         if record.entity_type is not None:
             self._offer("entity", 0, -start, [record.entity_type, record.entity_id])
 
+    def absorb(self, other: SessionFacts) -> None:
+        """Take in what another ledger knows of the session."""
+        for name, (level, key, value) in other.facts.items():
+            self._offer(name, level, key, value)
+        if other.start is not None:
+            self._span(other.start, other.start if other.last is None else other.last)
+
     def _span(self, start: int, moment: int) -> None:
         if self.start is None or start < self.start:
             self.start = start

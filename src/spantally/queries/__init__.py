@@ -1,8 +1,23 @@
-"""Typed questions to a ledger: sessions, calls, trees and cost."""
+"""Typed questions to a ledger: sessions, calls, trees, graphs, summaries and cost."""
 
 from __future__ import annotations
 
+from spantally.queries.figures import Figures
+from spantally.queries.graph import GraphEdge, GraphNode, SessionGraph
 from spantally.queries.ledger import Ledger, open_ledger, set_active_store
+from spantally.queries.summary import Summary, SummaryRow
 from spantally.queries.tree import SessionTree, TreeNode
 
-__all__ = ["Ledger", "SessionTree", "TreeNode", "open_ledger", "set_active_store"]
+__all__ = [
+    "Figures",
+    "GraphEdge",
+    "GraphNode",
+    "Ledger",
+    "SessionGraph",
+    "SessionTree",
+    "Summary",
+    "SummaryRow",
+    "TreeNode",
+    "open_ledger",
+    "set_active_store",
+]

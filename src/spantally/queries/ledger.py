@@ -15,12 +15,14 @@ from spantally.ground.guard import swallowed
 from spantally.ground.money import Rating
 from spantally.ground.records import CallRecord, Kind, SessionStatus, Status
 from spantally.ground.settings import default_ledger_path, from_environment
-from spantally.ledger.contract import CallRow, CostRow, Filter, Health, Rater, SessionRow, Store
+from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow, Store
 from spantally.ledger.grouping import check_groupings, zone
 from spantally.ledger.opening import open_store
 from spantally.ledger.ordering import CALL_ORDERS, SESSION_ORDERS, resolve_order
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.queries.arguments import is_text, make_filter, one_of
+from spantally.queries.graph import SessionGraph, build_graph
+from spantally.queries.summary import Summary, build_summary
 from spantally.queries.times import local_zone
 from spantally.queries.tree import SessionTree, build_tree
 
@@ -296,19 +298,66 @@ class Ledger:
             session_id: the id, or a beginning that only one session has.
         """
         session = self.session(session_id)
-        if session is None:
-            return None
+        return None if session is None else build_tree(session, self._rows(session))
+
+    def graph(self, session_id: str) -> SessionGraph | None:
+        """Who called whom in a session and its child sessions; None if there is no such session.
+
+        Args:
+            session_id: the id, or a beginning that only one session has.
+        """
+        tree = self.tree(session_id)
+        return None if tree is None else build_graph(tree)
+
+    def summary(self, session_id: str) -> Summary | None:
+        """What a session and its child sessions did and cost, by agent, run, model and tool.
+
+        Args:
+            session_id: the id, or a beginning that only one session has.
+
+        Returns:
+            The summary; None if there is no such session.
+        """
+        session = self.session(session_id)
+        return None if session is None else build_summary(session, self._rows(session))
+
+    def events(self, session_id: str) -> list[EventRow]:
+        """What happened in a session and its child sessions at one moment each, by time.
+
+        Decisions and evaluations that the program told are among them.
+
+        Args:
+            session_id: the id, or a beginning that only one session has.
+
+        Returns:
+            None of a session that is not there, and of a store that keeps no events.
+        """
+        session = self.session(session_id)
         store = self._settled()
-        rows: list[CallRow] = []
+        read = getattr(store, "events", None)
+        if session is None or read is None:
+            return []
+        return sorted(
+            (event for one in self._family(store, session) for event in read(one)),
+            key=lambda event: (event.time_ns, event.event_id),
+        )
+
+    def _rows(self, session: SessionRow) -> list[CallRow]:
+        """Rows of a session and of the sessions below it."""
+        store = self._settled()
+        return [row for one in self._family(store, session) for row in store.calls(Filter(session_id=one))]
+
+    def _family(self, store: Store, session: SessionRow) -> list[str]:
+        """Ids of a session and of all below it."""
+        found: list[str] = []
         taken: set[str] = set()
         level = [session.session_id]
         children = _children(store)
         while level:
             taken.update(level)
-            for one in level:
-                rows.extend(store.calls(Filter(session_id=one)))
+            found.extend(level)
             level = [child for one in level for child in children.get(one, ()) if child not in taken]
-        return build_tree(session, rows)
+        return found
 
     def health(self) -> Health:
         """How the store is."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from spantally.ground.records import COUNTED_KINDS, Status, possibly_billed
-from spantally.ledger.contract import CallRow, Filter
+from spantally.ledger.contract import CallRow, EventRow, Filter
 from spantally.ledger.ordering import CALL_ORDERS, resolve_order
 from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.filters import of_calls
@@ -61,6 +61,29 @@ def calls(db: sqlite3.Connection, where: Filter) -> list[CallRow]:
         return rows
     rows = [row for row in rows if row.status == where.status]
     return rows[where.offset : None if where.limit is None else where.offset + where.limit]
+
+
+def events(db: sqlite3.Connection, session_id: str) -> list[EventRow]:
+    """Events of one session, by time."""
+    found = db.execute(
+        "SELECT event_id, session_id, type, time_ns, call_id, agent_path, trace_id, span_id, attributes "
+        "FROM event WHERE session_id = ? ORDER BY time_ns, event_id",
+        (session_id,),
+    )
+    return [
+        EventRow(
+            event_id=event_id,
+            session_id=session,
+            type=kind,
+            time_ns=time_ns,
+            call_id=call_id,
+            agent_path=tuple(json.loads(path)) if path else (),
+            trace_id=trace_id,
+            span_id=span_id,
+            attributes=json.loads(attributes) if attributes else {},
+        )
+        for event_id, session, kind, time_ns, call_id, path, trace_id, span_id, attributes in found
+    ]
 
 
 def _dead_sessions(db: sqlite3.Connection, rows: Iterable[Row]) -> set[str]:

@@ -28,6 +28,28 @@ def write_sessions(
     wanted = {record.session_id for record in said} | {record.session_id for record in implied}
     if not wanted:
         return
+    facts = _stored(db, wanted)
+    for record in said:
+        facts[record.session_id].add_session(record)
+    for call in implied:
+        facts[call.session_id].add_call(call)
+    _keep(db, facts)
+
+
+def absorb_sessions(db: sqlite3.Connection, others: dict[str, str]) -> None:
+    """Merge what another ledger knows of sessions into their rows.
+
+    Args:
+        db: inside an open transaction.
+        others: the facts of each session as stored there, by its id.
+    """
+    facts = _stored(db, set(others))
+    for session_id, text in others.items():
+        facts[session_id].absorb(SessionFacts(text))
+    _keep(db, facts)
+
+
+def _stored(db: sqlite3.Connection, wanted: set[str]) -> dict[str, SessionFacts]:
     facts = {
         session_id: SessionFacts(text)
         for session_id, text in db.execute(
@@ -38,10 +60,10 @@ def write_sessions(
     }
     for session_id in wanted:
         facts.setdefault(session_id, SessionFacts())
-    for record in said:
-        facts[record.session_id].add_session(record)
-    for call in implied:
-        facts[call.session_id].add_call(call)
+    return facts
+
+
+def _keep(db: sqlite3.Connection, facts: dict[str, SessionFacts]) -> None:
     db.executemany(
         _UPSERT,
         [(session_id, one.dump(), *one.view()) for session_id, one in facts.items() if one.changed],

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.guard import say_once
 from spantally.ground.records import Record
-from spantally.ledger.contract import CallRow, CostRow, Filter, Health, Rater, SessionRow
+from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow
 from spantally.ledger.sqlite import connect, files, read_calls, read_cost, read_sessions, schema
 from spantally.ledger.sqlite.budgets import BudgetLedger
 from spantally.ledger.sqlite.codec import PoisonError
@@ -294,6 +294,10 @@ class SQLiteStore:
     def cost(self, by: Sequence[str], where: Filter, tz: str) -> list[CostRow]:
         """See :meth:`spantally.ledger.Store.cost`."""
         return self._read(lambda db: read_cost.cost(db, by, where, tz))
+
+    def events(self, session_id: str) -> list[EventRow]:
+        """Events of one session, by time."""
+        return self._read(lambda db: read_calls.events(db, session_id))
 
     def session_ids(self, prefix: str, limit: int = 5) -> list[str]:
         """Ids of sessions that begin with ``prefix``, in order."""

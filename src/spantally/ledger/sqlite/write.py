@@ -21,7 +21,7 @@ from spantally.ground.records import (
 )
 from spantally.ledger.contract import Rater
 from spantally.ledger.counting import Node, SpanKey
-from spantally.ledger.merge import Facts, join
+from spantally.ledger.merge import Facts, canonical, join
 from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.codec import PoisonError
 from spantally.ledger.sqlite.graph import Graph, lonely, node_of
@@ -63,6 +63,53 @@ def rated(record: CallRecord, rate: Rater) -> Rating | None:
         return PENDING
 
 
+_PRICED_BY: Final = (
+    "kind",
+    "operation",
+    "start_ns",
+    "precedence",
+    "provider",
+    "request_model",
+    "response_model",
+    "usage",
+    "usage_format",
+    "price_context",
+    "estimated",
+    "server_address",
+)
+"""Fields of a record that a price may depend on."""
+
+
+class KnownRatings:
+    """A rater that knows only what was rated before, here or in the ledger that rows come from.
+
+    Of several ratings of like records the one that has a cost wins, then the larger text: so the order in
+    which ledgers are merged has no effect.
+    """
+
+    def __init__(self, db: sqlite3.Connection, incoming: Mapping[str, Row]) -> None:
+        self._db = db
+        self._incoming = incoming
+
+    def __call__(self, record: CallRecord) -> Rating:
+        """The rating of a record; pending where none of its rows was rated."""
+        rows = [*codec.load(self._db, [record.call_id]).values()]
+        if record.call_id in self._incoming:
+            rows.append(self._incoming[record.call_id])
+        known = [
+            row.rating
+            for row in rows
+            if row.rating is not None
+            and row.rating.status != CostStatus.PENDING
+            and all(getattr(row.record, name) == getattr(record, name) for name in _PRICED_BY)
+        ]
+        return max(known, key=_weight, default=PENDING)
+
+
+def _weight(rating: Rating) -> tuple[bool, str]:
+    return rating.nano_usd is not None, canonical(rating)
+
+
 class Batch:
     """One transaction's worth of records; :meth:`apply` runs inside the open transaction."""
 
@@ -77,7 +124,33 @@ class Batch:
         write_sessions(self._db, sessions, calls)
         links = self._write_links(record for record in records if isinstance(record, LinkRecord))
         self._write_events(record for record in records if isinstance(record, EventRecord))
-        changed, before = self._merge(calls)
+        self._store((Facts(record) for record in calls), links, rate)
+        self._totals.flush()
+
+    def absorb(self, rows: Sequence[Row], links: Iterable[LinkRecord] = ()) -> None:
+        """Take in rows of another ledger, with what was said of them and what they cost there.
+
+        Their sessions are written beforehand. A row that merges into one unlike any that was rated waits for
+        its price anew.
+
+        Args:
+            rows: as the other ledger has them; their standing is worked out here.
+            links: of the other ledger.
+        """
+        incoming = {row.record.call_id: row for row in rows}
+        ratings = KnownRatings(self._db, incoming)
+        changed = self._store((row.facts for row in rows), self._write_links(links), ratings)
+        for row in codec.load(self._db, [one for one in incoming if one not in changed]).values():
+            rating = rated(row.record, ratings)
+            if rating != row.rating:
+                new = row._replace(rating=rating)
+                self._totals.move(row, new)
+                self._db.execute(codec.UPSERT, codec.encode(new))
+        self._totals.flush()
+
+    def _store(self, views: Iterable[Facts], links: list[SpanKey], rate: Rater) -> Mapping[str, Facts]:
+        """Merge views of operations into their rows; returns the rows that changed."""
+        changed, before = self._merge(views)
         if changed or links:
             after = {
                 call_id: Row(
@@ -91,7 +164,7 @@ class Batch:
             }
             self._db.executemany(codec.UPSERT, [codec.encode(row) for row in after.values()])
             self._restand(after, before, links)
-        self._totals.flush()
+        return changed
 
     def settle(self, rate: Rater, limit: int) -> int:
         """Rate pending rows; returns how many have a rating now."""
@@ -114,13 +187,13 @@ class Batch:
 
     # -- merging ------------------------------------------------------------------------------------
 
-    def _merge(self, calls: Iterable[CallRecord]) -> tuple[dict[str, Facts], dict[str, Row]]:
+    def _merge(self, views: Iterable[Facts]) -> tuple[dict[str, Facts], dict[str, Row]]:
         """Changed rows by id as they are now, and every row touched that existed as it was before."""
         incoming: dict[str, Facts] = {}
-        for record in calls:
-            facts = Facts(record)
-            known = incoming.get(record.call_id)
-            incoming[record.call_id] = facts if known is None else join(known, facts)
+        for facts in views:
+            call_id = facts.record.call_id
+            known = incoming.get(call_id)
+            incoming[call_id] = facts if known is None else join(known, facts)
         wanted = set(incoming)
         for facts in incoming.values():
             if facts.record.trace_id and facts.record.span_id:

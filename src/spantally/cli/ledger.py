@@ -1,0 +1,56 @@
+"""`spantally ledger ...`: what is done with whole ledgers."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from spantally.cli.exits import UnusableLedgerError, say
+
+
+@click.group()
+def ledger() -> None:
+    """What is done with whole ledgers."""
+
+
+@ledger.command()
+@click.argument("ledgers", nargs=-1, required=True, metavar="LEDGER LEDGER...")
+@click.option("-o", "--output", required=True, metavar="PATH", help="The new ledger; it must not exist.")
+def merge(ledgers: tuple[str, ...], output: str) -> None:
+    """Merge ledgers into a new one, in which each call is once.
+
+    The ledgers are only read, and may have any part in common: those of several machines, a copy and its
+    original, an old one and a new one.
+    """
+    from spantally.ground.errors import ArgumentError, LedgerError
+    from spantally.ledger.merging import merge_ledgers
+
+    try:
+        merged = merge_ledgers(ledgers, output, progress=_Progress())
+    except ArgumentError as error:
+        raise click.UsageError(str(error)) from error
+    except LedgerError as error:
+        raise UnusableLedgerError(str(error)) from error
+    more = "".join(
+        f", {count:,} {word}"
+        for count, word in (
+            (merged.events, "events"),
+            (merged.repeated, "rows that were in more than one"),
+            (merged.quarantined, "records that had been set aside"),
+        )
+        if count
+    )
+    say(f"{merged.path}: {merged.calls:,} calls in {merged.sessions:,} sessions{more}")
+
+
+class _Progress:
+    """Says on stderr how far a merge is: on a terminal on one line, else once for each ledger."""
+
+    def __call__(self, path: str, done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            ended = done == total
+            share = 100 if not total else 100 * done // total
+            click.echo(f"\r{path}: {done:,} of {total:,} rows ({share} %)", err=True, nl=ended)
+        elif done == total:
+            say(f"{path}: {total:,} rows")

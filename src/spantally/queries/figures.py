@@ -1,0 +1,105 @@
+"""Sums over rows, as graph and summary need them: what counts, what it cost, how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from spantally.ground.money import CostStatus, usd, usd_text
+from spantally.ground.records import Status
+from spantally.ledger.contract import CallRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a group of rows comes to. Groups that share no row add up."""
+
+    calls: int = 0
+    """Model operations that count; never agents, tools or workflows."""
+    errors: int = 0
+    """Rows of any kind that ended in error."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nano_usd: int | None = 0
+    """Known part; None when calls were made and none of them has a cost."""
+    unpriced_calls: int = 0
+    pending_calls: int = 0
+    possibly_billed_calls: int = 0
+    """Calls of which something may be billed without anybody having seen its usage."""
+    lost_attempt_calls: int = 0
+    """Those of them that have usage: an earlier attempt was sent and lost. The others are unpriced."""
+
+    @property
+    def total_cost(self) -> str | None:
+        """Cost as a decimal string of US dollars."""
+        return usd_text(self.cost_nano_usd)
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """Cost in US dollars, exact."""
+        return usd(self.cost_nano_usd)
+
+
+def figures(rows: Iterable[CallRow]) -> Figures:
+    """Sum up rows, each by itself and without what lies beneath it.
+
+    Args:
+        rows: of any kind; only those that count bring calls, tokens and cost.
+    """
+    calls = errors = tokens_in = tokens_out = cost = priced = unpriced = pending = billed = lost = 0
+    for row in rows:
+        errors += row.status == Status.ERROR
+        if not row.counted:
+            continue
+        calls += 1
+        tokens_in += row.input_tokens or 0
+        tokens_out += row.output_tokens or 0
+        if row.cost_nano_usd is not None:
+            cost += row.cost_nano_usd
+            priced += 1
+        elif row.cost_status == CostStatus.PENDING:
+            pending += 1
+        else:
+            unpriced += 1
+        billed += row.possibly_billed
+        lost += row.possibly_billed and row.input_tokens is not None
+    return Figures(
+        calls=calls,
+        errors=errors,
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        cost_nano_usd=None if calls and not priced else cost,
+        unpriced_calls=unpriced,
+        pending_calls=pending,
+        possibly_billed_calls=billed,
+        lost_attempt_calls=lost,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """How long rows took, in milliseconds: values that occurred (nearest rank), never interpolated ones."""
+
+    measured: int = 0
+    """Rows whose duration is known: those that run, and tools read from messages, have none."""
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+
+
+def latency(rows: Iterable[CallRow]) -> Latency:
+    """Percentiles of the durations of rows."""
+    known = sorted(row.duration_ms for row in rows if row.duration_ms is not None)
+    return Latency(measured=len(known), p50_ms=percentile(known, 50), p95_ms=percentile(known, 95))
+
+
+def percentile(ordered: Sequence[float], percent: int) -> float | None:
+    """The smallest value that at least ``percent`` of 100 values do not exceed; None of none.
+
+    Args:
+        ordered: values in ascending order.
+        percent: 1 to 100.
+    """
+    if not ordered:
+        return None
+    return ordered[-(-percent * len(ordered) // 100) - 1]
