@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spantally.api.fold import Totals
+    from spantally.api.logs import LogFilter
     from spantally.api.pausing import paused
     from spantally.api.processor import SpanProcessor
     from spantally.api.runtime import flush, instrument, uninstrument
     from spantally.api.session import Session, session
     from spantally.api.work import agent, tool, wrap_tools
     from spantally.ground.errors import ArgumentError, LedgerError, SettingsError, SpantallyError
+    from spantally.instrumentors.baggage import BaggageInstrumentor
     from spantally.instrumentors.openai import OpenAIInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "BaggageInstrumentor",
     "Ledger",
     "LedgerError",
+    "LogFilter",
     "OpenAIInstrumentor",
     "Redactor",
     "Session",
@@ -66,6 +70,8 @@ _LAZY = {
     "uninstrument": "spantally.api.runtime",
     "Ledger": "spantally.queries.ledger",
     "open_ledger": "spantally.queries.ledger",
+    "BaggageInstrumentor": "spantally.instrumentors.baggage",
+    "LogFilter": "spantally.api.logs",
     "OpenAIInstrumentor": "spantally.instrumentors.openai",
     "ThreadingInstrumentor": "spantally.instrumentors.threads",
     "ToolsInstrumentor": "spantally.instrumentors.tools",

@@ -152,11 +152,13 @@ current: Runtime | None = None
 
 def instrumentors() -> dict[str, TableInstrumentor]:
     """All our instrumentors, by the name of their entry point."""
+    from spantally.instrumentors.baggage import BaggageInstrumentor
     from spantally.instrumentors.openai import OpenAIInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
 
     return {
+        "spantally_baggage": BaggageInstrumentor(),
         "spantally_openai": OpenAIInstrumentor(),
         "spantally_threading": ThreadingInstrumentor(),
         "spantally_tools": ToolsInstrumentor(),
@@ -188,6 +190,8 @@ def instrument(
     summary: bool | None = None,
     semconv: str | None = None,
     trust_baggage: bool | None = None,
+    baggage_deny: Any = None,
+    baggage_allow: Any = None,
     synchronous: str | None = None,
     sigterm: bool | None = None,
 ) -> None:
@@ -227,6 +231,9 @@ def instrument(
         summary: print one line at exit.
         semconv: spelling of renamed attributes, ``"latest"`` or ``"1.41"``.
         trust_baggage: whether inbound baggage may name session, user, entity and tags.
+        baggage_deny: hosts whose requests do not carry them as baggage, ``["*.example.com"]``, beside those of
+            model providers, which never do.
+        baggage_allow: the only hosts whose requests carry them.
         synchronous: ``"normal"`` or ``"full"`` durability of the SQLite ledger.
         sigterm: whether the tally is drained on SIGTERM where the program has no handler.
 

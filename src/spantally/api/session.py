@@ -28,7 +28,7 @@ from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, raw_scope, w
 from spantally.ground.session_state import SessionState, known_session, remember_session
 from spantally.ground.settings import is_disabled, parse_entity, parse_id, parse_tags
 from spantally.ground.worker import worker
-from spantally.otel.baggage import with_baggage
+from spantally.otel.baggage import merged_tags, with_baggage
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -324,9 +324,7 @@ def _status_of(error: BaseException | None) -> SessionStatus:
 
 def _merge_tags(outer: Scope | None, own: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     inherited = telemetry_module.active.tags if outer is None else outer.tags
-    if not inherited or not own:
-        return own or inherited
-    return parse_tags("tags", {**dict(inherited), **dict(own)})
+    return merged_tags(inherited, own, trusted=outer is None or not outer.session.implicit)
 
 
 def _in_event_loop() -> bool:

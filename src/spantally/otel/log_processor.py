@@ -13,6 +13,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor as SdkLogRecordProcessor
 
 from spantally.calls.own_spans import stamps
 from spantally.calls.telemetry import RedactorLike
+from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import current_scope
 from spantally.ground.worker import worker
@@ -89,7 +90,10 @@ def _stamp(record: Any) -> None:
     if scope is None or record.attributes is None:
         return
     is_genai = (getattr(record, "event_name", None) or "").startswith(GENAI_PREFIX)
-    for key, value in stamps(scope, genai=is_genai).items():
+    values = stamps(scope, genai=is_genai)
+    if scope.agent_path:  # on a log line it makes no GenAI span of anything, so it may stand on each
+        values.setdefault(semconv.AGENT_PATH, " > ".join(scope.agent_path))
+    for key, value in values.items():
         if key not in record.attributes:
             record.attributes[key] = value
 
