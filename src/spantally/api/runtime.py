@@ -231,8 +231,8 @@ def instrument(
         summary: print one line at exit.
         semconv: spelling of renamed attributes, ``"latest"`` or ``"1.41"``.
         trust_baggage: whether inbound baggage may name session, user, entity and tags.
-        baggage_deny: hosts whose requests do not carry them as baggage, ``["*.example.com"]``, beside those of
-            model providers, which never do.
+        baggage_deny: hosts whose requests do not carry them as baggage, ``["*.example.com"]``, beside those
+            of model providers, which never do.
         baggage_allow: the only hosts whose requests carry them.
         synchronous: ``"normal"`` or ``"full"`` durability of the SQLite ledger.
         sigterm: whether the tally is drained on SIGTERM where the program has no handler.

@@ -30,7 +30,7 @@ MAX_TAG_VALUE: Final = 256
 MAX_BAGGAGE_BYTES: Final = 8192
 """Limit of the W3C Baggage specification for the whole header."""
 MAX_ID_BYTES: Final = 640
-"""Most bytes of an id as baggage, where it is percent-encoded: six ids, their keys and the tags fit together."""
+"""Most bytes of an id as baggage, percent-encoded: six ids, their keys and the tags then fit together."""
 
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
@@ -84,8 +84,8 @@ def parse_id(name: str, value: object) -> str:
         )
     if len(value) > _SURELY_FITS and len(quote_plus(value)) > MAX_ID_BYTES:
         raise SettingsError(
-            f"{name}={value[:40]!r} takes {len(quote_plus(value))} bytes as baggage, where it is "
-            f"percent-encoded; use a shorter id, of at most {MAX_ID_BYTES} (a letter beyond ASCII takes 6 to 12)"
+            f"{name}={value[:40]!r} takes {len(quote_plus(value))} bytes as baggage, percent-encoded; "
+            f"use a shorter id, of at most {MAX_ID_BYTES} (a letter beyond ASCII takes 6 to 12 bytes)"
         )
     return value
 
@@ -233,16 +233,20 @@ def parse_hosts(name: str, value: object) -> tuple[str, ...]:
         raise SettingsError(f"{name}={value!r} must be a list of host names")
     found = []
     for entry in entries:
-        host = entry.strip().lower().rstrip(".") if isinstance(entry, str) else ""
+        text = entry.strip().lower() if isinstance(entry, str) else ""
+        if text == "*":
+            found.append(text)
+            continue
+        host = text.rstrip(".")
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]
         bare = host.removeprefix("*.").removeprefix(".")
-        if host != "*" and (not bare or _NO_HOST.intersection(bare) or bare.count(":") == 1):
+        if not bare or _NO_HOST.intersection(bare) or bare.count(":") == 1:
             raise SettingsError(
                 f"{name}: {entry!r} is not allowed; use the name of a host without scheme and port, as in "
                 "api.example.com or *.example.com, or * for all"
             )
-        found.append(host.removeprefix("*") if host != "*" else host)
+        found.append(host.removeprefix("*"))
     return tuple(found)
 
 

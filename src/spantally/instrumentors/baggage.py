@@ -27,6 +27,7 @@ _WIRE: Final = BAGGAGE.encode()
 _WIRE_SIGN: Final = SDK_SIGN.encode()
 _LENGTH: Final = len(BAGGAGE)
 _LINE: Final = _WIRE + b":"
+_INITIALS: Final = frozenset({b"b", b"B"})
 _FOLD: Final = "\r\n\t"
 """How ``http.client`` writes several values of one header."""
 
@@ -87,7 +88,7 @@ def _clean_lines(connection: Any) -> None:
     try:
         lines: list[Any] = connection._buffer
         for line in lines:
-            if line[:_LENGTH].lower() == _WIRE and line[: _LENGTH + 1].lower() == _LINE:
+            if line[:1] in _INITIALS and line[: _LENGTH + 1].lower() == _LINE:
                 break
         else:
             return
