@@ -9,7 +9,7 @@ from typing import Any
 
 import openai
 import pytest
-from opentelemetry import baggage, context, propagate
+from opentelemetry import baggage, context, propagate, trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import spantally
@@ -45,37 +45,64 @@ def theirs() -> Iterator[None]:
     context.detach(token)
 
 
-def _instrumentor_of_openai() -> Any:
-    """The official instrumentation of the HTTP client that the OpenAI SDK stands on."""
-    stands_on = openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]
-    return official("httpx", f"{stands_on.upper()}ClientInstrumentor")
+STANDS_ON = openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]
+"""The HTTP client that the OpenAI SDK stands on: httpx or httpx2."""
 
 
-def _is_of_openai() -> Send:
-    stands_on = openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]
-    return next(send for send in CLIENTS if send.__name__ == f"{stands_on}_sync")
+class Hook:
+    """Injects into every request of one client, as the instrumentations do: a span, and the headers."""
+
+    def __init__(self) -> None:
+        self._provider: Any = None
+
+    def instrument(self, *, tracer_provider: Any) -> None:
+        """Make the spans there."""
+        self._provider = tracer_provider
+
+    def uninstrument(self) -> None:
+        """Nothing to take back."""
+
+    def __call__(self, request: Any) -> None:
+        """What is called with each request."""
+        tracer = trace.get_tracer("http", tracer_provider=self._provider)
+        with tracer.start_as_current_span(request.method, kind=trace.SpanKind.CLIENT):
+            propagate.inject(request.headers)
+
+    async def asynchronous(self, request: Any) -> None:
+        """The same for an asynchronous client."""
+        self(request)
+
+
+def _injecting(how: str) -> tuple[Any, dict[str, Any]]:
+    """Something that injects baggage into requests, and what the HTTP client is made with for it."""
+    if how == "official":
+        return official("httpx", f"{STANDS_ON.upper()}ClientInstrumentor"), {}
+    hook = Hook()
+    return hook, {"event_hooks": {"request": [hook]}}
 
 
 @pytest.mark.parametrize("sampled", [True, False])
+@pytest.mark.parametrize("how", ["official", "hook"])
 def test_a_provider_is_told_nothing_and_a_service_is(
-    server: ScriptedServer, service: Service, theirs: None, sampled: bool
+    server: ScriptedServer, service: Service, theirs: None, how: str, sampled: bool
 ) -> None:
-    """Both read what one client sends, whose instrumentation injects baggage into every request."""
-    injecting = _instrumentor_of_openai()
+    """Both read what one HTTP client sends, that injects baggage into every request by itself."""
+    injecting, made_with = _injecting(how)
     watched = Watched(**({} if sampled else {"sampler": ALWAYS_OFF}))
     injecting.instrument(tracer_provider=watched.provider)
     try:
         with (
-            openai.OpenAI(base_url=server.base_url, api_key="sk-made-up") as client,
+            openai.DefaultHttpxClient(trust_env=False, **made_with) as client,
+            openai.OpenAI(base_url=server.base_url, api_key="sk-made-up", http_client=client) as model,
             spantally.session("chat-1", user="alice", entity="customer:acme", tags={"a": "1"}),
         ):
-            client.chat.completions.create(**ASK)
-            list(client.chat.completions.create(**ASK, stream=True))
+            model.chat.completions.create(**ASK)
+            list(model.chat.completions.create(**ASK, stream=True))
             with pytest.raises(openai.OpenAIError):
-                client.models.retrieve("none")
+                model.models.retrieve("none")
             with spantally.paused():
-                client.chat.completions.create(**ASK)
-            _is_of_openai()(service.at(), {})
+                model.chat.completions.create(**ASK)
+            client.get(service.at())
     finally:
         injecting.uninstrument()
         watched.close()
@@ -94,19 +121,26 @@ def test_a_provider_is_told_nothing_and_a_service_is(
     assert {record.session_id for record in watched.records} == {"chat-1"}
 
 
+@pytest.mark.parametrize("how", ["official", "hook"])
 def test_a_provider_of_an_asynchronous_client_is_told_nothing(
-    server: ScriptedServer, service: Service
+    server: ScriptedServer, service: Service, how: str
 ) -> None:
     """The same for the asynchronous client, an endpoint that is no call of ours included."""
-    injecting = _instrumentor_of_openai()
+    injecting, made_with = _injecting(how)
+    if made_with:
+        made_with = {"event_hooks": {"request": [injecting.asynchronous]}}
     watched = Watched()
     injecting.instrument(tracer_provider=watched.provider)
 
     async def run() -> None:
-        async with openai.AsyncOpenAI(base_url=server.base_url, api_key="sk-made-up") as client:
-            await client.chat.completions.create(**ASK)
+        async with (
+            openai.DefaultAsyncHttpxClient(trust_env=False, **made_with) as client,
+            openai.AsyncOpenAI(base_url=server.base_url, api_key="sk-made-up", http_client=client) as model,
+        ):
+            await model.chat.completions.create(**ASK)
             with pytest.raises(openai.OpenAIError):
-                await client.models.retrieve("none")
+                await model.models.retrieve("none")
+            await client.get(service.at())
 
     try:
         with spantally.session("chat-1"):
@@ -116,6 +150,7 @@ def test_a_provider_of_an_asynchronous_client_is_told_nothing(
         watched.close()
     assert ["traceparent" in request.headers for request in server.requests] == [True, True]
     assert ["baggage" in request.headers for request in server.requests] == [False, False]
+    assert "session.id=chat-1" in service.baggage()
 
 
 @pytest.mark.parametrize("sampled", [True, False])
