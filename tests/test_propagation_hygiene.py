@@ -244,10 +244,30 @@ def test_a_gate_that_fails_lets_the_request_go(
     assert met == {places.get(send.__name__, "baggage.httpcore")}
 
 
-def test_a_request_of_a_generated_sdk_tells_nothing(watched: Watched, service: Service) -> None:
+@pytest.mark.parametrize("send", CLIENTS, ids=lambda send: send.__name__)
+def test_a_request_of_a_generated_sdk_tells_nothing(watched: Watched, service: Service, send: Send) -> None:
     """Whatever its host: an SDK of a model provider that is not instrumented, behind a gateway."""
-    httpx2_sync(service.at(), {**HEADERS, "X-Stainless-Lang": "python"})
+    send(service.at(), {**HEADERS, "X-Stainless-Lang": "python"})
     assert service.baggage() == "theirs=1;note=2"
+
+
+def test_a_call_that_is_traced_tells_nothing_without_the_gate(
+    watched: Watched, server: ScriptedServer
+) -> None:
+    """Whoever switches the gate off still has calls in whose Context no key of ours is, and a session."""
+    spantally.BaggageInstrumentor().uninstrument()
+    injecting, made_with = _injecting("hook")
+    injecting.instrument(tracer_provider=watched.provider)
+    with (
+        openai.DefaultHttpxClient(trust_env=False, **made_with) as client,
+        openai.OpenAI(base_url=server.base_url, api_key="sk-made-up", http_client=client) as model,
+        spantally.session("chat-1"),
+    ):
+        model.chat.completions.create(**ASK)
+    (request,) = server.requests
+    assert "traceparent" in request.headers
+    assert "baggage" not in request.headers
+    assert [attributes(span)["session.id"] for span in watched.spans] == ["chat-1", "chat-1"]
 
 
 def test_through_a_proxy_the_host_of_the_request_counts(service: Service) -> None:

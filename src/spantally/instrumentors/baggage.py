@@ -25,6 +25,7 @@ whatever its host and endpoint are."""
 
 _WIRE: Final = BAGGAGE.encode()
 _WIRE_SIGN: Final = SDK_SIGN.encode()
+_SIGN_LINE: Final = _WIRE_SIGN + b":"
 _LENGTH: Final = len(BAGGAGE)
 _LINE: Final = _WIRE + b":"
 _INITIALS: Final = frozenset({b"b", b"B"})
@@ -92,7 +93,8 @@ def _clean_lines(connection: Any) -> None:
                 break
         else:
             return
-        if takes_our_keys(_host_of(connection)):
+        is_of_sdk = any(line[: len(_SIGN_LINE)].lower() == _SIGN_LINE for line in lines)
+        if not is_of_sdk and takes_our_keys(_host_of(connection)):
             return
         lines[:] = [left for left in map(_clean_line, lines) if left is not None]
     except Exception as error:
