@@ -70,14 +70,14 @@ _LAZY = {
     "uninstrument": "spantally.api.runtime",
     "Ledger": "spantally.queries.ledger",
     "open_ledger": "spantally.queries.ledger",
-    "BaggageInstrumentor": "spantally.instrumentors.baggage",
-    "LogFilter": "spantally.api.logs",
     "OpenAIInstrumentor": "spantally.instrumentors.openai",
     "ThreadingInstrumentor": "spantally.instrumentors.threads",
     "ToolsInstrumentor": "spantally.instrumentors.tools",
     "SpanProcessor": "spantally.api.processor",
     "Redactor": "spantally.redaction",
     "redact": "spantally.redaction",
+    "BaggageInstrumentor": "spantally.instrumentors.baggage",
+    "LogFilter": "spantally.api.logs",
 }
 """Public names and their modules, imported at the first use: ``import spantally`` costs next to nothing, and
 a hook that loads an entry point of ours cannot fail before its guard stands."""

@@ -158,10 +158,10 @@ def instrumentors() -> dict[str, TableInstrumentor]:
     from spantally.instrumentors.tools import ToolsInstrumentor
 
     return {
-        "spantally_baggage": BaggageInstrumentor(),
         "spantally_openai": OpenAIInstrumentor(),
         "spantally_threading": ThreadingInstrumentor(),
         "spantally_tools": ToolsInstrumentor(),
+        "spantally_baggage": BaggageInstrumentor(),
     }
 
 

@@ -214,6 +214,25 @@ def parse_tools(name: str, value: object) -> tuple[str, ...]:
     return tuple(entries)
 
 
+def parse_size(name: str, value: object) -> int:
+    """Read a number of characters or bytes, from 1,000 up.
+
+    Raises:
+        SettingsError: for anything else.
+    """
+    number: object = value
+    if isinstance(value, str):
+        text = value.strip().replace("_", "")
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
+    if isinstance(number, int) and not isinstance(number, bool) and _MIN_SIZE <= number < 10**_MAX_DIGITS:
+        return int(number)
+    raise SettingsError(f"{name}={value!r} is not a size; use a whole number from {_MIN_SIZE} up")
+
+
+_MIN_SIZE: Final = 1_000
+_MAX_DIGITS: Final = 15
+
+
 def parse_hosts(name: str, value: object) -> tuple[str, ...]:
     """Read host names: a sequence, or a text by commas.
 
@@ -251,25 +270,6 @@ def parse_hosts(name: str, value: object) -> tuple[str, ...]:
 
 
 _NO_HOST: Final = frozenset("*/?#@,[]\\ \t")
-
-
-def parse_size(name: str, value: object) -> int:
-    """Read a number of characters or bytes, from 1,000 up.
-
-    Raises:
-        SettingsError: for anything else.
-    """
-    number: object = value
-    if isinstance(value, str):
-        text = value.strip().replace("_", "")
-        number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
-    if isinstance(number, int) and not isinstance(number, bool) and _MIN_SIZE <= number < 10**_MAX_DIGITS:
-        return int(number)
-    raise SettingsError(f"{name}={value!r} is not a size; use a whole number from {_MIN_SIZE} up")
-
-
-_MIN_SIZE: Final = 1_000
-_MAX_DIGITS: Final = 15
 
 
 class Option(NamedTuple):
