@@ -19,8 +19,11 @@ class LogFilter(logging.Filter):
     Add it to a handler (of several, to the first that runs where the record is made: the ``QueueHandler``)
     and name the fields in its format: ``%(session_id)s``. What is not known is an empty text, ids of trace
     and span are hexadecimal, ``agent`` is the path of agents, ``planner > researcher``. A field that a record
-    has already stays as it is. It never raises. ``name`` is not looked at.
+    has already stays as it is. It never raises.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the fields.
@@ -46,10 +49,8 @@ class LogFilter(logging.Filter):
             span = trace.get_current_span(context).get_span_context()
             if span.is_valid:
                 trace_id, span_id = f"{span.trace_id:032x}", f"{span.span_id:016x}"
-                if scope is None:
-                    scope = scope_of_trace(
-                        span.trace_id
-                    )  # a request that another service's session came with
+                if scope is None:  # perhaps a request that another service's session came with
+                    scope = scope_of_trace(span.trace_id)
             if scope is not None:
                 session_id = scope.session.session_id
                 if scope.agent_path:
