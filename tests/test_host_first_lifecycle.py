@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import fnmatch
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ from spantally.ground import guard
 from spantally.ground.records import Kind
 from spantally.ground.session_state import forget_sessions
 from spantally.ground.worker import worker
+from spantally.instrumentors import baggage as baggage_gate
 from spantally.instrumentors.openai import batches, peers
 from spantally.instrumentors.patching import Patch, PatchSet
 from spantally.testing import Reply, ScriptedServer
@@ -273,6 +275,21 @@ def _raising_preparation(patch: pytest.MonkeyPatch) -> None:
     assert len(patches.applied) == sum(patch.module in sys.modules for patch in patches.patches)
 
 
+class _Unreadable:
+    """A request whose parts cannot be read, whichever client's it is."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise Boom
+
+
+def _raising_gate(patch: pytest.MonkeyPatch) -> None:
+    """What leaves cannot be looked at (each client: test_propagation_hygiene.py), nor a log line."""
+    for clean in (baggage_gate._clean_core, baggage_gate._clean_lines, baggage_gate._clean_aiohttp):
+        clean(_Unreadable())
+    patch.setattr("spantally.api.logs.current_scope", fail)
+    assert spantally.LogFilter().filter(logging.makeLogRecord({}))
+
+
 def _raising_reason(patch: pytest.MonkeyPatch) -> None:
     spantally.instrument(ledger=False)
     patch.setattr(type(telemetry.active.redactor), "text", fail)
@@ -400,6 +417,7 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
         "session.said",
         "session.look_up",
     ),
+    _raising_gate: ("baggage.httpcore", "baggage.http_client", "baggage.aiohttp", "api.log_record"),
     _raising_beside: ("openai.peers", "openai.innermost", "patching.beneath"),
     _raising_attempts: (
         "openai.retry",

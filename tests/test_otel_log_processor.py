@@ -71,6 +71,21 @@ def test_records_inside_a_session_are_stamped() -> None:
     assert genai["gen_ai.conversation.id"] == "c-1"
 
 
+def test_stamps_name_the_agent_leave_redacted_and_the_programs_record_stays() -> None:
+    """A secret in whose work it is does not leave by a log line; redaction off changes no record either."""
+    scope = Scope(SessionState(SECRET, start_ns=1), agent_path=("planner", "researcher"))
+    context = with_values(otel_context.get_current(), {SCOPE_KEY: scope})
+    for redact in (True, False):
+        provider, exporting = _provider(LogRecordProcessor(redact=redact))
+        for attributes in ({}, {"count": 3}):
+            record = LogRecord(body="x", context=context, attributes=dict(attributes))
+            provider.get_logger("app").emit(record)
+            assert dict(record.attributes or {}) == attributes
+            sent = exporting.records[-1].attributes
+            assert sent["spantally.agent.path"] == "planner > researcher"
+            assert (SECRET in sent["session.id"]) is not redact
+
+
 def test_a_failing_redactor_withholds_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever breaks, the record goes out without its content and the program goes on."""
     provider, exporting = _provider(LogRecordProcessor())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spantally.api.attribution import attribute, bind
     from spantally.api.fold import Totals
+    from spantally.api.logs import LogFilter
     from spantally.api.opening import session
     from spantally.api.pausing import paused, untracked
     from spantally.api.processor import SpanProcessor
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         SettingsError,
         SpantallyError,
     )
+    from spantally.instrumentors.baggage import BaggageInstrumentor
     from spantally.instrumentors.fastapi import FastAPIInstrumentor
     from spantally.instrumentors.httpx2 import HTTPX2Instrumentor
     from spantally.instrumentors.mcp import MCPInstrumentor
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "BaggageInstrumentor",
     "Budget",
     "BudgetExceeded",
     "BudgetNotice",
@@ -55,6 +58,7 @@ __all__ = [
     "HTTPX2Instrumentor",
     "Ledger",
     "LedgerError",
+    "LogFilter",
     "LoopDetected",
     "LoopGuard",
     "MCPInstrumentor",
@@ -140,6 +144,8 @@ _LAZY = {
     "SpanProcessor": "spantally.api.processor",
     "Redactor": "spantally.redaction",
     "redact": "spantally.redaction",
+    "BaggageInstrumentor": "spantally.instrumentors.baggage",
+    "LogFilter": "spantally.api.logs",
 }
 """Public names and their modules, imported at the first use: ``import spantally`` costs next to nothing, and
 a hook that loads an entry point of ours cannot fail before its guard stands."""

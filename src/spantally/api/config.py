@@ -10,6 +10,7 @@ from spantally.calls.telemetry import PlainRedactor, RedactorLike, Telemetry
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once
 from spantally.ground.settings import from_argument, from_environment
+from spantally.instrumentors.outbound import use_hosts
 from spantally.otel.redactors import redactor_of
 
 
@@ -40,6 +41,8 @@ class Config(NamedTuple):
     summary: bool | None = None
     semconv: str | None = None
     trust_baggage: bool | None = None
+    baggage_deny: tuple[str, ...] | None = None
+    baggage_allow: tuple[str, ...] | None = None
     synchronous: str | None = None
     sigterm: bool | None = None
 
@@ -69,6 +72,8 @@ _SETTINGS = (
     "summary",
     "semconv",
     "trust_baggage",
+    "baggage_deny",
+    "baggage_allow",
     "synchronous",
     "sigterm",
 )
@@ -146,6 +151,7 @@ def apply_policy(config: Config, telemetry: Telemetry) -> None:
         telemetry.entity = config.entity
     if config.tags is not None:
         telemetry.tags = config.tags
+    use_hosts(deny=config.baggage_deny, allow=config.baggage_allow)
     if config.semconv is not None:
         telemetry.use_profile(config.semconv)
 

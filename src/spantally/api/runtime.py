@@ -170,6 +170,7 @@ current: Runtime | None = None
 
 def instrumentors() -> dict[str, TableInstrumentor]:
     """All our instrumentors, by the name of their entry point."""
+    from spantally.instrumentors.baggage import BaggageInstrumentor
     from spantally.instrumentors.fastapi import FastAPIInstrumentor
     from spantally.instrumentors.httpx2 import HTTPX2Instrumentor
     from spantally.instrumentors.mcp import MCPInstrumentor
@@ -186,6 +187,7 @@ def instrumentors() -> dict[str, TableInstrumentor]:
         "spantally_processes": ProcessesInstrumentor(),
         "spantally_threading": ThreadingInstrumentor(),
         "spantally_tools": ToolsInstrumentor(),
+        "spantally_baggage": BaggageInstrumentor(),
     }
 
 
@@ -214,6 +216,8 @@ def instrument(
     summary: bool | None = None,
     semconv: str | None = None,
     trust_baggage: bool | None = None,
+    baggage_deny: Any = None,
+    baggage_allow: Any = None,
     synchronous: str | None = None,
     sigterm: bool | None = None,
 ) -> None:
@@ -253,6 +257,9 @@ def instrument(
         summary: print one line at exit.
         semconv: spelling of renamed attributes, ``"latest"`` or ``"1.41"``.
         trust_baggage: whether inbound baggage may name session, user, entity and tags.
+        baggage_deny: hosts whose requests do not carry them as baggage, ``["*.example.com"]``, beside those
+            of model providers, which never do.
+        baggage_allow: the only hosts whose requests carry them.
         synchronous: ``"normal"`` or ``"full"`` durability of the SQLite ledger.
         sigterm: whether the tally is drained on SIGTERM where the program has no handler.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spantally.ground.errors import SettingsError
+from spantally.ground.guard import say_once
 from spantally.ground.settings import parse_tags
 
 Tags = tuple[tuple[str, str], ...]
@@ -27,4 +28,7 @@ def merged_tags(inherited: Tags, own: Tags, *, trusted: bool) -> Tags:
     except SettingsError:
         if trusted:
             raise
+        say_once(
+            "baggage:tags", "spantally: tags from outside left no room for the program's; they were dropped"
+        )
         return own

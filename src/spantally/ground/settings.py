@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote, quote_plus, unquote
 
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once
@@ -30,6 +30,8 @@ MAX_TAG_KEY: Final = 64
 MAX_TAG_VALUE: Final = 256
 MAX_BAGGAGE_BYTES: Final = 8192
 """Limit of the W3C Baggage specification for the whole header."""
+MAX_ID_BYTES: Final = 640
+"""Most bytes of an id as baggage, percent-encoded: six ids, their keys and the tags then fit together."""
 
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
@@ -65,7 +67,7 @@ def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
 
 
 def parse_id(name: str, value: object) -> str:
-    """Read an id of a session, user or conversation: 1 to 256 printable characters.
+    """Read an id of a session, user or conversation: 1 to 256 printable characters, 640 bytes as baggage.
 
     Raises:
         SettingsError: for another type, an empty or overlong text, or control characters.
@@ -81,7 +83,16 @@ def parse_id(name: str, value: object) -> str:
             f"{name}={value[:40]!r} holds control characters or outer spaces; "
             "use printable text without spaces around it"
         )
+    if len(value) > _SURELY_FITS and len(quote_plus(value)) > MAX_ID_BYTES:
+        raise SettingsError(
+            f"{name}={value[:40]!r} takes {len(quote_plus(value))} bytes as baggage, percent-encoded; "
+            f"use a shorter id, of at most {MAX_ID_BYTES} (a letter beyond ASCII takes 6 to 12 bytes)"
+        )
     return value
+
+
+_SURELY_FITS: Final = MAX_ID_BYTES // 12
+"""Characters that fit whatever they are: one takes up to 12 bytes."""
 
 
 def parse_entity(name: str, value: object) -> tuple[str, str]:
@@ -146,7 +157,7 @@ def parse_tags(name: str, value: object) -> tuple[tuple[str, str], ...]:
                 f"{name}: value of tag {key!r} ({len(text)} characters) is not allowed; "
                 f"use at most {MAX_TAG_VALUE} printable characters"
             )
-        size += len("spantally.tag.") + len(key) + 2 + len(quote(text, safe=""))
+        size += len("spantally.tag.") + len(quote_plus(key)) + 2 + len(quote(text, safe=""))
     if size > MAX_BAGGAGE_BYTES // 2:
         raise SettingsError(
             f"{name}: the tags take {size} bytes as baggage; at most {MAX_BAGGAGE_BYTES // 2} are allowed, "
@@ -232,6 +243,45 @@ def parse_size(name: str, value: object) -> int:
 
 _MIN_SIZE: Final = 1_000
 _MAX_DIGITS: Final = 15
+
+
+def parse_hosts(name: str, value: object) -> tuple[str, ...]:
+    """Read host names: a sequence, or a text by commas.
+
+    A name means the host and all beneath it, ``*.example.com`` only those beneath, ``*`` every host.
+
+    Returns:
+        The names in lower case, those of hosts beneath with a dot in front, ``*`` for every host.
+
+    Raises:
+        SettingsError: for what is no host name, a URL or a port among them.
+    """
+    if isinstance(value, str):
+        entries: list[Any] = [part for part in value.split(",") if part.strip()]
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        entries = list(value)
+    else:
+        raise SettingsError(f"{name}={value!r} must be a list of host names")
+    found = []
+    for entry in entries:
+        text = entry.strip().lower() if isinstance(entry, str) else ""
+        if text == "*":
+            found.append(text)
+            continue
+        host = text.rstrip(".")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        bare = host.removeprefix("*.").removeprefix(".")
+        if not bare or _NO_HOST.intersection(bare) or bare.count(":") == 1:
+            raise SettingsError(
+                f"{name}: {entry!r} is not allowed; use the name of a host without scheme and port, as in "
+                "api.example.com or *.example.com, or * for all"
+            )
+        found.append(host.removeprefix("*"))
+    return tuple(found)
+
+
+_NO_HOST: Final = frozenset("*/?#@,[]\\ \t")
 
 
 class Option(NamedTuple):
@@ -426,6 +476,24 @@ OPTIONS: Final[tuple[Option, ...]] = (
         True,
         "Whether session, user, entity and tags of inbound W3C baggage are taken.",
         "true or false",
+    ),
+    Option(
+        "baggage_deny",
+        "SPANTALLY_BAGGAGE_DENY",
+        parse_hosts,
+        (),
+        "Hosts whose requests do not carry session, user, entity and tags as baggage, beside those of model "
+        "providers, which never do.",
+        "host names by commas: `example.com` with all beneath it, `*.example.com`, `*`",
+    ),
+    Option(
+        "baggage_allow",
+        "SPANTALLY_BAGGAGE_ALLOW",
+        parse_hosts,
+        (),
+        "The only hosts whose requests carry them, model providers and denied hosts excepted. Without it all "
+        "others do.",
+        "host names by commas: `example.com` with all beneath it, `*.example.com`, `*`",
     ),
     Option(
         "synchronous",

@@ -1,8 +1,8 @@
 """Requests of httpx2 carry trace context and baggage, as the official instrumentations do for other clients.
 
-Propagation only: no span, no metric. It stands aside where somebody else has written a ``traceparent``, in
-the requests of model SDKs, and for the hosts of model providers. What it adds is on the request only while
-it is sent, so that neither a redirect nor the program that looks at the request finds it.
+Propagation only: no span, no metric. It stands aside where somebody else has written a ``traceparent``, and
+in the requests of model SDKs; hosts that may not be told whose work it is get the trace alone. What it adds
+is on the request only while it is sent, so that neither a redirect nor the program that looks finds it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,11 @@ from spantally.ground.guard import swallowed
 from spantally.ground.records import COUNTED_KINDS
 from spantally.ground.scope import current_scope, is_paused
 from spantally.instrumentors.base import TableInstrumentor
-from spantally.instrumentors.outbound import takes_our_keys
+from spantally.instrumentors.outbound import BAGGAGE, SDK_SIGN, cleaned, takes_our_keys
 from spantally.instrumentors.patching import Patch, PatchSet
 
 _SIGN: Final = "traceparent"
 """A request that has it is another instrumentation's."""
-
-_SDK_SIGN: Final = "x-stainless-lang"
-"""A request that has it is of a generated SDK (openai, anthropic and others), whatever endpoint it is for."""
 
 
 def _inject(request: Any) -> tuple[str, ...]:
@@ -33,12 +30,16 @@ def _inject(request: Any) -> tuple[str, ...]:
     try:
         context = otel_context.get_current()
         headers = request.headers
-        if not context or _SIGN in headers or _SDK_SIGN in headers or not is_http_instrumentation_enabled():
+        if not context or _SIGN in headers or SDK_SIGN in headers or not is_http_instrumentation_enabled():
             return ()
-        if is_paused(context) or _is_model_call() or not takes_our_keys(request.url.host):
+        if is_paused(context) or _is_model_call():
             return ()
         found: dict[str, str] = {}
         propagate.inject(found, context=context)
+        if BAGGAGE in found and not takes_our_keys(request.url.host):
+            left = cleaned(found.pop(BAGGAGE))
+            if left is not None:
+                found[BAGGAGE] = left
         added = tuple(name for name in found if name not in headers)
         for name in added:
             headers[name] = found[name]
@@ -89,7 +90,7 @@ async def _send_async(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs
 
 
 class HTTPX2Instrumentor(TableInstrumentor):
-    """Sends ``traceparent`` and ``baggage`` with requests of httpx2, but not to model providers."""
+    """Sends ``traceparent`` and ``baggage`` with requests of httpx2; providers get nothing of ours."""
 
     supported: ClassVar[tuple[str, ...]] = ("httpx2 >= 2.0, < 3",)
 

@@ -55,6 +55,25 @@ def baggage_of(scope: Scope) -> dict[str, str]:
     return entries
 
 
+def _fitting(rest: Mapping[str, object], own: dict[str, str]) -> dict[str, str]:
+    """The entries of ours that fit into one header beside those of the program, or of a stranger."""
+    size = sum(_wire_size(str(key), str(value)) for key, value in rest.items())
+    room = MAX_MEMBERS - len(rest)
+    found: dict[str, str] = {}
+    for key, value in own.items():
+        size += _wire_size(key, value)
+        if len(found) >= room or size > MAX_BAGGAGE_BYTES:
+            _dropped_outbound(key)
+            break
+        found[key] = value
+    return found
+
+
+def _dropped_outbound(key: str) -> None:
+    kind = semconv.TAG_PREFIX + "*" if key.startswith(semconv.TAG_PREFIX) else key
+    say_once("baggage:shared", "spantally: other baggage leaves no room for %s and what follows", kind)
+
+
 def _wire_size(key: str, value: str) -> int:
     return len(quote_plus(key)) + len(quote_plus(value)) + 2
 
@@ -67,10 +86,11 @@ def _carried(context: Context) -> Mapping[str, object]:
 def with_baggage(context: Context, scope: Scope) -> Context:
     """``context`` with the entries of ``scope`` in place of any earlier ones of ours, in one rebuild.
 
-    The program's own entries come first, so that ours are the ones a full header cuts off.
+    The program's own entries come first and are never left out: they may be a stranger's, and so must not
+    make a session impossible. Where both do not fit into one header, the last of ours stay behind.
     """
     rest = {key: value for key, value in _carried(context).items() if not semconv.is_own_baggage(key)}
-    rest.update(baggage_of(scope))
+    rest.update(_fitting(rest, baggage_of(scope)) if rest else baggage_of(scope))
     return with_values(context, {BAGGAGE_KEY: rest})
 
 

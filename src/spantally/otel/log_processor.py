@@ -13,6 +13,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor as SdkLogRecordProcessor
 
 from spantally.calls.own_spans import stamps
 from spantally.calls.telemetry import RedactorLike
+from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import current_scope
 from spantally.ground.worker import worker
@@ -40,7 +41,7 @@ class LogRecordProcessor(SdkLogRecordProcessor):
             record = copy.copy(log_record.log_record)
             if self.redactor is not None:
                 _redact(record, self.redactor)
-            _stamp(record)
+            _stamp(record, self.redactor)
             log_record.log_record = record
         except Exception as error:
             swallowed("otel.log_on_emit", error)
@@ -84,14 +85,21 @@ def _redact(record: Any, redactor: RedactorLike) -> None:
         record.exception = None  # its text is in the attributes by now, redacted
 
 
-def _stamp(record: Any) -> None:
+def _stamp(record: Any, redactor: RedactorLike | None) -> None:
     scope = current_scope(record.context) or scope_of_trace(record.trace_id or 0)
     if scope is None or record.attributes is None:
         return
     is_genai = (getattr(record, "event_name", None) or "").startswith(GENAI_PREFIX)
-    for key, value in stamps(scope, genai=is_genai).items():
-        if key not in record.attributes:
-            record.attributes[key] = value
+    values = stamps(scope, genai=is_genai)
+    if scope.agent_path:  # on a log line it makes no GenAI span of anything, so it may stand on each
+        values.setdefault(semconv.AGENT_PATH, " > ".join(scope.agent_path))
+    if redactor is not None:
+        values = safe_attributes(values, redactor)
+    made = copy.deepcopy(record.attributes)
+    for key, value in values.items():
+        if key not in made:
+            made[key] = value
+    record.attributes = made
 
 
 def _close(log_record: Any) -> None:
