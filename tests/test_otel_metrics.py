@@ -16,6 +16,7 @@ from spantally.ground import semconv
 from spantally.ground.records import CallRecord, Kind, Precedence, Status
 from spantally.ground.worker import worker
 from spantally.otel.agent_calls import MOST_WAITING, AgentCalls, Calls
+from spantally.otel.cardinality import MOST_VALUES, OTHER
 from spantally.testing import Reply, ScriptedServer, Usage
 from watching import Watched
 
@@ -310,3 +311,17 @@ def test_a_failing_instrument_costs_nothing_else(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr("spantally.otel.instruments.Instruments.record", failing)
         assert seen.client.chat.completions.create(**CHAT).choices
         assert INFERENCE + "duration" not in seen.points()
+
+
+def test_names_without_end_make_no_series_without_end() -> None:
+    """Agents that are made up without end count together; no session, user or tag is on a metric at all."""
+    with measured() as made:
+        with spantally.session("s", user="u", tags={"a": "1"}):
+            for number in range(MOST_VALUES + 50):
+                with spantally.agent(f"agent-{number}"):
+                    pass
+        points = made.points()["gen_ai.invoke_agent.duration"]
+        assert len(points) == MOST_VALUES + 1
+        (rest,) = [point for point in points if point.attributes["gen_ai.agent.name"] == OTHER]
+        assert rest.count == 50
+        assert {key for point in points for key in point.attributes} == {"gen_ai.agent.name"}

@@ -196,6 +196,23 @@ def test_an_id_with_braces_of_its_own(watched: Watched) -> None:
             assert made.id == given
 
 
+def test_different_values_give_different_ids(watched: Watched) -> None:
+    """What separates the values is encoded where a value has it; a letter of the template, too."""
+    ids = set()
+    for conversation, user in (("a:b", "c"), ("a", "b:c"), ("a%3Ab", "c"), ("a:", "b:c")):
+        with spantally.session("{conversation}:{user}", conversation=conversation, user=user) as made:
+            ids.add(made.id)
+    assert ids == {"a%3Ab:c", "a:b%3Ac", "a%253Ab:c", "a%3A:b%3Ac"}
+    with spantally.session("chat of {conversation} - {user}", conversation="a - b", user="chat") as made:
+        assert made.id == "chat of a%20-%20b - chat"
+    with spantally.session("{conversation}u{user}", conversation="ü%", user="uu") as made:
+        assert made.id == "ü%25u%75%75"
+    with spantally.session("chat-{user}", user="a-b:c") as made:
+        assert made.id == "chat-a-b:c"  # one value cannot be taken for another
+    with pytest.raises(ValueError, match="separator"):
+        spantally.session("{conversation}{user}")
+
+
 def test_a_template_with_an_unknown_name(watched: Watched) -> None:
     """Entering raises a ValueError that names it and what is known; nothing was begun."""
     with (

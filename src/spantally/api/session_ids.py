@@ -37,7 +37,8 @@ def check_template(text: str) -> str:
     """The template.
 
     Raises:
-        ArgumentError: if its braces do not match, or it asks for more than a name.
+        ArgumentError: if its braces do not match, it asks for more than a name, or two names touch: then
+            different values could give one id.
     """
     try:
         pieces = list(Formatter().parse(text))
@@ -45,22 +46,30 @@ def check_template(text: str) -> str:
         raise ArgumentError(
             f"session id={text!r} is no template ({error}); write braces as {{{{ }}}}"
         ) from error
-    for _, name, form, conversion in pieces:
+    for place, (literal, name, form, conversion) in enumerate(pieces):
         if name is not None and (not name or form or conversion or not name.replace("_", "a").isalnum()):
             raise ArgumentError(
                 f"session id={text!r}: {{{name}}} is no name; use names of what is known, as {{customer}}"
+            )
+        if place and name is not None and not literal:
+            raise ArgumentError(
+                f"session id={text!r}: {{{name}}} touches the name before it; put a separator between them"
             )
     return text
 
 
 def filled(template: str, known: Mapping[str, str]) -> str:
-    """The id that a template stands for.
+    """The id that a template stands for: different values never give one id.
+
+    What separates the values is percent-encoded where a value has it itself.
 
     Raises:
         ArgumentError: (a ValueError) naming a name that nothing is known for, and the names that are known.
     """
     made: list[str] = []
-    for literal, name, _, _ in Formatter().parse(template):
+    pieces = list(Formatter().parse(template))
+    separating = _separating([literal for literal, name, _, _ in pieces[1:] if name is not None])
+    for literal, name, _, _ in pieces:
         made.append(literal)
         if name is None:
             continue
@@ -71,8 +80,18 @@ def filled(template: str, known: Mapping[str, str]) -> str:
                 f"session id={template!r}: nothing is known for {{{name}}}; known here: {names} "
                 "(conversation, user, the entity's type, tags)"
             )
-        made.append(value)
+        made.append("".join(_encoded(one) if one in separating else one for one in value))
     return parse_id("session id", "".join(made))
+
+
+def _separating(separators: list[str]) -> set[str]:
+    """Characters that a value may not have as they are: by one of its own each separator is found again."""
+    found = {next((one for one in text if not one.isalnum()), text[0]) for text in separators}
+    return found | {"%"} if found else found
+
+
+def _encoded(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode())
 
 
 def known_names(

@@ -19,6 +19,7 @@ from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Record, Status
 from spantally.otel.agent_calls import AgentCalls
+from spantally.otel.cardinality import Cardinality
 from spantally.otel.instruments import Instruments
 from spantally.otel.modality import remainders
 
@@ -59,6 +60,7 @@ class MetricsConsumer:
         self._revision: tuple[Any, int | None] | None = None
         """The redactor and its revision, which gave all of the attributes that are kept."""
         self._agents = AgentCalls()
+        self._cardinality = Cardinality()
         self._made = Instruments(
             meter, semconv.PROFILE_METRICS[telemetry.profile], per_call=telemetry.token_histograms
         )
@@ -136,8 +138,10 @@ class MetricsConsumer:
         )
         found = self._series.get(key)
         if found is None:
-            point = _point(record)
-            failed = point if record.error_type is None else (*point, (semconv.ERROR_TYPE, record.error_type))
+            point = self._cardinality.bounded(_point(record))
+            failed = point
+            if record.error_type is not None:
+                failed = (*point, *self._cardinality.bounded(((semconv.ERROR_TYPE, record.error_type),)))
             duration = _duration_of(record)
             if record.operation in semconv.LATER_OPERATIONS and self._telemetry.renames:
                 duration = None  # in this profile it is no operation
