@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from spantally.redaction import ERROR_TAG, Redactor, engine, table
 from spantally.redaction.cache import Cache
+from spantally.redaction.engine import SECONDS_PER_CHARACTER
+from spantally.redaction.redactor import BUDGET_SECONDS
 
 REDACTOR = Redactor()
 LONGEST_TAG = 52
@@ -26,7 +28,7 @@ PIECES = st.sampled_from(
         "AKIA", "ghp_", "[REDACTED:", "[REDACTED:error]", "[REDACTED:password:01234567]", "]", "%3D",
         "%22", "is", "é", "\ud800", "İ", "\x00", "0", "a", "_", "-", ".", "{", "}", "(", "<",
         table.example(table.ROWS[0]), table.example(table.ROWS[40]), "-u a:b", "code=", "value",
-        "api_key,\n1,",
+        "api_key,\n1,", "INSERT INTO t (id, token) VALUES (1, '", "'), (2, ", ") VALUES (?, ?)", "', ('a', '",
     ]
 )  # fmt: skip
 TEXTS = st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=40).map("".join))
@@ -66,7 +68,8 @@ REPEATED = [
     "://a:bcd@", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "QUJDREVGR0hJSktMTU5PUFFS", "api_key=",
     "token=", "token: ", "key ", "pass ", "sk-", "sk-a1", "Bearer ", "Basic YTpi ", "authorization: x ",
     "cookie:", "a=b;", 'password="', "api_key,\n", "|key|\n", "[REDACTED:", "[REDACTED:error]",
-    "token for a is ", "AKIA", "1-2_a.", "%3a%2f%2fa%3Ab", "code=", "İ",
+    "token for a is ", "AKIA", "1-2_a.", "%3a%2f%2fa%3Ab", "code=", "İ", "insert into t (",
+    "insert into t (key) values ('a'),", "('',", "into ",
 ]  # fmt: skip
 
 
@@ -74,15 +77,26 @@ REPEATED = [
 def test_hostile_repetition_is_linear(piece: str) -> None:
     """100 KB of anything are soon read, and four times as much takes four times as long, not sixteen."""
     text = (piece * (100_000 // len(piece) + 1))[:100_000]
-    redactor = Redactor()
+    redactor = Redactor(budget_seconds=10)
     before = time.thread_time()
     redactor.text(text)
     spent = time.thread_time() - before
     assert redactor.failures == 0
     assert spent < 0.8
     before = time.thread_time()
-    Redactor().text(text * 4)
+    Redactor(budget_seconds=10).text(text * 4)
     assert time.thread_time() - before < 10 * spent + 0.3
+
+
+@pytest.mark.parametrize("piece", ["API_KEY=sk-abcd1234efgh5678\n", "%password|", "key (", "://a:bcd@"])
+def test_the_time_of_a_value_is_bounded(piece: str) -> None:
+    """A text that is nothing but work is given up when its time is over, and goes as a whole."""
+    text = piece * (4_000_000 // len(piece))
+    redactor = Redactor()
+    before = time.thread_time()
+    answer = redactor.text(text)
+    assert time.thread_time() - before < 4 * (BUDGET_SECONDS + len(text) * SECONDS_PER_CHARACTER)
+    assert answer == ERROR_TAG or "abcd1234" not in answer
 
 
 def test_a_long_text_is_read_in_full() -> None:

@@ -55,6 +55,11 @@ TEXTS = [
     (f"aws_access_key_id AKIA{'Q3' * 8} {PEM_LINES[1][:40]}", PEM_LINES[1][:40]),
     (f"I got strange_{NOISE}x9 from them", NOISE),
     ("{'db_password': 'qa$ieoCzZ2n', 'user': 'x'}", "qa$ieoCzZ2n"),
+    (f"INSERT INTO users (id, api_key, name) VALUES (1, 'k', 'a'), (2, '{NOISE}', 'b')", NOISE),
+    ("insert or ignore into `t` (`mail`, `password`) values ('a,b(c)', 'Zebra8964!')", "Zebra8964!"),
+    (json.dumps({"sql": f"INSERT INTO t (a,\n secret_key)\nVALUES (now(), E'{NOISE}')"}), NOISE),
+    (f'run("INSERT INTO t (name, token) VALUES (%s, %s)", ("bob", "{NOISE}"))', NOISE),
+    (f"INSERT INTO t (id, token) VALUES (1, '{NOISE}", NOISE),
     (f"token: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtM2FTdzZQU2hIIn0.{NOISE}", NOISE),
     ("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtM2", "eyJzdWIiOiJtM2"),
 ]

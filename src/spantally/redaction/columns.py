@@ -106,7 +106,7 @@ def _rows(
         at = start
         for index, cell in enumerate(cells):
             if index in columns:
-                _cell(at, cell, columns[index], taken)
+                judge_cell(at, cell, columns[index], taken)
             at += len(cell) + len(delimiter)
         start = stop + len(mark)
         if last:
@@ -114,7 +114,15 @@ def _rows(
     return start
 
 
-def _cell(at: int, cell: str, kind: int, taken: list[Span]) -> None:
+def judge_cell(at: int, cell: str, kind: int, taken: list[Span]) -> None:
+    """Append a span if a cell looks like the secret that its head promises.
+
+    Args:
+        at: where the cell begins.
+        cell: its text.
+        kind: what the head says of it.
+        taken: receives the span.
+    """
     value = cell.strip(" \"'`*\\")
     if (
         len(value) < 6

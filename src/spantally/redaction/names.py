@@ -38,7 +38,8 @@ TYPES: Final = {
 }
 """Tag type by class."""
 
-STEMS: Final = re.compile("pass|pw|secret|token|key|cred|auth|cookie|sig")
+STEM_WORDS: Final = ("pass", "pw", "secret", "token", "key", "cred", "auth", "cookie", "sig")
+STEMS: Final = re.compile("|".join(STEM_WORDS))
 """Every name that says something holds one of these, in lower case."""
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")

@@ -8,15 +8,20 @@ what was read, so that the whole is linear on any input.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from spantally.redaction import names, shapes
 from spantally.redaction.columns import HEAD_END
 from spantally.redaction.spans import PAIR, Span
+from spantally.redaction.tags import is_tag_at, tag_end_at
 
 _NAME_CHARS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+_BEHIND_TAG: Final = frozenset(" \t\r\n\"'")
+_INNER: Final = frozenset(_NAME_CHARS)
 _LONGEST_NAME: Final = 64
+_SHORTEST: Final = 4
+"""Characters of a value that may be a secret."""
 
 _QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|&apos;|%22|%27)"""
 
@@ -113,12 +118,14 @@ class Site(NamedTuple):
     """A line break lies between name and value."""
 
 
-def find_pairs(text: str, lower: str, check: Callable[[], None], taken: list[Span], heads: list[int]) -> None:
+def find_pairs(
+    text: str, stems: Iterable[int], check: Callable[[], None], taken: list[Span], heads: list[int]
+) -> None:
     """Append a span to ``taken`` for each value that the name before it says is a secret.
 
     Args:
         text: what is scanned.
-        lower: ``text`` in lower case, of the same length.
+        stems: where a stem of a telling name begins, in order.
         check: raises when the time is over.
         taken: receives the spans.
         heads: receives the places of names that may be heads of columns.
@@ -127,8 +134,7 @@ def find_pairs(text: str, lower: str, check: Callable[[], None], taken: list[Spa
     seen = 0
     size = len(text)
     waste = 65_536 + size // 2
-    for hit in names.STEMS.finditer(lower):
-        at = hit.start()
+    for at in stems:
         if at < cursor:
             continue
         seen += 1
@@ -142,6 +148,8 @@ def find_pairs(text: str, lower: str, check: Callable[[], None], taken: list[Spa
         if kind == names.NONE:
             continue
         following = text[name_end]
+        if following == ":" and is_tag_at(text, name_start):
+            continue  # a type: [REDACTED:token:0123abcd]
         if following in _HEAD_FOLLOWS and HEAD_END.match(text, name_end):
             heads.append(at)
         if kind in _ELSEWHERE or (
@@ -174,18 +182,43 @@ def _read(
     how = _how(found)
     if (kind == names.WEAK and how == "space") or (name in _VERBS and how != "operator"):
         return name_end, name_end
+    start = found.end()
+    if found["array"] is not None and (tag_end := tag_end_at(text, start - 1)) and _ends(text, tag_end):
+        return name_end, tag_end
+    opening = found["opening"]
+    end = -1 if opening is None else _quoted_end(text, start, opening)
+    is_closed = end >= 0
+    if not is_closed:
+        plain = _UNQUOTED.match(text, start)
+        if plain is None:
+            return name_end, start
+        end = plain.end()
+    if end - start < _SHORTEST and (is_closed or text[end : end + 1] != "|"):
+        return name_end, end
     in_url = how == "operator" and name_start > 0 and text[name_start - 1] in "?&;#"
     separator = found[how]
     site = Site(
         kind,
-        quoted=bool(found["opening"]),
+        quoted=opening is not None,
         how=how,
         tight=not separator[-1:].isspace(),
         line_start=_starts_line(text, name_start),
         in_url=in_url,
         far="\n" in separator,
     )
-    return _read_value(text, found, site, taken, name_end)
+    if is_closed:
+        if not acceptable(text[start:end], site):
+            return name_end, end
+    else:
+        end, good = _plain_end(text, start, end, site)
+        if not good:
+            return name_end, end
+    taken.append(Span(start, end, PAIR, names.TYPES[kind]))
+    return end, end
+
+
+def _ends(text: str, at: int) -> bool:
+    return at >= len(text) or text[at] in _BEHIND_TAG
 
 
 def _how(found: re.Match[str]) -> str:
@@ -197,6 +230,8 @@ def _how(found: re.Match[str]) -> str:
 
 def _name(text: str, at: int, end: int) -> tuple[int, str]:
     """Start and text of the name around ``at``, without the escape that may be glued to its front."""
+    if at == 0 or text[at - 1] not in _INNER:
+        return at, text[at:end].strip("-.")
     left = text[max(0, at - _LONGEST_NAME) : at]
     kept = left.rstrip(_NAME_CHARS)
     start = at - (len(left) - len(kept))
@@ -231,33 +266,21 @@ def _starts_line(text: str, start: int) -> bool:
     return not line or _EXPORT.match(line) is not None
 
 
-def _read_value(
-    text: str, found: re.Match[str], site: Site, taken: list[Span], name_end: int
-) -> tuple[int, int]:
-    start = found.end()
-    end = _quoted_end(text, start, found["opening"]) if site.quoted else -1
-    if end >= 0:
-        if not acceptable(text[start:end], site):
-            return name_end, end
-    else:
-        plain = _UNQUOTED.match(text, start)
-        if plain is None:
-            return name_end, start
-        value = plain[0]
-        if not site.tight or site.how != "operator":
-            value = value.rstrip(".:!?")
+def _plain_end(text: str, start: int, end: int, site: Site) -> tuple[int, bool]:
+    """Where a value without quotes ends, and whether it is a secret."""
+    value = text[start:end]
+    if not site.tight or site.how != "operator":
+        value = value.rstrip(".:!?")
         end = start + len(value)
-        if _is_call(text, value, end, site):
-            return name_end, end
-        if not acceptable(value, site):
-            if text[end : end + 1] != "|" or site.how != "operator":
-                return name_end, end
-            more = _MORE_BASE.match(text, end + 1, end + 256)
-            if more is None or not shapes.looks_random(more[0], 16):
-                return name_end, end
-        end = _extended(text, end, site)
-    taken.append(Span(start, end, PAIR, names.TYPES[site.kind]))
-    return end, end
+    if _is_call(text, value, end, site):
+        return end, False
+    if not acceptable(value, site):
+        if text[end : end + 1] != "|" or site.how != "operator":
+            return end, False
+        more = _MORE_BASE.match(text, end + 1, end + 256)
+        if more is None or not shapes.looks_random(more[0], 16):
+            return end, False
+    return _extended(text, end, site), True
 
 
 def _is_call(text: str, value: str, end: int, site: Site) -> bool:
@@ -304,7 +327,7 @@ def _extended(text: str, end: int, site: Site) -> int:
 
 def acceptable(value: str, site: Site) -> bool:
     """Whether ``value``, found at ``site``, is taken for a secret."""
-    if len(value) < 4 or shapes.is_placeholder(value) or _named_like_a_secret(value):
+    if len(value) < _SHORTEST or shapes.is_placeholder(value) or _named_like_a_secret(value):
         return False
     if site.kind == names.WEAK and not site.in_url:
         return _weak(value, site)

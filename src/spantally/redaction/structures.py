@@ -1,17 +1,21 @@
 """Structures: places that hold a secret by their form: URLs, headers, PEM blocks, shell arguments.
 
-Each handler finds its fixed mark with ``str.find`` and then reads anchored and bounded from there.
+Each handler begins at its fixed mark and reads anchored and bounded from there.
 """
 
 from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from spantally.redaction import shapes
+from spantally.redaction.marks import URL, URL_ENCODED, URL_ESCAPED, Marks
 from spantally.redaction.spans import STRUCTURE, Span
+
+_OFTEN: Final = 128
+"""After as many places the clock is looked at."""
 
 Check = Callable[[], None]
 
@@ -70,64 +74,76 @@ _HOOKS: Final = (
         re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9_/+-]{16,256})"),
     ),
     ("/api/webhooks/", re.compile(r"/api/webhooks/[0-9]{8,24}/([A-Za-z0-9_-]{16,256})")),
-    ("webhook.office.com/", re.compile(r"webhook\.office\.com/webhookb?2?/([A-Za-z0-9@/_-]{32,512})")),
+    (
+        "webhook.office.com/",
+        re.compile(r"webhook\.office\.com/webhookb?2?/([A-Za-z0-9@/_-]{32,512})"),
+    ),
     ("api.telegram.org/bot", re.compile(r"api\.telegram\.org/bot([0-9]{6,14}:[A-Za-z0-9_-]{16,64})")),
 )
 
 
-def find_structures(text: str, lower: str, check: Check, taken: list[Span]) -> None:
-    """Append the spans of all structures of ``text`` to ``taken``; ``lower`` is it in lower case."""
-    if "://" in text or ":\\/\\/" in text or "%3a%2f%2f" in lower:
-        _urls(text, lower, check, taken)
-    if "-----BEGIN " in text:
-        _pems(text, check, taken)
-    for at in _places(lower, "bearer", check):
+def find_structures(text: str, marks: Marks, check: Check, taken: list[Span]) -> None:
+    """Append the spans of all structures of ``text`` to ``taken``.
+
+    Args:
+        text: what is scanned.
+        marks: of it.
+        check: raises when the time is over.
+        taken: receives the spans.
+    """
+    _urls(text, marks, check, taken)
+    _pems(text, marks, check, taken)
+    for at in _checked(marks.places("bearer"), check):
         _bearer(text, at, taken)
-    for at in _places(lower, "basic", check):
+    for at in _checked(marks.places("basic"), check):
         _basic(text, at, taken)
-    _headers(text, lower, check, taken)
-    if "private-lines:" in lower:
-        taken.extend(Span(*hit.span(1), STRUCTURE, "private-key") for hit in _PUTTY.finditer(text))
-    if "-u" in text or "-U" in text:
-        for at in _places(text, " -u", check):
-            _user_flag(text, at + 1, taken)
-        for at in _places(text, "--user", check):
-            _user_flag(text, at, taken)
-        for at in _places(text, "--proxy-user", check):
+    _headers(text, marks, check, taken)
+    for at in marks.places("private-lines:"):
+        hit = _PUTTY.match(text, at)
+        if hit is not None:
+            taken.append(Span(*hit.span(1), STRUCTURE, "private-key"))
+    for at in _checked(marks.places(" -u"), check):
+        _user_flag(text, at + 1, taken)
+    for mark in ("--user", "--proxy-user"):
+        for at in _checked(marks.places(mark), check):
             _user_flag(text, at, taken)
 
 
-def _places(text: str, mark: str, check: Check) -> Iterator[int]:
-    at = text.find(mark)
-    seen = 0
-    while at >= 0:
-        seen += 1
-        if not seen & 127:
+def _checked(places: Iterable[int], check: Check) -> Iterable[int]:
+    if type(places) is list and len(places) < _OFTEN:
+        return places
+    return _counted(places, check)
+
+
+def _counted(places: Iterable[int], check: Check) -> Iterator[int]:
+    for seen, at in enumerate(places, 1):
+        if not seen % _OFTEN:
             check()
         yield at
-        at = text.find(mark, at + len(mark))
 
 
 # -- URLs --------------------------------------------------------------------------------------------------
 
 
-def _urls(text: str, lower: str, check: Check, taken: list[Span]) -> None:
-    for mark in ("://", ":\\/\\/"):
-        cursor = 0
-        for at in _places(text, mark, check):
-            if at >= cursor:
-                cursor = _userinfo(text, at + len(mark), taken)
-    for at in _places(lower, "%3a%2f%2f", check):
-        hit = _ENCODED_USERINFO.match(text, at + 9)
+def _urls(text: str, marks: Marks, check: Check, taken: list[Span]) -> None:
+    cursor = 0
+    for at in _checked(marks.places(URL), check):
+        if at >= cursor:
+            cursor = _userinfo(text, at + len(URL), taken)
+    cursor = 0
+    for at in _checked(marks.places(URL_ESCAPED), check):
+        if at >= cursor:
+            cursor = _userinfo(text, at + len(URL_ESCAPED), taken)
+    for at in _checked(marks.places(URL_ENCODED), check):
+        hit = _ENCODED_USERINFO.match(text, at + len(URL_ENCODED))
         if hit is not None:
             taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
-    if "code=" in lower:
-        for at in _places(lower, "code=", check):
-            hit = _CODE.match(text, at - 1) if at else None
-            if hit is not None and shapes.looks_random(hit[1], 16):
-                taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "secret"))
+    for at in _checked(marks.places("code="), check):
+        hit = _CODE.match(text, at - 1) if at else None
+        if hit is not None and shapes.looks_random(hit[1], 16):
+            taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "secret"))
     for mark, pattern in _HOOKS:
-        for at in _places(lower, mark, check):
+        for at in _checked(marks.places(mark), check):
             hit = pattern.match(text, at)
             if hit is not None:
                 taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "webhook"))
@@ -180,10 +196,10 @@ def _basic(text: str, at: int, taken: list[Span]) -> None:
         taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "basic-auth"))
 
 
-def _headers(text: str, lower: str, check: Check, taken: list[Span]) -> None:
+def _headers(text: str, marks: Marks, check: Check, taken: list[Span]) -> None:
     for stem, read in (("authorization", _authorization), ("cookie", _cookie)):
         cursor = 0
-        for at in _places(lower, stem, check):
+        for at in _checked(marks.places(stem), check):
             if at < cursor:
                 continue
             hit = _HEADER.match(text, at)
@@ -254,9 +270,9 @@ def _user_flag(text: str, at: int, taken: list[Span]) -> None:
 # -- PEM ---------------------------------------------------------------------------------------------------
 
 
-def _pems(text: str, check: Check, taken: list[Span]) -> None:
+def _pems(text: str, marks: Marks, check: Check, taken: list[Span]) -> None:
     cursor = 0
-    for at in _places(text, "-----BEGIN ", check):
+    for at in _checked(marks.places("-----begin "), check):
         if at < cursor:
             continue
         begin = _PEM.match(text, at)

@@ -72,6 +72,20 @@ def tag(kind: str, secret: str) -> str:
     return f"{OPENING}{kind}:{digest(secret.encode('utf-8', 'surrogatepass'), 4).hex()}]"
 
 
+def tag_end_at(text: str, start: int) -> int:
+    """Where the tag that begins at ``start`` ends; 0 if none begins there."""
+    if not text.startswith(OPENING, start):
+        return 0
+    hit = _TAG.match(text, start)
+    return hit.end() if hit is not None and (hit[1] is None or hit[1] in _types) else 0
+
+
+def is_tag_at(text: str, type_start: int) -> bool:
+    """Whether the word at ``type_start`` is the type of a tag, which says nothing of what follows it."""
+    start = type_start - len(OPENING)
+    return start >= 0 and tag_end_at(text, start) > 0
+
+
 def find_tags(text: str) -> list[tuple[int, int]]:
     """Start and end of every tag in ``text``, in order."""
     if OPENING not in text:
