@@ -56,7 +56,7 @@ def test_a_literal_inside_a_word_goes() -> None:
 def test_useless_literals_are_ignored(value: str) -> None:
     """Short values and placeholders would hide ordinary text."""
     register_literal(value)
-    assert registry.forms == ()
+    assert registry.is_empty()
 
 
 def test_a_new_literal_is_found_in_text_that_was_seen_before() -> None:
@@ -88,9 +88,41 @@ def test_the_environment_gives_what_its_names_tell() -> None:
 
 
 def test_the_number_of_literals_is_bounded() -> None:
-    """A program that makes keys without end does not slow every scan down."""
-    for number in range(registry.MOST + 50):
+    """A program that makes keys without end keeps those told last, and all of them are found."""
+    redactor = Redactor(defaults=False)
+    for number in range(registry.MOST):
         register_literal(f"literal-number-{number:06d}")
-    assert Redactor(defaults=False).text("xx literal-number-000000").startswith("xx [REDACTED:literal:")
-    late = f"xx literal-number-{registry.MOST + 10:06d}"
-    assert Redactor(defaults=False).text(late) == late
+    register_literal("literal-number-000000")  # told again
+    for number in range(registry.MOST, registry.MOST + 50):
+        register_literal(f"literal-number-{number:06d}")
+    for number in (0, 51, registry.MOST // 2, registry.MOST + 49):
+        for lead in range(9):
+            text = f"{'é' * lead} literal-number-{number:06d} tail"
+            assert redactor.text(text).startswith("é" * lead + " [REDACTED:literal:")
+    gone = "xx literal-number-000001 xx"
+    assert redactor.text(gone) == gone
+
+
+@pytest.mark.parametrize("size", [8, 14, 15, 16, 40])
+def test_literals_of_any_length_are_found_among_many(size: int) -> None:
+    """Those that are too short for the index, too, in base64 as well."""
+    secret = "Zq7-Lw9_Bv72KpY3sMn4XcR8tGhJ5dFs6QaEuWoP"[:size]
+    for number in range(200):
+        register_literal(f"another-literal-{number:06d}")
+    register_literal(secret)
+    redactor = Redactor(defaults=False)
+    assert registry.holds_literal(f"...{secret}")
+    assert not registry.holds_literal(secret[:-1] + "!")
+    assert secret not in redactor.text(f"a {secret}{secret} b")
+    encoded = base64.b64encode(f"user:{secret}:x".encode()).decode()
+    if size > 8:
+        assert encoded[10:-6] not in redactor.text(encoded)
+
+
+def test_forms_go_with_their_literal() -> None:
+    """What was evicted leaves nothing behind, and what another literal still needs stays."""
+    for number in range(registry.MOST + 3):
+        register_literal(f"some-literal-number-{number:06d}")
+    held = set(registry._users)
+    assert held == {form for forms in registry._values.values() for form in forms}
+    assert {form for found in registry._grams.values() for form, _ in found} == held

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from spantally.ground.guard import swallowed
 
-_seen: set[int] = set()
+_MOST: Final = 8_192
+"""Values that are known to be registered; then all are told again."""
+
+_seen: Final[set[int]] = set()
 
 
 def remember_secret(value: Any) -> None:
@@ -24,6 +27,8 @@ def remember_secret(value: Any) -> None:
         from spantally.redaction import register_literal
 
         register_literal(value)
+        if len(_seen) >= _MOST:
+            _seen.clear()
         _seen.add(mark)
     except Exception as error:
         swallowed("calls.secrets", error)

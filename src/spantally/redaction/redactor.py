@@ -279,7 +279,7 @@ class Redactor:
                 text = self._whole(text, kind)
         if len(text) >= SHORTEST:
             text = self._cached(text, generic, clock or engine.Clock(self._budget))
-        elif len(text) >= _TINY and not (self._simple and not registry.forms and engine.is_quiet(text)):
+        elif len(text) >= _TINY and not (self._simple and registry.is_empty() and engine.is_quiet(text)):
             text = self._short(text, generic, clock)
         if self._callables:
             text = self._by_callables(text, key, where)

@@ -8,8 +8,10 @@ itself, so it is held in memory (where the program holds it anyway) and is never
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from collections.abc import Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from spantally.redaction import names, shapes
@@ -17,37 +19,99 @@ from spantally.redaction.spans import LITERAL, Span
 
 SHORTEST: Final = 8
 """Shorter values stand in ordinary text by chance."""
-MOST: Final = 512
-"""Most literals held; the ones that came first stay."""
+MOST: Final = 4_096
+"""Most literals held; of more the one that was told longest ago goes."""
 LONGEST: Final = 16_384
+FEW: Final = 12
+"""As many forms are looked for one by one."""
+
+_GRAM: Final = 8
+_LONG: Final = 2 * _GRAM - 1
+"""A form of this length holds a whole eight of any text that is cut into eights, wherever it begins."""
 
 _lock = threading.Lock()
-_values: Final[set[str]] = set()
-forms: tuple[str, ...] = ()
-"""Every form of every literal, the longest first."""
+_values: Final[OrderedDict[str, frozenset[str]]] = OrderedDict()
+"""The literals and their forms."""
+_users: Final[Counter[str]] = Counter()
+"""How many literals have a form."""
+_grams: Final[dict[int, tuple[tuple[str, int], ...]]] = {}
+"""By the eight bytes of a form: which form, and where in it."""
+_forms: tuple[str, ...] = ()
+"""Every form, the longest first, while there are few."""
+_short: Final[dict[str, None]] = {}
+"""Forms that are too short to be found by their eights."""
 generation = 0
 """Grows with each new literal, so that caches of results know when they are stale."""
+
+
+def is_empty() -> bool:
+    """Whether no literal is held."""
+    return not _values
 
 
 def register_literal(value: str) -> None:
     """Have ``value`` redacted wherever it appears, also in base64, URL-encoded or JSON-escaped.
 
-    Values shorter than eight or longer than 16,384 characters are ignored, and so are placeholders.
+    Values shorter than eight or longer than 16,384 characters are ignored, and so are placeholders. The 4,096
+    values told last are held.
     """
-    global forms, generation
-    if value in _values:
-        return
+    global generation, _forms
     value = value.strip()
-    if not SHORTEST <= len(value) <= LONGEST or shapes.is_placeholder(value) or value in _values:
+    if not SHORTEST <= len(value) <= LONGEST or shapes.is_placeholder(value):
         return
-    new = _forms_of(value)
+    new = frozenset() if value in _values else frozenset(_forms_of(value))
     with _lock:
-        if value in _values or len(_values) >= MOST:
+        if value in _values:
+            _values.move_to_end(value)
             return
-        _values.add(value)
-        # Longest first, so that a literal within a longer one does not cut it.
-        forms = tuple(sorted({*forms, *new}, key=lambda form: (-len(form), form)))
+        if not new:
+            return  # it went just now; whoever uses it tells it again
+        _values[value] = new
+        for form in new:
+            _users[form] += 1
+            if _users[form] == 1:
+                _add(form)
+        if len(_values) > MOST:
+            _, old = _values.popitem(last=False)
+            for form in old:
+                _users[form] -= 1
+                if not _users[form]:
+                    del _users[form]
+                    _remove(form)
+        _forms = _ordered() if len(_users) <= FEW else ()
         generation += 1
+
+
+def _ordered() -> tuple[str, ...]:
+    # Longest first, so that a literal within a longer one does not cut it.
+    return tuple(sorted(_users, key=lambda form: (-len(form), form)))
+
+
+def _grams_of(form: str) -> list[tuple[int, int]]:
+    """Eight eights in a row, each with its place: of the end, since keys have their beginnings in common."""
+    raw = form.encode("ascii", "replace")
+    first = len(raw) - _LONG
+    return [(int.from_bytes(raw[at : at + _GRAM], sys.byteorder), at) for at in range(first, first + _GRAM)]
+
+
+def _add(form: str) -> None:
+    if len(form) < _LONG:
+        _short[form] = None
+        return
+    for gram, at in _grams_of(form):
+        _grams[gram] = (*_grams.get(gram, ()), (form, at))
+
+
+def _remove(form: str) -> None:
+    if len(form) < _LONG:
+        _short.pop(form, None)
+        return
+    for gram, _ in _grams_of(form):
+        left = tuple(one for one in _grams.get(gram, ()) if one[0] != form)
+        if left:
+            _grams[gram] = left
+        else:
+            _grams.pop(gram, None)
 
 
 def register_environment(environ: Mapping[str, str]) -> None:
@@ -115,28 +179,46 @@ def _forms_of(value: str) -> set[str]:
 
 def holds_literal(text: str) -> bool:
     """True if a form of a registered literal stands in ``text``."""
-    for form in forms:  # noqa: SIM110 - a generator costs more than the looks themselves
+    few = _forms
+    for form in few or tuple(_short):
         if form in text:
             return True
-    return False
+    return not few and bool(_grams) and next(_long_literals(text), None) is not None
 
 
 def find_literals(text: str, taken: list[Span]) -> None:
     """Append a span to ``taken`` for every form of a registered literal in ``text``."""
-    for form in forms:
+    few = _forms
+    for form in few or tuple(_short):
         if form in text:
             at = text.find(form)
             while at >= 0:
                 taken.append(Span(at, at + len(form), LITERAL, "literal"))
                 at = text.find(form, at + len(form))
+    if not few and _grams:
+        taken.extend(Span(start, end, LITERAL, "literal") for start, end in _long_literals(text))
+
+
+def _long_literals(text: str) -> Iterator[tuple[int, int]]:
+    """Where long forms stand: every eighth place of the text is looked up, however many forms there are."""
+    raw = text.encode("ascii", "replace")  # a byte for each character
+    eights = memoryview(raw)[: len(raw) // _GRAM * _GRAM].cast("Q").tolist()
+    if _grams.keys().isdisjoint(eights):
+        return
+    for index, eight in enumerate(eights):
+        for form, offset in _grams.get(eight, ()):
+            start = index * _GRAM - offset
+            if start >= 0 and text.startswith(form, start):
+                yield start, start + len(form)
 
 
 def forget_literals() -> None:
     """Empty the registry (for tests)."""
-    global forms, generation
+    global generation, _forms
     with _lock:
-        _values.clear()
-        forms = ()
+        for one in (_values, _users, _grams, _short):
+            one.clear()
+        _forms = ()
         generation += 1
 
 

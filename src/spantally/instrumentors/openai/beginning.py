@@ -11,7 +11,6 @@ from opentelemetry.trace import SpanKind
 from spantally.calls.content import sends_details, wants_content
 from spantally.calls.operation import Operation
 from spantally.calls.plans import Plan
-from spantally.calls.secrets import remember_secret
 from spantally.calls.starting import start
 from spantally.calls.telemetry import Telemetry
 from spantally.calls.tool_results import infer_tool_results
@@ -22,6 +21,7 @@ from spantally.instrumentors.openai import peers, stream_usage
 from spantally.instrumentors.openai.binding import bound_of
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.capture import Capture
+from spantally.instrumentors.openai.keys import remember_keys
 from spantally.instrumentors.openai.wire import estimate, provider, request
 from spantally.instrumentors.openai.wire.operation import Operation as WireOperation
 from spantally.instrumentors.openai.wire.operation import classify, path_attributes
@@ -43,7 +43,7 @@ def begin(
     wire = classify(method, url, body)
     if wire is None:
         return None
-    _try(_remember_key, client)
+    gives_key = _try(remember_keys, client, options)
     place = _place_of(telemetry, client)
     varying = _varying_of(wire, body, method, url) if wire.ids or request.may_vary(body) else None
     shape = _shape_of(telemetry, place, wire, body, varying)
@@ -66,6 +66,7 @@ def begin(
     call = OpenAICall(target, wire, None)
     call.choices = shape.choices
     call.wants_tools = shape.wants_tools
+    call.key_is_given = bool(gives_key)
     try:
         if varying:
             target.response_id = _text(varying.get(semconv.RESPONSE_ID))
@@ -86,10 +87,6 @@ def begin(
     except Exception as error:
         swallowed("openai.request_content", error)
     return call
-
-
-def _remember_key(client: Any) -> None:
-    remember_secret(getattr(client, "api_key", None))
 
 
 class _Shape(NamedTuple):

@@ -14,7 +14,7 @@ from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind, Status, UsageFormat
 from spantally.ground.worker import worker
-from spantally.instrumentors.openai import background, batches, retries
+from spantally.instrumentors.openai import background, batches, keys, retries
 from spantally.instrumentors.openai.capture import Capture
 from spantally.instrumentors.openai.last_event import last_event
 from spantally.instrumentors.openai.wire import (
@@ -58,6 +58,7 @@ class OpenAICall:
         "facts_read",
         "goes_on",
         "hides_usage",
+        "key_is_given",
         "large",
         "left",
         "lost_attempts",
@@ -102,6 +103,8 @@ class OpenAICall:
         """Attempts that were sent, ended without an answer, and were made again."""
         self.left = False
         """True once the stream was left early, also while the worker has yet to end the operation."""
+        self.key_is_given = False
+        """True where a function of the program gave the key, so that only the request has it."""
         self.goes_on = False
         """True where the request ends and the provider's work does not."""
 
@@ -110,10 +113,20 @@ class OpenAICall:
     def read_response_head(self, http_response: Any, retries: int) -> bytes:
         """Note what the head of the final response says; returns its content type."""
         self.operation.attempts = retries + 1
+        self._learn_key(http_response)
         kind, limits = headers.head_facts(http_response.headers.raw)
         if limits:
             self.operation.end_attributes.update(limits)
         return kind
+
+    def _learn_key(self, http_message: Any) -> None:
+        """Where a function of the program gave the key, it is known by what was sent."""
+        if not self.key_is_given:
+            return
+        try:
+            keys.remember_sent(http_message.request)
+        except Exception as error:
+            swallowed("openai.key", error)
 
     def note_retry(self, retries_taken: int, http_response: Any) -> None:
         """An attempt failed, and the SDK will make it again."""
@@ -342,7 +355,8 @@ class OpenAICall:
             swallowed("openai.last_event", failure)
 
     def _take_error_head(self, error: BaseException) -> None:
-        """Rate limits of the answer that refused; the SDK's exception has its response."""
+        """Rate limits of the answer that refused, and what was refused; the SDK's exception has both."""
+        self._learn_key(error)
         http_response = getattr(error, "response", None)
         if http_response is not None:
             try:

@@ -1,0 +1,123 @@
+"""Whatever opens a client's requests is hidden everywhere, however the program gave it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import openai
+import pytest
+
+import spantally
+from spantally.ground import guard
+from spantally.redaction.registry import forget_literals
+from spantally.testing import Reply, ScriptedServer
+from watching import Watched
+
+KEY = "corporate gateway pass 778899"  # no rule could guess it
+ASK: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
+
+
+@pytest.fixture(autouse=True)
+def _no_literals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("spantally.calls.secrets._seen", set())
+    forget_literals()
+    yield
+    forget_literals()
+
+
+def _plain(url: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=url, api_key=KEY, max_retries=0)
+
+
+def _function(url: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=url, api_key=lambda: KEY, max_retries=0)
+
+
+def _default_header(url: str) -> openai.OpenAI:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    return openai.OpenAI(base_url=url, api_key="unused", default_headers=headers, max_retries=0)
+
+
+def _header(url: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=url, api_key="unused", default_headers={"X-API-Key": KEY}, max_retries=0)
+
+
+def _azure(url: str) -> openai.OpenAI:
+    return openai.AzureOpenAI(base_url=url, api_key=KEY, api_version="2024-10-21", max_retries=0)
+
+
+def _azure_token(url: str) -> openai.OpenAI:
+    return openai.AzureOpenAI(base_url=url, azure_ad_token=KEY, api_version="2024-10-21", max_retries=0)
+
+
+def _azure_function(url: str) -> openai.OpenAI:
+    return openai.AzureOpenAI(
+        base_url=url, azure_ad_token_provider=lambda: KEY, api_version="2024-10-21", max_retries=0
+    )
+
+
+WAYS = (_plain, _function, _default_header, _header, _azure, _azure_token, _azure_function)
+
+
+@pytest.mark.parametrize("make", WAYS)
+@pytest.mark.parametrize("refused", [False, True])
+def test_the_key_is_hidden_from_the_first_call_on(
+    make: Callable[[str], openai.OpenAI], refused: bool
+) -> None:
+    """In the answer that quotes it, the message of the refusal, and all that follows."""
+    watched = Watched(capture_content="span_only")
+    reply = Reply(status=401, error=f"no: {KEY}") if refused else Reply(text=f"it is {KEY}")
+    try:
+        with ScriptedServer([reply]) as server, make(server.base_url) as client:
+            if refused:
+                with pytest.raises(openai.AuthenticationError, match=KEY):
+                    client.chat.completions.create(**ASK)  # the program's own view is whole
+            else:
+                client.chat.completions.create(**ASK)
+        assert KEY.encode() not in watched.exported()
+        assert b"[REDACTED:literal:" in watched.exported()
+        assert KEY not in spantally.redact(f"x {KEY} y")
+    finally:
+        watched.close()
+
+
+def test_the_key_of_one_request_is_hidden(watched: Watched, server: ScriptedServer) -> None:
+    """A header that a single request adds."""
+    with openai.OpenAI(base_url=server.base_url, api_key="unused", max_retries=0) as client:
+        client.chat.completions.create(**ASK, extra_headers={"authorization": f"Bearer {KEY}"})
+    assert KEY not in spantally.redact(f"x {KEY} y")
+
+
+def test_the_key_that_a_coroutine_gives_is_hidden(watched: Watched, server: ScriptedServer) -> None:
+    """Of an asynchronous client."""
+
+    async def give() -> str:
+        return KEY
+
+    async def run() -> None:
+        async with openai.AsyncOpenAI(base_url=server.base_url, api_key=give, max_retries=0) as client:
+            await client.chat.completions.create(**ASK)
+
+    asyncio.run(run())
+    assert KEY not in spantally.redact(f"x {KEY} y")
+
+
+@pytest.mark.parametrize(
+    ("part", "place"), [("remember_keys", "openai.request"), ("remember_sent", "openai.key")]
+)
+def test_failing_to_learn_a_key_stays_ours(
+    part: str, place: str, watched: Watched, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call is made and counted."""
+
+    def fail(*args: Any) -> Any:
+        raise RuntimeError
+
+    module = "keys" if part == "remember_sent" else "beginning"
+    monkeypatch.setattr(f"spantally.instrumentors.openai.{module}.{part}", fail)
+    with _function(server.base_url) as client:
+        assert client.chat.completions.create(**ASK).choices
+    assert len(watched.records) == 1
+    assert place in {where for where, _ in guard.failures}
