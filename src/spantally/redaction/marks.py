@@ -15,6 +15,9 @@ from spantally.redaction import names
 WORTH_A_PASS: Final = 256
 """Characters; in a shorter text setting up costs more than it saves."""
 
+STEP: Final = 131_072
+"""Characters that are searched at a time."""
+
 UNMARKED: Final = 4_096
 """In a longer text some mark will stand: to look whether one does would be for nothing."""
 
@@ -91,7 +94,18 @@ class Looked:
 
     def stems(self) -> Iterator[int]:
         """See :class:`Marks`."""
-        return (hit.start() for hit in names.STEMS.finditer(self._lower))
+        lower = self._lower
+        size = len(lower)
+        if size <= STEP:
+            for hit in names.STEMS.finditer(lower):
+                yield hit.start()
+            return
+        # In steps: one search over megabytes without a hit would let no other thread run meanwhile.
+        for step in range(0, size, STEP):
+            end = step + STEP
+            for hit in names.STEMS.finditer(lower, step, end + _LONGEST_STEM - 1):
+                if hit.start() < end:
+                    yield hit.start()
 
 
 class Found:
@@ -127,6 +141,8 @@ _ALL: Final = (*_STEMS, *OTHERS)
 _INDEX: Final = {mark: index for index, mark in enumerate(_ALL)}
 _FIRST_OTHER: Final = len(_STEMS)
 _FIRST_PLACED: Final = _FIRST_OTHER - 1
+
+_LONGEST_STEM: Final = max(map(len, names.STEM_WORDS))
 
 _search: list[Callable[[bytes], list[tuple[int, int, int]]] | None] = []
 

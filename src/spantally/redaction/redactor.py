@@ -278,7 +278,7 @@ class Redactor:
             if kind != names.NONE and self._goes_whole(text, kind):
                 text = self._whole(text, kind)
         if len(text) >= SHORTEST:
-            text = self._cached(text, generic, clock or engine.Clock(self._budget))
+            text = self._cached(text, generic, clock)
         elif len(text) >= _TINY and not (self._simple and registry.is_empty() and engine.is_quiet(text)):
             text = self._short(text, generic, clock)
         if self._callables:
@@ -322,7 +322,7 @@ class Redactor:
             text, clock, self._patterns, self.counts, defaults=self._defaults, generic=generic
         )
 
-    def _cached(self, text: str, generic: bool, clock: engine.Clock) -> str:
+    def _cached(self, text: str, generic: bool, clock: engine.Clock | None) -> str:
         if self._generation != registry.generation:
             # A new literal: what was clean before may not be now.
             generation = registry.generation
@@ -333,7 +333,13 @@ class Redactor:
         known, entry = cache.get(key)
         if known:
             return text if entry is None else entry
-        answer = self._scanned(text, generic, clock)
+        own = clock is None
+        try:
+            answer = self._scanned(text, generic, clock or engine.Clock(self._budget))
+        except engine.OutOfTimeError:
+            if own:  # not the fault of what was read before it
+                cache.put(key, ERROR_TAG)
+            raise
         cache.put(key, None if answer is text else answer)
         return answer
 

@@ -11,10 +11,12 @@ import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Final
 
+from spantally.calls.beside import scan_beside
 from spantally.ground.guard import counted, guard, swallowed
 from spantally.instrumentors.openai.batches import ResultLines
 from spantally.instrumentors.openai.call import OpenAICall, parsed
 from spantally.instrumentors.openai.stream_usage import is_extra
+from spantally.instrumentors.openai.wire.content import output_messages
 from spantally.instrumentors.openai.wire.encoding import Decoder
 from spantally.instrumentors.openai.wire.sse import SseScanner
 
@@ -75,7 +77,19 @@ async def watch_async(call: OpenAICall, inner: AsyncIterator[Any]) -> AsyncGener
     except BaseException as error:
         _failed(call, error)
         raise
-    _exhausted(call)
+    try:
+        if call.collects:
+            await scan_beside(call.operation.telemetry, _collected(call))
+    finally:
+        _exhausted(call)
+
+
+def _collected(call: OpenAICall) -> Any:
+    try:
+        return output_messages(call.wire, call.stream_facts)
+    except Exception as error:
+        swallowed("openai.collected", error)
+        return None
 
 
 def _exhausted(call: OpenAICall) -> None:

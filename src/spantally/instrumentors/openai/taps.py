@@ -13,11 +13,13 @@ from typing import Any, Final
 
 from opentelemetry import context as otel_context
 
+from spantally.calls.beside import scan_beside
 from spantally.ground.guard import guard, swallowed
 from spantally.instrumentors.base import TableInstrumentor
 from spantally.instrumentors.openai import asking
 from spantally.instrumentors.openai.beginning import begin, body_of
 from spantally.instrumentors.openai.call import OpenAICall
+from spantally.instrumentors.openai.keys import remember_keys
 from spantally.instrumentors.openai.streams import watch, watch_async, watch_bytes
 
 _current: Final[ContextVar[OpenAICall | None]] = ContextVar("spantally-openai-call", default=None)
@@ -192,6 +194,9 @@ def around_request_async(original: Any) -> Any:
 
     @functools.wraps(original)
     async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _owner.telemetry.wants_content and _owner.patch_set.generation == made_in:
+            _learn_keys(self, args, kwargs)  # first: what was scanned before a secret is known is void
+            await scan_beside(_owner.telemetry, _body(args, kwargs))
         call = _begin(made_in, self, args, kwargs)
         if call is None:
             if _current.get() is None:
@@ -233,10 +238,35 @@ def around_response_async(original: Any) -> Any:
 
     @functools.wraps(original)
     async def process(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _tap(kwargs)
+        try:
+            if _owner.telemetry.wants_content:
+                await scan_beside(_owner.telemetry, _complete_body(kwargs))
+        finally:
+            _tap(kwargs)
         return await original(self, *args, **kwargs)
 
     return process
+
+
+def _learn_keys(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Know what opens the request before anything of it is scanned."""
+    try:
+        remember_keys(client, kwargs["options"] if "options" in kwargs else args[1])
+    except Exception as error:
+        swallowed("openai.keys", error)
+
+
+def _complete_body(kwargs: dict[str, Any]) -> bytes | None:
+    """The body of a complete answer that is JSON."""
+    try:
+        http_response = kwargs["response"]
+        if _current.get() is None or not http_response.is_closed:
+            return None
+        body: bytes = http_response.content
+        return body if body[:1] == b"{" else None
+    except Exception as error:
+        swallowed("openai.response_body", error)
+        return None
 
 
 def _tap(kwargs: dict[str, Any]) -> None:
