@@ -1,0 +1,142 @@
+"""The sides of the comparison, each a function from text and key to text.
+
+A side is made fresh for every measurement, so that nothing it remembers helps it, and takes its text as a program
+would hand it over: ours and logfire's scrubber see the key, the others have no place for one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .gitleaks import Rules, Unavailable
+
+Redact = Callable[[str, str], str]
+NAMES = ("spantally", "spantally+fast", "lazybridge", "logfire", "detect-secrets", "gitleaks")
+PLAIN_KEY = "input.value"
+
+
+def _fast_modules() -> list[str]:
+    """The modules that the extra ``fast`` of spantally brings; none if there is no such extra or it is not installed."""
+    wanted = {
+        line.partition(";")[0]
+        .strip()
+        .split("[")[0]
+        .split(">")[0]
+        .split("<")[0]
+        .split("=")[0]
+        .split("~")[0]
+        .strip()
+        for line in metadata.requires("spantally") or ()
+        if "extra" in line and "fast" in line.partition(";")[2]
+    }
+    lowered = {name.lower().replace("_", "-") for name in wanted}
+    return sorted(
+        module
+        for module, owners in metadata.packages_distributions().items()
+        if any(owner.lower().replace("_", "-") in lowered for owner in owners)
+    )
+
+
+def _ours(*, fast: bool) -> Callable[[], Redact]:
+    modules = _fast_modules()
+    if fast and not modules:
+        raise Unavailable("spantally has no extra `fast` here")
+    if not fast:
+        # A name that is None in sys.modules cannot be imported: as if the extra were not installed.
+        sys.modules.update(dict.fromkeys(modules))  # type: ignore[arg-type]
+    import spantally
+
+    def make() -> Redact:
+        redactor = spantally.Redactor()
+
+        def redact(text: str, key: str) -> str:
+            return str(redactor.attributes({key: text}).get(key, "")) if key else redactor.text(text)
+
+        return redact
+
+    return make
+
+
+def _lazybridge() -> Callable[[], Redact]:
+    from lazybridge.session import redact_secrets
+
+    return lambda: lambda text, key: str(redact_secrets({key or PLAIN_KEY: text})[key or PLAIN_KEY])
+
+
+def _logfire() -> Callable[[], Redact]:
+    from logfire._internal.scrubbing import Scrubber
+
+    def make() -> Redact:
+        scrubber = Scrubber(None)
+
+        def redact(text: str, key: str) -> str:
+            return str(scrubber.scrub_value(("attributes",), {key or PLAIN_KEY: text})[0][key or PLAIN_KEY])
+
+        return redact
+
+    return make
+
+
+def _detect_secrets() -> Callable[[], Redact]:
+    """Its plugins but the entropy ones, on each line as its scanner of files has them, without eager guesses."""
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+    from detect_secrets.core.scan import _process_line_based_plugins
+    from detect_secrets.settings import transient_settings
+
+    plugins = [
+        {"name": one.__name__}
+        for one in get_mapping_from_secret_type_to_class().values()
+        if "HighEntropy" not in one.__name__
+    ]
+
+    def redact(text: str, key: str) -> str:
+        with transient_settings({"plugins_used": plugins}):
+            lines = list(enumerate(text.split("\n"), 1))
+            values = {one.secret_value for one in _process_line_based_plugins(lines, filename="text.txt")}
+        for value in sorted((one for one in values if one), key=len, reverse=True):
+            text = text.replace(value, "[REDACTED]")
+        return text
+
+    return lambda: redact
+
+
+def _gitleaks(path: str) -> Callable[[], Redact]:
+    if not path:
+        raise Unavailable("no rules")
+    rules = Rules(Path(path))
+    return lambda: lambda text, key: rules.redact(text)
+
+
+def maker(name: str, gitleaks: str = "") -> Callable[[], Redact]:
+    """What makes a fresh redactor of that side.
+
+    Raises:
+        Unavailable: with the reason.
+    """
+    table: dict[str, Callable[[], Callable[[], Redact]]] = {
+        "spantally": lambda: _ours(fast=False),
+        "spantally+fast": lambda: _ours(fast=True),
+        "lazybridge": _lazybridge,
+        "logfire": _logfire,
+        "detect-secrets": _detect_secrets,
+        "gitleaks": lambda: _gitleaks(gitleaks),
+    }
+    try:
+        return table[name]()
+    except ImportError as error:
+        raise Unavailable(f"not installed ({error.name})") from error
+
+
+def versions() -> dict[str, Any]:
+    """The versions of what is compared."""
+    found = {}
+    for name in ("spantally", "lazybridge", "logfire", "detect-secrets"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
