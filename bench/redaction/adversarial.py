@@ -122,8 +122,10 @@ def inputs(seed: int, size: int = 1_000_000) -> dict[str, Callable[[], str]]:
     made["random stems and marks"] = lambda: "".join(noise().choices((*_STEMS, *_MARKS), k=size))[:size]
     made["nested brackets"] = lambda: "[" * (size // 2) + "]" * (size // 2)
     made["nested objects"] = lambda: '{"a":' * (size // 6) + "1" + "}" * (size // 6)
-    made["many short pairs"] = lambda: "".join(f"k{n}=v{n}&" for n in range(size // 12))
-    made["many api_keys with values"] = lambda: "".join(f"api_key=v{n:06}Xy " for n in range(size // 18))
+    made["many short pairs"] = lambda: "".join(f"k{n}=v{n}&" for n in range(size // 6))[:size]
+    made["many api_keys with values"] = lambda: "".join(f"api_key=v{n:06}Xy " for n in range(size // 16))[
+        :size
+    ]
     made["one long key value"] = lambda: "password=" + "aB3$" * (size // 4)
     made["one long url"] = lambda: "https://a.example/" + "a=b&" * (size // 4)
     made["escapes before quotes"] = lambda: '"key": ' + "\\" * (size // 2) + '"' * (size // 2)

@@ -1,4 +1,4 @@
-"""Real text without secrets, found on the machine when the bench runs: documentation, code, JSON, chat messages.
+"""Real text without secrets, found on the machine when the bench runs: documentation, code, JSON, chats.
 
 It comes from the standard library and the packages installed beside the bench; nothing of it is kept with the
 project. Tests and packages that are about secrets are left out: they are full of made-up ones.
@@ -10,6 +10,8 @@ import json
 import sys
 import sysconfig
 from collections.abc import Iterator
+from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -35,7 +37,7 @@ _LEFT_OUT = (
     "turtledemo",
     "site-packages",
 )
-_MOST_OF_A_FILE = 40_000
+_MOST_OF_A_FILE = 16_000
 _PIECE = 8_000
 
 
@@ -86,6 +88,18 @@ def _read(kind: str, wanted: int, rng: Random) -> tuple[list[str], int]:
     return pieces, files
 
 
+def _about_packages(wanted: int, rng: Random) -> list[str]:
+    """What installed packages say of themselves, as JSON: few machines have enough JSON in files."""
+    found = sorted(metadata.distributions(), key=lambda one: one.name)
+    rng.shuffle(found)
+    pieces: list[str] = []
+    for one in found:
+        if sum(map(len, pieces)) >= wanted or one.name in ("spantally", "lazybridge", "detect-secrets"):
+            continue
+        pieces += _pieces(json.dumps(one.metadata.json, indent=rng.choice([None, 2]))[:_MOST_OF_A_FILE])
+    return pieces
+
+
 def _chats(pieces: list[str], wanted: int, rng: Random) -> list[str]:
     """Paragraphs of documentation and code as the messages of conversations."""
     roles = ("user", "assistant", "tool")
@@ -111,6 +125,9 @@ def collect(seed: int, size: int) -> tuple[dict[str, list[str]], str]:
     for kind in _ENDINGS:
         kinds[kind], files = _read(kind, share, rng)
         counts.append(f"{files} files of {kind}")
+    short = share - sum(map(len, kinds["json"]))
+    kinds["json"] += _about_packages(short, rng)
+    counts.append("the metadata of packages as JSON")
     kinds["chat"] = _chats(kinds["documentation"] + kinds["code"], share, rng)
     counts.append(f"{len(kinds['chat'])} conversations put together from them")
     return (
@@ -124,7 +141,7 @@ def _removed(text: str, output: str) -> list[str]:
     found = []
     at = 0
     parts = TAGS.split(output)
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in pairwise(parts):
         start = text.find(before, at) + len(before)
         end = text.find(after[:40], start) if after else len(text)
         found.append(f"{text[max(0, start - 60) : start]}⟦{text[start:end][:200]}⟧{text[end : end + 20]}")
@@ -133,7 +150,7 @@ def _removed(text: str, output: str) -> list[str]:
 
 
 def score(kinds: dict[str, list[str]], redact: Redact) -> dict[str, Any]:
-    """Characters, characters lost and tags, by kind and in all; ``removed`` is for a file, not for a screen."""
+    """Characters, characters lost and tags, by kind and in all; ``removed`` is for a file, not a screen."""
     result: dict[str, Any] = {"kinds": {}, "removed": []}
     for kind, pieces in kinds.items():
         count = {"characters": 0, "lost": 0, "tags": 0}

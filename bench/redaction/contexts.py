@@ -1,7 +1,7 @@
 """How a name and its value are written: in code, configuration, commands, documents, logs and prose.
 
-A form is a text with ``<v>`` for the value and the name in the spelling of its kind: ``<N>`` as API_KEY, ``<n>``
-as api_key, ``<c>`` as apiKey, ``<k>`` as api-key, ``<s>`` as "api key", ``<o>`` as the family has it.
+A form is a text with ``<v>`` for the value and the name in the spelling of its kind: ``<N>`` as API_KEY,
+``<n>`` as api_key, ``<c>`` as apiKey, ``<k>`` as api-key, ``<s>`` as "api key", ``<o>`` as the family has it.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ PASSWORD_PROSE: dict[str, str] = {
 
 def words_of(name: str) -> list[str]:
     """The words of a name in any spelling."""
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     return [word.lower() for word in re.split(r"[^A-Za-z0-9]+", spaced) if word]
 
 

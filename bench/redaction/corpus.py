@@ -1,4 +1,4 @@
-"""The corpus: rows of secrets in contexts and of hard negatives, the same for the same seed; and reading others."""
+"""The corpus: secrets in contexts and hard negatives, the same for the same seed; and reading others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from .vendors_services import SERVICES
 UNIQUE = (*VENDORS, *SERVICES)
 ATTRIBUTES = (
     "http.request.header.authorization http.request.header.x-api-key db.password app.api_key client_secret "
-    "http.request.header.cookie tool.args.password accessToken x-auth-token user.passwd webhook.signing_secret"
+    "http.request.header.cookie tool.args.password accessToken "
+    "x-auth-token user.passwd webhook.signing_secret"
 ).split()
 SHARES = {"unique": 0.37, "contextual": 0.30, "structural": 0.26, "unknown": 0.07}
 
@@ -120,8 +121,7 @@ def generate(seed: int, rows: int) -> list[Row]:
     secrets = rows * 3 // 5
     for group, share in SHARES.items():
         rng = Random(f"{seed}-{group}")
-        for number in range(round(secrets * share)):
-            found.append(_checked(rng, group, number))
+        found += [_checked(rng, group, number) for number in range(round(secrets * share))]
     rng = Random(f"{seed}-negative")
     found += [_negative(rng, number) for number in range(rows - len(found))]
     return [row._replace(id=f"{row.kind[:1]}{number:05}") for number, row in enumerate(found)]
@@ -138,9 +138,9 @@ def _checked(rng: Random, group: str, number: int) -> Row:
 
 def load(path: Path) -> list[Row]:
     """Rows of a file of JSON lines, packed by gzip or not."""
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as lines:
-        return [_read(json.loads(line), number) for number, line in enumerate(lines) if line.strip()]
+    raw = path.read_bytes()
+    lines = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode().split("\n")
+    return [_read(json.loads(line), number) for number, line in enumerate(lines) if line.strip()]
 
 
 def _read(raw: dict[str, object], number: int) -> Row:

@@ -1,7 +1,7 @@
 """gitleaks' published rules, run by ``re``: got when the bench runs, never kept with the project.
 
-They come from the Go module of gitleaks by the ``go`` command, or from a file that ``--gitleaks`` names. A rule is
-run as gitleaks runs it: keywords first, then the pattern, then entropy and allow-lists.
+They come from the Go module of gitleaks by the ``go`` command, or from a file that ``--gitleaks`` names. A
+rule is run as gitleaks runs it: keywords first, then the pattern, then entropy and allow-lists.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MODULE = "github.com/zricethezav/gitleaks/v8@latest"
 POSIX = {"[[:alnum:]]": "[A-Za-z0-9]", "[:alnum:]": "A-Za-z0-9", "[:alpha:]": "A-Za-z", "[:digit:]": "0-9"}
 
 
-class Unavailable(RuntimeError):
+class UnavailableError(RuntimeError):
     """A side cannot take part; the message says why."""
 
 
@@ -29,12 +29,12 @@ def obtain(named: str = "") -> tuple[Path, str]:
     """The file of rules and its version.
 
     Raises:
-        Unavailable: with the reason.
+        UnavailableError: with the reason.
     """
     if named:
         return Path(named), named
     if shutil.which("go") is None:
-        raise Unavailable("no `go` to fetch the rules with; name a gitleaks.toml by --gitleaks")
+        raise UnavailableError("no `go` to fetch the rules with; name a gitleaks.toml by --gitleaks")
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             ["go", "mod", "download", "-json", MODULE],
@@ -45,7 +45,7 @@ def obtain(named: str = "") -> tuple[Path, str]:
             check=False,
         )
     if done.returncode:
-        raise Unavailable(
+        raise UnavailableError(
             "the Go module could not be fetched: " + done.stdout.strip()[-200:] + done.stderr.strip()[-200:]
         )
     about = json.loads(done.stdout)

@@ -36,7 +36,7 @@ PLANS = {
 }
 
 
-class Timeout(RuntimeError):
+class SilentError(RuntimeError):
     """A side did not answer in time; its process is gone."""
 
 
@@ -69,7 +69,7 @@ class Side:
         ready, _, _ = select.select([self._process.stdout], [], [], seconds)
         if not ready:
             self.close()
-            raise Timeout(self.name)
+            raise SilentError(self.name)
         line = self._process.stdout.readline()
         if not line:
             self.close()
@@ -81,7 +81,7 @@ class Side:
         """What the side answers.
 
         Raises:
-            Timeout: if it does not.
+            SilentError: if it does not.
         """
         if self._process is None:
             self._start()
@@ -114,7 +114,7 @@ def start(names: tuple[str, ...], gitleaks: str) -> tuple[list[Side], dict[str, 
 def _try(side: Side, job: str, seconds: float, **arguments: Any) -> dict[str, Any]:
     try:
         return side.ask(job, seconds, **arguments)
-    except Timeout:
+    except SilentError:
         return {"failed": f"no answer within {seconds:.0f} s"}
 
 
@@ -140,7 +140,7 @@ def real_text(sides: list[Side], seed: int, plan: Plan, out: Path) -> dict[str, 
 
 
 def speed(sides: list[Side], seed: int, plan: Plan) -> dict[str, Any]:
-    """Megabytes per second by size: each round asks every side in turn for new text, the same for all of them."""
+    """Megabytes per second by size: each round asks every side in turn for new text, the same for all."""
     rates: dict[str, dict[int, list[float]]] = {
         side.name: {size: [] for size in plan.sizes} for side in sides
     }
@@ -164,7 +164,7 @@ def speed(sides: list[Side], seed: int, plan: Plan) -> dict[str, Any]:
 
 
 def worst(sides: list[Side], seed: int, plan: Plan) -> dict[str, Any]:
-    """Seconds of ours on every adversarial input, each tried again when it was slow: a busy machine is not a rule."""
+    """Seconds of ours on every adversarial input; a slow one is tried again, since machines are busy."""
     names = list(inputs(seed))[: plan.adversarial]
     results: dict[str, Any] = {}
     for side in sides:
@@ -205,7 +205,7 @@ _IMPORT = (
 
 
 def imports(plan: Plan) -> dict[str, float]:
-    """Milliseconds of `import spantally.redaction` in a fresh process: all of it, and the package's own part."""
+    """Milliseconds of `import spantally.redaction` in a fresh process: all, and the package alone."""
     runs = []
     for _ in range(plan.imports + 1):
         done = subprocess.run(

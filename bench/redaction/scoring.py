@@ -1,13 +1,14 @@
 """What counts as leaked, as touched and as lost.
 
-A secret has leaked if a contiguous run of more than max(4, 40 %) of it is in the output. A negative is touched
-if the output differs. Benign characters lost are those that are gone beside the secret: the length of text and
-secret against what is left without the tags of the side.
+A secret has leaked if a contiguous run of more than max(4, 40 %) of it is in the output. A negative is
+touched if the output differs. Benign characters lost are those that are gone beside the secret: the length of
+text and secret against what is left without the tags of the side.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 TAGS = re.compile(
     r"\[REDACTED:[^\[\]\s]{1,80}\]|<redacted:[^<>]{1,40}>|\[Scrubbed due to [^\]]{0,200}\]|\[REDACTED\]"
 )
+
+_BY_FAMILY = ("structural", "negative")
+"""Kinds in which the family, rather than the context, says where a row went wrong."""
 
 
 def survives(output: str, secret: str) -> bool:
@@ -63,6 +67,11 @@ def totals(verdicts: list[Verdict]) -> dict[str, Any]:
     secrets = [one for one in verdicts if one.row.secret]
     negatives = [one for one in verdicts if not one.row.secret]
     kinds = sorted({one.row.kind for one in secrets})
+    wrong = Counter(
+        (one.row.kind, one.row.family if one.row.kind in _BY_FAMILY else one.row.context.partition("/")[0])
+        for one in verdicts
+        if one.leaked or (one.touched and not one.row.secret)
+    )
     benign = sum(len(one.row.text) - len(one.row.secret) for one in verdicts)
     touched = sum(one.touched for one in negatives)
     return {
@@ -74,5 +83,6 @@ def totals(verdicts: list[Verdict]) -> dict[str, Any]:
         "negatives": len(negatives),
         "negatives_touched": touched / len(negatives) if negatives else 0.0,
         "negatives_touched_rows": touched,
+        "wrong": [[f"{kind}: {what}", count] for (kind, what), count in wrong.most_common()],
         "benign_lost": sum(one.lost for one in verdicts) / benign if benign else 0.0,
     }

@@ -1,18 +1,19 @@
 """The sides of the comparison, each a function from text and key to text.
 
-A side is made fresh for every measurement, so that nothing it remembers helps it, and takes its text as a program
-would hand it over: ours and logfire's scrubber see the key, the others have no place for one.
+A side is made fresh for every measurement, so that nothing it remembers helps it, and takes its text as a
+program would hand it over: ours, LazyBridge and logfire see the key, the others have no place for one.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .gitleaks import Rules, Unavailable
+from .gitleaks import Rules, UnavailableError
 
 Redact = Callable[[str, str], str]
 NAMES = ("spantally", "spantally+fast", "lazybridge", "logfire", "detect-secrets", "gitleaks")
@@ -20,16 +21,9 @@ PLAIN_KEY = "input.value"
 
 
 def _fast_modules() -> list[str]:
-    """The modules that the extra ``fast`` of spantally brings; none if there is no such extra or it is not installed."""
+    """The modules that the extra ``fast`` of spantally brings, if there is one and it is installed."""
     wanted = {
-        line.partition(";")[0]
-        .strip()
-        .split("[")[0]
-        .split(">")[0]
-        .split("<")[0]
-        .split("=")[0]
-        .split("~")[0]
-        .strip()
+        re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]
         for line in metadata.requires("spantally") or ()
         if "extra" in line and "fast" in line.partition(";")[2]
     }
@@ -44,7 +38,7 @@ def _fast_modules() -> list[str]:
 def _ours(*, fast: bool) -> Callable[[], Redact]:
     modules = _fast_modules()
     if fast and not modules:
-        raise Unavailable("spantally has no extra `fast` here")
+        raise UnavailableError("spantally has no extra `fast` here")
     if not fast:
         # A name that is None in sys.modules cannot be imported: as if the extra were not installed.
         sys.modules.update(dict.fromkeys(modules))  # type: ignore[arg-type]
@@ -82,10 +76,10 @@ def _logfire() -> Callable[[], Redact]:
 
 
 def _detect_secrets() -> Callable[[], Redact]:
-    """Its plugins but the entropy ones, on each line as its scanner of files has them, without eager guesses."""
+    """Its plugins but the entropy ones, on each line, as its scanner of files has them."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
     from detect_secrets.core.scan import _process_line_based_plugins
-    from detect_secrets.settings import transient_settings
+    from detect_secrets.settings import get_settings
 
     plugins = [
         {"name": one.__name__}
@@ -93,10 +87,11 @@ def _detect_secrets() -> Callable[[], Redact]:
         if "HighEntropy" not in one.__name__
     ]
 
-    def redact(text: str, key: str) -> str:
-        with transient_settings({"plugins_used": plugins}):
-            lines = list(enumerate(text.split("\n"), 1))
-            values = {one.secret_value for one in _process_line_based_plugins(lines, filename="text.txt")}
+    get_settings().configure_plugins(plugins)
+
+    def redact(text: str, _key: str) -> str:
+        lines = list(enumerate(text.split("\n"), 1))
+        values = {one.secret_value for one in _process_line_based_plugins(lines, filename="text.txt")}
         for value in sorted((one for one in values if one), key=len, reverse=True):
             text = text.replace(value, "[REDACTED]")
         return text
@@ -106,16 +101,16 @@ def _detect_secrets() -> Callable[[], Redact]:
 
 def _gitleaks(path: str) -> Callable[[], Redact]:
     if not path:
-        raise Unavailable("no rules")
+        raise UnavailableError("no rules")
     rules = Rules(Path(path))
-    return lambda: lambda text, key: rules.redact(text)
+    return lambda: lambda text, _key: rules.redact(text)
 
 
 def maker(name: str, gitleaks: str = "") -> Callable[[], Redact]:
     """What makes a fresh redactor of that side.
 
     Raises:
-        Unavailable: with the reason.
+        UnavailableError: with the reason.
     """
     table: dict[str, Callable[[], Callable[[], Redact]]] = {
         "spantally": lambda: _ours(fast=False),
@@ -128,7 +123,7 @@ def maker(name: str, gitleaks: str = "") -> Callable[[], Redact]:
     try:
         return table[name]()
     except ImportError as error:
-        raise Unavailable(f"not installed ({error.name})") from error
+        raise UnavailableError(f"not installed ({error.name})") from error
 
 
 def versions() -> dict[str, Any]:

@@ -15,13 +15,14 @@ from .values import PEOPLE, SERVICES, WORDS, chars, fill, host, uuid
 from .vendors import VENDORS
 
 _COMMON = (
-    "the a of to and in is that it for on with as this be are by or from at which you can we not have an was will "
-    "but when there use each one so if then all more also may than its into only other how they should new time "
-    "value list name file line data call error result function return user model message server request response "
-    "table test code query index step default option field type number point part case work way order change set "
-    "read write run make need find give show keep start stop first last next between after before without under "
-    "because however therefore instead usually often never always perhaps together during about several small large "
-    "key token session note author pass sign credit access secret"
+    "the a of to and in is that it for on with as this be are by or from at which you can we not have an "
+    "was will but when there use each one so if then all more also may than its into only other how they "
+    "should new time value list name file line data call error result function return user model message "
+    "server request response table test code query index step default option field type number point part "
+    "case work way order change set read write run make need find give show keep start stop first last "
+    "next between after before without under because however therefore instead usually often never always "
+    "perhaps together during about several small large key token session note author pass sign credit "
+    "access secret"
 ).split()
 
 
@@ -66,8 +67,9 @@ def _tool(rng: Random) -> str:
 
 def _logs(rng: Random) -> str:
     return "\n".join(
-        f"2026-03-0{rng.randint(1, 9)}T10:{rng.randint(10, 59)}:00Z INFO {rng.choice(SERVICES)} user={rng.choice(PEOPLE)} "
-        f"path=/v1/{rng.choice(WORDS)} status={rng.choice([200, 201, 404, 500])} ms={rng.randint(1, 900)} trace={chars(rng, 'h', 32)}"
+        f"2026-03-0{rng.randint(1, 9)}T10:{rng.randint(10, 59)}:00Z INFO {rng.choice(SERVICES)} "
+        f"user={rng.choice(PEOPLE)} path=/v1/{rng.choice(WORDS)} status={rng.choice([200, 201, 404, 500])} "
+        f"ms={rng.randint(1, 900)} trace={chars(rng, 'h', 32)}"
         for _ in range(rng.randint(2, 5))
     )
 
@@ -80,7 +82,10 @@ def _table(rng: Random) -> str:
 
 
 def _link(rng: Random) -> str:
-    return f"See https://{host(rng)}/{rng.choice(WORDS)}/{rng.choice(_COMMON)}?page={rng.randint(1, 90)}&sort=name for {_sentence(rng)}"
+    page = (
+        f"https://{host(rng)}/{rng.choice(WORDS)}/{rng.choice(_COMMON)}?page={rng.randint(1, 90)}&sort=name"
+    )
+    return f"See {page} for {_sentence(rng)}"
 
 
 def _secret(rng: Random) -> str:

@@ -104,11 +104,11 @@ def _sigv4(rng: Random) -> tuple[str, str]:
 @structure("header-key", "https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html")
 def _header(rng: Random) -> tuple[str, str]:
     name = rng.choice(
-        ["X-API-Key", "x-api-key", "X-Auth-Token", "api-key", "X-Access-Token", "Ocp-Apim-Subscription-Key"]
-        + ["X-Goog-Api-Key", "X-Amz-Security-Token", "X-Hub-Signature-256", "X-CSRF-Token", "X-Functions-Key"]
+        "X-API-Key x-api-key X-Auth-Token api-key X-Access-Token Ocp-Apim-Subscription-Key X-Goog-Api-Key "
+        "X-Amz-Security-Token X-Registry-Auth X-CSRF-Token X-Functions-Key".split()
     )
     token = rng.choice([chars(rng, "a", rng.randint(24, 48)), chars(rng, "h", 32), encoded(rng, 24)])
-    return f"{name}: {'sha256=' if name.startswith('X-Hub') else ''}{token}", token
+    return f"{name}: {token}", token
 
 
 @structure("url-userinfo", "https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1")

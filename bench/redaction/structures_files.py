@@ -175,7 +175,7 @@ def _xml(rng: Random) -> tuple[str, str]:
     name = rng.choice(PEOPLE)
     return rng.choice(
         [
-            f'<wsse:Username>{name}</wsse:Username><wsse:Password Type="#PasswordText">{word}</wsse:Password>',
+            f'<wsse:User>{name}</wsse:User><wsse:Password Type="#PasswordText">{word}</wsse:Password>',
             f'<add key="SmtpPassword" value="{word}" />',
             f"<server><id>central</id><username>{name}</username><password>{word}</password></server>",
             f'<bean><property name="password" value="{word}"/></bean>',

@@ -69,8 +69,9 @@ def _message(rng: Random, text: str, secret: str) -> tuple[str, str]:
 
 def _twice(rng: Random, text: str, secret: str) -> tuple[str, str]:
     inner, hidden = _once(rng, text, secret)
-    call = f'{{"id": "call_{chars(rng, "a", 24)}", "type": "function", "function": {{"name": "run", "arguments": "'
-    return f'{call}{escape(inner)}"}}}}', escape(hidden)
+    function = f'{{"name": "run", "arguments": "{escape(inner)}"}}'
+    call = f'{{"id": "call_{chars(rng, "a", 24)}", "type": "function", "function": {function}}}'
+    return call, escape(hidden)
 
 
 def _thrice(rng: Random, text: str, secret: str) -> tuple[str, str]:
@@ -106,7 +107,8 @@ def _log(rng: Random, text: str, secret: str) -> tuple[str, str]:
 
 
 def _trace(rng: Random, text: str, secret: str) -> tuple[str, str]:
-    frame = f'  File "/srv/app/{rng.choice(SERVICES)}.py", line {rng.randint(9, 400)}, in run\n    reply = call(request)\n'
+    place = f'"/srv/app/{rng.choice(SERVICES)}.py", line {rng.randint(9, 400)}'
+    frame = f"  File {place}, in run\n    call(request)\n"
     error = rng.choice(["RuntimeError", "httpx.HTTPStatusError", "ToolException", "KeyError"])
     return f"Traceback (most recent call last):\n{frame}{error}: {text}", secret
 

@@ -61,6 +61,11 @@ def _found(label: str, found: dict[str, Any]) -> list[str]:
             + "".join(f"{_percent(one['recall_by_kind'].get(kind, math.nan)):>12}" for kind in kinds)
             + f"{one['missed']:>8}{touched:>22}{_percent(one['benign_lost'], 3):>13}"
         )
+    for name in OURS:
+        wrong = found.get(name, {}).get("wrong", [])[:24]
+        if wrong:
+            shown = ", ".join(f"{what} ({count})" for what, count in wrong)
+            lines.append(f"most often wrong with {name}: {shown}")
     return lines
 
 
@@ -128,10 +133,9 @@ def _history(found: dict[str, Any]) -> list[str]:
 
 
 def _imports(found: dict[str, float]) -> list[str]:
-    return [
-        f"import spantally.redaction in a fresh process: median {found['median']:.1f} ms, fastest {found['fastest']:.1f} ms "
-        f"({found['package']:.1f} ms of it before the package reaches its redaction)"
-    ]
+    took = f"median {found['median']:.1f} ms, fastest {found['fastest']:.1f} ms"
+    package = f"{found['package']:.1f} ms of the median for `import spantally`"
+    return [f"import spantally.redaction in a fresh process: {took} ({package})"]
 
 
 def goals(results: dict[str, Any]) -> list[tuple[str, str, str, bool]]:

@@ -27,14 +27,15 @@ ALPHABETS = {
 _SLOT = re.compile(r"\{([a-zA-Z])(\d+)?(?:-(\d+))?\}")
 
 WORDS = (
-    "amber anchor atlas autumn badge bamboo beacon birch border branch bridge bronze cactus candle canyon carbon "
-    "castle cedar cinder cobalt copper coral cotton crater crystal daisy delta desert dragon eagle ember engine "
-    "falcon feather fennel forest fossil galaxy garden garnet ginger glacier granite harbor hazel helmet hickory "
-    "indigo island ivory jasmine jungle juniper kernel kettle lagoon lantern lemon linen lotus magnet maple marble "
-    "meadow mercury mirror monsoon mosaic nectar nickel nimbus oasis ocean olive onyx orbit orchid otter panther "
-    "pebble pepper pilot planet plasma pollen prairie prism quartz quiver rabbit raven ribbon river rocket saffron "
-    "salmon sandal sierra silver sparrow spruce summit sunset tango temple thistle timber topaz tulip tundra "
-    "umbra valley velvet violet walnut willow winter yonder zephyr zinc"
+    "amber anchor atlas autumn badge bamboo beacon birch border branch bridge bronze cactus candle canyon "
+    "carbon castle cedar cinder cobalt copper coral cotton crater crystal daisy delta desert dragon eagle "
+    "ember engine falcon feather fennel forest fossil galaxy garden garnet ginger glacier granite harbor "
+    "hazel helmet hickory indigo island ivory jasmine jungle juniper kernel kettle lagoon lantern lemon "
+    "linen lotus magnet maple marble meadow mercury mirror monsoon mosaic nectar nickel nimbus oasis "
+    "ocean olive onyx orbit orchid otter panther pebble pepper pilot planet plasma pollen prairie prism "
+    "quartz quiver rabbit raven ribbon river rocket saffron salmon sandal sierra silver sparrow spruce "
+    "summit sunset tango temple thistle timber topaz tulip tundra umbra valley velvet violet walnut "
+    "willow winter yonder zephyr zinc"
 ).split()
 
 PEOPLE = (
@@ -87,7 +88,8 @@ def password(rng: Random) -> str:
     """What a person, a manager or a script would choose; never shorter than eight characters."""
     kind = rng.randrange(6)
     if kind == 0:
-        return f"{rng.choice(WORDS).title()}{rng.choice('!@#-_.')}{rng.choice(WORDS).title()}{rng.randint(10, 9999)}"
+        first, second = rng.choice(WORDS).title(), rng.choice(WORDS).title()
+        return f"{first}{rng.choice('!@#-_.')}{second}{rng.randint(10, 9999)}"
     if kind == 1:
         return "-".join(rng.choice(WORDS) for _ in range(4))
     if kind == 2:

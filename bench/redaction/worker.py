@@ -1,7 +1,7 @@
 """One side in a process of its own, which does what it is asked, a line of JSON each.
 
-So the sides can take turns within one run, a side that hangs can be ended, and ours without its accelerator cannot
-be helped by what another side has imported. Times are CPU times of the whole process.
+So the sides can take turns within one run, a side that hangs can be ended, and ours without its accelerator
+cannot be helped by what another side has imported. Times are CPU times of the whole process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import adversarial, benign, corpus, scoring, speech
-from .sides import Redact, Unavailable, maker
+from .sides import Redact, UnavailableError, maker
 
 _GAVE_UP = "[REDACTED:error"
 
@@ -66,7 +66,7 @@ class Jobs:
         }
 
     def history(self, messages: int, size: int, seed: str) -> dict[str, Any]:
-        """CPU seconds for a conversation that is new, and for the same one when it comes again, a message longer."""
+        """CPU seconds for a conversation that is new, and for the same one when it comes again."""
         new = [speech.text(f"{seed}-{number}", size) for number in range(messages)]
         # The same text in another object, as a program that keeps its history in JSON has it.
         again = [text.encode().decode() for text in new]
@@ -102,7 +102,7 @@ def main(name: str, gitleaks: str) -> None:
     """Answer until the input ends."""
     try:
         jobs = Jobs(maker(name, gitleaks))
-    except Unavailable as reason:
+    except UnavailableError as reason:
         print(json.dumps({"unavailable": str(reason)}), flush=True)
         return
     print(json.dumps({"ready": name}), flush=True)
