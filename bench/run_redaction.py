@@ -30,6 +30,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument("--sides", nargs="*", choices=sides.NAMES, default=sides.NAMES)
     parser.add_argument("--gitleaks", default="", help="a gitleaks.toml, instead of fetching it")
+    parser.add_argument(
+        "--list-all",
+        action="store_true",
+        help="list misses in the third of the families that is kept aside, too",
+    )
     parser.add_argument("--json", type=Path, help="write all figures there")
     parser.add_argument("--dump", type=Path, help="write the generated corpus there (.jsonl.gz) and end")
     parser.add_argument("--out", type=Path, default=Path("build/bench-redaction"))
@@ -63,7 +68,9 @@ def run(options: argparse.Namespace, plan: measure.Plan) -> dict[str, Any]:
         "versions": {**sides.versions(), "gitleaks rules": version},
     }
     if "corpus" in options.only:
-        results["corpora"]["generated"] = measure.found(there, "", options.seed, plan, options.out)
+        results["corpora"]["generated"] = measure.found(
+            there, "", options.seed, plan, options.out, every=options.list_all
+        )
         for one in options.corpus:
             label = Path(one).name.split(".")[0]
             results["corpora"][label] = measure.found(

@@ -97,6 +97,18 @@ def test_a_planted_leak_counts(bench: Any) -> None:
     assert clean["benign_lost"] == 1
 
 
+def test_a_third_is_kept_aside(bench: Any) -> None:
+    """What is kept aside counts, and shows in no list of misses."""
+    rows = bench.corpus.generate(1, ROWS)
+    set_aside = {row.id for row in rows if bench.corpus.aside(row)}
+    secrets = [row for row in rows if row.secret]
+    assert 0.2 < sum(row.id in set_aside for row in secrets) / len(secrets) < 0.45
+    found = bench.scoring.totals(bench.scoring.judge(secrets, lambda text, key: text), set_aside)
+    assert found["missed"] == len(secrets)
+    assert found["recall_aside"] == found["recall_listed"] == 0
+    assert sum(count for _, count in found["wrong"]) == sum(row.id not in set_aside for row in secrets)
+
+
 def test_a_touched_negative_and_lost_characters_count(bench: Any) -> None:
     """What is taken out of a text without a secret is counted, and the tag in its place is not text."""
     rows = [row for row in bench.corpus.generate(6, ROWS) if not row.secret]

@@ -118,14 +118,18 @@ def _try(side: Side, job: str, seconds: float, **arguments: Any) -> dict[str, An
         return {"failed": f"no answer within {seconds:.0f} s"}
 
 
-def found(sides: list[Side], path: str, seed: int, plan: Plan, out: Path) -> dict[str, Any]:
+def found(
+    sides: list[Side], path: str, seed: int, plan: Plan, out: Path, *, every: bool = False
+) -> dict[str, Any]:
     """Recall and false alarms of each side on a corpus."""
     label = Path(path).name.split(".")[0] if path else "generated"
     results = {}
     for side in sides:
         say(f"scoring {side.name} on {label}")
         misses = str(out / f"wrong-{label}-{side.name}.jsonl")
-        results[side.name] = _try(side, "corpus", 600, path=path, seed=seed, rows=plan.rows, misses=misses)
+        results[side.name] = _try(
+            side, "corpus", 600, path=path, seed=seed, rows=plan.rows, misses=misses, every=every
+        )
     return results
 
 

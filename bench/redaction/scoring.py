@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ class Verdict(NamedTuple):
     lost: int
     output: str
 
+    @property
+    def wrong(self) -> bool:
+        """True for a secret that leaked and for a negative that was touched."""
+        return self.leaked or (self.touched and not self.row.secret)
+
 
 def judge(rows: Iterable[Row], redact: Callable[[str, str], str]) -> list[Verdict]:
     """Each row redacted and judged; ``redact`` takes text and key."""
@@ -62,15 +67,16 @@ def _recall(verdicts: list[Verdict]) -> float:
     return 1 - sum(one.leaked for one in verdicts) / len(verdicts) if verdicts else float("nan")
 
 
-def totals(verdicts: list[Verdict]) -> dict[str, Any]:
-    """The figures of one side."""
+def totals(verdicts: list[Verdict], set_aside: Container[str] = ()) -> dict[str, Any]:
+    """The figures of one side; rows that are set aside by their ids count, and are not described."""
     secrets = [one for one in verdicts if one.row.secret]
     negatives = [one for one in verdicts if not one.row.secret]
     kinds = sorted({one.row.kind for one in secrets})
+    hidden = [one for one in verdicts if one.row.id in set_aside]
     wrong = Counter(
         (one.row.kind, one.row.family if one.row.kind in _BY_FAMILY else one.row.context.partition("/")[0])
         for one in verdicts
-        if one.leaked or (one.touched and not one.row.secret)
+        if one.wrong and one.row.id not in set_aside
     )
     benign = sum(len(one.row.text) - len(one.row.secret) for one in verdicts)
     touched = sum(one.touched for one in negatives)
@@ -78,6 +84,8 @@ def totals(verdicts: list[Verdict]) -> dict[str, Any]:
         "rows": len(verdicts),
         "recall": _recall(secrets),
         "recall_by_kind": {kind: _recall([one for one in secrets if one.row.kind == kind]) for kind in kinds},
+        "recall_aside": _recall([one for one in hidden if one.row.secret]),
+        "recall_listed": _recall([one for one in secrets if one.row.id not in set_aside]),
         "missed": sum(one.leaked for one in secrets),
         "secrets": len(secrets),
         "negatives": len(negatives),

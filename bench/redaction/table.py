@@ -63,6 +63,12 @@ def _found(label: str, found: dict[str, Any]) -> list[str]:
         )
     for name in OURS:
         wrong = found.get(name, {}).get("wrong", [])[:24]
+        if not math.isnan(found.get(name, {}).get("recall_aside", math.nan)):
+            aside, listed = found[name]["recall_aside"], found[name]["recall_listed"]
+            lines.append(
+                f"{name}: recall {_percent(aside)} on the families and contexts kept aside, "
+                f"{_percent(listed)} on those whose misses are listed"
+            )
         if wrong:
             shown = ", ".join(f"{what} ({count})" for what, count in wrong)
             lines.append(f"most often wrong with {name}: {shown}")

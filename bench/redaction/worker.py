@@ -26,13 +26,20 @@ class Jobs:
     def __init__(self, make: Callable[[], Redact]) -> None:
         self._make = make
 
-    def corpus(self, path: str, seed: int, rows: int, misses: str) -> dict[str, Any]:
-        """Score a corpus: a file, or the generated one; what was missed or touched goes into a file."""
+    def corpus(self, path: str, seed: int, rows: int, misses: str, *, every: bool) -> dict[str, Any]:
+        """Score a corpus: a file, or the generated one; what was missed or touched goes into a file.
+
+        A third of the families of the generated one is not listed there, unless ``every`` says so.
+        """
         found = corpus.load(Path(path)) if path else corpus.generate(seed, rows)
         verdicts = scoring.judge(found, self._make())
+        set_aside = set() if path or every else {row.id for row in found if corpus.aside(row)}
         if misses:
-            _write_misses(Path(misses), verdicts)
-        return {**scoring.totals(verdicts), "gave_up": sum(_GAVE_UP in one.output for one in verdicts)}
+            _write_misses(Path(misses), [one for one in verdicts if one.row.id not in set_aside])
+        return {
+            **scoring.totals(verdicts, set_aside),
+            "gave_up": sum(_GAVE_UP in one.output for one in verdicts),
+        }
 
     def benign(self, seed: int, size: int, misses: str) -> dict[str, Any]:
         """Score real text."""
@@ -88,7 +95,7 @@ def _write(path: Path, content: str) -> None:
 
 
 def _write_misses(path: Path, verdicts: list[scoring.Verdict]) -> None:
-    wrong = [one for one in verdicts if one.leaked or (one.touched and not one.row.secret)]
+    wrong = [one for one in verdicts if one.wrong]
     counts = Counter((one.row.kind, one.row.family) for one in wrong)
     lines = [
         json.dumps({"kind": kind, "family": family, "rows": count})
