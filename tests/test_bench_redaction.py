@@ -21,7 +21,7 @@ ROWS = 600
 def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The modules of the bench, which is no package of ours."""
     monkeypatch.syspath_prepend(str(BENCH))
-    names = ("adversarial", "corpus", "gitleaks", "measure", "scoring", "speech", "table", "values")
+    names = ("adversarial", "corpus", "gitleaks", "measure", "scoring", "sides", "speech", "table", "values")
     return SimpleNamespace(**{name: importlib.import_module(f"redaction.{name}") for name in names})
 
 
@@ -154,6 +154,13 @@ def test_adversarial_inputs_are_a_megabyte_each(bench: Any) -> None:
     made = bench.adversarial.inputs(1, 10_000)
     assert len(made) > 100
     assert all(9_000 <= len(make()) <= 14_000 for make in made.values())
+
+
+def test_what_an_extra_lets_one_import_is_known(bench: Any) -> None:
+    """Ours without its accelerator is measured by taking these names away."""
+    assert bench.sides.modules_of("click") == {"click"}
+    assert bench.sides.modules_of("PyYAML") >= {"yaml"}
+    assert bench.sides.modules_of("no-such-distribution") == set()
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,16 @@ NAMES = ("spantally", "spantally+fast", "lazybridge", "logfire", "detect-secrets
 PLAIN_KEY = "input.value"
 
 
+def modules_of(distribution: str) -> set[str]:
+    """The names that a distribution lets one import; none if it is not installed."""
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        return set()
+    tops = {path.parts[0].partition(".")[0] for path in files if path.suffix in (".py", ".so", ".pyd")}
+    return {name for name in tops if name.isidentifier()}
+
+
 def _fast_modules() -> list[str]:
     """The modules that the extra ``fast`` of spantally brings, if there is one and it is installed."""
     wanted = {
@@ -27,12 +37,7 @@ def _fast_modules() -> list[str]:
         for line in metadata.requires("spantally") or ()
         if "extra" in line and "fast" in line.partition(";")[2]
     }
-    lowered = {name.lower().replace("_", "-") for name in wanted}
-    return sorted(
-        module
-        for module, owners in metadata.packages_distributions().items()
-        if any(owner.lower().replace("_", "-") in lowered for owner in owners)
-    )
+    return sorted(module for name in wanted for module in modules_of(name))
 
 
 def _ours(*, fast: bool) -> Callable[[], Redact]:
