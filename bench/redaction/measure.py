@@ -203,8 +203,9 @@ def history(sides: list[Side], seed: int, plan: Plan) -> dict[str, Any]:
 
 
 _IMPORT = (
-    "import time; start = time.perf_counter(); import spantally; middle = time.perf_counter(); "
-    "import spantally.redaction; print(time.perf_counter() - start, middle - start)"
+    "import time; wall = time.perf_counter(); start = time.process_time(); import spantally; "
+    "middle = time.process_time(); import spantally.redaction; "
+    "print(time.process_time() - start, middle - start, time.perf_counter() - wall)"
 )
 
 
@@ -217,8 +218,8 @@ def imports(plan: Plan) -> dict[str, float]:
         )
         runs.append([float(one) * 1000 for one in done.stdout.split()])
     runs = runs[1:]  # The first one may have to compile.
+    middle = [statistics.median(values) for values in zip(*runs, strict=True)]
     return {
-        "median": statistics.median(one[0] for one in runs),
-        "package": statistics.median(one[1] for one in runs),
-        "fastest": min(one[0] for one in runs),
+        **dict(zip(("median", "package", "wall"), middle, strict=True)),
+        "fastest_wall": min(one[2] for one in runs),
     }

@@ -81,7 +81,7 @@ def _logfire() -> Callable[[], Redact]:
 
 
 def _detect_secrets() -> Callable[[], Redact]:
-    """Its plugins but the entropy ones, on each line, as its scanner of files has them."""
+    """Its plugins but the entropy ones, on each line as of a YAML file, where it finds most."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
     from detect_secrets.core.scan import _process_line_based_plugins
     from detect_secrets.settings import get_settings
@@ -96,7 +96,7 @@ def _detect_secrets() -> Callable[[], Redact]:
 
     def redact(text: str, _key: str) -> str:
         lines = list(enumerate(text.split("\n"), 1))
-        values = {one.secret_value for one in _process_line_based_plugins(lines, filename="text.txt")}
+        values = {one.secret_value for one in _process_line_based_plugins(lines, filename="text.yaml")}
         for value in sorted((one for one in values if one), key=len, reverse=True):
             text = text.replace(value, "[REDACTED]")
         return text
