@@ -20,10 +20,10 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 \
 	exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real test test-all peers propagation check format docs bench build clean
+.PHONY: help setup demo demo-real test test-all peers propagation check format docs bench bench-redaction build clean
 
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml
 	@$(FIND_PYTHON); echo "setting up $(VENV) with $$("$$found" --version) ($$found)"; \
@@ -113,6 +113,18 @@ bench: .venv-bench/.ready ## CPU, start-up and import time beside the SDK alone 
 	@$(FIND_PYTHON); echo "setting up .venv-bench with $$("$$found" --version)"; "$$found" -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group bench
+	@touch $@
+
+bench-redaction: .venv-bench-redaction/.ready ## what redaction finds and costs, beside others (SIZE=smoke, CORPUS=FILE)
+	@.venv-bench-redaction/bin/python bench/run_redaction.py --size $(or $(SIZE),full) \
+		$(if $(CORPUS),--corpus $(CORPUS)) $(if $(JSON),--json $(JSON))
+
+.venv-bench-redaction/.ready: pyproject.toml
+	@$(FIND_PYTHON); echo "setting up .venv-bench-redaction with $$("$$found" --version)"; \
+	"$$found" -m venv .venv-bench-redaction
+	@.venv-bench-redaction/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@.venv-bench-redaction/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable "$$(grep -q '^fast = ' pyproject.toml && echo '.[fast]' || echo .)" --group bench-redaction
 	@touch $@
 
 build: $(READY) ## wheel and source distribution in dist/
