@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from spantally.redaction import registry
@@ -21,6 +22,7 @@ from spantally.redaction.spans import STRUCTURE, Span, replaced, settle
 from spantally.redaction.structures import find_structures
 from spantally.redaction.tags import OPENING, find_tags
 from spantally.redaction.tokens import SHORTEST_TOKEN, find_tokens
+from spantally.redaction.views import DEEPEST, may_have_views, views_of
 
 ROUNDS: Final = 6
 """Most readings of one text; one or two are enough but for texts built to defy the rules."""
@@ -100,6 +102,35 @@ def _no_check() -> None:
     """Short texts need no clock."""
 
 
+def _find(text: str, check: Callable[[], None], taken: list[Span], *, generic: bool) -> None:
+    """Append what the built-in rules find in a text as it stands."""
+    marks = marks_of(lowered(text))
+    if marks is not None:
+        find_structures(text, marks, check, taken)
+        heads: list[int] = []
+        find_pairs(text, marks.stems(), check, taken, heads)
+        if heads:
+            find_columns(text, heads, check, taken)
+        find_inserts(text, marks.places("into"), check, taken)
+    if len(text) >= SHORTEST_TOKEN:
+        find_tokens(text, check, taken, generic=generic)
+
+
+def _find_encoded(
+    text: str, check: Callable[[], None], taken: list[Span], *, generic: bool, depth: int
+) -> None:
+    """Append what they find in parts that are encoded, once they are decoded."""
+    for view in views_of(text):
+        check()
+        found: list[Span] = []
+        _find(view.text, check, found, generic=generic)
+        if depth > 1:
+            _find_encoded(view.text, check, found, generic=generic, depth=depth - 1)
+        taken.extend(
+            span._replace(start=view.origin(span.start), end=view.origin(span.end)) for span in found
+        )
+
+
 def scan(
     text: str, clock: Clock, patterns: tuple[re.Pattern[str], ...], *, defaults: bool, generic: bool
 ) -> list[Span]:
@@ -116,16 +147,9 @@ def scan(
     registry.find_literals(text, taken)
     check = clock.check
     if defaults:
-        marks = marks_of(lowered(text))
-        if marks is not None:
-            find_structures(text, marks, check, taken)
-            heads: list[int] = []
-            find_pairs(text, marks.stems(), check, taken, heads)
-            if heads:
-                find_columns(text, heads, check, taken)
-            find_inserts(text, marks.places("into"), check, taken)
-        if len(text) >= SHORTEST_TOKEN:
-            find_tokens(text, check, taken, generic=generic)
+        _find(text, check, taken, generic=generic)
+        if may_have_views(text):
+            _find_encoded(text, check, taken, generic=generic, depth=DEEPEST)
     for pattern in patterns:
         for number, hit in enumerate(pattern.finditer(text)):
             if not number & 127:

@@ -237,6 +237,64 @@ onepassword-token|ops_eyJ|w|40|1Password docs, Service accounts
 age-key|AGE-SECRET-KEY-1|u|24|age manual, age-keygen
 facebook-token|EAA|a|80|Meta for Developers, Access tokens
 mapbox-token|sk.eyJ|d|24|Mapbox docs, Access tokens
+stytch-secret|secret-live-|w|20|Stytch docs, API authentication
+stytch-secret|secret-test-|w|20|Stytch docs, API authentication
+paddle-key|pdl_live_apikey_|w|16|Paddle docs, API keys
+paddle-key|pdl_sdbx_apikey_|w|16|Paddle docs, API keys
+mollie-key|live_|a|24|Mollie docs, Authentication
+cockroach-key|CCDB1_|w|20|CockroachDB Cloud docs, API access
+frameio-token|fio-u-|w|20|Frame.io docs, Developer tokens
+modal-token|ak-|a|20|Modal docs, Tokens
+modal-token|as-|a|20|Modal docs, Tokens
+intercom-token|dG9rO|b|24|Intercom docs, Access tokens
+twitter-token|AAAAAAAAAAAAAAAAAAAAA|w|30|X docs, Bearer tokens
+dropbox-token|sl.|d|60|Dropbox docs, OAuth guide
+runpod-key|rpa_|a|24|RunPod docs, API keys
+llamaindex-key|llx-|a|24|LlamaCloud docs, API keys
+brave-key|BSA|w|24|Brave Search docs, API keys
+apify-token|apify_api_|a|16|Apify docs, API integration
+browserbase-key|bb_live_|w|20|Browserbase docs, API keys
+logfire-token|pylf_v|w|24|Logfire docs, Write tokens
+wandb-key|wandb_v1_|w|24|Weights and Biases docs, API keys
+plaid-token|access-production-|w|24|Plaid docs, Tokens
+plaid-token|access-sandbox-|w|24|Plaid docs, Tokens
+elastic-key|essu_|b|24|Elastic Cloud docs, API keys
+confluent-secret|cflt|b|40|Confluent docs, API keys
+mongodb-secret|mdb_sa_sk_|w|16|MongoDB Atlas docs, Service accounts
+scaleway-key|SCW|u|16|Scaleway docs, API keys
+akamai-token|akab-|w|20|Akamai docs, EdgeGrid
+render-key|rnd_|a|20|Render docs, API
+honeybadger-token|hbp_|a|24|Honeybadger docs, API keys
+hubspot-token|pat-na|w|30|HubSpot docs, Private apps
+hubspot-token|pat-eu|w|30|HubSpot docs, Private apps
+adyen-key|AQE|b|60|Adyen docs, API credentials
+checkout-key|sk_sbox_|w|16|Checkout.com docs, API keys
+razorpay-key|rzp_live_|a|12|Razorpay docs, API keys
+razorpay-key|rzp_test_|a|12|Razorpay docs, API keys
+xendit-key|xnd_production_|b|20|Xendit docs, API keys
+xendit-key|xnd_development_|b|20|Xendit docs, API keys
+midtrans-key|Mid-server-|w|14|Midtrans docs, Access keys
+klarna-key|klarna_live_api_|b|20|Klarna docs, API keys
+klarna-key|klarna_test_api_|b|20|Klarna docs, API keys
+sumup-key|sup_sk_|a|20|SumUp docs, API keys
+infisical-token|st.|d|50|Infisical docs, Service tokens
+doppler-token|dp.audit.|a|20|Doppler docs, Auth token formats
+doppler-token|dp.scim.|a|20|Doppler docs, Auth token formats
+grafana-key|eyJrIjoi|b|40|Grafana docs, API keys
+cargo-token|cio|a|30|crates.io docs, API tokens
+clojars-token|CLOJARS_|h|30|Clojars docs, Deploy tokens
+jetbrains-token|perm-|d|30|JetBrains docs, Permanent tokens
+aws-session-token|FwoGZXIvYXdz|b|40|AWS STS docs, Temporary credentials
+aws-session-token|IQoJb3JpZ2lu|b|40|AWS STS docs, Temporary credentials
+baidu-key|bce-v3/|b|24|Baidu Qianfan docs, API keys
+baidu-key|ALTAK|w|20|Baidu Cloud docs, Access keys
+volcengine-key|AKLT|b|24|Volcengine docs, Access keys
+circleci-token|CCIPRJ_|w|20|CircleCI docs, API tokens
+sonar-token|sqa_|h|24|SonarQube docs, Global analysis tokens
+trigger-key|tr_prod_|a|16|Trigger.dev docs, API keys
+trigger-key|tr_dev_|a|16|Trigger.dev docs, API keys
+inngest-key|signkey-|w|24|Inngest docs, Signing keys
+neptune-token|eyJhcGlfYWRkcmVzcyI6|b|40|Neptune docs, API tokens
 """
 
 

@@ -26,7 +26,7 @@ _KINDS: Final = bytes(48 if 48 <= code < 58 else 65 if 65 <= code < 91 else 32 f
 _LONG: Final = b"a" * SHORTEST_TOKEN
 _DIGIT: Final = re.compile("[0-9]")
 _CASES: Final = re.compile("[A-Z][a-z][A-Z]|[a-z][A-Z]{2}[a-z]")
-_GLUED: Final = re.compile(r"u00[0-9a-fA-F]{2}|[nrtbf]")
+_GLUED: Final = re.compile(r"u[0-9a-fA-F]{4}|[nrtbf]")
 _BOUNDARY: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))"
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9]{8,}")
 _JWT_START: Final = ("eyJhbGci", "eyJ0eXAi", "eyJraWQi", "eyJlbmMi", "eyJjdHki", "eyJ4NXQi")
@@ -36,7 +36,7 @@ _TELEGRAM: Final = re.compile(r"[A-Za-z0-9_-]{32,40}")
 _DISCORD: Final = re.compile(r"[MNO][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{16,45}")
 _AZURE: Final = re.compile(r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{20,40}")
 _AZURE_KEY: Final = re.compile(
-    r"[A-Za-z0-9+/]{40,90}(?:JQQJ9|AzCa|AAAA?ACO|APIM|ACDb|AzSe|AIoT|ASbT|AStk|AStv)[A-Za-z0-9+/]{3,12}=*"
+    r"[A-Za-z0-9+/]{40,90}(?:AZDO|JQQJ9|AzCa|AAAA?ACO|APIM|ACDb|AzSe|AIoT|ASbT|AStk|AStv)[A-Za-z0-9+/]{3,12}=*"
 )
 _FOREIGN: Final = re.compile(
     r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{0,15}(?:[_.-][A-Za-z0-9]{1,12}){0,3}[_.-])"

@@ -1,0 +1,100 @@
+r"""Views: a part of a text as it reads once percent signs, HTML entities and ``\uXXXX`` are decoded.
+
+A whole payload may stand encoded in a URL, a form, a page or JSON; names, separators and quotes are then none
+to the eye of a rule. The part is decoded, read as any text, and what is found is mapped back.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from bisect import bisect_right
+from typing import Final, NamedTuple
+
+MARGIN: Final = 256
+"""Characters on either side of an escape that belong to the part."""
+DEEPEST: Final = 2
+"""Times that a part is decoded: ``%2522`` is a quote, too."""
+
+# Each begins with a fixed text, which is found many times as fast as a choice of three.
+_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
+_ENTITY: Final = re.compile(r"&(?:quot|apos|amp|lt|gt|nbsp|#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5});")
+_UNICODE: Final = re.compile(r"\\u[0-9A-Fa-f]{4}")
+_FEWEST: Final = 2
+"""Escapes of a part: one alone (``%20`` in a URL) hides nothing that the rules do not know."""
+
+
+class View(NamedTuple):
+    """A decoded part."""
+
+    text: str
+    starts: list[int]
+    """Where runs of unchanged places begin in the view, in order."""
+    origins: list[int]
+    """Where each of them begins in the text."""
+
+    def origin(self, at: int) -> int:
+        """The place in the text of a place in the view."""
+        run = bisect_right(self.starts, at) - 1
+        return self.origins[run] + at - self.starts[run]
+
+
+def may_have_views(text: str) -> bool:
+    """Whether any escape can stand in a text."""
+    return "%" in text or "&" in text or "\\u" in text
+
+
+def views_of(text: str) -> list[View]:
+    """The decoded parts of a text, in order."""
+    hits: list[re.Match[str]] = []
+    for sign, pattern in (("%", _PERCENT), ("&", _ENTITY), ("\\u", _UNICODE)):
+        if sign in text:
+            hits.extend(pattern.finditer(text))
+    if not hits:
+        return []
+    hits.sort(key=re.Match.start)
+    parts: list[list[re.Match[str]]] = [[hits[0]]]
+    for hit in hits[1:]:
+        if hit.start() - parts[-1][-1].end() <= 2 * MARGIN:
+            parts[-1].append(hit)
+        else:
+            parts.append([hit])
+    return [_decoded(text, part) for part in parts if len(part) >= _FEWEST]
+
+
+def _decoded(text: str, hits: list[re.Match[str]]) -> View:
+    at = max(0, hits[0].start() - MARGIN)
+    pieces: list[str] = []
+    starts: list[int] = []
+    origins: list[int] = []
+    size = 0
+    for hit in hits:
+        for origin, piece in ((at, text[at : hit.start()]), *_meanings(hit)):
+            if piece:
+                pieces.append(piece)
+                starts.append(size)
+                origins.append(origin)
+                size += len(piece)
+        at = hit.end()
+    last = text[at : at + MARGIN]
+    pieces.append(last)
+    starts.append(size)
+    origins.append(at)
+    return View("".join(pieces), starts, origins)
+
+
+def _meanings(hit: re.Match[str]) -> list[tuple[int, str]]:
+    """What an escape stands for, each character with where it begins in the text."""
+    at = hit.start()
+    sign = hit[0][0]
+    if sign != "%":
+        if sign == "&":
+            return [(at, html.unescape(hit[0])[:1])]
+        character = chr(int(hit[0][-4:], 16))
+        return [(at, "?" if "\ud800" <= character <= "\udfff" else character)]
+    found: list[tuple[int, str]] = []
+    for character in bytes.fromhex(hit[0].replace("%", "")).decode("utf-8", "replace"):
+        found.append((at, character))
+        # What is no UTF-8 gives one mark for one byte or a few: places then drift within the run only.
+        at += 3 * (1 if character == "\ufffd" else len(character.encode("utf-8")))
+    return found
