@@ -24,7 +24,7 @@ _MOST_COLUMNS: Final = 128
 _MOST_BARREN: Final = 250_000
 """Characters of tables without a secret after which no further table of a text is read."""
 _MOST_ROWS: Final = 10_000
-_RULE: Final = re.compile(r"[ |:+-]*\Z")
+_RULE: Final = re.compile(r"[ |:+-]*")
 _DELIMITERS: Final = ("\\\\t", "\\t", "\t", "|", ";", ",")
 
 
@@ -67,7 +67,8 @@ def _table(text: str, at: int, check: Callable[[], None], taken: list[Span]) -> 
     cells = head.split(delimiter)
     if len(cells) > _MOST_COLUMNS:
         return brk.end()
-    if not all(_TITLE.match(cell) for cell in cells):
+    # Something may stand before the first cell of a head: a log's prefix, the quote of a string.
+    if not all(_TITLE.match(cell) for cell in cells[1:]):
         return brk.end()
     columns = {}
     for index, cell in enumerate(cells):
@@ -100,6 +101,9 @@ def _rows(
         stop = text.find(mark, start, start + _LONGEST_LINE)
         last = stop < 0
         stop = min(size, start + _LONGEST_LINE) if last else stop
+        if row < 2 and stop > start and _RULE.fullmatch(text, start, stop):
+            start = stop + len(mark)
+            continue
         cells = text[start:stop].split(delimiter, _MOST_COLUMNS)
         if len(cells) != width and not (last and len(cells) > 1):
             break
@@ -127,7 +131,7 @@ def judge_cell(at: int, cell: str, kind: int, taken: list[Span]) -> None:
     if (
         len(value) < 6
         or " " in value
-        or _RULE.match(value)
+        or _RULE.fullmatch(value)
         or _ASSIGNMENT.match(value)
         or shapes.is_placeholder(value)
     ):

@@ -16,6 +16,7 @@ from typing import Final
 from spantally.redaction import registry
 from spantally.redaction.columns import find_columns
 from spantally.redaction.inserts import find_inserts
+from spantally.redaction.languages import find_named
 from spantally.redaction.marks import has_marks, marks_of
 from spantally.redaction.pairs import find_pairs
 from spantally.redaction.spans import STRUCTURE, Span, replaced, settle
@@ -112,6 +113,7 @@ def _find(text: str, check: Callable[[], None], taken: list[Span], *, generic: b
         if heads:
             find_columns(text, heads, check, taken)
         find_inserts(text, marks.places("into"), check, taken)
+    find_named(text, check, taken)
     if len(text) >= SHORTEST_TOKEN:
         find_tokens(text, check, taken, generic=generic)
 

@@ -42,6 +42,10 @@ OTHERS: Final = (
     "--user",
     "--proxy-user",
     "into",
+    "identified",
+    "jdbc:oracle:",
+    "<<<",
+    " login ",
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from typing import Final
 
 NONE: Final = 0
@@ -38,7 +39,10 @@ TYPES: Final = {
 }
 """Tag type by class."""
 
-STEM_WORDS: Final = ("pass", "pw", "secret", "token", "key", "cred", "auth", "cookie", "sig")
+STEM_WORDS: Final = (
+    "pass", "pw", "secret", "token", "key", "cred", "auth", "cookie", "sig",
+    "senha", "contrase", "wachtwoord", "kennwort", "parola", "heslo",
+)  # fmt: skip
 STEMS: Final = re.compile("|".join(STEM_WORDS))
 """Every name that says something holds one of these, in lower case."""
 
@@ -99,7 +103,8 @@ _PLAIN_TOKEN: Final = frozenset(
 )
 
 _PASSWORD: Final = (
-    "password", "passwd", "passphrase", "passcode", "passwort", "pwd",
+    "password", "passwd", "passphrase", "passcode", "passwort", "pwd", "passe", "senha", "contrasena",
+    "wachtwoord", "kennwort", "parola", "heslo", "requirepass",
 )  # fmt: skip
 _SECRET: Final = ("secret", "secrets", "credential", "credentials", "creds", "cred")
 _TOKEN: Final = (
@@ -119,6 +124,8 @@ _MEMO_LENGTH: Final = 48
 def words_of(name: str) -> list[str]:
     """The lower-case words of the last dotted part of ``name``."""
     last = name.rsplit(".", 1)[-1] if "." in name else name
+    if not last.isascii():
+        last = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()
     return [word.lower() for word in _WORDS.findall(last)]
 
 
@@ -162,6 +169,8 @@ def judge(words: list[str]) -> int:
         return _judge_token(before, last)
     if last in ("authorization", "authorisation"):
         return AUTH
+    if last == "auth" and before == "registry":
+        return TOKEN
     if last == "auth":
         return AUTH if before in ("proxy", "http") else WEAK
     if last in ("cookie", "cookies"):

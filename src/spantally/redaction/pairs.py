@@ -13,10 +13,12 @@ from typing import Final, NamedTuple
 
 from spantally.redaction import names, shapes
 from spantally.redaction.columns import HEAD_END
+from spantally.redaction.languages import find_before, find_login
 from spantally.redaction.spans import PAIR, Span
 from spantally.redaction.tags import is_tag_at, tag_end_at
 
 _NAME_CHARS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+_OPENS: Final = frozenset("\"'\\")
 _BEHIND_TAG: Final = frozenset(" \t\r\n\"'")
 _INNER: Final = frozenset(_NAME_CHARS)
 _LONGEST_NAME: Final = 64
@@ -25,8 +27,10 @@ _SHORTEST: Final = 4
 
 _QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|&apos;|%22|%27)"""
 
-_TAIL: Final = re.compile(r"[A-Za-z0-9_-]*+")
-_MAY_FOLLOW: Final = frozenset(" \t\r\n:=>,;|(\"'`\\&%]*)-")
+_GAP: Final = r"(?:\s|\\{1,16}[nrt]){0,12}"
+
+_TAIL: Final = re.compile(r"[A-Za-z0-9_\u00c0-\u024f-]*+")
+_MAY_FOLLOW: Final = frozenset(" \t\r\n:=>,;|(\"'`\\&%]*)-<\uff1a")
 _HEAD_FOLLOWS: Final = frozenset(" \t\r\n,;|\"'`*\\")
 _AFTER_NAME: Final = re.compile(
     rf"""(?x)
@@ -34,26 +38,32 @@ _AFTER_NAME: Final = re.compile(
     (?:
       (?P<operator>
           \*{{0,2}} [^\S\n]{{0,16}} \]? [^\S\n]{{0,16}}
-            (?: => | := | -> | ={{1,3}} | : | %3[AaDd] ) \*{{0,2}} \s{{0,16}}
-          (?: [A-Za-z] [\w.\[\]|]{{0,40}} (?: [ ]\|[ ] \w{{1,20}} )? \s{{0,4}} = \s{{0,4}} (?={_QUOTE}) )?
-        | (?: \s{{0,8}} [,)}}] )? \s{{0,8}} [\[({{]? \s{{0,8}} {_QUOTE}? (?:[vV]alue|val|content|default)
+            (?: => | := | -> | ={{1,3}} | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}
+          (?: [&*]? (?: 'static[ ] )? [A-Za-z] [\w.\[\]|<>?]{{0,40}} (?: [ ]\|[ ] \w{{1,20}} )?
+              \s{{0,4}} = \s{{0,4}} (?=@?{_QUOTE}) )?
+        | (?: \s{{0,8}} [,)}}] )? {_GAP} [\[({{]? {_GAP}
+            (?: (?:type|description|sensitive|nullable) [^\S\n]{{0,12}} = [^\n\\]{{0,120}} {_GAP} ){{0,4}}
+            {_QUOTE}? (?:[vV]alue|val|content|default)
             {_QUOTE}? \s{{0,8}} [:=] \s{{0,8}}
+        | (?: \n | \\{{1,16}}n ) [ ]{{0,8}} [^\n\[\]\\]{{0,120}} \[type= [^\]\n]{{0,80}} input_value=
       )
-      | (?P<element> > \s{{0,8}} )
+      | (?P<element> (?: </[A-Za-z]{{1,16}}> {_GAP} <[A-Za-z]{{1,16}}[^<>\n]{{0,80}} )? > {_GAP} )
       | (?P<list> \s{{0,8}} , \s{{0,8}} (?: [\w.]{{1,40}} \( )? (?={_QUOTE}) | \s? \( \s{{0,4}} (?={_QUOTE}) )
       | (?P<cell> [^\S\n]{{0,40}} \|{{1,2}} [^\S\n]{{0,40}} | [ ]? \( | \t{{1,4}} )
       | (?P<prose> [^\S\n]{{1,4}}
           (?: (?: is | was | are | provided | used | found | reads | below | set[ ]to | to | as
-                | equals | value ) [^\S\n]{{0,3}} [:=]? \s{{1,4}}
+                | equals | value | est | ist | lautet | es
+                | \xe9 | \xe8 | \xe4r ) [^\S\n]{{0,3}} [:=]? \s{{1,4}}
             | [A-Za-z]{{1,16}} [^\S\n]{{1,3}} (?:is|was|to) [^\S\n]{{0,3}} :? \s{{1,4}}
             | (?: for | of | to | in | on ) [ ] [\w.@/-]{{1,40}}
               (?: [ ] (?:is|was|=) [ ]{{0,2}} :? | : ) \s{{1,4}}
           )
         )
-      | (?P<space> [^\S\n]{{1,8}} )
+      | (?P<space> [^\S\n]{{1,8}}
+          (?: --? (?: body | value | data | plaintext | secret-string | password | p ) [= ]{{1,2}} )? )
     )
     (?P<array> \[ \s{{0,8}} )?
-    (?: \*{{1,2}} | [bBrRfFuU]{{1,2}} (?=["']) | @ (?=["']) )?
+    (?: \*{{1,2}} | [bBrRfFuU]{{1,2}} (?=\\{{0,64}}["']) | \$?@ (?={_QUOTE}) )?
     (?P<opening>{_QUOTE}|<!\[CDATA\[)?
     """
 )
@@ -156,6 +166,10 @@ def find_pairs(
             name in _VERBS and following == " " and text[name_end + 1 : name_end + 2].isalpha()
         ):
             continue
+        if " " in text[max(0, name_start - 1) : name_start]:
+            find_before(text, name_start, taken)
+        if name.startswith(("cred", "Cred", "CRED")):
+            find_login(text, name_start, taken)
         if kind == names.SIGNATURE and (name_start == 0 or text[name_start - 1] not in "?&;#"):
             continue
         if kind == names.WEAK:
@@ -269,6 +283,8 @@ def _starts_line(text: str, start: int) -> bool:
 def _plain_end(text: str, start: int, end: int, site: Site) -> tuple[int, bool]:
     """Where a value without quotes ends, and whether it is a secret."""
     value = text[start:end]
+    if value[-1:] == "=" and text[end : end + 1] in _OPENS and _IDENTIFIER.match(value[:-1]):
+        return end, False  # the next attribute of an element
     if not site.tight or site.how != "operator":
         value = value.rstrip(".:!?")
         end = start + len(value)
@@ -342,15 +358,19 @@ def _weak(value: str, site: Site) -> bool:
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or " " in value or "/" in value[:2]:
         return False
     least = 20 if site.how in ("space", "list", "cell") else 14
-    return shapes.looks_random(value, least)
+    return shapes.looks_random(value, least) or (len(value) >= 20 and shapes.case_noise(value))
 
 
 def _loose(value: str, site: Site) -> bool:
     """Prose, flags, cells, argument lists: the value itself must look like a secret."""
     if " " in value or "://" in value or _PATH.match(value) or _CALL.match(value):
         return False
-    if not shapes.is_mixed(value) or (site.how == "space" and site.kind == names.WEAK):
+    if site.how == "space" and site.kind == names.WEAK:
         return False
+    if not shapes.is_mixed(value):
+        if site.kind == names.PASSWORD and site.how != "list" and shapes.joined_words(value) >= 4:
+            return True
+        return len(value) >= 10 and shapes.case_noise(value)
     if site.kind == names.PASSWORD:
         return len(value) >= 6 and not value.isdigit() and (site.how != "list" or len(value) >= 8)
     if shapes.looks_random(value, 12) or (len(value) >= 16 and shapes.case_noise(value)):
@@ -367,6 +387,8 @@ def _password(value: str, site: Site) -> bool:
         )
     if value.isdigit():
         return len(value) >= 6 or (site.quoted and len(value) >= 4)
+    if shapes.joined_words(value) >= 3 or (len(value) >= 8 and shapes.case_noise(value)):
+        return True
     if shapes.is_mixed(value):
         if site.quoted or not _IDENTIFIER.match(value):
             return "://" not in value or site.tight

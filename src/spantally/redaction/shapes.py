@@ -14,6 +14,7 @@ _RUNS: Final = re.compile(r"l+|u+|d+|[^lud]")
 _CAMEL: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _CONSONANTS: Final = re.compile("[bcdfghjklmnpqrstvwxz]{5}|[BCDFGHJKLMNPQRSTVWXZ]{7}")
 _LETTERS: Final = re.compile("[A-Za-z]{14,}")
+_JOINED: Final = re.compile(r"[A-Za-z]{3,12}(?:-[A-Za-z]{3,12}){2,9}")
 _HEX: Final = re.compile(r"(?:[0-9a-f]+|[0-9A-F]+)\Z")
 _UUID: Final = re.compile(
     r"\{?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\}?\Z"
@@ -51,6 +52,10 @@ _PLACEHOLDER: Final = re.compile(
     | .{0,24} [-_] (?: here | goes[-_]here | placeholder | redacted | example )
     | (?: example | placeholder | redacted | filtered | hidden | masked | scrubbed | dummy | fake | sample )
       (?: [-_ ] [a-z_-]* )?
+    | (?: env | keyring | ssm | kv | keyvault | sm | gcp | aws | file | cmd | pass ) : [A-Za-z_/.-]*
+    | ! [A-Za-z]+
+    | @ Microsoft\.KeyVault .* | \\{0,16} u003c .*
+    | same-origin | include | omit
     | \[ (?: redacted | filtered | scrubbed | hidden | masked ) .*
     | (?: os\.|process\.env|env[.(\[]|import\.meta|getenv|secrets?\.|vault:|ref\+|op://
       |arn:|file:|config[.\[(]
@@ -128,6 +133,13 @@ def case_noise(value: str) -> bool:
         return False
     parts = _CAMEL.findall(head)
     return len(parts) >= 5 and sum(map(len, parts)) <= 2.7 * len(parts)
+
+
+def joined_words(value: str) -> int:
+    """How many words a value is, if it is words of a phrase that hyphens join; else 0."""
+    if not _JOINED.fullmatch(value):
+        return 0
+    return value.count("-") + 1
 
 
 def is_gibberish(value: str) -> bool:

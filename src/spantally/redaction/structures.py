@@ -55,10 +55,10 @@ _SESSION_COOKIE: Final = re.compile(
 _PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]{0,40}?)PRIVATE KEY(?: BLOCK)?-----")
 _PEM_HEADERS: Final = re.compile(r"(?:(?:\s|\\+[nr]){1,8}[A-Z][A-Za-z-]{2,24}: [^\r\n\\]{0,120}){1,8}+")
 _PEM_LINE: Final = re.compile(
-    r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];|>|\|){0,64}+([A-Za-z0-9+/=_%]{4,})"""
+    r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];|[>|#*;]|(?<=\n)//[ ]){0,64}+([A-Za-z0-9+/=_%]{4,})"""
 )
 _PEM_END: Final = re.compile(
-    r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];){0,64}+-----END [A-Z0-9 ]{0,48}-----"""
+    r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];|[>|#*;]|(?<=\n)//[ ]){0,64}+-----END [A-Z0-9 ]{0,48}-----"""
 )
 _PUTTY: Final = re.compile(
     r"private-lines: ?[0-9]{1,4}\r?\n((?:[A-Za-z0-9+/=]{1,80}\r?\n?){1,512}+)", re.IGNORECASE
@@ -68,6 +68,18 @@ _USER_FLAG: Final = re.compile(
     r"""(?:-u|--user|--proxy-user|-U)(?:[ \t]{1,4}|=)["']?([^\s:"'$]{1,128}):([^\s"'$]{3,256})"""
 )
 _CODE: Final = re.compile(r"[?&]code=([A-Za-z0-9._/~%-]{16,2048})")
+_IDENTIFIED: Final = re.compile(
+    r"""(?i)identified\s{1,8}(?:with\s{1,4}[\w'"`]{1,40}\s{1,4})?(?:by|as)\s{1,8}(?:password\s{1,4})?"""
+    r"""(?P<quote>\\{0,16}["'])(?P<value>[^"'\\\r\n]{4,256})(?=(?P=quote)|\Z)"""
+)
+_ORACLE: Final = re.compile(r"jdbc:oracle:\w{1,16}:[^\s/:@]{1,64}/(?P<value>[^\s@\"'\\]{3,256})@")
+_PGPASS: Final = re.compile(
+    r""":[0-9]{4,5}:[A-Za-z0-9_*-]{1,63}:[A-Za-z0-9_.*@-]{1,63}:(?P<value>[^\s:"'`\\<>,;/]{6,256})"""
+)
+_LOGIN: Final = re.compile(
+    r"""\ login(?:[ ]{1,4}-{1,2}[a-z-]{1,24}[ =](?!-)[^\s"']{1,128}){0,6}?[ ]{1,4}-p[ =]["']?(?P<value>[^\s"'\\]{4,256})"""
+)
+_HERE: Final = re.compile(r"""<<<[ ]{0,4}\\{0,8}["']?(?P<value>[^\s"'\\$]{6,256})""")
 _HOOKS: Final = (
     (
         "hooks.slack.com/",
@@ -107,6 +119,35 @@ def find_structures(text: str, marks: Marks, check: Check, taken: list[Span]) ->
     for mark in ("--user", "--proxy-user"):
         for at in _checked(marks.places(mark), check):
             _user_flag(text, at, taken)
+
+    _shells(text, marks, check, taken)
+    for at in _checked(marks.places("identified"), check):
+        _take(_IDENTIFIED.match(text, at), "password", taken)
+    for at in _checked(marks.places("jdbc:oracle:"), check):
+        _take(_ORACLE.match(text, at), "url-password", taken)
+    for seen, hit in enumerate(_PGPASS.finditer(text), 1):
+        if not seen % _OFTEN:
+            check()
+        _take(hit, "password", taken)
+
+
+def _shells(text: str, marks: Marks, check: Check, taken: list[Span]) -> None:
+    """Passwords that commands take as ``-p`` or from a string after ``<<<``."""
+    for at in _checked(marks.places(" login "), check):
+        _take(_LOGIN.match(text, at), "password", taken)
+    for at in _checked(marks.places("<<<"), check):
+        line = text[max(0, at - 120) : at].rpartition("\n")[2].lower()
+        if any(word in line for word in ("pass", "login", "secret", "token", "auth", "key")):
+            _take(_HERE.match(text, at), "password", taken)
+
+
+def _take(hit: re.Match[str] | None, kind: str, taken: list[Span]) -> None:
+    """Append the value of a match, unless it is a stand-in or a plain word."""
+    if hit is None or shapes.is_placeholder(hit["value"]):
+        return
+    value = hit["value"]
+    if shapes.is_mixed(value) or shapes.joined_words(value) >= 3 or shapes.case_noise(value):
+        taken.append(Span(hit.start("value"), hit.end("value"), STRUCTURE, kind))
 
 
 def _checked(places: Iterable[int], check: Check) -> Iterable[int]:
@@ -154,7 +195,7 @@ def _userinfo(text: str, at: int, taken: list[Span]) -> int:
     hit = _USERINFO.match(text, at)
     if hit is None:
         alone = _USER_ONLY.match(text, at)
-        if alone is not None and shapes.looks_random(alone[1], 16):
+        if alone is not None and (shapes.looks_random(alone[1], 16) or shapes.case_noise(alone[1])):
             taken.append(Span(alone.start(1), alone.end(1), STRUCTURE, "url-password"))
         return at
     secret = hit[2]

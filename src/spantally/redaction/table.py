@@ -236,6 +236,13 @@ onepassword-key|A3-|w|26|1Password docs, Secret key
 onepassword-token|ops_eyJ|w|40|1Password docs, Service accounts
 age-key|AGE-SECRET-KEY-1|u|24|age manual, age-keygen
 facebook-token|EAA|a|80|Meta for Developers, Access tokens
+private-key|LS0tLS1CRUdJTiBQUklWQVRFIEtF|b|16|RFC 7468, as Kubernetes and others hold it in base64
+private-key|LS0tLS1CRUdJTiBSU0EgUFJJVkFU|b|16|RFC 7468, as Kubernetes and others hold it in base64
+private-key|LS0tLS1CRUdJTiBFQyBQUklWQVRF|b|16|RFC 7468, as Kubernetes and others hold it in base64
+private-key|LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZB|b|16|RFC 7468, as Kubernetes and others hold it in base64
+private-key|LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJVkFU|b|16|RFC 7468, as Kubernetes and others hold it in base64
+private-key|LS0tLS1CRUdJTiBEU0EgUFJJVkFU|b|16|RFC 7468, as Kubernetes and others hold it in base64
+private-key|LS0tLS1CRUdJTiBQR1AgUFJJVkFU|b|16|RFC 7468, as Kubernetes and others hold it in base64
 mapbox-token|sk.eyJ|d|24|Mapbox docs, Access tokens
 stytch-secret|secret-live-|w|20|Stytch docs, API authentication
 stytch-secret|secret-test-|w|20|Stytch docs, API authentication

@@ -33,6 +33,7 @@ _JWT_START: Final = ("eyJhbGci", "eyJ0eXAi", "eyJraWQi", "eyJlbmMi", "eyJjdHki",
 _JWT: Final = re.compile(r"[A-Za-z0-9_\-.=]+")
 _AFTER_AWS: Final = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])")
 _TELEGRAM: Final = re.compile(r"[A-Za-z0-9_-]{32,40}")
+_AIRTABLE: Final = re.compile(r"(?<![A-Za-z0-9])pat[A-Za-z0-9]{14}\.[a-f0-9]{16,64}")
 _DISCORD: Final = re.compile(r"[MNO][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{16,45}")
 _AZURE: Final = re.compile(r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{20,40}")
 _AZURE_KEY: Final = re.compile(
@@ -44,6 +45,15 @@ _FOREIGN: Final = re.compile(
 )
 _MANGLED: Final = ("_Z", "__Z", "_R")
 """How names of compiled C++ and Rust begin."""
+_SEPARATOR: Final = re.compile("[_.-]")
+_KINDS_OF_IDS: Final = frozenset({"test", "live", "bdrk", "vrtx", "tool", "call", "pro", "v1", "v2"})
+_HASHES: Final = frozenset(
+    """
+    archive asset blob block bundle cache cachekey checksum chunk commit content css digest fingerprint git
+    hash head hex id image img index js layer main md5 media merge object page parent rev revision sha sha1 sha256
+    sha512 snapshot src static trace tree version
+    """.split()  # noqa: SIM905
+)
 _LONG_RUN: Final = re.compile("[A-Za-z0-9]{18}")
 _TELLING: Final = re.compile(
     r"(?i)(?:^|[_.-])(?:live|test|prod|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private"
@@ -206,6 +216,9 @@ def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
     if hit is None and len(word) >= 52:
         hit = _AZURE_KEY.search(word)
     kind = "azure-secret"
+    if hit is None and "pat" in word:
+        hit = _AIRTABLE.search(word)
+        kind = "airtable-token" if hit is not None else kind
     if hit is None and word[0] in "MNO" and "." in word:
         hit = _DISCORD.match(word)
         kind = "discord-token"
@@ -215,14 +228,31 @@ def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
     return True
 
 
+def _is_objects(prefix: str) -> bool:
+    """Whether a prefix is that of an object's id: ``call_``, ``cs_test_``, but not ``prod_river_``."""
+    first, *more = [word for word in _SEPARATOR.split(prefix.lower()) if word]
+    if first not in shapes.KEPT_PREFIXES:
+        return False
+    return all(word in shapes.KEPT_PREFIXES or word in _KINDS_OF_IDS or not word.isalpha() for word in more)
+
+
+def _is_vendors(prefix: str, body: str) -> bool:
+    """Whether hex digits behind words are a key rather than a hash: as long as one, and not called one."""
+    return (
+        len(body) >= 32
+        and prefix[-1] == "_"
+        and not any(word in _HASHES for word in _SEPARATOR.split(prefix.lower()))
+    )
+
+
 def _generic(start: int, word: str, taken: list[Span]) -> None:
     """Noise behind a short prefix: the form that vendors have settled on, whoever they are."""
     for hit in _FOREIGN.finditer(word):
         prefix, body = hit["prefix"], hit["body"]
-        if shapes.is_provider_id(prefix):
+        if _is_objects(prefix):
             continue
         if shapes.is_hex(body):
-            if len(body) < 24 or _TELLING.search(prefix) is None:
+            if len(body) < 24 or (_TELLING.search(prefix) is None and not _is_vendors(prefix, body)):
                 continue
         elif not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20):
             continue
