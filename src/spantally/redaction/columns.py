@@ -24,6 +24,7 @@ _MOST_COLUMNS: Final = 128
 _MOST_BARREN: Final = 250_000
 """Characters of tables without a secret after which no further table of a text is read."""
 _MOST_ROWS: Final = 10_000
+_FIRST_WORD: Final = re.compile(r" *[^ ]*")
 _RULE: Final = re.compile(r"[ |:+-]*")
 _DELIMITERS: Final = ("\\\\t", "\\t", "\t", "|", ";", ",")
 
@@ -67,8 +68,12 @@ def _table(text: str, at: int, check: Callable[[], None], taken: list[Span]) -> 
     cells = head.split(delimiter)
     if len(cells) > _MOST_COLUMNS:
         return brk.end()
-    # Something may stand before the first cell of a head: a log's prefix, the quote of a string.
-    if not all(_TITLE.match(cell) for cell in cells[1:]):
+    # Something may stand before the first cell of a head: a log's prefix, the fields of an object.
+    first = len(cells)
+    while first > 0 and _TITLE.match(cells[first - 1]):
+        first -= 1
+    cells = cells[max(0, first - 1) :]
+    if len(cells) < 2:
         return brk.end()
     columns = {}
     for index, cell in enumerate(cells):
@@ -107,6 +112,10 @@ def _rows(
         cells = text[start:stop].split(delimiter, _MOST_COLUMNS)
         if len(cells) != width and not (last and len(cells) > 1):
             break
+        if last and len(cells) >= width:
+            # What follows the table on the same line is none of its last cell.
+            word = _FIRST_WORD.match(cells[width - 1])
+            cells[width - 1] = cells[width - 1] if word is None else word[0]
         at = start
         for index, cell in enumerate(cells):
             if index in columns:
@@ -127,7 +136,7 @@ def judge_cell(at: int, cell: str, kind: int, taken: list[Span]) -> None:
         kind: what the head says of it.
         taken: receives the span.
     """
-    value = cell.strip(" \"'`*\\")
+    value = cell.strip(" \"'`*\\}]")
     if (
         len(value) < 6
         or " " in value
@@ -143,7 +152,7 @@ def judge_cell(at: int, cell: str, kind: int, taken: list[Span]) -> None:
             and not shapes.is_provider_id(value)
         )
     elif kind == names.PASSWORD:
-        good = shapes.is_mixed(value)
+        good = shapes.is_mixed(value) or shapes.joined_words(value) >= 3 or shapes.case_noise(value)
     else:
         noise = shapes.has_digit(value) or shapes.case_noise(value) or shapes.is_gibberish(value)
         good = len(value) >= 8 and noise and "://" not in value and not value.isdigit()

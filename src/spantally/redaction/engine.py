@@ -20,7 +20,7 @@ from spantally.redaction.languages import find_named
 from spantally.redaction.marks import has_marks, marks_of
 from spantally.redaction.pairs import find_pairs
 from spantally.redaction.spans import STRUCTURE, Span, replaced, settle
-from spantally.redaction.structures import find_structures
+from spantally.redaction.structures import find_lines, find_structures, may_be_line
 from spantally.redaction.tags import OPENING, find_tags
 from spantally.redaction.tokens import SHORTEST_TOKEN, find_tokens
 from spantally.redaction.views import DEEPEST, may_have_views, views_of
@@ -90,7 +90,7 @@ def is_quiet(text: str, *, generic: bool = True) -> bool:
         text: a short text.
         generic: whether noise behind an unknown prefix counts.
     """
-    if has_marks(text.lower()):
+    if has_marks(text.lower()) or may_have_views(text) or not text.isascii() or may_be_line(text):
         return False
     if len(text) < SHORTEST_TOKEN:
         return True
@@ -113,6 +113,7 @@ def _find(text: str, check: Callable[[], None], taken: list[Span], *, generic: b
         if heads:
             find_columns(text, heads, check, taken)
         find_inserts(text, marks.places("into"), check, taken)
+    find_lines(text, check, taken)
     find_named(text, check, taken)
     if len(text) >= SHORTEST_TOKEN:
         find_tokens(text, check, taken, generic=generic)

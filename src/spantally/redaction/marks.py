@@ -44,8 +44,11 @@ OTHERS: Final = (
     "into",
     "identified",
     "jdbc:oracle:",
-    "<<<",
+    " <<<",
     " login ",
+    "sudo -s",
+    "mysql",
+    "sas=",
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 
@@ -175,6 +178,19 @@ def has_marks(lower: str) -> bool:
         or ":\\/" in lower
         or " -u" in lower
         or "--u" in lower
+        or "login" in lower
+        or "identified" in lower
+        or "oracle" in lower
+        or "senha" in lower
+        or "contrase" in lower
+        or "woord" in lower
+        or "kennwort" in lower
+        or "parola" in lower
+        or "heslo" in lower
+        or "sudo" in lower
+        or "mysql" in lower
+        or "sas=" in lower
+        or "<<<" in lower
     )
 
 

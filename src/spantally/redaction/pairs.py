@@ -18,6 +18,7 @@ from spantally.redaction.spans import PAIR, Span
 from spantally.redaction.tags import is_tag_at, tag_end_at
 
 _NAME_CHARS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+_ATTRIBUTE: Final = re.compile(r"[a-z]{2,16}(?:-[a-z]{2,16}){0,2}=\Z")
 _OPENS: Final = frozenset("\"'\\")
 _BEHIND_TAG: Final = frozenset(" \t\r\n\"'")
 _INNER: Final = frozenset(_NAME_CHARS)
@@ -27,10 +28,12 @@ _SHORTEST: Final = 4
 
 _QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|&apos;|%22|%27)"""
 
-_GAP: Final = r"(?:\s|\\{1,16}[nrt]){0,12}"
+_GAP: Final = r"(?:\s|\\{1,16}[nrt]|(?<=\n)[+-]){0,12}"
 
 _TAIL: Final = re.compile(r"[A-Za-z0-9_\u00c0-\u024f-]*+")
-_MAY_FOLLOW: Final = frozenset(" \t\r\n:=>,;|(\"'`\\&%]*)-<\uff1a")
+_BRAINTREE: Final = re.compile(r"\$(?:production|sandbox)\$[a-z0-9]{8,24}\$[a-f0-9]{10,64}")
+"""What follows ``access_token`` in a token of Braintree's."""
+_MAY_FOLLOW: Final = frozenset("$ \t\r\n:=>,;|(\"'`\\&%]*)-<\uff1a")
 _HEAD_FOLLOWS: Final = frozenset(" \t\r\n,;|\"'`*\\")
 _AFTER_NAME: Final = re.compile(
     rf"""(?x)
@@ -55,6 +58,7 @@ _AFTER_NAME: Final = re.compile(
                 | equals | value | est | ist | lautet | es
                 | \xe9 | \xe8 | \xe4r ) [^\S\n]{{0,3}} [:=]? \s{{1,4}}
             | [A-Za-z]{{1,16}} [^\S\n]{{1,3}} (?:is|was|to) [^\S\n]{{0,3}} :? \s{{1,4}}
+            | [A-Za-z]{{1,12}} [ ]? : \s{{1,4}}
             | (?: for | of | to | in | on ) [ ] [\w.@/-]{{1,40}}
               (?: [ ] (?:is|was|=) [ ]{{0,2}} :? | : ) \s{{1,4}}
           )
@@ -97,6 +101,7 @@ _LITTLE_WORDS: Final = frozenset(
     """.split()  # noqa: SIM905
 )
 """Words before ``key`` or ``token`` that are no part of its name."""
+_LAST_WORD: Final = re.compile(r"([A-Za-z]+)[ \t]+\Z")
 _VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(|=(?!=|$))")
@@ -154,6 +159,12 @@ def find_pairs(
         if name_end >= size or name_end - at > _LONGEST_NAME or text[name_end] not in _MAY_FOLLOW:
             continue
         name_start, name = _name(text, at, name_end)
+        if text[name_end] == "$":
+            paid = _BRAINTREE.match(text, name_end)
+            if paid is not None:
+                taken.append(Span(name_start, paid.end(), PAIR, "token"))
+                cursor = paid.end()
+            continue
         kind = names.classify(name)
         if kind == names.NONE:
             continue
@@ -163,7 +174,10 @@ def find_pairs(
         if following in _HEAD_FOLLOWS and HEAD_END.match(text, name_end):
             heads.append(at)
         if kind in _ELSEWHERE or (
-            name in _VERBS and following == " " and text[name_end + 1 : name_end + 2].isalpha()
+            name in _VERBS
+            and following == " "
+            and text[name_end + 1 : name_end + 2].isalpha()
+            and not text.startswith((" is ", " was "), name_end)
         ):
             continue
         if " " in text[max(0, name_start - 1) : name_start]:
@@ -194,7 +208,7 @@ def _read(
     """Judge one separator and value; the answer is where the scan may go on, and how far was read."""
     name_start, name_end = place
     how = _how(found)
-    if (kind == names.WEAK and how == "space") or (name in _VERBS and how != "operator"):
+    if (kind == names.WEAK and how == "space") or (name in _VERBS and how not in ("operator", "prose")):
         return name_end, name_end
     start = found.end()
     if found["array"] is not None and (tag_end := tag_end_at(text, start - 1)) and _ends(text, tag_end):
@@ -265,8 +279,9 @@ def _with_word_before(text: str, start: int, name: str) -> int:
     before = text[max(0, start - 20) : start]
     if not before.endswith((" ", "\t")):
         return names.WEAK
-    word = before.rstrip(" \t").rpartition(" ")[2]
-    if not 2 <= len(word) <= 16 or not word.isalpha() or word.lower() in _LITTLE_WORDS:
+    found = _LAST_WORD.search(before)
+    word = "" if found is None else found[1]
+    if not 2 <= len(word) <= 16 or word.lower() in _LITTLE_WORDS:
         return names.WEAK
     return max(names.WEAK, names.classify(f"{word.lower()}_{name}"))
 
@@ -283,7 +298,7 @@ def _starts_line(text: str, start: int) -> bool:
 def _plain_end(text: str, start: int, end: int, site: Site) -> tuple[int, bool]:
     """Where a value without quotes ends, and whether it is a secret."""
     value = text[start:end]
-    if value[-1:] == "=" and text[end : end + 1] in _OPENS and _IDENTIFIER.match(value[:-1]):
+    if value[-1:] == "=" and text[end : end + 1] in _OPENS and _ATTRIBUTE.match(value):
         return end, False  # the next attribute of an element
     if not site.tight or site.how != "operator":
         value = value.rstrip(".:!?")
@@ -368,7 +383,7 @@ def _loose(value: str, site: Site) -> bool:
     if site.how == "space" and site.kind == names.WEAK:
         return False
     if not shapes.is_mixed(value):
-        if site.kind == names.PASSWORD and site.how != "list" and shapes.joined_words(value) >= 4:
+        if site.kind == names.PASSWORD and shapes.joined_words(value) >= 4:
             return True
         return len(value) >= 10 and shapes.case_noise(value)
     if site.kind == names.PASSWORD:
@@ -392,7 +407,8 @@ def _password(value: str, site: Site) -> bool:
     if shapes.is_mixed(value):
         if site.quoted or not _IDENTIFIER.match(value):
             return "://" not in value or site.tight
-        return site.tight or "." not in value or shapes.looks_random(value, 8)
+        digits = sum(map(str.isdigit, value))
+        return site.tight or "." not in value or digits >= 2 or shapes.looks_random(value, 8)
     if _LETTERED.match(value) and not site.in_url:
         return False
     if site.quoted:

@@ -132,7 +132,11 @@ def case_noise(value: str) -> bool:
     if head.islower() or head.isupper():
         return False
     parts = _CAMEL.findall(head)
-    return len(parts) >= 5 and sum(map(len, parts)) <= 2.7 * len(parts)
+    letters = sum(map(len, parts))
+    if len(parts) >= 5 and letters <= 2.7 * len(parts):
+        return True
+    # Words of any language have vowels; of random letters one in five is one.
+    return letters >= 12 and len(parts) >= 4 and sum(map(head.count, "aeiouAEIOU")) <= 0.27 * letters
 
 
 def joined_words(value: str) -> int:

@@ -67,7 +67,7 @@ _PUTTY: Final = re.compile(
 _USER_FLAG: Final = re.compile(
     r"""(?:-u|--user|--proxy-user|-U)(?:[ \t]{1,4}|=)["']?([^\s:"'$]{1,128}):([^\s"'$]{3,256})"""
 )
-_CODE: Final = re.compile(r"[?&]code=([A-Za-z0-9._/~%-]{16,2048})")
+_CODE: Final = re.compile(r"[?&;](?:code|sas)=([A-Za-z0-9._/~%-]{16,2048})")
 _IDENTIFIED: Final = re.compile(
     r"""(?i)identified\s{1,8}(?:with\s{1,4}[\w'"`]{1,40}\s{1,4})?(?:by|as)\s{1,8}(?:password\s{1,4})?"""
     r"""(?P<quote>\\{0,16}["'])(?P<value>[^"'\\\r\n]{4,256})(?=(?P=quote)|\Z)"""
@@ -77,9 +77,15 @@ _PGPASS: Final = re.compile(
     r""":[0-9]{4,5}:[A-Za-z0-9_*-]{1,63}:[A-Za-z0-9_.*@-]{1,63}:(?P<value>[^\s:"'`\\<>,;/]{6,256})"""
 )
 _LOGIN: Final = re.compile(
-    r"""\ login(?:[ ]{1,4}-{1,2}[a-z-]{1,24}[ =](?!-)[^\s"']{1,128}){0,6}?[ ]{1,4}-p[ =]["']?(?P<value>[^\s"'\\]{4,256})"""
+    r"""\ login(?:[ ]{1,4}-{1,2}[a-z-]{1,24}(?:[ =](?!-)[^\s"']{1,128})?){0,6}?[ ]{1,4}-p[ =]["']?(?P<value>[^\s"'\\]{4,256})"""
 )
-_HERE: Final = re.compile(r"""<<<[ ]{0,4}\\{0,8}["']?(?P<value>[^\s"'\\$]{6,256})""")
+_ECHO: Final = re.compile(
+    r"""(?:echo|printf)[ ]{1,4}["']?(?P<value>[^\s"'|$\\]{4,128})["']?[ ]{0,4}\|[ ]{0,4}\Z"""
+)
+_MYSQL: Final = re.compile(
+    r"""mysql(?:dump|admin|import)?[^\n|;&"']{0,160}?[ ]-p(?P<value>[^\s"'\\-][^\s"'\\]{3,128})"""
+)
+_HERE: Final = re.compile(r"""[ ]<<<[ ]{0,4}\\{0,8}["']?(?P<value>[^\s"'\\$]{6,256})""")
 _HOOKS: Final = (
     (
         "hooks.slack.com/",
@@ -125,6 +131,15 @@ def find_structures(text: str, marks: Marks, check: Check, taken: list[Span]) ->
         _take(_IDENTIFIED.match(text, at), "password", taken)
     for at in _checked(marks.places("jdbc:oracle:"), check):
         _take(_ORACLE.match(text, at), "url-password", taken)
+
+
+def may_be_line(text: str) -> bool:
+    """Whether a line of a password file can stand in a text."""
+    return ":" in text and _PGPASS.search(text) is not None
+
+
+def find_lines(text: str, check: Check, taken: list[Span]) -> None:
+    """Append a span for the password of each line of ``.pgpass``: host, port, database, user, password."""
     for seen, hit in enumerate(_PGPASS.finditer(text), 1):
         if not seen % _OFTEN:
             check()
@@ -135,7 +150,11 @@ def _shells(text: str, marks: Marks, check: Check, taken: list[Span]) -> None:
     """Passwords that commands take as ``-p`` or from a string after ``<<<``."""
     for at in _checked(marks.places(" login "), check):
         _take(_LOGIN.match(text, at), "password", taken)
-    for at in _checked(marks.places("<<<"), check):
+    for at in _checked(marks.places("sudo -s"), check):
+        _take(_ECHO.search(text, max(0, at - 200), at), "password", taken)
+    for at in _checked(marks.places("mysql"), check):
+        _take(_MYSQL.match(text, at), "password", taken)
+    for at in _checked(marks.places(" <<<"), check):
         line = text[max(0, at - 120) : at].rpartition("\n")[2].lower()
         if any(word in line for word in ("pass", "login", "secret", "token", "auth", "key")):
             _take(_HERE.match(text, at), "password", taken)
@@ -179,10 +198,11 @@ def _urls(text: str, marks: Marks, check: Check, taken: list[Span]) -> None:
         hit = _ENCODED_USERINFO.match(text, at + len(URL_ENCODED))
         if hit is not None:
             taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
-    for at in _checked(marks.places("code="), check):
-        hit = _CODE.match(text, at - 1) if at else None
-        if hit is not None and shapes.looks_random(hit[1], 16):
-            taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "secret"))
+    for mark in ("code=", "sas="):
+        for at in _checked(marks.places(mark), check):
+            hit = _CODE.match(text, at - 1) if at else None
+            if hit is not None and (shapes.looks_random(hit[1], 16) or shapes.case_noise(hit[1])):
+                taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "secret"))
     for mark, pattern in _HOOKS:
         for at in _checked(marks.places(mark), check):
             hit = pattern.match(text, at)

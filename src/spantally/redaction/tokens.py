@@ -32,6 +32,7 @@ _SEGMENT: Final = re.compile(r"[A-Za-z0-9]{8,}")
 _JWT_START: Final = ("eyJhbGci", "eyJ0eXAi", "eyJraWQi", "eyJlbmMi", "eyJjdHki", "eyJ4NXQi")
 _JWT: Final = re.compile(r"[A-Za-z0-9_\-.=]+")
 _AFTER_AWS: Final = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])")
+_SALESFORCE: Final = re.compile(r"00D[A-Za-z0-9]{12}\Z")
 _TELEGRAM: Final = re.compile(r"[A-Za-z0-9_-]{32,40}")
 _AIRTABLE: Final = re.compile(r"(?<![A-Za-z0-9])pat[A-Za-z0-9]{14}\.[a-f0-9]{16,64}")
 _DISCORD: Final = re.compile(r"[MNO][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{16,45}")
@@ -45,6 +46,11 @@ _FOREIGN: Final = re.compile(
 )
 _MANGLED: Final = ("_Z", "__Z", "_R")
 """How names of compiled C++ and Rust begin."""
+_CASE_CHANGES: Final = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
+_WORDY: Final = re.compile(r"(?:^|[_-])[A-Za-z]?[a-z]{4,}(?=[_-])")
+_SPREAD: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,8}){0,2}[_-])(?P<body>[A-Za-z0-9_-]{24,})"
+)
 _SEPARATOR: Final = re.compile("[_.-]")
 _KINDS_OF_IDS: Final = frozenset({"test", "live", "bdrk", "vrtx", "tool", "call", "pro", "v1", "v2"})
 _HASHES: Final = frozenset(
@@ -57,14 +63,14 @@ _HASHES: Final = frozenset(
 _LONG_RUN: Final = re.compile("[A-Za-z0-9]{18}")
 _TELLING: Final = re.compile(
     r"(?i)(?:^|[_.-])(?:live|test|prod|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private"
-    r"|priv)[_.-]"
+    r"|priv|v[0-9])[_.-]"
 )
 
 _BY_PREFIX: Final = {row.prefix: row for row in table.ROWS}
 _CLASS: Final = {code: re.compile(f"[{chars}]*") for code, chars in table.CLASSES.items()}
 know_types(
     frozenset(row.rule for row in table.ROWS)
-    | {"jwt", "discord-token", "azure-secret", "aws-secret", "telegram-token"}
+    | {"jwt", "discord-token", "azure-secret", "aws-secret", "telegram-token", "salesforce-token"}
 )
 
 
@@ -184,6 +190,10 @@ def _is_noise(body: str, prefix: str) -> bool:
         return _DIGIT.search(body) is not None or mixed or shapes.is_gibberish(body)
     if shapes.looks_random(body, 8):
         return True
+    if prefix in ("AKIA", "ASIA") and len(body) == 16:
+        return True
+    if len(prefix) >= 4 and body.isalnum() and len(body) >= 14 and len(_CASE_CHANGES.findall(body)) >= 5:
+        return True
     for segment in _SEGMENT.findall(body[:256]):
         if _DIGIT.search(segment) and not segment.isdigit():
             return True
@@ -206,11 +216,19 @@ def _jwt(start: int, word: str, at: int, taken: list[Span]) -> int:
 
 def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
     """Shapes without a prefix of their own."""
-    if start and text[start - 1] == ":" and _TELEGRAM.fullmatch(word) and shapes.looks_random(word, 32):
+    if start > 15 and text[start - 1] == "!" and _SALESFORCE.match(text, start - 16, start - 1):
+        taken.append(Span(start - 16, start + len(word), VENDOR, "salesforce-token"))
+        return True
+    telegram = _TELEGRAM.match(word) if start and text[start - 1] == ":" else None
+    if (
+        telegram is not None
+        and word[telegram.end() :][:1] in ("", "/")
+        and shapes.looks_random(telegram[0], 32)
+    ):
         digits = text[max(0, start - 14) : start - 1]
         number = len(digits) - len(digits.rstrip("0123456789"))
         if 7 <= number <= 12:
-            taken.append(Span(start - 1 - number, start + len(word), VENDOR, "telegram-token"))
+            taken.append(Span(start - 1 - number, start + telegram.end(), VENDOR, "telegram-token"))
             return True
     hit = _AZURE.search(word) if "Q~" in word else None
     if hit is None and len(word) >= 52:
@@ -262,3 +280,10 @@ def _generic(start: int, word: str, taken: list[Span]) -> None:
             end = tail.end()
         taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
         return
+    spread = _SPREAD.search(word)
+    if spread is not None and not _is_objects(spread["prefix"]):
+        body = spread["body"].replace("_", "").replace("-", "")
+        if len(body) >= 22 and not shapes.is_hex(body) and not _WORDY.search(spread["body"]):
+            mixed = not body.islower() and not body.isupper()
+            if mixed and (shapes.looks_random(body, 22) or (len(body) >= 26 and shapes.case_noise(body))):
+                taken.append(Span(start + spread.start(), start + spread.end(), GENERIC, "unknown-vendor"))
