@@ -114,7 +114,7 @@ def completed(config: Config) -> Config:
         values["ledger"] = from_environment("ledger")
         values["ledger_given"] = True
     if config.redactor is None:
-        values["redactor"] = redactor_of(True) or PlainRedactor()
+        values["redactor"] = redactor_of(None) or PlainRedactor()
     return Config(**values)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from spantally.calls.telemetry import PlainRedactor, RedactorLike
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once, swallowed
+from spantally.ground.settings import from_environment
 
 _NEEDED: Final = ("text", "value", "attributes")
 
@@ -138,13 +139,21 @@ def _default() -> RedactorLike:
 def redactor_of(redact: object) -> RedactorLike | None:
     """The redactor that an argument means, or None for ``redact=False``.
 
+    Args:
+        redact: True, False, a redactor, or None: as SPANTALLY_REDACT says.
+
     Raises:
-        SettingsError: for anything but True, False and a redactor.
+        SettingsError: for anything else.
     """
+    if redact is None:
+        redact = from_environment("redact")
     if redact is False or isinstance(redact, PlainRedactor):
         return None
     if redact is True:
         return _default()
-    if all(callable(getattr(redact, name, None)) for name in _NEEDED):
+    if not isinstance(redact, type) and all(callable(getattr(redact, name, None)) for name in _NEEDED):
         return redact  # type: ignore[return-value]
-    raise SettingsError(f"redact={redact!r} is not allowed; use True, False or a Redactor")
+    raise SettingsError(
+        f"redact={redact!r} is not allowed; use True, False or a redactor, as in "
+        "redact=spantally.Redactor([re.compile(...)])"
+    )
