@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -136,6 +137,17 @@ def _default() -> RedactorLike:
     return _late
 
 
+def _register_environment() -> None:
+    """Let a redactor of the user's own know the secrets of the environment, as the default one does."""
+    redaction = sys.modules.get("spantally.redaction")
+    if redaction is None:
+        return  # no redactor of ours
+    try:
+        redaction.register_environment(os.environ)
+    except Exception as error:
+        swallowed("otel.environment", error)
+
+
 def redactor_of(redact: object) -> RedactorLike | None:
     """The redactor that an argument means, or None for ``redact=False``.
 
@@ -152,6 +164,7 @@ def redactor_of(redact: object) -> RedactorLike | None:
     if redact is True:
         return _default()
     if not isinstance(redact, type) and all(callable(getattr(redact, name, None)) for name in _NEEDED):
+        _register_environment()
         return redact  # type: ignore[return-value]
     raise SettingsError(
         f"redact={redact!r} is not allowed; use True, False or a redactor, as in "

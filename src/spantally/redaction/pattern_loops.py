@@ -147,7 +147,6 @@ def most_ways(made: Automaton, groups: list[list[int]], limit: int, *, behind_lo
     """
     within = {place: number for number, group in enumerate(groups) for place in group}
     order = _order(made, within)
-    columns: dict[tuple[int, ...], None] = {}
     by_bit: dict[int, list[int]] = {}
     for place in order:
         bits = made.bits[place]
@@ -155,8 +154,7 @@ def most_ways(made: Automaton, groups: list[list[int]], limit: int, *, behind_lo
             lowest = bits & -bits
             by_bit.setdefault(lowest, []).append(place)
             bits ^= lowest
-    for places in by_bit.values():
-        columns[tuple(places)] = None
+    columns = dict.fromkeys(map(tuple, by_bit.values()))
     steps = 0
     for places in columns:
         taken = set(places)

@@ -58,7 +58,7 @@ class Alphabet:
 
 def _taker(name: str, value: Any, flags: int) -> Callable[[str], bool]:
     if name == "ANY":
-        return (lambda char: True) if flags & re.DOTALL else (lambda char: char != "\n")
+        return (lambda _: True) if flags & re.DOTALL else (lambda char: char != "\n")
     if name == "NOT_LITERAL":
         # In any case of letters, more is taken than really is: it errs to the safe side.
         return lambda char: char != chr(value)
@@ -91,11 +91,10 @@ def _in(items: list[Any], flags: int) -> Callable[[str], bool]:
     negated = bool(items) and str(items[0][0]) == "NEGATE"
     parts = [_plain(str(code), value, flags) for code, value in items[negated:]]
 
-    def takes(char: str) -> bool:
+    def plain(char: str) -> bool:
         return any(part(char) for part in parts)
 
-    if flags & re.IGNORECASE and not negated:
-        takes = _any_case(takes)
+    takes = _any_case(plain) if flags & re.IGNORECASE and not negated else plain
     return (lambda char: not takes(char)) if negated else takes
 
 

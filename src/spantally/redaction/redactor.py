@@ -7,17 +7,16 @@ never reaches the host program.
 from __future__ import annotations
 
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
 from spantally.ground.settings import from_environment, parse_pii
-from spantally.redaction import counting, engine, names, registry, shapes, tokens
+from spantally.redaction import counting, engine, names, registry, tokens
+from spantally.redaction.by_name import SCHEME_ONLY, goes_whole, policy
 from spantally.redaction.cache import SHORTEST, Cache
-from spantally.redaction.rules import Finders, allowed_entries, sorted_rules
+from spantally.redaction.rules import Finders, allowed_entries, check_arguments, sorted_rules
 from spantally.redaction.spans import STRUCTURE, Span, replaced, settle
 from spantally.redaction.tags import ERROR_TAG, MARK, digest, find_tags
 
@@ -38,22 +37,9 @@ BUDGET_SECONDS: Final = 1.0
 _TINY: Final = 6
 """Too short to hold a secret and the words that give it away."""
 
-_KEPT_KEY: Final = re.compile(
-    r"(?:.*[._])?(?:ids?|uuid|fingerprint|hash|digest|checksum|etag|sha256|version|path|model|traceparent)\Z"
-    r"|gen_ai\.usage\..*|spantally\.(?:call|cost|usage|agent)\b.*",
-    re.IGNORECASE,
-)
-_SCHEME_ONLY: Final = re.compile(
-    r"[\s\"'\[\],]*(?:bearer|basic|token|apikey|digest|negotiate)?[\s\"'\[\],]*", re.IGNORECASE
-)
-_NO_SECRETS: Final = frozenset({"true", "false", "none", "null", "undefined"})
-_WHOLE: Final = frozenset({names.PASSWORD, names.SECRET, names.TOKEN, names.AUTH, names.COOKIE})
-
-
 _LONGEST_NAME: Final = 64
 _SMALL: Final = 1000
 _MOST_NAMES: Final = 4_096
-_policies: Final[dict[str, tuple[int, bool]]] = {}
 _walk: type[Walk] | None = None
 _LONGEST_TUPLE: Final = 8
 _NO_NAMES: Final[frozenset[str]] = frozenset()
@@ -61,7 +47,7 @@ _NO_NAMES: Final[frozenset[str]] = frozenset()
 
 def _is_plain(key: str, value: str) -> bool:
     """Whether neither the key nor anything in a short value lets a built-in rule speak."""
-    kind, generic = _policy(key)
+    kind, generic = policy(key)
     return (
         kind == names.NONE
         and (len(value) < _TINY or tokens.is_object_id(value) or engine.is_quiet(value, generic=generic))
@@ -77,19 +63,9 @@ def _is_known(key: str, value: Any, pairs: set[tuple[str, Any]]) -> bool:
         return False  # something in the tuple has no hash
 
 
-def _policy(key: str) -> tuple[int, bool]:
-    """What a key says of its value, and whether the rule of unknown vendors applies to it."""
-    known = _policies.get(key)
-    if known is None:
-        known = (names.classify(key), _KEPT_KEY.match(key) is None)
-        if len(key) <= _LONGEST_NAME and len(_policies) < _MOST_NAMES:
-            _policies[key] = known
-    return known
-
-
 def _is_count(key: str, value: int) -> bool:
     """A number that is no password's."""
-    return -_SMALL < value < _SMALL or _policy(key)[0] != names.PASSWORD
+    return -_SMALL < value < _SMALL or policy(key)[0] != names.PASSWORD
 
 
 class Redactor:
@@ -124,15 +100,7 @@ class Redactor:
         strict: bool | None = None,
         budget_seconds: float = BUDGET_SECONDS,
     ) -> None:
-        for name, value in (("defaults", defaults), ("strict", strict)):
-            if not isinstance(value, bool) and (name, value) != ("strict", None):
-                raise ArgumentError(f"Redactor({name}={value!r}) is not allowed; use True or False")
-        if isinstance(budget_seconds, bool) or not (
-            isinstance(budget_seconds, (int, float)) and 0 <= budget_seconds < float("inf")
-        ):
-            raise ArgumentError(
-                f"Redactor(budget_seconds={budget_seconds!r}) is not allowed; use seconds, 0 or more"
-            )
+        check_arguments(defaults, strict, budget_seconds)
         kinds = from_environment("redact_pii") if pii is None else parse_pii("Redactor(pii)", pii)
         patterns, callables = sorted_rules(rules)
         self._extra = Finders(patterns, kinds, allowed_entries(allow))
@@ -165,6 +133,11 @@ class Redactor:
     def revision(self) -> int | None:
         """Changes whenever an answer given before may be another one now; None with callables of the user."""
         return registry.generation if self._constant else None
+
+    @property
+    def strict(self) -> bool:
+        """Whether a value for which a rule of the user fails is replaced."""
+        return bool(self._strict)
 
     def describe(self) -> dict[str, Any]:
         """What is in force, for ``spantally doctor``: numbers of rules, and nothing that they hide."""
@@ -307,8 +280,8 @@ class Redactor:
             text = str.__str__(text)
         generic = True
         if key is not None and self._defaults:
-            kind, generic = _policy(key)
-            if kind != names.NONE and self._goes_whole(text, kind) and not self._extra.is_allowed(text):
+            kind, generic = policy(key)
+            if kind != names.NONE and goes_whole(text, kind) and not self._extra.is_allowed(text):
                 text = self._whole(text, kind)
         if len(text) >= SHORTEST:
             text = self._cached(text, generic, clock or engine.Clock(self._budget))
@@ -383,28 +356,11 @@ class Redactor:
         cache.put(key, None if answer is text else answer)
         return answer
 
-    @staticmethod
-    def _goes_whole(text: str, kind: int) -> bool:
-        """Whether the name alone decides over the value."""
-        bare = text.strip()
-        if not bare:
-            return False
-        if kind in _WHOLE:
-            # A stand-in (true, ********) is no secret, but anything in doubt goes.
-            return any(map(str.isalnum, bare)) and bare.lower() not in _NO_SECRETS
-        return (
-            kind == names.WEAK
-            and not shapes.is_placeholder(bare)
-            and shapes.looks_random(bare, 14)
-            and not shapes.is_plain_id(bare)
-            and not shapes.is_provider_id(bare)
-        )
-
     def _whole(self, text: str, kind: int) -> str:
         tags = find_tags(text)
         spans = settle([Span(0, len(text), STRUCTURE, names.TYPES[kind])], tags)
         if tags:
-            spans = [span for span in spans if not _SCHEME_ONLY.fullmatch(text, span.start, span.end)]
+            spans = [span for span in spans if not SCHEME_ONLY.fullmatch(text, span.start, span.end)]
         if not spans:
             return text
         self.counts.update({names.TYPES[kind]: len(spans)})
@@ -446,35 +402,3 @@ def _usable(answer: object, text: str) -> str:
 
 def _marked(text: str) -> str:
     return text if text.endswith(MARK) else text + MARK
-
-
-_default: Redactor | None = None
-_default_lock: Final = threading.Lock()
-
-
-def default_redactor() -> Redactor:
-    """The redactor used where none is given; made at the first call, with the environment's secrets."""
-    global _default
-    if _default is None:
-        with _default_lock:
-            if _default is None:
-                import os
-
-                try:
-                    registry.register_environment(os.environ)
-                except Exception as error:
-                    swallowed("redaction.environment", error)
-                _default = Redactor()
-    return _default
-
-
-def redact(text: str, key: str | None = None) -> str:
-    """``text`` without its secrets, by the default rules.
-
-    Each secret is replaced by ``[REDACTED:type:hmac8]``; a text whose scan fails by ``[REDACTED:error]``.
-
-    Args:
-        text: any string.
-        key: the name under which it stands, such as an attribute's or a field's.
-    """
-    return default_redactor().text(text, key)

@@ -173,3 +173,21 @@ def _check_callable(rule: Callable[..., Any]) -> None:
         raise ArgumentError(
             f"the redaction rule {rule!r} cannot be called as rule(key, value, where): {error}"
         ) from None
+
+
+def check_arguments(defaults: object, strict: object, budget_seconds: object) -> None:
+    """Check the plain arguments of a redactor.
+
+    Raises:
+        ArgumentError: naming the value and what is allowed.
+    """
+    if not isinstance(defaults, bool):
+        raise ArgumentError(f"Redactor(defaults={defaults!r}) is not allowed; use True or False")
+    if strict is not None and not isinstance(strict, bool):
+        raise ArgumentError(f"Redactor(strict={strict!r}) is not allowed; use True or False")
+    if isinstance(budget_seconds, bool) or not (
+        isinstance(budget_seconds, (int, float)) and 0 <= budget_seconds < float("inf")
+    ):
+        raise ArgumentError(
+            f"Redactor(budget_seconds={budget_seconds!r}) is not allowed; use seconds, 0 or more"
+        )
