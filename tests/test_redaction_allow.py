@@ -50,7 +50,7 @@ def test_known_secret_stays_only_by_its_text() -> None:
 
 
 def test_matches_of_rules_may_be_allowed() -> None:
-    """It holds for the user's own patterns and for personal data, too, and redacting again changes nothing."""
+    """It holds for the user's own patterns and personal data, and redacting again changes nothing."""
     redactor = Redactor([re.compile(r"EMP-\d+")], pii=True, allow=["EMP-000", "noreply@example.com"])
     answer = redactor.text("EMP-000 EMP-123 noreply@example.com bob@example.com")
     assert answer.startswith("EMP-000 [REDACTED:rule:")

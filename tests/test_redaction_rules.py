@@ -1,4 +1,4 @@
-"""Rules of the user stack on the built-in ones, by every way in; what is wrong is refused before any effect."""
+"""Rules of the user stack on the built-in ones, by every way in; wrong ones are refused before any effect."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_instrument_takes_a_redactor() -> None:
 @pytest.mark.parametrize("wrong", [1, "false", "strict", [], re.compile("x"), Redactor, lambda text: text])
 def test_wrong_redact_is_refused_before_any_effect(wrong: Any) -> None:
     """The error is a ValueError that names the value and what is allowed; nothing became active."""
-    with pytest.raises(ValueError, match="redact=.*use True, False or a redactor") as caught:
+    with pytest.raises(ValueError, match=r"redact=.*use True, False or a redactor") as caught:
         spantally.instrument(ledger=False, redact=wrong)
     assert isinstance(caught.value, ArgumentError)
     assert runtime.current is None
@@ -206,6 +206,19 @@ def test_secrets_of_the_environment_are_known_to_a_redactor_of_ones_own(
     mine = Redactor(defaults=False)
     spantally.instrument(ledger=False, redact=mine)
     assert "Zq8vN2kLw5rT1x" not in mine.text("it was Zq8vN2kLw5rT1x")
+
+
+def test_environment_that_cannot_be_read_costs_its_secrets_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The redactor is taken, and the failure is counted and goes no further."""
+
+    def fail(*given: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("spantally.redaction.register_environment", fail)
+    mine = Redactor([re.compile(r"EMP-\d+")])
+    spantally.instrument(ledger=False, redact=mine)
+    assert telemetry.active.redactor is mine
+    assert guard.failures[("otel.environment", "ZeroDivisionError")]
 
 
 def test_redaction_that_is_off_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
