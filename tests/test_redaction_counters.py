@@ -37,14 +37,14 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemoryMetricReader]:
 def points(reader: InMemoryMetricReader, name: str, key: str) -> dict[Any, int]:
     """The sums of a metric by one attribute."""
     data = reader.get_metrics_data()
-    return {
-        point.attributes[key]: point.value
-        for resource in (data.resource_metrics if data else [])
-        for scope in resource.scope_metrics
-        for metric in scope.metrics
-        if metric.name == name
-        for point in metric.data.data_points  # type: ignore[union-attr]
-    }
+    found: dict[Any, int] = {}
+    for resource in data.resource_metrics if data else []:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                if metric.name == name:
+                    shown: Any = metric.data
+                    found.update({point.attributes[key]: point.value for point in shown.data_points})
+    return found
 
 
 def test_metrics_tell_by_type(reader: InMemoryMetricReader) -> None:

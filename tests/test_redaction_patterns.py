@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import time
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from spantally.ground.errors import ArgumentError
-from spantally.redaction import ERROR_TAG, Redactor, pattern_tree, patterns
+from spantally.redaction import ERROR_TAG, Redactor, patterns
 
 ORDINARY = [
     r"EMP-\d{6}",
@@ -228,14 +229,14 @@ def test_pattern_finds_short_texts_and_names() -> None:
 @pytest.mark.parametrize("lost", ["re._parser", "both"])
 def test_python_with_its_parser_elsewhere(lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old name of the parser will do; without any, a repeated group is refused and the rest accepted."""
-    real = pattern_tree.importlib.import_module
+    real = importlib.import_module
 
     def find(name: str) -> Any:
         if name == "re._parser" or lost == "both":
             raise ImportError(name)
         return real("re._parser")
 
-    monkeypatch.setattr(pattern_tree.importlib, "import_module", find)
+    monkeypatch.setattr(importlib, "import_module", find)
     assert Redactor([re.compile(r"EMP-\d+")]).describe()["patterns"] == 1
     with pytest.raises(ArgumentError):
         Redactor([re.compile(r"(a+)+$")])

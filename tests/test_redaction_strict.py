@@ -113,3 +113,20 @@ def test_only_a_truth_value_opts_out() -> None:
     """strict="false" would be true elsewhere."""
     with pytest.raises(ArgumentError, match="strict='false'"):
         Redactor(strict="false")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_rule_that_logs_does_not_go_round(strict: bool) -> None:
+    """What a rule itself brings to redaction is not given to the rules again, and the rule goes on."""
+    inner: list[str] = []
+
+    def logs(key: str | None, value: str, where: str) -> str | None:
+        inner.append(redactor.text(f"about {value}"))
+        return value.upper()
+
+    redactor = Redactor([logs], strict=strict)
+    assert redactor.text("words") == "WORDS"
+    assert redactor.text("more") == "MORE"
+    marked = ["about words" + MARK, "about more" + MARK]
+    assert inner == ([ERROR_TAG, ERROR_TAG] if strict else marked)
+    assert redactor.failures == 2

@@ -7,6 +7,7 @@ never reaches the host program.
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -105,6 +106,7 @@ class Redactor:
         patterns, callables = sorted_rules(rules)
         self._extra = Finders(patterns, kinds, allowed_entries(allow))
         self._callables: tuple[Callable[[str | None, str, str], str | None], ...] = tuple(callables)
+        self._calling: set[int] = set()
         self._strict = from_environment("redaction_strict") if strict is None else strict
         self._defaults = defaults
         # A subclass may answer otherwise, in ways that nothing here knows of.
@@ -367,10 +369,17 @@ class Redactor:
         return replaced(text, spans)[0]
 
     def _by_callables(self, text: str, key: str | None, where: str) -> str:
+        this = threading.get_ident()
         failed = False
         for rule in self._callables:
             try:
-                text = _usable(rule(key, text, where), text)
+                if this in self._calling:
+                    raise RecursionError  # a rule that logs, and its line comes here
+                self._calling.add(this)
+                try:
+                    text = _usable(rule(key, text, where), text)
+                finally:
+                    self._calling.discard(this)
             except Exception as error:
                 if self._strict:
                     raise
