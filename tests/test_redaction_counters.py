@@ -95,6 +95,15 @@ def test_failure_of_the_metrics_stays_ours(
     assert redaction_metrics.observe_redaction is not broken
 
 
+def test_each_way_to_go_is_counted() -> None:
+    """By a rule, by the name, as a number under a password's name, within bytes and in a long text."""
+    redactor = Redactor()
+    redactor.attributes({"password": "Zebra8964!", "db.password": 123_456, "n": 5})
+    redactor.value({"passwords": [b"password=Zebra8965!"], "text": "words " * 100 + "password=Zebra8966!"})
+    assert redactor.counts == {"password": 4}
+    assert redactor.value({"password": 123_456}) == {"password": redactor.text("123456", "password")}
+
+
 def test_counts_are_true_under_threads() -> None:
     """Many threads at once lose nothing, in the redactor's own sums and in those of the process."""
     redactor = Redactor()
