@@ -6,6 +6,8 @@ import re
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import spantally
 from spantally.ground import guard
@@ -233,3 +235,12 @@ def test_time_is_linear(part: str) -> None:
         find_pii(part * (size // len(part)), PII_KINDS, lambda: None, taken)
         spent.append(time.thread_time() - begun)
     assert spent[1] < 10 * spent[0] + 0.2
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="@.+-()/ :'01456789abDEx", max_size=60))
+def test_redacting_again_changes_nothing(text: str) -> None:
+    """Whatever the text: nothing raises, and a tag is never taken for personal data."""
+    answer = EVERYTHING.text(text)
+    assert EVERYTHING.text(answer) == answer
+    assert EVERYTHING.failures == 0
