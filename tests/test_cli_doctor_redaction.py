@@ -23,6 +23,7 @@ from spantally.redaction import tags
 def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No tag was made yet, and spantally is not active afterwards."""
     monkeypatch.setattr(tags, "_key", None)
+    guard.reset()
     yield
     spantally.uninstrument()
     guard.reset()
