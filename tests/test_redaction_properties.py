@@ -133,7 +133,7 @@ def test_a_key_of_the_environment_makes_tags_comparable(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=True,
-            env={"PYTHONPATH": ":".join(sys.path), **environ},
+            env={"PYTHONPATH": ":".join(sys.path), "XDG_DATA_HOME": str(tmp_path), **environ},
         )
         return done.stdout
 
