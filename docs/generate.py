@@ -32,7 +32,7 @@ from spantally.queries.figures import Figures
 from spantally.queries.graph import GraphEdge, GraphNode, SessionGraph, build_graph
 from spantally.queries.summary import Summary, SummaryRow, build_summary
 from spantally.queries.tree import build_tree
-from spantally.redaction import tags
+from spantally.redaction import key
 
 TARGET: Final = Path(__file__).resolve().parent / "reference.md"
 
@@ -100,8 +100,9 @@ def settings_section() -> Iterator[str]:
         f"{settings.MAX_TAG_KEY} characters (letters, digits and `_-./`), its value {settings.MAX_TAG_VALUE}."
     )
     yield (
-        f"One variable is the redaction's alone: `{tags.KEY_VARIABLE}`, any text, is the key of the digits "
-        "in redaction tags; without it each process has a random one."
+        f"One variable is the redaction's alone: `{key.KEY_VARIABLE}`, any text, is the key of the digits "
+        f"in redaction tags; without it the key is that of the file `{key.FILE_NAME}` (mode 0600) in the "
+        "user's data directory, made at the first tag."
     )
 
 
@@ -180,6 +181,10 @@ def _metrics(profile: str, *, histograms: bool) -> dict[str, tuple[str, ...]]:
         def create_counter(self, name: str, unit: str, description: str) -> Any:
             made[name] = (f"`{name}`", "counter", unit, cell(description))
             return self.meter.create_counter(name, unit, description)
+
+        def create_observable_counter(self, name: str, callbacks: Any, unit: str, description: str) -> Any:
+            made[name] = (f"`{name}`", "counter", unit, cell(description))
+            return self.meter.create_observable_counter(name, callbacks, unit, description)
 
     provider = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
     get_meter = provider.get_meter

@@ -277,6 +277,7 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "EVALUATION_EXPLANATION": ("string", "evaluation", "Why. **Content**."),
     "TOKEN_TYPE": ("string", "metric", "`input` or `output`, in profile 1.41."),
     "TOKEN_MODALITY": ("string", "metric", "`text`, `audio`, `image` or `unknown`."),
+    "REDACTION_TYPE": ("string", "metric", "What was taken out: the type in its tag."),
     "SERVICE_NAME": ("string", "resource", "The project of a row."),
 }
 

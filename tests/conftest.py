@@ -27,6 +27,7 @@ def _isolated_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test has its own default ledger."""
     monkeypatch.setenv("SPANTALLY_LEDGER", str(tmp_path / "ledger.db"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))  # the key of redaction tags
 
 
 @pytest.fixture

@@ -195,7 +195,7 @@ def test_the_older_profile_has_its_names() -> None:
             )
         seen.client.embeddings.create(model="text-embedding-3-small", input="a")
         found = seen.points()
-    assert set(found) == {
+    assert {name for name in found if name.startswith("gen_ai.")} == {
         "gen_ai.client.operation.duration",
         "gen_ai.client.operation.time_to_first_chunk",
         "gen_ai.client.token.usage",

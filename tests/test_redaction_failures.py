@@ -52,9 +52,8 @@ def test_a_broken_engine_lets_nothing_through(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(engine, "scan", broken)
     redactor = Redactor([re.compile("x")])
     assert redactor.text("my password is here") == ERROR_TAG
-    assert redactor.value({"a": "my password is here"}) == {ERROR_TAG: ERROR_TAG} or redactor.value(
-        {"a": "my password is here"}
-    ) == {"a": ERROR_TAG}
+    assert "password" not in str(redactor.value({"a": "my password is here"}))
+    assert redactor.value("my password is here") == ERROR_TAG
     assert list(redactor.attributes({"a": "my password is here"}).values()) == [ERROR_TAG]
 
 

@@ -114,8 +114,17 @@ def completed(config: Config) -> Config:
         values["ledger"] = from_environment("ledger")
         values["ledger_given"] = True
     if config.redactor is None:
-        values["redactor"] = redactor_of(True) or PlainRedactor()
+        values["redactor"] = redactor_of(None) or PlainRedactor()
     return Config(**values)
+
+
+def _is_strict(redactor: RedactorLike) -> bool:
+    """Whether a redactor fails closed; the default one is not made for this question."""
+    try:
+        strict = getattr(redactor, "strict", None)
+    except Exception:
+        return True  # somebody else's: nothing to say of it
+    return bool(from_environment("redaction_strict")) if strict is None else bool(strict)
 
 
 def apply_policy(config: Config, telemetry: Telemetry) -> None:
@@ -123,7 +132,16 @@ def apply_policy(config: Config, telemetry: Telemetry) -> None:
     if config.redactor is not None:
         telemetry.redactor = config.redactor
         if isinstance(config.redactor, PlainRedactor):
-            say_once("redact:off", "spantally: redaction is off (redact=False): secrets leave as they are")
+            say_once(
+                "redact:off",
+                "spantally: redaction is off (redact=False or SPANTALLY_REDACT): secrets leave as they are",
+            )
+        elif not _is_strict(config.redactor):
+            say_once(
+                "redact:fallback",
+                "spantally: redaction is not strict (strict=False or SPANTALLY_REDACTION_STRICT): where a "
+                "rule of yours fails, the value passes without it",
+            )
     if config.capture_content is not None:
         telemetry.capture_spans = config.capture_content in ("span_only", "span_and_event")
         telemetry.capture_events = config.capture_content in ("event_only", "span_and_event")

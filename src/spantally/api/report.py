@@ -6,6 +6,7 @@ from typing import Any
 
 from spantally.calls import pipeline
 from spantally.calls import telemetry as telemetry_module
+from spantally.calls.own_spans import revision_of
 from spantally.calls.telemetry import PlainRedactor
 from spantally.ground import guard
 from spantally.ground.guard import swallowed
@@ -91,7 +92,16 @@ def _redaction() -> dict[str, Any]:
 
     redactor = telemetry_module.active.redactor
     net = runtime.net_report()
-    return {"on": not isinstance(redactor, PlainRedactor), "net": net}
+    told: dict[str, Any] = {"on": not isinstance(redactor, PlainRedactor), "net": net}
+    if told["on"]:
+        from spantally.redaction.tags import key_to_be
+
+        revision_of(redactor)  # the default redactor is made when it is first asked
+        describe = getattr(redactor, "describe", None)
+        told["rules"] = describe() if callable(describe) else None
+        key = key_to_be()
+        told["key"] = {"source": key.source, "place": key.place, "fault": key.fault}
+    return told
 
 
 def _ledger() -> dict[str, Any] | None:

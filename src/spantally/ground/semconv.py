@@ -133,6 +133,7 @@ DECISION_REASONING: Final = "spantally.decision.reasoning"
 DECISION_ALTERNATIVES: Final = "spantally.decision.alternatives"
 DECISION_ALTERNATIVE_COUNT: Final = "spantally.decision.alternative_count"
 DECISION_CONFIDENCE: Final = "spantally.decision.confidence"
+REDACTION_TYPE: Final = "spantally.redaction.type"
 
 OPERATIONS: Final = frozenset(
     {
@@ -169,6 +170,8 @@ METRIC_CALL_INPUT_TOKENS: Final = "gen_ai.client.inference.operation.input_token
 METRIC_CALL_OUTPUT_TOKENS: Final = "gen_ai.client.inference.operation.output_tokens"
 METRIC_EMBEDDINGS_INPUT_TOKENS: Final = "gen_ai.client.embeddings.operation.input_tokens"
 METRIC_TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - the name of a metric
+METRIC_REDACTED: Final = "spantally.redaction.redacted"
+METRIC_REDACTION_FAILURES: Final = "spantally.redaction.failures"
 
 PROFILE_METRICS: Final[Mapping[str, Mapping[str, str | None]]] = {
     "latest": {METRIC_TOKEN_USAGE: None},

@@ -21,6 +21,8 @@ CAPTURE_MODES: Final = ("no_content", "span_only", "event_only", "span_and_event
 STREAM_USAGE_MODES: Final = ("unknown", "request", "estimate")
 COEXIST_MODES: Final = ("yield", "own")
 LEDGER_CONTENT_MODES: Final = ("never", "explicit", "all")
+PII_KINDS: Final = ("iban", "card", "ssn", "email", "ip", "phone")
+"""Personal data that redaction knows; where two overlap, the earlier names the whole."""
 
 MAX_ID_LENGTH: Final = 256
 """Longest session, user or entity id, in characters."""
@@ -215,6 +217,35 @@ def parse_tools(name: str, value: object) -> tuple[str, ...]:
     return tuple(entries)
 
 
+def parse_pii(name: str, value: object) -> tuple[str, ...]:
+    """Read kinds of personal data: True or ``"all"``, False or ``"none"``, some of them, or a text by commas.
+
+    Returns:
+        The kinds, in the order of :data:`PII_KINDS`.
+
+    Raises:
+        SettingsError: for a kind that is not known, and another type.
+    """
+    allowed = f"use true, false, or some of: {', '.join(PII_KINDS)}"
+    if isinstance(value, bool):
+        return PII_KINDS if value else ()
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text in _TRUE or text == "all":
+            return PII_KINDS
+        if text in _FALSE or text in ("none", ""):
+            return ()
+        kinds: list[Any] = [part.strip() for part in text.split(",") if part.strip()]
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        kinds = list(value)
+    else:
+        raise SettingsError(f"{name}={value!r} names no kinds of personal data; {allowed}")
+    for kind in kinds:
+        if kind not in PII_KINDS:
+            raise SettingsError(f"{name}: {kind!r} is no kind of personal data; {allowed}")
+    return tuple(kind for kind in PII_KINDS if kind in kinds)
+
+
 def parse_path(name: str, value: object) -> str:
     """Read the path of a file.
 
@@ -400,6 +431,33 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "a whole number from 1000 up",
     ),
     Option(
+        "redact",
+        "SPANTALLY_REDACT",
+        parse_bool,
+        True,
+        "Whether secrets are taken out of all that is recorded and sent. `false` lets everything pass as it "
+        "is; the log and `spantally doctor` say so. As an argument also a `Redactor`.",
+        "true or false",
+    ),
+    Option(
+        "redaction_strict",
+        "SPANTALLY_REDACTION_STRICT",
+        parse_bool,
+        True,
+        "What becomes of a value for which a rule of the user fails. `true` replaces it by "
+        "`[REDACTED:error]`; `false` leaves it as the other rules made it, with ` [UNREDACTED:error]` at its "
+        "end. The built-in rules and the limit of time always replace. For redactors that name no `strict`.",
+        "true or false",
+    ),
+    Option(
+        "redact_pii",
+        "SPANTALLY_REDACT_PII",
+        parse_pii,
+        (),
+        "Which personal data is taken out, too, beside secrets. For redactors that name no `pii`.",
+        "`all`, or some of " + ", ".join(f"`{kind}`" for kind in PII_KINDS) + ", by commas",
+    ),
+    Option(
         "stream_usage",
         "SPANTALLY_STREAM_USAGE",
         _choice(STREAM_USAGE_MODES),
@@ -583,6 +641,16 @@ def config_path() -> Path:
 
 _CONFIG: Final = "spantally/spantally.toml"
 _PLATFORM: Final = str(sys.platform)
+
+
+def data_directory() -> Path:
+    """The directory of this user's data of spantally, as platformdirs names it."""
+    if _PLATFORM == "linux":  # the same, without an import
+        given = os.environ.get("XDG_DATA_HOME", "").strip()
+        return Path(given or "~/.local/share").expanduser() / "spantally"
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("spantally", appauthor=False))
 
 
 def default_ledger_path() -> Path:

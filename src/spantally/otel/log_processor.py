@@ -27,11 +27,12 @@ GENAI_PREFIX: Final = "gen_ai."
 class LogRecordProcessor(SdkLogRecordProcessor):
     """Redacts log records and stamps on them whose they are; exports nothing itself."""
 
-    def __init__(self, *, redact: bool | RedactorLike = True) -> None:
+    def __init__(self, *, redact: bool | RedactorLike | None = None) -> None:
         """Make a processor.
 
         Args:
-            redact: False lets records pass as they are; an object replaces the default redactor.
+            redact: False lets records pass as they are; an object replaces the default redactor; None
+                means what SPANTALLY_REDACT says.
         """
         self.redactor = redactor_of(redact)
 

@@ -22,6 +22,7 @@ from spantally.otel.agent_calls import AgentCalls
 from spantally.otel.cardinality import Cardinality
 from spantally.otel.instruments import Instruments
 from spantally.otel.modality import remainders
+from spantally.otel.redaction_metrics import observe_redaction
 
 if TYPE_CHECKING:
     from spantally.ground.money import UsageParts
@@ -64,6 +65,10 @@ class MetricsConsumer:
         self._made = Instruments(
             meter, semconv.PROFILE_METRICS[telemetry.profile], per_call=telemetry.token_histograms
         )
+        try:
+            observe_redaction(meter)
+        except Exception as error:
+            swallowed("otel.redaction_metrics", error)
         self._series: dict[tuple[Any, ...], _Series] = {}
         self._distributes = any(
             self._made.has(name)

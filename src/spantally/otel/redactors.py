@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any, Final
 from spantally.calls.telemetry import PlainRedactor, RedactorLike
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once, swallowed
+from spantally.ground.settings import from_environment
 
 _NEEDED: Final = ("text", "value", "attributes")
 
@@ -135,16 +137,36 @@ def _default() -> RedactorLike:
     return _late
 
 
+def _register_environment() -> None:
+    """Let a redactor of the user's own know the secrets of the environment, as the default one does."""
+    redaction = sys.modules.get("spantally.redaction")
+    if redaction is None:
+        return  # no redactor of ours
+    try:
+        redaction.register_environment(os.environ)
+    except Exception as error:
+        swallowed("otel.environment", error)
+
+
 def redactor_of(redact: object) -> RedactorLike | None:
     """The redactor that an argument means, or None for ``redact=False``.
 
+    Args:
+        redact: True, False, a redactor, or None: as SPANTALLY_REDACT says.
+
     Raises:
-        SettingsError: for anything but True, False and a redactor.
+        SettingsError: for anything else.
     """
+    if redact is None:
+        redact = from_environment("redact")
     if redact is False or isinstance(redact, PlainRedactor):
         return None
     if redact is True:
         return _default()
-    if all(callable(getattr(redact, name, None)) for name in _NEEDED):
+    if not isinstance(redact, type) and all(callable(getattr(redact, name, None)) for name in _NEEDED):
+        _register_environment()
         return redact  # type: ignore[return-value]
-    raise SettingsError(f"redact={redact!r} is not allowed; use True, False or a Redactor")
+    raise SettingsError(
+        f"redact={redact!r} is not allowed; use True, False or a redactor, as in "
+        "redact=spantally.Redactor([re.compile(...)])"
+    )

@@ -89,7 +89,7 @@ class SpanProcessor(SdkSpanProcessor):
     def __init__(
         self,
         *,
-        redact: bool | RedactorLike = True,
+        redact: bool | RedactorLike | None = None,
         ledger: object = None,
         meter_foreign: bool = True,
         trust_baggage: bool | None = None,
@@ -100,7 +100,8 @@ class SpanProcessor(SdkSpanProcessor):
         """Make a processor.
 
         Args:
-            redact: False lets spans pass as they are; an object replaces the default redactor.
+            redact: False lets spans pass as they are; an object replaces the default redactor; None means
+                what SPANTALLY_REDACT says.
             ledger: a path, ``":memory:"``, False or a store; by default the active or default ledger.
             meter_foreign: whether spans of other instrumentors are tallied.
             trust_baggage: whether inbound baggage may name session, user, entity and tags; by default

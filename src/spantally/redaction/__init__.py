@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from spantally.redaction.redactor import Redactor, Rule, default_redactor, redact
+from spantally.redaction.default import default_redactor, redact
+from spantally.redaction.presidio import presidio_rule
+from spantally.redaction.redactor import Redactor, Rule
 from spantally.redaction.registry import register_environment, register_literal
 from spantally.redaction.tags import ERROR_TAG
 
@@ -11,6 +13,7 @@ __all__ = [
     "Redactor",
     "Rule",
     "default_redactor",
+    "presidio_rule",
     "redact",
     "register_environment",
     "register_literal",

@@ -7,7 +7,6 @@ nothing more is found: a second redaction of the result therefore changes nothin
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +18,8 @@ from spantally.redaction.inserts import find_inserts
 from spantally.redaction.languages import find_named
 from spantally.redaction.marks import has_marks, marks_of
 from spantally.redaction.pairs import find_pairs
-from spantally.redaction.spans import STRUCTURE, Span, replaced, settle
+from spantally.redaction.rules import Finders
+from spantally.redaction.spans import Span, replaced, settle
 from spantally.redaction.structures import find_lines, find_structures, may_be_line
 from spantally.redaction.tags import OPENING, find_tags
 from spantally.redaction.tokens import SHORTEST_TOKEN, find_tokens
@@ -135,14 +135,14 @@ def _find_encoded(
 
 
 def scan(
-    text: str, clock: Clock, patterns: tuple[re.Pattern[str], ...], *, defaults: bool, generic: bool
+    text: str, clock: Clock, patterns: Finders | tuple[()], *, defaults: bool, generic: bool
 ) -> list[Span]:
     """The settled spans of ``text`` that have to go.
 
     Args:
         text: what is scanned.
         clock: the time budget.
-        patterns: rules of the user; what they match goes.
+        patterns: rules of the user; what they find goes, and what they allow stays.
         defaults: whether the built-in rules are used.
         generic: whether noise behind an unknown prefix goes as well.
     """
@@ -153,20 +153,18 @@ def scan(
         _find(text, check, taken, generic=generic)
         if may_have_views(text):
             _find_encoded(text, check, taken, generic=generic, depth=DEEPEST)
-    for pattern in patterns:
-        for number, hit in enumerate(pattern.finditer(text)):
-            if not number & 127:
-                check()
-            taken.append(Span(hit.start(), hit.end(), STRUCTURE, "rule"))
+    if patterns:
+        patterns.find(text, check, taken)
     if not taken:
         return taken
-    return settle(taken, find_tags(text))
+    spans = settle(taken, find_tags(text))
+    return patterns.spared(text, spans) if patterns else spans
 
 
 def redact(
     text: str,
     clock: Clock,
-    patterns: tuple[re.Pattern[str], ...],
+    patterns: Finders | tuple[()],
     counts: Counter[str],
     *,
     defaults: bool,

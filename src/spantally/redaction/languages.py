@@ -1,7 +1,7 @@
 """Passwords and keys that are named in other scripts, and secrets that stand before their name.
 
-"пароль: …", "密码是…", "パスワードは…です"; "use … as the API token". The words are those that software of these
-languages shows beside its password fields.
+"пароль: …", "密码是…", "パスワードは…です"; "use … as the API token". The words are those that software of
+these languages shows beside its password fields.
 """
 
 from __future__ import annotations
@@ -13,36 +13,41 @@ from typing import Final
 from spantally.redaction import names, shapes
 from spantally.redaction.spans import PAIR, Span
 
+# ruff: noqa: RUF001
 _PASSWORDS: Final = (
-    "пароль паролем пароля 密码 密碼 口令 パスワード 暗証番号 비밀번호 암호 รหัสผ่าน كلمة\u00a0المرور كلمة\u00a0السر סיסמה סיסמא "  # noqa: RUF001
-    "पासवर्ड hasło hasłem lösenord jelszó şifre şifresi mật\u00a0khẩu κωδικός парола лозинка"  # noqa: RUF001
-).split(" ")
+    *("пароль", "паролем", "пароля", "密码", "密碼", "口令", "パスワード", "暗証番号", "비밀번호", "암호"),
+    *("รหัสผ่าน", "كلمة المرور", "كلمة السر", "סיסמה", "סיסמא", "पासवर्ड", "hasło", "hasłem", "lösenord"),
+    *("jelszó", "şifre", "şifresi", "mật khẩu", "κωδικός", "парола", "лозинка"),
+)
 _KEYS: Final = (
-    "ключ токен секрет 密钥 密鑰 秘钥 令牌 トークン アクセスキー シークレット キー 토큰 비밀키 키 κλειδί מפתח مفتاح"  # noqa: RUF001
-).split(" ")
+    *("ключ", "токен", "секрет", "密钥", "密鑰", "秘钥", "令牌", "トークン", "アクセスキー", "シークレット"),
+    *("キー", "토큰", "비밀키", "키", "κλειδί", "מפתח", "مفتاح"),
+)
 
 
-def _any_of(words: list[str]) -> str:
-    return "|".join(re.escape(word.replace("\u00a0", " ")) for word in sorted(words, key=len, reverse=True))
+def _any_of(words: tuple[str, ...]) -> str:
+    return "|".join(word.replace(" ", "[ ]") for word in sorted(words, key=len, reverse=True))
 
 
 _NAMED: Final = re.compile(
     rf"""(?xi)
-    (?: (?P<password>{_any_of(_PASSWORDS).replace(" ", "[ ]")}) | (?P<key>{_any_of(_KEYS)}) )
+    (?: (?P<password>{_any_of(_PASSWORDS)}) | (?P<key>{_any_of(_KEYS)}) )
     (?: [ ] [\w./-]{{1,24}} ){{0,2}}?
     [*"'`»」』”]{{0,2}} [^\S\n]{{0,4}}
-    (?: [:：=＝] | -> | 是 | 为 | 為 | は | が | 는 | 은 | 이 | 가 | — | – | - | είναι | הוא | היא | هي | هو | है | คือ | là
+    (?: [:：=＝] | -> | 是 | 为 | 為 | は | が | 는 | 은 | 이 | 가 | — | – | -
+      | είναι | הוא | היא | هي | هو | है | คือ | là
       | (?:to|jest|est|är|är\ |on|je|е|это|az|a)\b )?
     [^\S\n]{{0,4}}
     ["'`«「『“*(（]{{0,2}} (?P<value> [!-~]{{4,256}} )
-    """  # noqa: RUF001
+    """
 )
 _ENDS: Final = re.compile(r"""[\s"'`,;)\]}>*\\]""")
 _CLOSING: Final = ".!?:,;)*"
 
 _AS: Final = re.compile(
     r"""(?xi)
-    (?: \b(?:use|using|with|try|set|take|enter|put|paste|send|pass|add|have|is|it|here|got) \b [^\S\n]{1,3} | [("'`:] [^\S\n]{0,2} )
+    (?: \b (?: use|using|with|try|set|take|enter|put|paste|send|pass|add|have|is|it|here|got ) \b [^\S\n]{1,3}
+      | [("'`:] [^\S\n]{0,2} )
     ["'`]? (?P<value> [^\s"'`<>,;()]{12,256} ) ["'`]?
     [^\S\n]{1,3} (?:as|for|is) [^\S\n]{1,3} (?: (?:the|my|our|your|a|an|their|this) [^\S\n]{1,3} )?
     (?: [\w./-]{1,32} [^\S\n]{1,3} ){0,4} \Z
@@ -51,7 +56,7 @@ _AS: Final = re.compile(
 _BEFORE: Final = 360
 _LOGIN: Final = re.compile(
     r"""(?xi) (?:credentials|creds|login|логин) ["'`]? [^\S\n]{0,3} [:=] [^\S\n]{0,3} ["'`]?
-    [\w.@+-]{2,64} [ ]? [/|] [ ]? (?P<value> [^\s"'`\\<>]{6,128} )"""  # noqa: RUF001
+    [\w.@+-]{2,64} [ ]? [/|] [ ]? (?P<value> [^\s"'`\\<>]{6,128} )"""
 )
 
 

@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
-from spantally.redaction import engine, names, registry, shapes, tokens
+from spantally.ground.settings import from_environment, parse_pii
+from spantally.redaction import counting, engine, names, registry, tokens
+from spantally.redaction.by_name import SCHEME_ONLY, goes_whole, policy
 from spantally.redaction.cache import SHORTEST, Cache
+from spantally.redaction.rules import Finders, allowed_entries, check_arguments, sorted_rules
 from spantally.redaction.spans import STRUCTURE, Span, replaced, settle
-from spantally.redaction.tags import ERROR_TAG, digest, find_tags
+from spantally.redaction.tags import ERROR_TAG, MARK, digest, find_tags
 
 if TYPE_CHECKING:
     from spantally.redaction.walk import Walk
@@ -36,22 +38,9 @@ BUDGET_SECONDS: Final = 0.2
 _TINY: Final = 6
 """Too short to hold a secret and the words that give it away."""
 
-_KEPT_KEY: Final = re.compile(
-    r"(?:.*[._])?(?:ids?|uuid|fingerprint|hash|digest|checksum|etag|sha256|version|path|model|traceparent)\Z"
-    r"|gen_ai\.usage\..*|spantally\.(?:call|cost|usage|agent)\b.*",
-    re.IGNORECASE,
-)
-_SCHEME_ONLY: Final = re.compile(
-    r"[\s\"'\[\],]*(?:bearer|basic|token|apikey|digest|negotiate)?[\s\"'\[\],]*", re.IGNORECASE
-)
-_NO_SECRETS: Final = frozenset({"true", "false", "none", "null", "undefined"})
-_WHOLE: Final = frozenset({names.PASSWORD, names.SECRET, names.TOKEN, names.AUTH, names.COOKIE})
-
-
 _LONGEST_NAME: Final = 64
 _SMALL: Final = 1000
 _MOST_NAMES: Final = 4_096
-_policies: Final[dict[str, tuple[int, bool]]] = {}
 _walk: type[Walk] | None = None
 _LONGEST_TUPLE: Final = 8
 _NO_NAMES: Final[frozenset[str]] = frozenset()
@@ -59,7 +48,7 @@ _NO_NAMES: Final[frozenset[str]] = frozenset()
 
 def _is_plain(key: str, value: str) -> bool:
     """Whether neither the key nor anything in a short value lets a built-in rule speak."""
-    kind, generic = _policy(key)
+    kind, generic = policy(key)
     return (
         kind == names.NONE
         and (len(value) < _TINY or tokens.is_object_id(value) or engine.is_quiet(value, generic=generic))
@@ -75,19 +64,9 @@ def _is_known(key: str, value: Any, pairs: set[tuple[str, Any]]) -> bool:
         return False  # something in the tuple has no hash
 
 
-def _policy(key: str) -> tuple[int, bool]:
-    """What a key says of its value, and whether the rule of unknown vendors applies to it."""
-    known = _policies.get(key)
-    if known is None:
-        known = (names.classify(key), _KEPT_KEY.match(key) is None)
-        if len(key) <= _LONGEST_NAME and len(_policies) < _MOST_NAMES:
-            _policies[key] = known
-    return known
-
-
 def _is_count(key: str, value: int) -> bool:
     """A number that is no password's."""
-    return -_SMALL < value < _SMALL or _policy(key)[0] != names.PASSWORD
+    return -_SMALL < value < _SMALL or policy(key)[0] != names.PASSWORD
 
 
 class Redactor:
@@ -97,34 +76,43 @@ class Redactor:
 
     Args:
         rules: further rules, see :data:`Rule`; they stack on the built-in ones.
-        defaults: False leaves only ``rules`` and the registered literals.
+        defaults: False leaves only ``rules``, ``pii`` and the registered literals.
+        allow: what is no secret though it looks like one: exact texts, or compiled patterns that match the
+            whole of it. A secret of the environment or of a client stays only by its exact text.
+        pii: personal data that goes, too: True for all, or some of ``"iban"``, ``"card"``, ``"ssn"``,
+            ``"email"``, ``"ip"`` and ``"phone"``; by default SPANTALLY_REDACT_PII says.
+        strict: True replaces a value for which one of ``rules`` fails by ``[REDACTED:error]``; False leaves
+            it as the other rules made it, with `` [UNREDACTED:error]`` at its end; by default
+            SPANTALLY_REDACTION_STRICT says, else True. The built-in rules always replace.
         budget_seconds: processor time that one value may take, beside 0.25 seconds per million characters.
 
     Raises:
-        ArgumentError: a rule is neither a compiled text pattern nor callable.
+        ArgumentError: (a ValueError) for an argument that is not allowed: a rule that is neither a compiled
+            text pattern nor callable, a pattern that may match the empty text or take time without end.
     """
 
     def __init__(
-        self, rules: Iterable[Rule] = (), *, defaults: bool = True, budget_seconds: float = BUDGET_SECONDS
+        self,
+        rules: Iterable[Rule] = (),
+        *,
+        defaults: bool = True,
+        allow: Iterable[str | re.Pattern[str]] = (),
+        pii: bool | str | Iterable[str] | None = None,
+        strict: bool | None = None,
+        budget_seconds: float = BUDGET_SECONDS,
     ) -> None:
-        patterns: list[re.Pattern[str]] = []
-        callables: list[Callable[[str | None, str, str], str | None]] = []
-        for rule in rules:
-            if isinstance(rule, re.Pattern):
-                if not isinstance(rule.pattern, str):
-                    raise ArgumentError("a redaction rule must be a pattern of text, not of bytes")
-                patterns.append(rule)
-            elif callable(rule):
-                callables.append(rule)
-            else:
-                raise ArgumentError(
-                    f"a redaction rule is a compiled pattern or a callable, not {type(rule).__name__}"
-                )
-        self._patterns = tuple(patterns)
-        self._callables = tuple(callables)
+        check_arguments(defaults, strict, budget_seconds)
+        kinds = from_environment("redact_pii") if pii is None else parse_pii("Redactor(pii)", pii)
+        patterns, callables = sorted_rules(rules)
+        self._extra = Finders(patterns, kinds, allowed_entries(allow))
+        self._callables: tuple[Callable[[str | None, str, str], str | None], ...] = tuple(callables)
+        self._calling: set[int] = set()
+        self._strict = from_environment("redaction_strict") if strict is None else strict
         self._defaults = defaults
         # A subclass may answer otherwise, in ways that nothing here knows of.
-        self._simple = defaults and not patterns and not callables and type(self) is Redactor
+        self._constant = not callables and type(self) is Redactor
+        self._simple = self._constant and defaults and not self._extra
+        self._shortest = 1 if patterns else _TINY
         self._budget = budget_seconds
         self._cache = Cache()
         self._generation = registry.generation
@@ -134,15 +122,35 @@ class Redactor:
         self._plain: tuple[set[str], set[str]] = (set(), set())
         self._plain_generation = registry.generation
         self._clean_generation = registry.generation
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = counting.Tally(counting.redacted)
         """How many secrets went, by type."""
-        self.failures = 0
-        """How many values were replaced by ``[REDACTED:error]``."""
+        self._failed_by: Counter[str] = counting.Tally(counting.failures)
+
+    @property
+    def failures(self) -> int:
+        """How many times a scan or a rule failed, so that a value was replaced or marked."""
+        return sum(self._failed_by.values())
 
     @property
     def revision(self) -> int | None:
-        """Changes whenever an answer given before may be another one now; None with rules of the user."""
-        return registry.generation if self._simple else None
+        """Changes whenever an answer given before may be another one now; None with callables of the user."""
+        return registry.generation if self._constant else None
+
+    @property
+    def strict(self) -> bool:
+        """Whether a value for which a rule of the user fails is replaced."""
+        return bool(self._strict)
+
+    def describe(self) -> dict[str, Any]:
+        """What is in force, for ``spantally doctor``: numbers of rules, and nothing that they hide."""
+        return {
+            "strict": self._strict,
+            "defaults": self._defaults,
+            "patterns": len(self._extra.patterns),
+            "callables": len(self._callables),
+            "allowed": self._extra.allows,
+            "pii": list(self._extra.pii),
+        }
 
     def is_clean_id(self, value: Any) -> bool:
         """True for a plain id of a provider's object that passes as it is; False says nothing.
@@ -260,7 +268,7 @@ class Redactor:
         clock: list[engine.Clock] = []
 
         def leaf(text: str, key: str | None) -> str:
-            if len(text) < _TINY and key is None:
+            if len(text) < self._shortest and key is None:
                 return self._by_callables(text, key, where) if self._callables else text
             if not clock:
                 clock.append(engine.Clock(self._budget))
@@ -274,12 +282,14 @@ class Redactor:
             text = str.__str__(text)
         generic = True
         if key is not None and self._defaults:
-            kind, generic = _policy(key)
-            if kind != names.NONE and self._goes_whole(text, kind):
+            kind, generic = policy(key)
+            if kind != names.NONE and goes_whole(text, kind) and not self._extra.is_allowed(text):
                 text = self._whole(text, kind)
         if len(text) >= SHORTEST:
             text = self._cached(text, generic, clock)
-        elif len(text) >= _TINY and not (self._simple and registry.is_empty() and engine.is_quiet(text)):
+        elif len(text) >= self._shortest and not (
+            self._simple and registry.is_empty() and engine.is_quiet(text)
+        ):
             text = self._short(text, generic, clock)
         if self._callables:
             text = self._by_callables(text, key, where)
@@ -313,13 +323,24 @@ class Redactor:
         if key in clean:
             return key
         answer = self._text(key, None, "key", None)
+        if answer.endswith(MARK):  # a name with a mark would be another name: the value has it
+            answer = key if answer[: -len(MARK)] == key else answer[: -len(MARK)]
         if answer is key and len(key) <= _LONGEST_NAME and len(clean) < _MOST_NAMES:
             clean.add(key)
         return answer
 
     def _scanned(self, text: str, generic: bool, clock: engine.Clock) -> str:
-        return engine.redact(
-            text, clock, self._patterns, self.counts, defaults=self._defaults, generic=generic
+        extra = self._extra
+        try:
+            return engine.redact(text, clock, extra, self.counts, defaults=self._defaults, generic=generic)
+        except Exception as error:
+            if self._strict or not extra.patterns:
+                raise
+            self._note("redaction.pattern", error)
+        # Perhaps the user's patterns took the time; if not, this fails as well, and then nothing passes.
+        others, clock = extra.without_patterns(), engine.Clock(self._budget)
+        return _marked(
+            engine.redact(text, clock, others, self.counts, defaults=self._defaults, generic=generic)
         )
 
     def _cached(self, text: str, generic: bool, clock: engine.Clock | None) -> str:
@@ -343,76 +364,56 @@ class Redactor:
         cache.put(key, None if answer is text else answer)
         return answer
 
-    @staticmethod
-    def _goes_whole(text: str, kind: int) -> bool:
-        """Whether the name alone decides over the value."""
-        bare = text.strip()
-        if not bare:
-            return False
-        if kind in _WHOLE:
-            # A stand-in (true, ********) is no secret, but anything in doubt goes.
-            return any(map(str.isalnum, bare)) and bare.lower() not in _NO_SECRETS
-        return (
-            kind == names.WEAK
-            and not shapes.is_placeholder(bare)
-            and shapes.looks_random(bare, 14)
-            and not shapes.is_plain_id(bare)
-            and not shapes.is_provider_id(bare)
-        )
-
     def _whole(self, text: str, kind: int) -> str:
         tags = find_tags(text)
         spans = settle([Span(0, len(text), STRUCTURE, names.TYPES[kind])], tags)
         if tags:
-            spans = [span for span in spans if not _SCHEME_ONLY.fullmatch(text, span.start, span.end)]
+            spans = [span for span in spans if not SCHEME_ONLY.fullmatch(text, span.start, span.end)]
         if not spans:
             return text
-        self.counts[names.TYPES[kind]] += len(spans)
+        self.counts.update({names.TYPES[kind]: len(spans)})
         return replaced(text, spans)[0]
 
     def _by_callables(self, text: str, key: str | None, where: str) -> str:
+        this = threading.get_ident()
+        failed = False
         for rule in self._callables:
-            answer = rule(key, text, where)
-            if answer is None:
-                continue
-            if not isinstance(answer, str):
-                raise TypeError(type(answer).__name__)
-            text = answer
-        return text
+            try:
+                if this in self._calling:
+                    raise RecursionError  # a rule that logs, and its line comes here
+                self._calling.add(this)
+                try:
+                    text = _usable(rule(key, text, where), text)
+                finally:
+                    self._calling.discard(this)
+            except Exception as error:
+                if self._strict:
+                    raise
+                self._note("redaction.rule", error)
+                failed = True
+        return _marked(text) if failed else text
+
+    def _note(self, where: str, error: BaseException) -> None:
+        self._failed_by.update({type(error).__name__: 1})
+        swallowed(where, error)
 
     def _failed(self, where: str, error: BaseException) -> str:
-        self.failures += 1
-        swallowed(where, error)
+        self._note(where, error)
         return ERROR_TAG
 
 
-_default: Redactor | None = None
-_default_lock: Final = threading.Lock()
+def _usable(answer: object, text: str) -> str:
+    """The answer of a rule; a registered secret in it that was not in what the rule got is none."""
+    if answer is None:
+        return text
+    if not isinstance(answer, str):
+        raise TypeError(type(answer).__name__)
+    if type(answer) is not str:
+        answer = str.__str__(answer)
+    if answer != text and registry.holds_literal(answer) and not registry.holds_literal(text):
+        raise ValueError("a secret came back")
+    return answer
 
 
-def default_redactor() -> Redactor:
-    """The redactor used where none is given; made at the first call, with the environment's secrets."""
-    global _default
-    if _default is None:
-        with _default_lock:
-            if _default is None:
-                import os
-
-                try:
-                    registry.register_environment(os.environ)
-                except Exception as error:
-                    swallowed("redaction.environment", error)
-                _default = Redactor()
-    return _default
-
-
-def redact(text: str, key: str | None = None) -> str:
-    """``text`` without its secrets, by the default rules.
-
-    Each secret is replaced by ``[REDACTED:type:hmac8]``; a text whose scan fails by ``[REDACTED:error]``.
-
-    Args:
-        text: any string.
-        key: the name under which it stands, such as an attribute's or a field's.
-    """
-    return default_redactor().text(text, key)
+def _marked(text: str) -> str:
+    return text if text.endswith(MARK) else text + MARK

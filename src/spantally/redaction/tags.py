@@ -1,8 +1,8 @@
 """Tags: what stands in the place of a secret, and how a tag is recognised again.
 
 A tag is ``[REDACTED:type:hmac8]``. The eight hex digits are a *keyed* hash of the secret: equal secrets of
-one process (or of all processes that share ``SPANTALLY_REDACTION_KEY``) have equal digits, while a bare
-hash of a weak password could be guessed by trying words.
+one installation (of all processes that share :mod:`the key <spantally.redaction.key>`) have equal digits,
+while a bare hash of a weak password could be guessed by trying words.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import os
 import re
 from typing import Final
 
-KEY_VARIABLE: Final = "SPANTALLY_REDACTION_KEY"
-"""Environment variable with the key of the digits, any text; without it each process has a random one."""
+from spantally.redaction import key as keys
 
 ERROR_TAG: Final = "[REDACTED:error]"
 """Stands for a value whose scan failed or ran out of time: nothing of it is let through."""
@@ -41,7 +40,11 @@ _types: Final[set[str]] = {
 }
 """Types a tag may have. Text that merely looks like a tag is not trusted: it could hold a secret."""
 
-_key: bytes | None = None
+MARK: Final = " [UNREDACTED:error]"
+"""Stands at the end of a value for which a rule of the user failed, where ``strict=False`` lets it pass."""
+
+_key: keys.Key | None = None
+_cache_key: Final = os.urandom(32)
 
 
 def know_types(names: frozenset[str]) -> None:
@@ -49,17 +52,22 @@ def know_types(names: frozenset[str]) -> None:
     _types.update(names)
 
 
-def _digest_key() -> bytes:
+def key_in_use() -> keys.Key:
+    """The key of the digits; read at the first tag, and then kept, by children of a fork too."""
     global _key
     if _key is None:
-        given = os.environ.get(KEY_VARIABLE)
-        _key = hashlib.blake2b(given.encode("utf-8", "surrogatepass")).digest() if given else os.urandom(32)
+        _key = keys.load()
     return _key
 
 
+def key_to_be() -> keys.Key:
+    """The same without making a file or keeping anything: for those who only ask."""
+    return _key or keys.load(create=False)
+
+
 def digest(data: bytes, size: int = 16) -> bytes:
-    """The keyed BLAKE2b hash of ``data``, ``size`` bytes long."""
-    return hashlib.blake2b(data, digest_size=size, key=_digest_key()).digest()
+    """The keyed BLAKE2b hash of ``data``, ``size`` bytes long, by a key that never leaves this process."""
+    return hashlib.blake2b(data, digest_size=size, key=_cache_key).digest()
 
 
 def tag(kind: str, secret: str) -> str:
@@ -69,7 +77,10 @@ def tag(kind: str, secret: str) -> str:
         kind: the type, one that :func:`know_types` was told or a built-in one.
         secret: the text that goes; only its keyed hash enters the tag.
     """
-    return f"{OPENING}{kind}:{digest(secret.encode('utf-8', 'surrogatepass'), 4).hex()}]"
+    made = hashlib.blake2b(
+        secret.encode("utf-8", "surrogatepass"), digest_size=4, key=(_key or key_in_use()).secret
+    )
+    return f"{OPENING}{kind}:{made.hexdigest()}]"
 
 
 def tag_end_at(text: str, start: int) -> int:

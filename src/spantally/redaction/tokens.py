@@ -49,14 +49,16 @@ _MANGLED: Final = ("_Z", "__Z", "_R")
 _CASE_CHANGES: Final = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
 _WORDY: Final = re.compile(r"(?:^|[_-])[A-Za-z]?[a-z]{4,}(?=[_-])")
 _SPREAD: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,8}){0,2}[_-])(?P<body>[A-Za-z0-9_-]{24,})"
+    r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,8}){0,2}[_-])"
+    r"(?P<body>[A-Za-z0-9_-]{24,})"
 )
 _SEPARATOR: Final = re.compile("[_.-]")
 _KINDS_OF_IDS: Final = frozenset({"test", "live", "bdrk", "vrtx", "tool", "call", "pro", "v1", "v2"})
 _HASHES: Final = frozenset(
     """
     archive asset blob block bundle cache cachekey checksum chunk commit content css digest fingerprint git
-    hash head hex id image img index js layer main md5 media merge object page parent rev revision sha sha1 sha256
+    hash head hex id image img index js layer main md5 media merge object page parent rev revision sha sha1
+    sha256
     sha512 snapshot src static trace tree version
     """.split()  # noqa: SIM905
 )

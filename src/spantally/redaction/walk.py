@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from spantally.redaction import names
-from spantally.redaction.tags import ERROR_TAG, tag
+from spantally.redaction.tags import ERROR_TAG
 
 DEEPEST: Final = 64
 MOST_NODES: Final = 100_000
@@ -80,7 +80,9 @@ class Walk:
     def _number(self, value: int, key: str | None) -> Any:
         """A number under a password's name is one."""
         if key is not None and abs(value) >= 1000 and names.classify(key) == names.PASSWORD:
-            return tag("password", str(value))
+            text = str(value)
+            answer = self._string(text, key)
+            return value if answer == text else answer
         return value
 
     def _other(self, value: Any, key: str | None) -> Any:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from spantally.cli.checks import redaction
 from spantally.cli.checks.finding import Finding, Level
 
 SECTION: Final = "in a program"
@@ -70,7 +71,7 @@ def findings(
     for name in sorted({patch["instrumentor"] for patch in patches}):
         found.extend(_patched(name, [patch for patch in patches if patch["instrumentor"] == name]))
     found.extend(_coexist(report.get("coexist") or {}))
-    found.append(_redaction(report.get("redaction") or {}))
+    found.extend(redaction.findings(SECTION, report.get("redaction") or {}))
     found.extend(
         Finding(
             SECTION,
@@ -148,19 +149,3 @@ def yielding(setting: str) -> str:
     if setting == "own":
         return "its span stays and ours stands beside it (SPANTALLY_COEXIST=own); the call is counted once"
     return "ours yields: the call is metered and joined to its span (SPANTALLY_COEXIST=yield), counted once"
-
-
-def _redaction(told: Mapping[str, Any]) -> Finding:
-    """The net that was seen at work when the process started."""
-    if not told.get("on"):
-        return Finding(
-            SECTION, "redaction", "off", Level.PROBLEM, "secrets leave as they are; use redact=True"
-        )
-    net = told.get("net")
-    if not isinstance(net, Mapping):
-        return Finding(SECTION, "redaction", str(net or "at the source (no provider is set)"))
-    value = f"at the source, and by net {net['net']}: {net['detail']}"
-    whole = net["earlier"] and net["later"]
-    advice = "processors that are added before ours may get foreign spans as they are; add spantally's first"
-    level = Level.OK if whole else Level.PROBLEM
-    return Finding(SECTION, "redaction", value, level, None if whole else advice)

@@ -28,7 +28,8 @@ def check(environ: Mapping[str, str]) -> list[Finding]:
             found.append(Finding(SECTION, option.env, f"{_shown(option.default)} (default)"))
             continue
         try:
-            found.append(Finding(SECTION, option.env, _shown(option.parse(option.env, text))))
+            between = ":" if option.name == "entity" else ","
+            found.append(Finding(SECTION, option.env, _shown(option.parse(option.env, text), between)))
         except SettingsError as error:
             value = f"{_shown(option.default)} (default, since the value is not allowed)"
             found.append(Finding(SECTION, option.env, value, Level.PROBLEM, str(error)))
@@ -57,7 +58,7 @@ def _budgets() -> list[Finding]:
     return found
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, between: str = ",") -> str:
     if value is None or value == ():
         return "none"
     if isinstance(value, bool):
@@ -65,7 +66,5 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         if value and isinstance(value[0], tuple):
             return ",".join(f"{key}={text}" for key, text in value)
-        if len(value) == 2:
-            return ":".join(map(str, value))
-        return ",".join(map(str, value))
+        return between.join(map(str, value))
     return str(value)

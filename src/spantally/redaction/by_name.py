@@ -1,0 +1,50 @@
+"""What the name of a value says of it: that all of it goes, or that random words are to be expected there."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from spantally.redaction import names, shapes
+
+_KEPT_KEY: Final = re.compile(
+    r"(?:.*[._])?(?:ids?|uuid|fingerprint|hash|digest|checksum|etag|sha256|version|path|model|traceparent)\Z"
+    r"|gen_ai\.usage\..*|spantally\.(?:call|cost|usage|agent)\b.*",
+    re.IGNORECASE,
+)
+SCHEME_ONLY: Final = re.compile(
+    r"[\s\"'\[\],]*(?:bearer|basic|token|apikey|digest|negotiate)?[\s\"'\[\],]*", re.IGNORECASE
+)
+_NO_SECRETS: Final = frozenset({"true", "false", "none", "null", "undefined"})
+_WHOLE: Final = frozenset({names.PASSWORD, names.SECRET, names.TOKEN, names.AUTH, names.COOKIE})
+
+_LONGEST_NAME: Final = 64
+_MOST_NAMES: Final = 4_096
+_policies: Final[dict[str, tuple[int, bool]]] = {}
+
+
+def policy(key: str) -> tuple[int, bool]:
+    """What a key says of its value, and whether the rule of unknown vendors applies to it."""
+    known = _policies.get(key)
+    if known is None:
+        known = (names.classify(key), _KEPT_KEY.match(key) is None)
+        if len(key) <= _LONGEST_NAME and len(_policies) < _MOST_NAMES:
+            _policies[key] = known
+    return known
+
+
+def goes_whole(text: str, kind: int) -> bool:
+    """Whether the name alone decides over the value."""
+    bare = text.strip()
+    if not bare:
+        return False
+    if kind in _WHOLE:
+        # A stand-in (true, ********) is no secret, but anything in doubt goes.
+        return any(map(str.isalnum, bare)) and bare.lower() not in _NO_SECRETS
+    return (
+        kind == names.WEAK
+        and not shapes.is_placeholder(bare)
+        and shapes.looks_random(bare, 14)
+        and not shapes.is_plain_id(bare)
+        and not shapes.is_provider_id(bare)
+    )

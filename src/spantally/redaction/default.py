@@ -1,0 +1,41 @@
+"""The redactor used where none is given, with the secrets of the environment."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from spantally.ground.guard import swallowed
+from spantally.redaction import registry
+from spantally.redaction.redactor import Redactor
+
+_default: Redactor | None = None
+_default_lock: Final = threading.Lock()
+
+
+def default_redactor() -> Redactor:
+    """The redactor used where none is given; made at the first call, with the environment's secrets."""
+    global _default
+    if _default is None:
+        with _default_lock:
+            if _default is None:
+                import os
+
+                try:
+                    registry.register_environment(os.environ)
+                except Exception as error:
+                    swallowed("redaction.environment", error)
+                _default = Redactor()
+    return _default
+
+
+def redact(text: str, key: str | None = None) -> str:
+    """``text`` without its secrets, by the default rules.
+
+    Each secret is replaced by ``[REDACTED:type:hmac8]``; a text whose scan fails by ``[REDACTED:error]``.
+
+    Args:
+        text: any string.
+        key: the name under which it stands, such as an attribute's or a field's.
+    """
+    return default_redactor().text(text, key)
