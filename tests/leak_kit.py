@@ -179,7 +179,7 @@ def attributes_of(planter: Planter) -> dict[str, Any]:
 def state_of(planter: Planter) -> TraceState:
     """A trace state; most shapes do not fit its grammar as they are, so ``,`` and ``=`` are left out."""
     text = planter("trace_state").replace("\n", " ").replace("=", ":")
-    return TraceState([("vendor", text[-250:])])
+    return TraceState([("vendor", text[:250].rstrip())])
 
 
 def plant_span(provider: Any, planter: Planter, scope: str = "foreign.instrumentor") -> None:

@@ -28,6 +28,7 @@ from spantally.otel.redaction_net import multi_processor, place_in_front
 if TYPE_CHECKING:
     # The SDK's logs are imported by whoever sets a logger provider of theirs, and else by nobody.
     from spantally.otel.log_processor import LogRecordProcessor
+    from spantally.otel.metric_net import MetricNet
 
 
 class OsRandomIds(IdGenerator):
@@ -98,6 +99,20 @@ def install_log_processor(provider: Any, processor: LogRecordProcessor) -> Insta
         return Installation(provider, processor, in_front, remove_log_processor)
     except Exception as error:
         swallowed("otel.install_log", error)
+        return None
+
+
+def install_metric_net(provider: Any, net: MetricNet) -> Installation | None:
+    """The same for a meter provider, whose readers get redacted metrics."""
+    try:
+        if getattr(provider, "_measurement_consumer", None) is None:
+            return None
+        from spantally.otel.metric_net import place_metric_net, remove_metric_net
+
+        placed = place_metric_net(provider, net)
+        return Installation(provider, net, placed, remove_metric_net)
+    except Exception as error:
+        swallowed("otel.install_metrics", error)
         return None
 
 
@@ -294,10 +309,14 @@ class GlobalInstallation:
     """Our processors in the global providers that are set, and in those the program sets later."""
 
     def __init__(
-        self, processor: SpanProcessor | None, make_log_processor: Callable[[], LogRecordProcessor] | None
+        self,
+        processor: SpanProcessor | None,
+        make_log_processor: Callable[[], LogRecordProcessor] | None,
+        make_metric_net: Callable[[], MetricNet] | None = None,
     ) -> None:
         self.processor = processor
         self.make_log_processor = make_log_processor
+        self.make_metric_net = make_metric_net
         self.installations: list[Installation] = []
         self._watches: list[global_providers.Watch] = []
 
@@ -316,6 +335,11 @@ class GlobalInstallation:
                 self.adopt_logger_provider(_logs.get_logger_provider())
             else:
                 self._wait_for("logger", lambda: self.adopt_logger_provider(_logs.get_logger_provider()))
+        if self.make_metric_net is not None:
+            if global_providers.is_set("meter"):
+                self.adopt_meter_provider(metrics.get_meter_provider())
+            else:
+                self._wait_for("meter", lambda: self.adopt_meter_provider(metrics.get_meter_provider()))
         return self
 
     def _wait_for(self, signal: str, on_set: Callable[[], None]) -> None:
@@ -333,6 +357,13 @@ class GlobalInstallation:
         make = self.make_log_processor
         if make is not None and hasattr(provider, "add_log_record_processor") and not self._has(provider):
             self._keep(install_log_processor(provider, make()))
+
+    def adopt_meter_provider(self, provider: Any) -> None:
+        """Let what the readers of a provider collect be redacted."""
+        make = self.make_metric_net
+        if make is not None and not self._has(provider):
+            watch_exporters(provider)
+            self._keep(install_metric_net(provider, make()))
 
     def _has(self, provider: Any) -> bool:
         return any(one.provider is provider for one in self.installations)
@@ -355,10 +386,12 @@ class GlobalInstallation:
 
 
 def install_on_globals(
-    processor: SpanProcessor | None, make_log_processor: Callable[[], LogRecordProcessor] | None
+    processor: SpanProcessor | None,
+    make_log_processor: Callable[[], LogRecordProcessor] | None,
+    make_metric_net: Callable[[], MetricNet] | None = None,
 ) -> GlobalInstallation:
-    """Install in the global tracer and logger providers, now or when the program sets them.
+    """Install in the global tracer, logger and meter providers, now or when the program sets them.
 
     No global provider is set or built: this is what the hook uses.
     """
-    return GlobalInstallation(processor, make_log_processor).begin()
+    return GlobalInstallation(processor, make_log_processor, make_metric_net).begin()

@@ -17,11 +17,9 @@ from typing import Any, Final, TypeAlias
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import SpanProcessor as SdkSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
-from opentelemetry.trace import Status as SpanStatus
 
 from spantally.calls import implicit as calls_implicit
 from spantally.calls import pipeline
@@ -40,11 +38,11 @@ from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.implicit import enter_trace, scope_of_trace
 from spantally.otel.lineage import STATE, SpanState, View, own_call_id
 from spantally.otel.redaction_net import (
-    REDACTED_ERROR,
     SafeAttributes,
+    close_span,
     passes_whole,
     redact_ending_span,
-    safe_attributes,
+    redact_starting_span,
 )
 from spantally.otel.redactors import redactor_of
 
@@ -272,11 +270,7 @@ class SpanProcessor(SdkSpanProcessor):
             self._processors = processors
             self._redact_at_start = _somebody_looks(self, processors)
         if self._redact_at_start:
-            attributes = span._attributes
-            safe = safe_attributes(attributes, redactor)
-            changed = {key: value for key, value in safe.items() if attributes.get(key) != value}
-            if changed:
-                span.set_attributes(changed)
+            redact_starting_span(span, redactor)
 
     # -- the end -------------------------------------------------------------------------------------
 
@@ -311,8 +305,7 @@ class SpanProcessor(SdkSpanProcessor):
         if self.redactor is None:
             return
         try:
-            span._name, span._attributes, span._events, span._links = REDACTED_ERROR, {}, (), ()
-            span._status, span._resource = SpanStatus(span._status.status_code), Resource({})
+            close_span(span)
         except Exception as error:
             swallowed("otel.withhold", error)
 
