@@ -21,7 +21,7 @@ from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlag
 from spantally.redaction import register_literal
 
 _LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
-WORDS: Final = "amber birch cedar dune ember fjord grove heron inlet jetty knoll larch maple north otter".split()
+WORDS: Final = ("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heron", "inlet", "jetty")
 
 
 def noise(name: str, length: int) -> str:
@@ -231,7 +231,7 @@ def plant_logs(provider: Any, planter: Planter) -> None:
     )
     for body in bodies:
         logger.emit(LogRecord(body=body, severity_number=SeverityNumber.INFO))
-    attributes = {
+    attributes: Any = {
         "note": planter("log.attribute"),
         "map": {"deeper": [planter("log.attribute.map")]},
         planter("log.attribute.key"): 1,

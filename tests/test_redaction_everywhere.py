@@ -1,4 +1,4 @@
-"""A marker secret in every place that leaves a process: none is in the bytes that an outside receiver gets."""
+"""A marker secret in every place that leaves a process: none is in the bytes that a receiver gets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -71,7 +70,9 @@ def send_spans(
     return receiver.received()
 
 
-def send_logs(receiver: OtlpReceiver, planter: Planter, *, order: str, how: str, redact: bool = True) -> bytes:
+def send_logs(
+    receiver: OtlpReceiver, planter: Planter, *, order: str, how: str, redact: bool = True
+) -> bytes:
     """The same of log records."""
     provider = LoggerProvider(shutdown_on_exit=False, resource=resource_of(planter))
     exporting = LOG_PROCESSORS[how](OTLPLogExporter(endpoint=f"{receiver.url}/v1/logs"))

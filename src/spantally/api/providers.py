@@ -81,7 +81,7 @@ class Providers:
         if config.tracer_provider is not None:
             self._adopt(install(config.tracer_provider, self.processor))
         elif build and self.handover is None and "tracer_provider" not in self.given:
-            found = ensure_provider(on_handover=self._handed_over)
+            found = ensure_provider(on_handover=self._handed_over, redactor=self._redactor_now)
             self.handover = found.handover
             self._adopt(install(found.provider, self.processor))
             if found.built and not found.is_global:

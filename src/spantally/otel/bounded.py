@@ -1,8 +1,8 @@
 """How much text is looked at where nobody can wait: as a foreign span ends, as a log record is emitted.
 
 The thread that ends a span is the program's. What is larger than the budget is replaced rather than scanned,
-and the span goes out with the rest of it. Lengths are counted and not time, so that the same program loses the
-same texts on a slow day and on a fast one.
+and the span goes out with the rest of it. Lengths are counted and not time, so that the same program loses
+the same texts on a slow day and on a fast one.
 """
 
 from __future__ import annotations

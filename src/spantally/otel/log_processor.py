@@ -19,8 +19,8 @@ from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import current_scope
 from spantally.ground.worker import worker
-from spantally.otel.implicit import scope_of_trace
 from spantally.otel.bounded import Bounded
+from spantally.otel.implicit import scope_of_trace
 from spantally.otel.redactors import redactor_of
 from spantally.otel.safe_values import REDACTED_ERROR, safe_attributes, safe_text, safe_value
 from spantally.otel.shared_parts import safe_resource, safe_scope
@@ -46,9 +46,7 @@ class LogRecordProcessor(SdkLogRecordProcessor):
             if self.redactor is not None:
                 redact_record(record, Bounded(self.redactor))
                 log_record.resource = safe_resource(log_record.resource, self.redactor)
-                log_record.instrumentation_scope = safe_scope(
-                    log_record.instrumentation_scope, self.redactor
-                )
+                log_record.instrumentation_scope = safe_scope(log_record.instrumentation_scope, self.redactor)
             _stamp(record, self.redactor)
             log_record.log_record = record
         except Exception as error:

@@ -127,12 +127,13 @@ def place_metric_net(provider: Any, net: MetricNet) -> bool:
     Returns:
         False where this SDK does not let it.
     """
-    consumer = getattr(provider, "_measurement_consumer", None)
+    consumer: Any = getattr(provider, "_measurement_consumer", None)
     collect = getattr(consumer, "collect", None)
     if not callable(collect):
         return False
     if not isinstance(collect, _Collect):
-        consumer.collect = collect = _Collect(collect, net)
+        collect = _Collect(collect, net)
+        consumer.collect = collect
     placed = True
     for reader in _readers(provider):
         known = getattr(reader, "_collect", None)
@@ -145,7 +146,7 @@ def place_metric_net(provider: Any, net: MetricNet) -> bool:
 def remove_metric_net(provider: Any, net: MetricNet) -> None:
     """Take the net out again."""
     consumer = provider._measurement_consumer
-    made = consumer.__dict__.get("collect")
+    made: Any = consumer.__dict__.get("collect")
     if not isinstance(made, _Collect) or made.net is not net:
         return
     del consumer.collect

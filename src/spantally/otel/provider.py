@@ -11,7 +11,7 @@ import atexit
 import os
 from collections.abc import Callable
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk.resources import Resource
@@ -27,6 +27,7 @@ from spantally.otel.redaction_net import multi_processor, place_in_front
 
 if TYPE_CHECKING:
     # The SDK's logs are imported by whoever sets a logger provider of theirs, and else by nobody.
+    from spantally.calls.telemetry import RedactorLike
     from spantally.otel.log_processor import LogRecordProcessor
     from spantally.otel.metric_net import MetricNet
 
@@ -127,16 +128,27 @@ def _remove_span_processor(provider: Any, processor: SpanProcessor) -> None:
 # -- a provider of our own ---------------------------------------------------------------------------
 
 
-def build_provider(resource: Resource | None = None) -> TracerProvider:
+RedactorNow: TypeAlias = "Callable[[], RedactorLike | None]"
+
+
+def build_provider(resource: Resource | None = None, redactor: RedactorNow | None = None) -> TracerProvider:
     """An SDK provider with the exporters that OTEL_* variables name, and none otherwise.
 
     It does not end itself at exit: :class:`Handover` does, unless the program has taken over.
+
+    Args:
+        resource: of the provider.
+        redactor: what spans pass once more before an exporter sends them.
     """
     provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=OsRandomIds())
     for name in exporter_names():
         exporter = _load_exporter(name)
         if exporter is not None:
             simple = name == "console"
+            if redactor is not None:
+                from spantally.otel.exporters import RedactingSpanExporter
+
+                exporter = RedactingSpanExporter(exporter, redactor)
             provider.add_span_processor(
                 SimpleSpanProcessor(exporter) if simple else BatchSpanProcessor(exporter)
             )
@@ -203,6 +215,7 @@ def ensure_provider(
     *,
     on_handover: Callable[[Any], None] | None = None,
     resource: Resource | None = None,
+    redactor: RedactorNow | None = None,
 ) -> ProviderReport:
     """The provider to use: given, global, or one built and lent to the program.
 
@@ -210,13 +223,14 @@ def ensure_provider(
         given: a provider of the program's own; used as it is.
         on_handover: called with the program's provider when it sets one later.
         resource: of a provider that is built.
+        redactor: what the spans of a provider that is built pass once more before they are sent.
     """
     if given is not None:
         return ProviderReport(given, False, given is trace.get_tracer_provider())
     current = trace.get_tracer_provider()
     if global_providers.is_set("tracer") or not isinstance(current, trace.ProxyTracerProvider):
         return ProviderReport(current, False, True)
-    provider = build_provider(resource)
+    provider = build_provider(resource, redactor)
     handover = Handover(provider, on_handover)
     if handover.lend():
         return ProviderReport(provider, True, True, handover=handover)

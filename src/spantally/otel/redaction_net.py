@@ -119,7 +119,7 @@ def passes_whole(span: Any, redactor: RedactorLike) -> bool:
     ):
         return False
     attributes.__class__ = SafeAttributes
-    attributes.by = (redactor, stamp)
+    attributes.by = (redactor, stamp)  # type: ignore[attr-defined]
     return True
 
 
@@ -211,16 +211,19 @@ def redacted_copy(span: Any, redactor: RedactorLike) -> Any:
     return made
 
 
-_CLOSED: Final[dict[str, Callable[[Any], Any]]] = {
-    "_name": lambda span: REDACTED_ERROR,
-    "_status": lambda span: Status(StatusCode.UNSET),
-    "_events": lambda span: (),
-    "_links": lambda span: (),
-    "_resource": lambda span: Resource({}),
-    "_instrumentation_scope": lambda span: InstrumentationScope(REDACTED_ERROR),
-    "_context": lambda span: context_with(span._context, None),
+_CLOSED: Final[dict[str, Any]] = {
+    "_name": REDACTED_ERROR,
+    "_status": Status(StatusCode.UNSET),
+    "_events": (),
+    "_links": (),
+    "_resource": Resource({}),
+    "_instrumentation_scope": InstrumentationScope(REDACTED_ERROR),
 }
 """What stands for a part that could not be redacted."""
+
+
+def _closed(span: Any, name: str) -> Any:
+    return context_with(span._context, None) if name == "_context" else _CLOSED[name]
 
 
 def _part(span: Any, name: str, redact: Callable[[Any, RedactorLike], None], redactor: RedactorLike) -> None:
@@ -230,7 +233,7 @@ def _part(span: Any, name: str, redact: Callable[[Any, RedactorLike], None], red
     except Exception as error:
         swallowed(f"redaction.span{name}", error)
         try:
-            setattr(span, name, _CLOSED[name](span))
+            setattr(span, name, _closed(span, name))
         except Exception as failure:
             swallowed(f"redaction.span{name}.closed", failure)
 
@@ -239,8 +242,8 @@ def close_span(span: Any) -> None:
     """Fail closed: where even replacing a span's parts failed, it goes out without them."""
     status = span._status
     span._attributes = {}
-    for name, closed in _CLOSED.items():
-        setattr(span, name, closed(span))
+    for name in (*_CLOSED, "_context"):
+        setattr(span, name, _closed(span, name))
     span._status = None if status is None else Status(status.status_code)
 
 
