@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from opentelemetry.sdk.metrics.export import MetricExporter
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData
 
 from spantally.otel.exporters import Backstop
 from spantally.otel.metric_net import MetricNet
@@ -25,6 +24,6 @@ class RedactingMetricExporter(Backstop, MetricExporter):
     def export(self, metrics_data: Any, *args: Any, **kwargs: Any) -> Any:
         """Send the metrics without their secrets, by the inner exporter."""
         safe = MetricNet(self._redactor).collected(metrics_data)
-        if safe is None:  # nothing of it can be sent
-            safe = replace(metrics_data, resource_metrics=[])
+        if safe is None and metrics_data is not None:  # nothing of it can be sent
+            safe = MetricsData(resource_metrics=[])
         return self.inner.export(safe, *args, **kwargs)

@@ -149,10 +149,11 @@ def remove_metric_net(provider: Any, net: MetricNet) -> None:
     made: Any = consumer.__dict__.get("collect")
     if not isinstance(made, _Collect) or made.net is not net:
         return
+    original = made.collect
     del consumer.collect
     for reader in _readers(provider):
         if getattr(reader, "_collect", None) is made:
-            reader._collect = made.collect
+            reader._collect = original
 
 
 def _readers(provider: Any) -> list[Any]:
