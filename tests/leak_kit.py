@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from opentelemetry import trace
@@ -282,3 +283,11 @@ def plant_metrics(provider: Any, planter: Planter) -> None:
     meter.create_gauge("level").set(5, {"route": planter("metric.gauge")})
     filtered = meter.create_counter("filtered")  # a view of the test keeps no attribute of it
     filtered.add(1, {"dropped": planter("metric.exemplar")})
+
+
+# -- the ledger --------------------------------------------------------------------------------------------
+
+
+def ledger_bytes(path: Path) -> bytes:
+    """A ledger and its side files as they lie on the disk."""
+    return b"".join(file.read_bytes() for file in sorted(path.parent.glob(f"{path.name}*")))
