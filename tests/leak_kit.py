@@ -61,9 +61,9 @@ def pair(place: str) -> Marker:
 
 def pem(place: str) -> Marker:
     """A private key in its armour."""
-    lines = [noise(f"{place}{number}", 64) for number in range(4)]
+    lines = [noise(f"{place}{number}", 64) for number in range(3)]
     text = "\n".join(("-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----"))
-    return Marker(place, text, tuple(lines))
+    return Marker(place, text, tuple(half for line in lines for half in _halves(line)))
 
 
 def url(place: str) -> Marker:

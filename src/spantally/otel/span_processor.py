@@ -58,14 +58,17 @@ _NAMED_AFTER_AGENT: Final = frozenset(
 )
 """Kinds on which ``gen_ai.agent.name`` means the agent around, not the operation's own name."""
 
-_ledger_opener: list[Callable[[object], Sink]] = []
+LedgerOpener: TypeAlias = Callable[[object, Callable[[], RedactorLike | None]], Sink]
+
+_ledger_opener: list[LedgerOpener] = []
 
 
-def set_ledger_opener(opener: Callable[[object], Sink] | None) -> None:
+def set_ledger_opener(opener: LedgerOpener | None) -> None:
     """How a processor that stands alone gets its ledger: set by the room that assembles.
 
     Args:
-        opener: takes the ``ledger`` argument and returns where records go; None takes it back.
+        opener: takes the ``ledger`` argument and what tells the processor's redactor, and returns where
+            records go; None takes it back.
     """
     _ledger_opener[:] = [] if opener is None else [opener]
 
@@ -121,7 +124,9 @@ class SpanProcessor(SdkSpanProcessor):
             is_metered = _metered_into_active if shares_active else _never
         self._is_metered = is_metered
         if sink is None:
-            sink = _ledger_opener[0](ledger) if _ledger_opener else pipeline.emit_foreign
+            sink = (
+                _ledger_opener[0](ledger, lambda: self.redactor) if _ledger_opener else pipeline.emit_foreign
+            )
         self._sink = sink
         self._genai_traces: OrderedDict[int, None] = OrderedDict()
         joining.register()
