@@ -62,7 +62,7 @@ def test_each_name_loses_its_secret() -> None:
         tags=(("team", SECRET), (SECRET, "blue")),
         request_model=f"gpt {SECRET}",
         agent_path=("planner", SECRET),
-        usage={"prompt_tokens": 3, "note": SECRET},
+        usage={"share": 0.5, "prompt_tokens": 3, "details": {"n": 1, "notes": [SECRET]}},
         price_context={"service_tier": SECRET},
     )
     (kept,) = keep(Redactor, record)

@@ -60,6 +60,15 @@ _FIELDS: Final[dict[type, tuple[tuple[str, str], ...]]] = {
 }
 """Field and key, by record."""
 
+_PLACES: Final = {
+    kind: tuple((kind._fields.index(name), name, key) for name, key in fields)  # type: ignore[attr-defined]
+    for kind, fields in _FIELDS.items()
+}
+"""The same with the place of the field: a record is a tuple."""
+
+_USAGE: Final = CallRecord._fields.index("usage")
+_CONTEXT: Final = CallRecord._fields.index("price_context")
+
 _IDS: Final = frozenset({"session_id", "parent_id", "previous_id"})
 """Where nothing can be scanned, these still tell one session from another."""
 
@@ -74,6 +83,7 @@ class KeptRecords:
     def __init__(self, redactor: RedactorNow) -> None:
         self._redactor = redactor
         self._clean: set[tuple[str, Any]] = set()
+        self._contexts: set[tuple[tuple[str, Any], ...]] = set()
         self._stamp: tuple[Any, Any] | None = None
 
     def __call__(self, batch: Sequence[Record]) -> Sequence[Record]:
@@ -84,16 +94,20 @@ class KeptRecords:
         revision = revision_of(redactor)
         stamp = (redactor, generation_now() if revision is None else revision)
         if revision is None or self._stamp != stamp:
-            self._clean = set()  # a secret became known since, or the redactor promises nothing
+            self._clean, self._contexts = (
+                set(),
+                set(),
+            )  # a secret became known since, or the redactor promises nothing
             self._stamp = stamp
         return [self._safe(record, redactor) for record in batch]
 
     def _safe(self, record: Any, redactor: RedactorLike) -> Any:
         changed: dict[str, Any] = {}
         clean = self._clean
-        for name, key in _FIELDS.get(type(record), ()):
-            value = getattr(record, name)
-            if not value or (name, value) in clean:
+        is_clean_id = getattr(redactor, "is_clean_id", _never)
+        for place, name, key in _PLACES.get(type(record), ()):
+            value = record[place]
+            if not value or (name, value) in clean or (name == "response_id" and is_clean_id(value)):
                 continue
             try:
                 safe = _safe_value(value, key, redactor)
@@ -106,11 +120,32 @@ class KeptRecords:
                 if len(clean) >= MOST_KEPT:
                     clean.clear()
                 clean.add((name, value))
-        for name in ("usage", "price_context"):
-            raw = getattr(record, name, None)
-            if raw and _has_text(raw) and (safe := _safe_mapping(raw, redactor)) != raw:
-                changed[name] = safe
+        if type(record) is CallRecord:
+            usage, context = record[_USAGE], record[_CONTEXT]
+            if usage and _has_text(usage) and (safe := self._safe_mapping(usage, redactor)) != usage:
+                changed["usage"] = safe
+            if context and (safe := self._safe_mapping(context, redactor)) is not context:
+                changed["price_context"] = safe
         return record._replace(**changed) if changed else record
+
+    def _safe_mapping(self, value: Any, redactor: RedactorLike) -> Any:
+        """A usage object or price context; the latter are few, and of plain values."""
+        try:
+            pairs = tuple(value.items())
+            if pairs in self._contexts:
+                return value
+        except TypeError:
+            pairs = ()  # something in it has no hash
+        try:
+            safe = redactor.value(value)
+        except Exception as error:
+            swallowed("api.kept_record", error)
+            return {name: number for name, number in value.items() if isinstance(number, (int, float))}
+        if pairs and safe == value:
+            if len(self._contexts) >= MOST_KEPT:
+                self._contexts.clear()
+            self._contexts.add(pairs)
+        return safe
 
 
 def _safe_value(value: Any, key: str, redactor: RedactorLike) -> Any:
@@ -132,18 +167,16 @@ def _told_apart(value: str) -> str:
     return f"withheld-{digest(value.encode('utf-8', 'surrogatepass'), 8).hex()}"
 
 
-def _safe_mapping(value: Any, redactor: RedactorLike) -> Any:
-    try:
-        return redactor.value(value)
-    except Exception as error:
-        swallowed("api.kept_record", error)
-        return {name: number for name, number in value.items() if isinstance(number, (int, float))}
+def _never(value: Any) -> bool:
+    return False
 
 
-def _has_text(value: Any) -> bool:
-    """Whether a usage object or price context holds any text: most hold numbers alone."""
-    if isinstance(value, str):
-        return True
-    if isinstance(value, dict):
-        return any(map(_has_text, value.values()))
-    return isinstance(value, (list, tuple)) and any(map(_has_text, value))
+def _has_text(usage: Any) -> bool:
+    """Whether a usage object holds any text: most hold numbers alone, and smaller ones of these."""
+    for value in usage.values():
+        kind = type(value)
+        if kind is int or value is None or kind is float:
+            continue
+        if kind is not dict or _has_text(value):
+            return True
+    return False
