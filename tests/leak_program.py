@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import threading
 from typing import Any
@@ -151,6 +152,8 @@ def threads(planter: Planter) -> None:
 
 def main(shape: str) -> None:
     """The whole of it, on the global providers of this process."""
+    if os.environ.get("LEAK_REDACT") == "off":
+        spantally.instrument(redact=False)
     planter = Planter(shape)
     with ScriptedServer(script(planter)) as server:
         work(planter, server.base_url)
