@@ -146,7 +146,7 @@ def place_metric_net(provider: Any, net: MetricNet) -> bool:
 def remove_metric_net(provider: Any, net: MetricNet) -> None:
     """Take the net out again."""
     consumer = provider._measurement_consumer
-    made: Any = consumer.__dict__.get("collect")
+    made: Any = getattr(consumer, "collect", None)
     if not isinstance(made, _Collect) or made.net is not net:
         return
     original = made.collect
