@@ -265,17 +265,15 @@ def plant_logs(provider: Any, planter: Planter) -> None:
             logger.emit(LogRecord(body="plain", attributes={"exception.message": str(error)}))
 
 
-class Handler(logging.Handler):
-    """Sends lines of the standard logging to a logger provider, as the official handler does."""
-
-    def __init__(self, provider: Any) -> None:
-        super().__init__()
-        self._provider = provider
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Body from the format, extras as attributes."""
-        extras = {"extra": vars(record)["extra"]} if "extra" in vars(record) else {}
-        self._provider.get_logger(record.name).emit(LogRecord(body=record.getMessage(), attributes=extras))
+def plant_lines(planter: Planter) -> None:
+    """Lines of the standard logging, which a handler of OpenTelemetry's may send."""
+    logger = logging.getLogger("app")
+    logger.warning("a line of %s", planter("line.argument"), extra={"note": planter("line.extra")})
+    logger.warning("a line of " + planter("line.message"))  # noqa: G003 - as programs do it
+    try:
+        raise ValueError(f"failed for {planter('line.exception')}")
+    except ValueError:
+        logger.exception("it failed")
 
 
 # -- metrics -----------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import threading
@@ -19,7 +20,7 @@ from opentelemetry import _logs, baggage, metrics, trace
 from opentelemetry import context as otel_context
 
 import spantally
-from leak_kit import Planter, literal, plant_logs, plant_metrics, plant_span
+from leak_kit import Planter, literal, plant_lines, plant_logs, plant_metrics, plant_span
 from spantally.testing import Reply, Request, ScriptedServer, ToolCall
 
 CLIENT = literal("client.key").needles[0]
@@ -160,6 +161,8 @@ def main(shape: str) -> None:
     threads(planter)
     plant_span(trace.get_tracer_provider(), planter)
     plant_logs(_logs.get_logger_provider(), planter)
+    logging.getLogger("app").addHandler(logging.NullHandler())  # this program prints no line itself
+    plant_lines(planter)
     plant_metrics(metrics.get_meter_provider(), planter)
     spantally.flush()
     sys.stdout.write(json.dumps(sorted(planter.markers)))

@@ -45,6 +45,7 @@ def run(how: str, shape: str, receiver: OtlpReceiver, folder: Path, **more: str)
         "OTEL_LOGS_EXPORTER": "otlp",
         "OTEL_METRICS_EXEMPLAR_FILTER": "always_on",
         "OTEL_LOG_LEVEL": "debug",
+        "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED": "true",
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_AND_EVENT",
         "SPANTALLY_LEDGER": str(folder / "zero.db"),
         "SPANTALLY_LEDGER_CONTENT": "all",
@@ -91,7 +92,9 @@ def test_nothing_leaks_from_a_program_that_was_only_started_otherwise(
 def test_it_would_without_redaction(receiver: OtlpReceiver, tmp_path: Path, how: str) -> None:
     """The control: the same program with redaction off sends and keeps its secrets."""
     planter, _ = run(how, "key", receiver, tmp_path, LEAK_REDACT="off")
-    assert len(planter.found_in(receiver.received())) > 80
+    found = planter.found_in(receiver.received())
+    assert len(found) > 80
+    assert found >= {"line.argument", "line.extra", "line.message", "line.exception"}
     assert len(planter.found_in(ledger_bytes(tmp_path / "zero.db"))) > 20
 
 
