@@ -25,6 +25,7 @@ SMALL: Final = 4_096
 """Texts up to this length have a budget of their own: a large one takes nothing from its neighbours."""
 
 _TEXTS: Final = (str, bytes, bytearray, memoryview)
+_NUMBERS: Final = frozenset({bool, int, float})
 
 
 class Bounded:
@@ -34,11 +35,12 @@ class Bounded:
         redactor: what scans the rest.
     """
 
-    __slots__ = ("_large", "_redactor", "_small")
+    __slots__ = ("_grown", "_large", "_redactor", "_small")
 
     def __init__(self, redactor: RedactorLike) -> None:
         self._redactor = redactor
-        self._large = self._small = ON_A_LOOP if in_event_loop() else ON_A_THREAD
+        self._large = self._small = ON_A_LOOP
+        self._grown = False
 
     def text(self, text: str, key: str | None = None) -> str:
         """The text without its secrets, or none of it."""
@@ -50,6 +52,14 @@ class Bounded:
 
     def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes without their secrets, each or none of it."""
+        size = 0
+        for key, value in attributes.items():
+            kind = type(value)
+            size += len(key) if type(key) is str else SMALL
+            size += len(value) if kind is str else 0 if kind in _NUMBERS else SMALL
+        if size <= SMALL and size <= self._small:  # the usual case
+            self._small -= size
+            return self._redactor.attributes(attributes)
         refused: dict[str, str] = {}
         for key, value in attributes.items():
             if not self._fits(key):
@@ -64,19 +74,31 @@ class Bounded:
         return self._redactor.attributes(attributes)
 
     def _fits(self, value: Any) -> bool:
-        size = len(value) if type(value) is str else size_of(value, self._large)
-        if size <= SMALL:
-            self._small -= size
-            if self._small >= 0:
-                return True
-        elif size <= self._large:
-            self._large -= size
+        size = len(value) if type(value) is str else size_of(value, ON_A_THREAD)
+        if self._takes(size):
             return True
+        if not self._grown:
+            self._grown = True
+            if not in_event_loop():
+                self._small += ON_A_THREAD - ON_A_LOOP
+                self._large += ON_A_THREAD - ON_A_LOOP
+                if self._takes(size):
+                    return True
         say_once(
             "redaction:too-large",
             "spantally: a text is too large to be scanned while the program waits; %s stands for it",
             REDACTED_ERROR,
         )
+        return False
+
+    def _takes(self, size: int) -> bool:
+        if size <= SMALL:
+            if size <= self._small:
+                self._small -= size
+                return True
+        elif size <= self._large:
+            self._large -= size
+            return True
         return False
 
 

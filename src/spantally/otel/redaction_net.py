@@ -136,7 +136,7 @@ def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
     """
     old = span._attributes
     mark: OwnSpan | None = getattr(span, MARK, None)
-    by = (redactor, stamp_of(redactor))
+    stamp = stamp_of(redactor)
     bounded = Bounded(redactor)
     try:
         made = SafeAttributes.replacing(old, _safe_of(span, old, redactor, bounded))
@@ -152,11 +152,25 @@ def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
         _part(span, "_events", _redact_events, bounded)
     if span._links:
         _part(span, "_links", _redact_links, bounded)
+    _shared(span, redactor, stamp)
+    made.by = (redactor, stamp)
+    return made
+
+
+def _shared(span: Any, redactor: RedactorLike, stamp: int | None) -> None:
+    """Replace what the span has in common with others; seldom is anything of it secret."""
+    try:
+        if (
+            safe_resource(span._resource, redactor, stamp) is span._resource
+            and safe_scope(span._instrumentation_scope, redactor, stamp) is span._instrumentation_scope
+            and not span._context.trace_state
+        ):
+            return
+    except Exception as error:
+        swallowed("redaction.shared", error)
     _part(span, "_resource", _redact_resource, redactor)
     _part(span, "_instrumentation_scope", _redact_scope, redactor)
     _part(span, "_context", _redact_context, redactor)
-    made.by = by
-    return made
 
 
 def redact_starting_span(span: Any, redactor: RedactorLike) -> None:

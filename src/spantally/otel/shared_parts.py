@@ -40,51 +40,61 @@ def stamp_of(redactor: Any) -> int | None:
     return generation_now() if revision is None else revision
 
 
-def _scanned(known: dict[int, Known], thing: Any, redactor: Any, make: Callable[[], Any]) -> Any:
-    stamp = stamp_of(redactor)
+def _scanned(
+    known: dict[int, Known], thing: Any, redactor: Any, stamp: int | None, make: Callable[[Any, Any], Any]
+) -> Any:
+    if stamp is None:
+        stamp = stamp_of(redactor)
     found = known.get(id(thing))
     if found is None or found[0] is not thing or found[1] is not redactor or found[3] != stamp:
         if len(known) >= MOST_KEPT:
             known.clear()
-        found = known[id(thing)] = (thing, redactor, make(), stamp)
+        found = known[id(thing)] = (thing, redactor, make(thing, redactor), stamp)
     return found[2]
 
 
-def safe_resource(resource: Any, redactor: RedactorLike) -> Any:
+def safe_resource(resource: Any, redactor: RedactorLike, stamp: int | None = None) -> Any:
     """The resource without secrets; the same object where there are none.
 
     It may hold the command line, and whatever a program passes.
+
+    Args:
+        resource: the SDK's; None stays None.
+        redactor: what scans.
+        stamp: of the redactor, where it is known already.
     """
-    if resource is None:
-        return None
-
-    def make() -> Any:
-        values = dict(resource.attributes)
-        safe = safe_attributes(values, redactor)
-        schema_url = safe_text(resource.schema_url, redactor) if resource.schema_url else resource.schema_url
-        if safe == values and schema_url == resource.schema_url:
-            return resource
-        return Resource(safe, schema_url)
-
-    return _scanned(resources, resource, redactor, make)
+    return None if resource is None else _scanned(resources, resource, redactor, stamp, _make_resource)
 
 
-def safe_scope(scope: Any, redactor: RedactorLike) -> Any:
-    """The instrumentation scope without secrets; the same object where there are none."""
-    if scope is None:
-        return None
+def _make_resource(resource: Any, redactor: RedactorLike) -> Any:
+    values = dict(resource.attributes)
+    safe = safe_attributes(values, redactor)
+    schema_url = safe_text(resource.schema_url, redactor) if resource.schema_url else resource.schema_url
+    if safe == values and schema_url == resource.schema_url:
+        return resource
+    return Resource(safe, schema_url)
 
-    def make() -> Any:
-        old = (scope.name, scope.version, scope.schema_url)
-        new = tuple(safe_text(text, redactor) if text else text for text in old)
-        values = dict(scope.attributes or {})
-        safe = safe_attributes(values, redactor) if values else values
-        if new == old and safe == values:
-            return scope
-        name, version, schema_url = new
-        return InstrumentationScope(name or "", version, schema_url, safe)
 
-    return _scanned(_scopes, scope, redactor, make)
+def safe_scope(scope: Any, redactor: RedactorLike, stamp: int | None = None) -> Any:
+    """The instrumentation scope without secrets; the same object where there are none.
+
+    Args:
+        scope: the SDK's; None stays None.
+        redactor: what scans.
+        stamp: of the redactor, where it is known already.
+    """
+    return None if scope is None else _scanned(_scopes, scope, redactor, stamp, _make_scope)
+
+
+def _make_scope(scope: Any, redactor: RedactorLike) -> Any:
+    old = (scope.name, scope.version, scope.schema_url)
+    new = tuple(safe_text(text, redactor) if text else text for text in old)
+    values = dict(scope.attributes or {})
+    safe = safe_attributes(values, redactor) if values else values
+    if new == old and safe == values:
+        return scope
+    name, version, schema_url = new
+    return InstrumentationScope(name or "", version, schema_url, safe)
 
 
 def safe_state(state: Any, redactor: RedactorLike) -> Any:
