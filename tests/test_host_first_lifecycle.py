@@ -451,9 +451,9 @@ ELSEWHERE = {
 
 UNREACHED = {
     "api.said": "decisions and evaluations whose parts raise: tests/test_said_events.py",
-    "api.kept_record": "a redactor that raises at the ledger: tests/test_redaction_kept_records.py",
     "budgets.*": "callbacks and webhooks that raise: tests/test_budgets_telling.py",
     "report.*": "doctor's report asks each part under its own guard; its tests give it broken parts",
+    "api.kept_record": "a redactor that raises at the ledger: tests/test_redaction_kept_records.py",
 }
 """Guards of the rooms on a call's way that no test here reaches, each with the reason."""
 
