@@ -93,7 +93,7 @@ def test_a_failing_redactor_withholds_the_record(monkeypatch: pytest.MonkeyPatch
     def broken(*_: Any) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("spantally.otel.log_processor._redact", broken)
+    monkeypatch.setattr("spantally.otel.log_processor.redact_record", broken)
     provider.get_logger("app").emit(LogRecord(body=SECRET, attributes={"a": SECRET}))
     assert SECRET not in exporting.sent[0]
     assert exporting.records[0].body == "[REDACTED:error]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
@@ -151,6 +152,29 @@ def test_start_attributes_are_redacted_for_a_processor_that_looks() -> None:
     bench = Bench(front=True, looks_at_start=True)
     bench.tracer.start_span("x", attributes={"note": SECRET}).end()
     assert SECRET not in str(bench.after.starts)
+
+
+class _Pending(Bytes):
+    """Sends a span as it starts, as some back ends want it."""
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        self.sent += encode_spans([span]).SerializeToString()
+
+
+def test_all_of_a_start_is_redacted_for_a_processor_that_sends_it() -> None:
+    """Name, names of attributes, links, scope and resource, not only values; the span still records."""
+    bench = Bench(front=True)
+    pending = _Pending()
+    bench.provider.add_span_processor(pending)
+    other = SpanContext(7, 9, is_remote=False, trace_flags=TraceFlags(0))
+    span = bench.provider.get_tracer(f"scope {SECRET}").start_span(
+        f"call {SECRET}", attributes={SECRET: 1, "note": SECRET}, links=[Link(other, {"a": SECRET})]
+    )
+    assert pending.sent
+    assert SECRET.encode() not in pending.sent
+    span.set_attribute("later", 5)
+    span.end()
+    assert (bench.after.spans[0].attributes or {})["later"] == 5
 
 
 def test_redact_false_lets_spans_pass() -> None:

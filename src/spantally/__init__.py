@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
     from spantally.ledger.merging import Merged, merge_ledgers
+    from spantally.otel.exporters import RedactingSpanExporter
+    from spantally.otel.log_exporter import RedactingLogExporter
+    from spantally.otel.metric_exporter import RedactingMetricExporter
     from spantally.queries.figures import Figures
     from spantally.queries.graph import GraphEdge, GraphNode, SessionGraph
     from spantally.queries.ledger import Ledger, open_ledger
@@ -65,6 +68,9 @@ __all__ = [
     "Merged",
     "OpenAIInstrumentor",
     "ProcessesInstrumentor",
+    "RedactingLogExporter",
+    "RedactingMetricExporter",
+    "RedactingSpanExporter",
     "Redactor",
     "Remaining",
     "Session",
@@ -142,6 +148,9 @@ _LAZY = {
     "ThreadingInstrumentor": "spantally.instrumentors.threads",
     "ToolsInstrumentor": "spantally.instrumentors.tools",
     "SpanProcessor": "spantally.api.processor",
+    "RedactingLogExporter": "spantally.otel.log_exporter",
+    "RedactingMetricExporter": "spantally.otel.metric_exporter",
+    "RedactingSpanExporter": "spantally.otel.exporters",
     "Redactor": "spantally.redaction",
     "redact": "spantally.redaction",
     "BaggageInstrumentor": "spantally.instrumentors.baggage",

@@ -21,13 +21,16 @@ from spantally.otel.provider import (
     ensure_provider,
     install,
     install_log_processor,
+    install_metric_net,
     install_on_globals,
 )
 from spantally.otel.span_processor import SpanProcessor
 
 if TYPE_CHECKING:
+    from spantally.calls.telemetry import RedactorLike
     from spantally.ground.money import UsageParts
     from spantally.otel.log_processor import LogRecordProcessor
+    from spantally.otel.metric_net import MetricNet
 
 
 def _parts_of(record: CallRecord) -> UsageParts | None:
@@ -47,6 +50,7 @@ class Providers:
     def __init__(self) -> None:
         self.processor: SpanProcessor | None = None
         self.log_processor: LogRecordProcessor | None = None
+        self.metric_net: MetricNet | None = None
         self.installations: list[Installation] = []
         self.on_globals: GlobalInstallation | None = None
         self.handover: Handover | None = None
@@ -73,17 +77,19 @@ class Providers:
             if provider is not None:
                 self.given[name] = provider
         if self.on_globals is None:
-            self.on_globals = install_on_globals(self.processor, self._logs)
+            self.on_globals = install_on_globals(self.processor, self._logs, self._net)
         if config.tracer_provider is not None:
             self._adopt(install(config.tracer_provider, self.processor))
         elif build and self.handover is None and "tracer_provider" not in self.given:
-            found = ensure_provider(on_handover=self._handed_over)
+            found = ensure_provider(on_handover=self._handed_over, redactor=self._redactor_now)
             self.handover = found.handover
             self._adopt(install(found.provider, self.processor))
             if found.built and not found.is_global:
                 self.given["tracer_provider"] = found.provider
         if config.logger_provider is not None:
             self._adopt(install_log_processor(config.logger_provider, self._logs()))
+        if config.meter_provider is not None:
+            self._adopt(install_metric_net(config.meter_provider, self._net()))
         telemetry.use_provider(self.given.get("tracer_provider"))
         telemetry.emit_event = EventEmitter(
             self.given.get("logger_provider"), semconv.SCHEMA_URLS[telemetry.profile]
@@ -116,6 +122,18 @@ class Providers:
             telemetry = telemetry_module.active if self._telemetry is None else self._telemetry
             self.log_processor = LogRecordProcessor(redact=_redact_of(telemetry))
         return self.log_processor
+
+    def _net(self) -> MetricNet:
+        """The net of metrics, made with the first meter provider."""
+        if self.metric_net is None:
+            from spantally.otel.metric_net import MetricNet
+
+            self.metric_net = MetricNet(self._redactor_now)
+        return self.metric_net
+
+    def _redactor_now(self) -> RedactorLike | None:
+        """The redactor in force, which a later ``instrument(redact=...)`` may replace."""
+        return None if self.processor is None else self.processor.redactor
 
     def _use_redactor(self, telemetry: Telemetry) -> None:
         redactor = None if isinstance(telemetry.redactor, PlainRedactor) else telemetry.redactor

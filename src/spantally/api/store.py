@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from spantally.api.kept_records import KeptRecords, RedactorNow
 from spantally.calls import pipeline
+from spantally.calls import telemetry as telemetry_module
+from spantally.calls.telemetry import RedactorLike
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Record
 from spantally.ground.settings import from_argument, from_environment
@@ -20,16 +23,18 @@ class LedgerConsumer:
     Args:
         target: a path, ``":memory:"``, a store object, or None for the user's default ledger.
         synchronous: ``normal`` or ``full``.
+        redactor: what the records pass; that of the process by default.
     """
 
-    def __init__(self, target: object | None, synchronous: str) -> None:
+    def __init__(self, target: object | None, synchronous: str, redactor: RedactorNow | None = None) -> None:
+        self._kept = KeptRecords(redactor or _active_redactor)
         self.target = target
         self.synchronous = synchronous
         self.writer: Any = None
 
     def __call__(self, batch: Sequence[Record]) -> None:
         """Take a batch, on the worker."""
-        self.open().handle(batch)
+        self.open().handle(self._kept(batch))
 
     def open(self) -> Any:
         """The writer, made at the first need; a store that cannot be opened is the writer's to report."""
@@ -90,11 +95,16 @@ def _stop() -> None:
 settle_channel = worker.channel("settle", _settle, on_stop=_stop)
 
 
-def sink_of(ledger: object) -> Callable[[Record], None]:
+def _active_redactor() -> RedactorLike:
+    return telemetry_module.active.redactor
+
+
+def sink_of(ledger: object, redactor: RedactorNow | None = None) -> Callable[[Record], None]:
     """Where a span processor that stands alone hands its records.
 
     Args:
         ledger: its argument; None means the process's active ledger, else the default one.
+        redactor: its redactor, at any time.
 
     Raises:
         SettingsError: for a value that is no ledger.
@@ -102,7 +112,7 @@ def sink_of(ledger: object) -> Callable[[Record], None]:
     target = from_argument("ledger", ledger)
     if target is False:
         return _nowhere
-    consumer = LedgerConsumer(target, from_environment("synchronous"))
+    consumer = LedgerConsumer(target, from_environment("synchronous"), redactor)
     alone = worker.channel("span_processor", consumer)
 
     def put(record: Record) -> None:

@@ -43,7 +43,7 @@ def revision_of(redactor: Any) -> int | None:
 Stamps: TypeAlias = tuple[Any, Any, Mapping[str, str], dict[str, Any]]
 
 
-def _generation() -> int:
+def generation_now() -> int:
     """Grows with each secret that becomes known; 0 while the redaction is not even loaded."""
     registry = sys.modules.get("spantally.redaction.registry")
     return 0 if registry is None else registry.generation
@@ -65,7 +65,7 @@ class OwnSpan:
     def __init__(self, redactor: Any, revision: int | None, title: str, values: dict[str, Any]) -> None:
         self.redactor = redactor
         self.revision = revision
-        self.generation = _generation()
+        self.generation = generation_now()
         self.title = title
         self.values = values
 
@@ -73,7 +73,7 @@ class OwnSpan:
         """Whether this redactor gave the values, and would give the same ones now."""
         return (
             self.redactor is redactor
-            and self.generation == _generation()
+            and self.generation == generation_now()
             and self.revision == revision_of(redactor)
         )
 

@@ -29,6 +29,12 @@ _PLACES: Final = {
         "_LOGGER_PROVIDER",
         "_set_logger_provider",
     ),
+    "meter": (
+        "opentelemetry.metrics._internal",
+        "_METER_PROVIDER_SET_ONCE",
+        "_METER_PROVIDER",
+        "_set_meter_provider",
+    ),
 }
 """By signal: module, name of the once-flag, name of the provider, name of the function that sets it."""
 
@@ -76,7 +82,7 @@ def can_watch(signal: str) -> bool:
     """The feature test: whether the API consults a once-flag under the name we know.
 
     Args:
-        signal: ``tracer`` or ``logger``.
+        signal: ``tracer``, ``logger`` or ``meter``.
     """
     try:
         module_name, flag, provider, setter = _PLACES[signal]
@@ -103,7 +109,7 @@ def watch(signal: str, on_set: Callable[[], None]) -> Watch | None:
     """Call ``on_set`` when somebody next sets the global provider of a signal, and let them succeed.
 
     Args:
-        signal: ``tracer`` or ``logger``.
+        signal: ``tracer``, ``logger`` or ``meter``.
         on_set: runs on the setter's thread, after the provider is in place; what it raises is swallowed.
 
     Returns:

@@ -10,6 +10,8 @@ import copy
 from typing import Any, Final
 
 from opentelemetry.sdk._logs import LogRecordProcessor as SdkLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from spantally.calls.own_spans import stamps
 from spantally.calls.telemetry import RedactorLike
@@ -17,9 +19,11 @@ from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import current_scope
 from spantally.ground.worker import worker
+from spantally.otel.bounded import Bounded
 from spantally.otel.implicit import scope_of_trace
-from spantally.otel.redaction_net import REDACTED_ERROR, safe_attributes, safe_text, safe_value
 from spantally.otel.redactors import redactor_of
+from spantally.otel.safe_values import REDACTED_ERROR, safe_attributes, safe_text, safe_value
+from spantally.otel.shared_parts import safe_resource, safe_scope
 
 GENAI_PREFIX: Final = "gen_ai."
 
@@ -41,7 +45,9 @@ class LogRecordProcessor(SdkLogRecordProcessor):
         try:
             record = copy.copy(log_record.log_record)
             if self.redactor is not None:
-                _redact(record, self.redactor)
+                redact_record(record, Bounded(self.redactor))
+                log_record.resource = safe_resource(log_record.resource, self.redactor)
+                log_record.instrumentation_scope = safe_scope(log_record.instrumentation_scope, self.redactor)
             _stamp(record, self.redactor)
             log_record.log_record = record
         except Exception as error:
@@ -66,7 +72,13 @@ class LogRecordProcessor(SdkLogRecordProcessor):
             return True
 
 
-def _redact(record: Any, redactor: RedactorLike) -> None:
+def redact_record(record: Any, redactor: RedactorLike) -> None:
+    """Replace the parts of a log record, which must be nobody else's.
+
+    Args:
+        record: a copy of the program's.
+        redactor: what scans.
+    """
     if record.body is not None:
         record.body = safe_value(record.body, redactor)
     attributes = record.attributes
@@ -79,9 +91,10 @@ def _redact(record: Any, redactor: RedactorLike) -> None:
             if attributes.get(key) is not value:
                 made[key] = value
         record.attributes = made
-    event_name = getattr(record, "event_name", None)
-    if event_name:
-        record.event_name = safe_text(event_name, redactor)
+    for name in ("event_name", "severity_text"):
+        text = getattr(record, name, None)
+        if text:
+            setattr(record, name, safe_text(text, redactor))
     if getattr(record, "exception", None) is not None:
         record.exception = None  # its text is in the attributes by now, redacted
 
@@ -106,12 +119,22 @@ def _stamp(record: Any, redactor: RedactorLike | None) -> None:
 def _close(log_record: Any) -> None:
     """Fail closed: the record goes out without content."""
     try:
-        record = copy.copy(log_record.log_record)
-        record.body = None if record.body is None else REDACTED_ERROR
-        record.attributes = type(record.attributes)(attributes={}, immutable=False)
-        log_record.log_record = record
+        log_record.log_record = closed_record(log_record.log_record)
+        log_record.resource = Resource({})
+        log_record.instrumentation_scope = InstrumentationScope(REDACTED_ERROR)
     except Exception as error:
         swallowed("otel.log_close", error)
+
+
+def closed_record(record: Any) -> Any:
+    """A copy of a log record with its times, ids and severity, and no text."""
+    made = copy.copy(record)
+    made.body = None if made.body is None else REDACTED_ERROR
+    made.attributes = type(made.attributes)(attributes={}, immutable=False)
+    for name in ("event_name", "severity_text", "exception"):
+        if getattr(made, name, None) is not None:
+            setattr(made, name, None)
+    return made
 
 
 def place_log_processor(provider: Any, processor: SdkLogRecordProcessor) -> bool:

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
 
 from spantally.ground.guard import swallowed
 from spantally.otel.redaction_net import redact_ending_span
@@ -75,6 +85,8 @@ class _Serialising(SpanProcessor):
                 [(event.name, dict(event.attributes or {})) for event in span.events],
                 [dict(link.attributes or {}) for link in span.links],
                 dict(span.resource.attributes),
+                span.instrumentation_scope and span.instrumentation_scope.version,
+                span.get_span_context(),
             )
         )
 
@@ -108,8 +120,12 @@ def _try(*, on_ending: bool) -> tuple[bool, bool]:
     for processor in (before, _Net(on_ending=on_ending), after):
         provider.add_span_processor(processor)
     other = SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(0))
-    span = provider.get_tracer("spantally.feature_test").start_span(
-        _PROBE, attributes={"a": _PROBE}, links=[Link(other, {"b": _PROBE})]
+    parent = SpanContext(2, 2, True, TraceFlags(1), TraceState([("probe", _PROBE)]))
+    span = provider.get_tracer("spantally.feature_test", _PROBE).start_span(
+        _PROBE,
+        context=set_span_in_context(NonRecordingSpan(parent), Context()),
+        attributes={"a": _PROBE},
+        links=[Link(other, {"b": _PROBE})],
     )
     span.add_event(_PROBE, {"c": _PROBE})
     span.set_status(Status(StatusCode.ERROR, _PROBE))

@@ -339,6 +339,7 @@ def exporters_of(provider: Any) -> Iterator[tuple[str, Any, Any]]:
         for owner in (getattr(holder, "_batch_processor", None), holder):
             exporter = getattr(owner, "_exporter", None) or getattr(owner, "span_exporter", None)
             if exporter is not None:
+                exporter = getattr(exporter, "inner", exporter)  # behind our backstop
                 if any(kind.__module__.startswith(_OTLP) for kind in type(exporter).__mro__):
                     yield signal, exporter, holder
                 break

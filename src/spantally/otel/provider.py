@@ -11,7 +11,7 @@ import atexit
 import os
 from collections.abc import Callable
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk.resources import Resource
@@ -27,7 +27,9 @@ from spantally.otel.redaction_net import multi_processor, place_in_front
 
 if TYPE_CHECKING:
     # The SDK's logs are imported by whoever sets a logger provider of theirs, and else by nobody.
+    from spantally.calls.telemetry import RedactorLike
     from spantally.otel.log_processor import LogRecordProcessor
+    from spantally.otel.metric_net import MetricNet
 
 
 class OsRandomIds(IdGenerator):
@@ -101,6 +103,20 @@ def install_log_processor(provider: Any, processor: LogRecordProcessor) -> Insta
         return None
 
 
+def install_metric_net(provider: Any, net: MetricNet) -> Installation | None:
+    """The same for a meter provider, whose readers get redacted metrics."""
+    try:
+        if getattr(provider, "_measurement_consumer", None) is None:
+            return None
+        from spantally.otel.metric_net import place_metric_net, remove_metric_net
+
+        placed = place_metric_net(provider, net)
+        return Installation(provider, net, placed, remove_metric_net)
+    except Exception as error:
+        swallowed("otel.install_metrics", error)
+        return None
+
+
 def _remove_span_processor(provider: Any, processor: SpanProcessor) -> None:
     multi = multi_processor(provider)
     if multi is None:
@@ -112,16 +128,27 @@ def _remove_span_processor(provider: Any, processor: SpanProcessor) -> None:
 # -- a provider of our own ---------------------------------------------------------------------------
 
 
-def build_provider(resource: Resource | None = None) -> TracerProvider:
+RedactorNow: TypeAlias = "Callable[[], RedactorLike | None]"
+
+
+def build_provider(resource: Resource | None = None, redactor: RedactorNow | None = None) -> TracerProvider:
     """An SDK provider with the exporters that OTEL_* variables name, and none otherwise.
 
     It does not end itself at exit: :class:`Handover` does, unless the program has taken over.
+
+    Args:
+        resource: of the provider.
+        redactor: what spans pass once more before an exporter sends them.
     """
     provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=OsRandomIds())
     for name in exporter_names():
         exporter = _load_exporter(name)
         if exporter is not None:
             simple = name == "console"
+            if redactor is not None:
+                from spantally.otel.exporters import RedactingSpanExporter
+
+                exporter = RedactingSpanExporter(exporter, redactor)
             provider.add_span_processor(
                 SimpleSpanProcessor(exporter) if simple else BatchSpanProcessor(exporter)
             )
@@ -188,6 +215,7 @@ def ensure_provider(
     *,
     on_handover: Callable[[Any], None] | None = None,
     resource: Resource | None = None,
+    redactor: RedactorNow | None = None,
 ) -> ProviderReport:
     """The provider to use: given, global, or one built and lent to the program.
 
@@ -195,13 +223,14 @@ def ensure_provider(
         given: a provider of the program's own; used as it is.
         on_handover: called with the program's provider when it sets one later.
         resource: of a provider that is built.
+        redactor: what the spans of a provider that is built pass once more before they are sent.
     """
     if given is not None:
         return ProviderReport(given, False, given is trace.get_tracer_provider())
     current = trace.get_tracer_provider()
     if global_providers.is_set("tracer") or not isinstance(current, trace.ProxyTracerProvider):
         return ProviderReport(current, False, True)
-    provider = build_provider(resource)
+    provider = build_provider(resource, redactor)
     handover = Handover(provider, on_handover)
     if handover.lend():
         return ProviderReport(provider, True, True, handover=handover)
@@ -294,10 +323,14 @@ class GlobalInstallation:
     """Our processors in the global providers that are set, and in those the program sets later."""
 
     def __init__(
-        self, processor: SpanProcessor | None, make_log_processor: Callable[[], LogRecordProcessor] | None
+        self,
+        processor: SpanProcessor | None,
+        make_log_processor: Callable[[], LogRecordProcessor] | None,
+        make_metric_net: Callable[[], MetricNet] | None = None,
     ) -> None:
         self.processor = processor
         self.make_log_processor = make_log_processor
+        self.make_metric_net = make_metric_net
         self.installations: list[Installation] = []
         self._watches: list[global_providers.Watch] = []
 
@@ -316,6 +349,11 @@ class GlobalInstallation:
                 self.adopt_logger_provider(_logs.get_logger_provider())
             else:
                 self._wait_for("logger", lambda: self.adopt_logger_provider(_logs.get_logger_provider()))
+        if self.make_metric_net is not None:
+            if global_providers.is_set("meter"):
+                self.adopt_meter_provider(metrics.get_meter_provider())
+            else:
+                self._wait_for("meter", lambda: self.adopt_meter_provider(metrics.get_meter_provider()))
         return self
 
     def _wait_for(self, signal: str, on_set: Callable[[], None]) -> None:
@@ -333,6 +371,13 @@ class GlobalInstallation:
         make = self.make_log_processor
         if make is not None and hasattr(provider, "add_log_record_processor") and not self._has(provider):
             self._keep(install_log_processor(provider, make()))
+
+    def adopt_meter_provider(self, provider: Any) -> None:
+        """Let what the readers of a provider collect be redacted."""
+        make = self.make_metric_net
+        if make is not None and not self._has(provider):
+            watch_exporters(provider)
+            self._keep(install_metric_net(provider, make()))
 
     def _has(self, provider: Any) -> bool:
         return any(one.provider is provider for one in self.installations)
@@ -355,10 +400,12 @@ class GlobalInstallation:
 
 
 def install_on_globals(
-    processor: SpanProcessor | None, make_log_processor: Callable[[], LogRecordProcessor] | None
+    processor: SpanProcessor | None,
+    make_log_processor: Callable[[], LogRecordProcessor] | None,
+    make_metric_net: Callable[[], MetricNet] | None = None,
 ) -> GlobalInstallation:
-    """Install in the global tracer and logger providers, now or when the program sets them.
+    """Install in the global tracer, logger and meter providers, now or when the program sets them.
 
     No global provider is set or built: this is what the hook uses.
     """
-    return GlobalInstallation(processor, make_log_processor).begin()
+    return GlobalInstallation(processor, make_log_processor, make_metric_net).begin()

@@ -11,23 +11,31 @@ It fails closed: what cannot be scanned becomes ``[REDACTED:error]``; the span a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable
 from operator import is_
 from typing import Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status, StatusCode
 
-from spantally.calls.own_spans import MARK, OwnSpan, revision_of
+from spantally.calls.own_spans import MARK, OwnSpan
 from spantally.calls.telemetry import RedactorLike
 from spantally.ground.guard import swallowed
-
-REDACTED_ERROR: Final = "[REDACTED:error]"
-"""What stands for a value that could not be scanned."""
-
-_PLAIN: Final = (bool, int, float, type(None))
+from spantally.otel.bounded import Bounded
+from spantally.otel.safe_values import REDACTED_ERROR, safe_attributes, safe_text
+from spantally.otel.shared_parts import (
+    context_with,
+    resources,
+    safe_context,
+    safe_resource,
+    safe_scope,
+    safe_state,
+    stamp_of,
+)
 
 
 class SafeAttributes(BoundedAttributes):
@@ -35,9 +43,11 @@ class SafeAttributes(BoundedAttributes):
 
     Attributes:
         note: whatever the processor wants to hand from ``_on_ending`` to ``on_end``.
+        by: the redactor that all of the span went through, and its stamp; None where it did not.
     """
 
     note: Any = None
+    by: tuple[Any, int | None] | None = None
 
     @classmethod
     def replacing(cls, old: Any, values: dict[str, Any]) -> SafeAttributes:
@@ -51,36 +61,7 @@ class SafeAttributes(BoundedAttributes):
         return cls(attributes=values, immutable=True)
 
 
-def safe_text(text: str, redactor: RedactorLike, key: str | None = None) -> str:
-    """``text`` without its secrets, or :data:`REDACTED_ERROR` where the redactor fails."""
-    try:
-        return redactor.text(text, key)
-    except Exception as error:
-        swallowed("redaction.text", error)
-        return REDACTED_ERROR
-
-
-def safe_value(value: Any, redactor: RedactorLike, key: str | None = None) -> Any:
-    """``value`` without its secrets; a number survives a redactor that fails, anything else does not."""
-    try:
-        return redactor.value(value, key)
-    except Exception as error:
-        swallowed("redaction.value", error)
-        return value if isinstance(value, _PLAIN) else REDACTED_ERROR
-
-
-def safe_attributes(attributes: Mapping[str, Any] | None, redactor: RedactorLike) -> dict[str, Any]:
-    """Attributes without their secrets; where the whole cannot be scanned, value by value."""
-    if not attributes:
-        return {}
-    try:
-        return redactor.attributes(attributes)
-    except Exception as error:
-        swallowed("redaction.attributes", error)
-        return {key: safe_value(value, redactor, key) for key, value in attributes.items()}
-
-
-def _safe_of(span: Any, attributes: Any, redactor: RedactorLike) -> dict[str, Any]:
+def _safe_of(span: Any, attributes: Any, redactor: RedactorLike, bounded: RedactorLike) -> dict[str, Any]:
     """The span's attributes without their secrets; what our own calls redacted is not scanned again.
 
     A value is passed only if it is the very one that this redactor gave for this key: whatever others set
@@ -88,7 +69,7 @@ def _safe_of(span: Any, attributes: Any, redactor: RedactorLike) -> dict[str, An
     """
     mark: OwnSpan | None = getattr(span, MARK, None)
     if mark is None or not mark.is_of(redactor):
-        return safe_attributes(attributes, redactor)
+        return safe_attributes(attributes, bounded)
     known = mark.values
     values = dict(attributes)
     others = {
@@ -99,7 +80,7 @@ def _safe_of(span: Any, attributes: Any, redactor: RedactorLike) -> dict[str, An
     if others:
         for key in others:
             del values[key]
-        values.update(safe_attributes(others, redactor))
+        values.update(safe_attributes(others, bounded))
     return values
 
 
@@ -118,23 +99,27 @@ def passes_whole(span: Any, redactor: RedactorLike) -> bool:
     if mark is None or type(attributes) is not BoundedAttributes or not mark.is_of(redactor):
         return False
     inner, known, status = attributes._dict, mark.values, span._status
-    resource = _resources.get(id(span._resource))
+    resource = resources.get(id(span._resource))
+    stamp = mark.generation if mark.revision is None else mark.revision
+    state = span._context.trace_state
     if (
         resource is None
         or resource[2] is not span._resource
         or resource[1] is not redactor
-        or resource[3] != mark.revision
+        or resource[3] != stamp
         or len(inner) != len(known)
         or span._name is not mark.title
         or not attributes._immutable
         or len(span._events)
         or len(span._links)
         or (status is not None and status.description)
+        or (state and safe_state(state, redactor) is not state)
         or not all(map(is_, inner, known))
         or not all(map(is_, inner.values(), known.values()))
     ):
         return False
     attributes.__class__ = SafeAttributes
+    attributes.by = (redactor, stamp)  # type: ignore[attr-defined]
     return True
 
 
@@ -151,36 +136,129 @@ def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
     """
     old = span._attributes
     mark: OwnSpan | None = getattr(span, MARK, None)
+    stamp = stamp_of(redactor)
+    bounded = Bounded(redactor)
     try:
-        made = SafeAttributes.replacing(old, _safe_of(span, old, redactor))
+        made = SafeAttributes.replacing(old, _safe_of(span, old, redactor, bounded))
     except Exception as error:
         swallowed("redaction.attributes", error)
         made = SafeAttributes(attributes={}, immutable=True)
     span._attributes = made
     if mark is None or not mark.is_of(redactor) or span._name is not mark.title:
-        _part(span, "_name", REDACTED_ERROR, _redact_name, redactor)
+        _part(span, "_name", _redact_name, bounded)
     if span._status is not None and span._status.description:
-        _part(span, "_status", Status(StatusCode.UNSET), _redact_status, redactor)
+        _part(span, "_status", _redact_status, bounded)
     if span._events:
-        _part(span, "_events", (), _redact_events, redactor)
+        _part(span, "_events", _redact_events, bounded)
     if span._links:
-        _part(span, "_links", (), _redact_links, redactor)
-    _part(span, "_resource", None, _redact_resource, redactor)
+        _part(span, "_links", _redact_links, bounded)
+    _shared(span, redactor, stamp)
+    made.by = (redactor, stamp)
     return made
 
 
-def _part(
-    span: Any, name: str, closed: Any, redact: Callable[[Any, RedactorLike], None], redactor: RedactorLike
-) -> None:
+def _shared(span: Any, redactor: RedactorLike, stamp: int | None) -> None:
+    """Replace what the span has in common with others; seldom is anything of it secret."""
+    try:
+        if (
+            safe_resource(span._resource, redactor, stamp) is span._resource
+            and safe_scope(span._instrumentation_scope, redactor, stamp) is span._instrumentation_scope
+            and not span._context.trace_state
+        ):
+            return
+    except Exception as error:
+        swallowed("redaction.shared", error)
+    _part(span, "_resource", _redact_resource, redactor)
+    _part(span, "_instrumentation_scope", _redact_scope, redactor)
+    _part(span, "_context", _redact_context, redactor)
+
+
+def redact_starting_span(span: Any, redactor: RedactorLike) -> None:
+    """Replace what a span was started with, for processors that send spans as they start.
+
+    Args:
+        span: an SDK span that is recording.
+        redactor: what scans.
+    """
+    bounded = Bounded(redactor)
+    attributes = span._attributes
+    safe = safe_attributes(attributes, bounded)
+    changed = {key: value for key, value in safe.items() if attributes.get(key) != value}
+    gone = [key for key in attributes if key not in safe]
+    if changed:
+        span.set_attributes(changed)
+    for key in gone:  # a name that held data
+        del attributes[key]
+    _part(span, "_name", _redact_name, bounded)
+    if span._links:
+        _part(span, "_links", _redact_links, bounded)
+    _part(span, "_resource", _redact_resource, redactor)
+    _part(span, "_instrumentation_scope", _redact_scope, redactor)
+
+
+def redacted_copy(span: Any, redactor: RedactorLike) -> Any:
+    """A finished span without its secrets; the span itself, which is others' too, stays as it is.
+
+    Args:
+        span: a ``ReadableSpan``.
+        redactor: what scans.
+
+    Returns:
+        The span itself where this redactor has seen it as it ended.
+
+    Raises:
+        AttributeError: this SDK keeps the parts of a span elsewhere.
+    """
+    attributes = span._attributes
+    if isinstance(attributes, SafeAttributes) and attributes.by is not None:
+        by, stamp = attributes.by
+        if by is redactor and stamp == stamp_of(redactor):
+            return span
+    made = copy.copy(span)
+    if made._events:
+        made._events = _like(made._events, [copy.copy(event) for event in made._events])
+    safe = redact_ending_span(made, redactor)
+    if made.attributes is not safe and dict(made.attributes) != dict(safe):
+        raise AttributeError("attributes")
+    if made.name is not made._name or list(made.events) != list(made._events):
+        raise AttributeError("name")
+    return made
+
+
+_CLOSED: Final[dict[str, Any]] = {
+    "_name": REDACTED_ERROR,
+    "_status": Status(StatusCode.UNSET),
+    "_events": (),
+    "_links": (),
+    "_resource": Resource({}),
+    "_instrumentation_scope": InstrumentationScope(REDACTED_ERROR),
+}
+"""What stands for a part that could not be redacted."""
+
+
+def _closed(span: Any, name: str) -> Any:
+    return context_with(span._context, None) if name == "_context" else _CLOSED[name]
+
+
+def _part(span: Any, name: str, redact: Callable[[Any, RedactorLike], None], redactor: RedactorLike) -> None:
     """Run one replacement; where it raises, the part is lost rather than let through."""
     try:
         redact(span, redactor)
     except Exception as error:
         swallowed(f"redaction.span{name}", error)
         try:
-            setattr(span, name, Resource({}) if name == "_resource" else closed)
+            setattr(span, name, _closed(span, name))
         except Exception as failure:
             swallowed(f"redaction.span{name}.closed", failure)
+
+
+def close_span(span: Any) -> None:
+    """Fail closed: where even replacing a span's parts failed, it goes out without them."""
+    status = span._status
+    span._attributes = {}
+    for name in (*_CLOSED, "_context"):
+        setattr(span, name, _closed(span, name))
+    span._status = None if status is None else Status(status.status_code)
 
 
 def _redact_name(span: Any, redactor: RedactorLike) -> None:
@@ -209,44 +287,55 @@ def _redact_events(span: Any, redactor: RedactorLike) -> None:
 def _redact_links(span: Any, redactor: RedactorLike) -> None:
     """Links are the program's objects: they are replaced, never changed."""
     links = span._links
-    if not links or not any(link.attributes for link in links):
+    if not links or not any(link.attributes or link.context.trace_state for link in links):
         return
     safe = [
         Link(
-            link.context,
+            safe_context(link.context, redactor),
             SafeAttributes.replacing(link.attributes, safe_attributes(link.attributes, redactor)),
         )
         for link in links
     ]
-    from_seq = getattr(type(links), "from_seq", None)
-    span._links = safe if from_seq is None else from_seq(links._dq.maxlen, safe)
+    span._links = _like(links, safe)
 
 
-_resources: Final[dict[int, tuple[Any, Any, Any, int | None]]] = {}
-"""By identity: a resource, the redactor, the resource without secrets, the revision. One a provider."""
-
-_RESOURCES_LIMIT: Final = 64
+def _like(old: Any, items: list[Any]) -> Any:
+    """``items`` in the SDK's own kind of list, which knows how many were dropped."""
+    from_seq = getattr(type(old), "from_seq", None)
+    if from_seq is None:
+        return items
+    made = from_seq(old._dq.maxlen, items)
+    made.dropped = old.dropped
+    return made
 
 
 def _redact_resource(span: Any, redactor: RedactorLike) -> None:
-    """A resource may hold the command line; it is scanned once, since all spans of a provider share it.
-
-    Once more where a secret became known since, or another redactor asks.
-    """
     resource = span._resource
-    if resource is None:
+    safe = safe_resource(resource, redactor)
+    if safe is not resource:
+        span._resource = safe
+
+
+def _redact_scope(span: Any, redactor: RedactorLike) -> None:
+    """The scope, and the older form of it that some exporters read."""
+    scope = span._instrumentation_scope
+    safe = safe_scope(scope, redactor)
+    if safe is scope:
         return
-    revision = revision_of(redactor)
-    known = _resources.get(id(resource))
-    if known is None or known[0] is not resource or known[1] is not redactor or known[3] != revision:
-        values = dict(resource.attributes)
-        safe = safe_attributes(values, redactor)
-        made = resource if safe == values else Resource(safe, resource.schema_url)
-        if len(_resources) >= _RESOURCES_LIMIT:
-            _resources.clear()
-        known = (resource, redactor, made, revision)
-        _resources[id(resource)] = known
-    span._resource = known[2]
+    span._instrumentation_scope = safe
+    info = getattr(span, "_instrumentation_info", None)
+    if info is not None:
+        older = copy.copy(info)  # making one is deprecated
+        older._name, older._version, older._schema_url = safe.name, safe.version, safe.schema_url
+        span._instrumentation_info = older
+
+
+def _redact_context(span: Any, redactor: RedactorLike) -> None:
+    """The trace state, which came with the request or was made by a sampler."""
+    context = span._context
+    safe = safe_context(context, redactor)
+    if safe is not context:
+        span._context = safe
 
 
 def multi_processor(provider: Any) -> Any:
@@ -283,12 +372,10 @@ def place_in_front(provider: Any, processor: SpanProcessor) -> bool:
 
 
 __all__ = [
-    "REDACTED_ERROR",
     "SafeAttributes",
+    "close_span",
     "multi_processor",
     "place_in_front",
     "redact_ending_span",
-    "safe_attributes",
-    "safe_text",
-    "safe_value",
+    "redacted_copy",
 ]

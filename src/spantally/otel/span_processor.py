@@ -17,11 +17,9 @@ from typing import Any, Final, TypeAlias
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import SpanProcessor as SdkSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
-from opentelemetry.trace import Status as SpanStatus
 
 from spantally.calls import implicit as calls_implicit
 from spantally.calls import pipeline
@@ -40,11 +38,11 @@ from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.implicit import enter_trace, scope_of_trace
 from spantally.otel.lineage import STATE, SpanState, View, own_call_id
 from spantally.otel.redaction_net import (
-    REDACTED_ERROR,
     SafeAttributes,
+    close_span,
     passes_whole,
     redact_ending_span,
-    safe_attributes,
+    redact_starting_span,
 )
 from spantally.otel.redactors import redactor_of
 
@@ -60,14 +58,17 @@ _NAMED_AFTER_AGENT: Final = frozenset(
 )
 """Kinds on which ``gen_ai.agent.name`` means the agent around, not the operation's own name."""
 
-_ledger_opener: list[Callable[[object], Sink]] = []
+LedgerOpener: TypeAlias = Callable[[object, Callable[[], RedactorLike | None]], Sink]
+
+_ledger_opener: list[LedgerOpener] = []
 
 
-def set_ledger_opener(opener: Callable[[object], Sink] | None) -> None:
+def set_ledger_opener(opener: LedgerOpener | None) -> None:
     """How a processor that stands alone gets its ledger: set by the room that assembles.
 
     Args:
-        opener: takes the ``ledger`` argument and returns where records go; None takes it back.
+        opener: takes the ``ledger`` argument and what tells the processor's redactor, and returns where
+            records go; None takes it back.
     """
     _ledger_opener[:] = [] if opener is None else [opener]
 
@@ -124,7 +125,9 @@ class SpanProcessor(SdkSpanProcessor):
             is_metered = _metered_into_active if shares_active else _never
         self._is_metered = is_metered
         if sink is None:
-            sink = _ledger_opener[0](ledger) if _ledger_opener else pipeline.emit_foreign
+            sink = (
+                _ledger_opener[0](ledger, lambda: self.redactor) if _ledger_opener else pipeline.emit_foreign
+            )
         self._sink = sink
         self._genai_traces: OrderedDict[int, None] = OrderedDict()
         joining.register()
@@ -273,11 +276,7 @@ class SpanProcessor(SdkSpanProcessor):
             self._processors = processors
             self._redact_at_start = _somebody_looks(self, processors)
         if self._redact_at_start:
-            attributes = span._attributes
-            safe = safe_attributes(attributes, redactor)
-            changed = {key: value for key, value in safe.items() if attributes.get(key) != value}
-            if changed:
-                span.set_attributes(changed)
+            redact_starting_span(span, redactor)
 
     # -- the end -------------------------------------------------------------------------------------
 
@@ -312,8 +311,7 @@ class SpanProcessor(SdkSpanProcessor):
         if self.redactor is None:
             return
         try:
-            span._name, span._attributes, span._events, span._links = REDACTED_ERROR, {}, (), ()
-            span._status, span._resource = SpanStatus(span._status.status_code), Resource({})
+            close_span(span)
         except Exception as error:
             swallowed("otel.withhold", error)
 

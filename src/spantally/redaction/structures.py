@@ -25,6 +25,8 @@ _ENCODED_USERINFO: Final = re.compile(
     r"((?:[A-Za-z0-9_.-]|%(?!3A|40|2F)[0-9A-F]{2}){0,128}+)%3A((?:[A-Za-z0-9_.~!*()-]|%(?!40|2F)[0-9A-F]{2}){1,256}+)%40",
     re.IGNORECASE,
 )
+_CUT: Final = ("", '"', "'")
+"""What a text ends with that was cut off behind a password."""
 _PORT: Final = re.compile(r"[0-9]{1,5}(?:[?#].*)?\Z", re.DOTALL)
 
 _SPACE: Final = r"(?:[ \t]|%20|\+|\\u0020){1,4}"
@@ -221,6 +223,9 @@ def _userinfo(text: str, at: int, taken: list[Span]) -> int:
         return at
     secret = hit[2]
     cut = secret.rfind("@")
+    if cut < 0 and hit[1] and text[hit.end() : hit.end() + 1] in _CUT and shapes.looks_random(secret, 12):
+        taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))  # the host was cut off
+        return hit.end()
     if cut < 3 or shapes.is_placeholder(secret[:cut]) or "://" in secret[:cut]:
         return at
     if _PORT.match(secret[:cut]) and ("?" in secret[:cut] or "#" in secret[:cut]):

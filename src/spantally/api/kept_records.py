@@ -1,0 +1,182 @@
+"""Records as a ledger keeps them: names, ids and tags lose their secrets too, on the worker.
+
+Content and attributes of a record are redacted where they are taken up. What names things (models, agents,
+users, tags) is compared and summed in this process as it is, and only its way onto the disk leads through
+here. The keys are those of the span's attributes, so that a ledger and a trace name a thing alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from spantally.calls.own_spans import generation_now, revision_of
+from spantally.calls.telemetry import PlainRedactor, RedactorLike
+from spantally.ground import semconv
+from spantally.ground.guard import swallowed
+from spantally.ground.records import CallRecord, EventRecord, Record, SessionRecord
+
+RedactorNow = Callable[[], RedactorLike | None]
+
+WITHHELD: Final = "[REDACTED:error]"
+MOST_KEPT: Final = 4096
+LONGEST_KEPT: Final = 64
+"""Clean names that are remembered, and how long they are at most: they repeat with every call."""
+
+_SESSION: Final = (
+    ("session_id", semconv.SESSION_ID),
+    ("conversation_id", semconv.CONVERSATION_ID),
+    ("user_id", semconv.USER_ID),
+    ("entity_type", semconv.ENTITY_TYPE),
+    ("entity_id", semconv.ENTITY_ID),
+    ("tags", semconv.TAG_PREFIX),
+    ("project", semconv.SERVICE_NAME),
+    ("error_type", semconv.ERROR_TYPE),
+)
+_FIELDS: Final[dict[type, tuple[tuple[str, str], ...]]] = {
+    CallRecord: (
+        *_SESSION,
+        ("session_name", "session.name"),
+        ("operation", semconv.OPERATION_NAME),
+        ("name", semconv.AGENT_NAME),
+        ("provider", semconv.PROVIDER_NAME),
+        ("request_model", semconv.REQUEST_MODEL),
+        ("response_model", semconv.RESPONSE_MODEL),
+        ("response_id", semconv.RESPONSE_ID),
+        ("agent_path", semconv.AGENT_NAME),
+        ("tool", semconv.TOOL_NAME),
+        ("tool_call_id", semconv.TOOL_CALL_ID),
+        ("scope_name", "otel.scope.name"),
+        ("server_address", semconv.SERVER_ADDRESS),
+    ),
+    SessionRecord: (
+        *_SESSION,
+        ("name", "session.name"),
+        ("parent_id", semconv.SESSION_ID),
+        ("previous_id", semconv.SESSION_ID),
+        ("reason", "reason"),
+    ),
+    EventRecord: (("session_id", semconv.SESSION_ID), ("agent_path", semconv.AGENT_NAME)),
+}
+"""Field and key, by record."""
+
+_PLACES: Final = {
+    kind: tuple((kind._fields.index(name), name, key) for name, key in fields)  # type: ignore[attr-defined]
+    for kind, fields in _FIELDS.items()
+}
+"""The same with the place of the field: a record is a tuple."""
+
+_USAGE: Final = CallRecord._fields.index("usage")
+_CONTEXT: Final = CallRecord._fields.index("price_context")
+
+_IDS: Final = frozenset({"session_id", "parent_id", "previous_id"})
+"""Where nothing can be scanned, these still tell one session from another."""
+
+
+class KeptRecords:
+    """Takes secrets out of records on their way to a ledger.
+
+    Args:
+        redactor: asked with each batch, since a later ``instrument(redact=...)`` may replace it.
+    """
+
+    def __init__(self, redactor: RedactorNow) -> None:
+        self._redactor = redactor
+        self._clean: set[tuple[str, Any]] = set()
+        self._contexts: set[tuple[tuple[str, Any], ...]] = set()
+        self._stamp: tuple[Any, Any] | None = None
+
+    def __call__(self, batch: Sequence[Record]) -> Sequence[Record]:
+        """The same records without secrets: the very same where there are none."""
+        redactor = self._redactor()
+        if redactor is None or isinstance(redactor, PlainRedactor):
+            return batch
+        revision = revision_of(redactor)
+        stamp = (redactor, generation_now() if revision is None else revision)
+        if revision is None or self._stamp != stamp:
+            self._clean, self._contexts = (
+                set(),
+                set(),
+            )  # a secret became known since, or the redactor promises nothing
+            self._stamp = stamp
+        return [self._safe(record, redactor) for record in batch]
+
+    def _safe(self, record: Any, redactor: RedactorLike) -> Any:
+        changed: dict[str, Any] = {}
+        clean = self._clean
+        is_clean_id = getattr(redactor, "is_clean_id", _never)
+        for place, name, key in _PLACES.get(type(record), ()):
+            value = record[place]
+            if not value or (name, value) in clean or (name == "response_id" and is_clean_id(value)):
+                continue
+            try:
+                safe = _safe_value(value, key, redactor)
+            except Exception as error:
+                swallowed("api.kept_record", error)
+                safe = _withheld(value)
+            if safe != value:
+                changed[name] = _told_apart(value) if safe == WITHHELD and name in _IDS else safe
+            elif name != "response_id" and len(value) <= LONGEST_KEPT:
+                if len(clean) >= MOST_KEPT:
+                    clean.clear()
+                clean.add((name, value))
+        if type(record) is CallRecord:
+            usage, context = record[_USAGE], record[_CONTEXT]
+            if usage and _has_text(usage) and (safe := self._safe_mapping(usage, redactor)) != usage:
+                changed["usage"] = safe
+            if context and (safe := self._safe_mapping(context, redactor)) is not context:
+                changed["price_context"] = safe
+        return record._replace(**changed) if changed else record
+
+    def _safe_mapping(self, value: Any, redactor: RedactorLike) -> Any:
+        """A usage object or price context; the latter are few, and of plain values."""
+        try:
+            pairs = tuple(value.items())
+            if pairs in self._contexts:
+                return value
+        except TypeError:
+            pairs = ()  # something in it has no hash
+        try:
+            safe = redactor.value(value)
+        except Exception as error:
+            swallowed("api.kept_record", error)
+            return {name: number for name, number in value.items() if isinstance(number, (int, float))}
+        if pairs and safe == value:
+            if len(self._contexts) >= MOST_KEPT:
+                self._contexts.clear()
+            self._contexts.add(pairs)
+        return safe
+
+
+def _safe_value(value: Any, key: str, redactor: RedactorLike) -> Any:
+    if isinstance(value, str):
+        return redactor.text(value, key)
+    if key == semconv.TAG_PREFIX:
+        return tuple((redactor.text(name), redactor.text(text, key + name)) for name, text in value)
+    return tuple(redactor.text(one, key) for one in value)
+
+
+def _withheld(value: Any) -> Any:
+    return WITHHELD if isinstance(value, str) else ()
+
+
+def _told_apart(value: str) -> str:
+    """Stands for an id that cannot be scanned: the same for the same id, under this process's key."""
+    from spantally.redaction.tags import digest
+
+    return f"withheld-{digest(value.encode('utf-8', 'surrogatepass'), 8).hex()}"
+
+
+def _never(value: Any) -> bool:
+    return False
+
+
+def _has_text(usage: Any) -> bool:
+    """Whether a usage object holds any text: most hold numbers alone, and smaller ones of these."""
+    for value in usage.values():
+        kind = type(value)
+        if kind is int or value is None or kind is float:
+            continue
+        if kind is not dict or _has_text(value):
+            return True
+    return False
