@@ -1,0 +1,184 @@
+"""Looking through a ledger: every text of every row, and then the bytes of its files.
+
+The rows are read by a connection that only reads, so that what still stands in the write-ahead log is seen.
+The bytes are read as well: what was deleted or overwritten is no row any more, but may lie in a file.
+"""
+
+# ruff: noqa: S608 - names of tables and columns come from the schema of the file, and are quoted.
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from spantally.audit.findings import Findings, Progress, silent
+from spantally.audit.hits import find_hits
+from spantally.audit.walk import walk_json
+from spantally.ground.errors import LedgerError
+from spantally.ledger.sqlite import connect
+from spantally.redaction import Redactor
+
+SUFFIXES: Final = ("", "-wal", "-shm")
+BLOCK: Final = 1 << 20
+EDGE: Final = 1 << 13
+_CONTROLS: Final = bytes(
+    0 if byte < 9 or 13 < byte < 32 or byte in (11, 12, 127) else byte for byte in range(256)
+)
+"""Bytes that belong to no text become zeros; offsets stay."""
+
+_FIELDS: Final = {"entity": "entity_id"}
+"""Facts of a session whose values stand in a column of another name."""
+
+
+def audit_ledger(path: str, findings: Findings, *, progress: Progress = silent) -> None:
+    """Look through a ledger and its side files.
+
+    Args:
+        path: of the ledger; it is only read, and may be in use.
+        findings: receives what is found.
+        progress: is told how many rows were read.
+
+    Raises:
+        LedgerError: it cannot be read; the text says what to do.
+    """
+    before = set(_tags(findings))
+    try:
+        with closing(connect.open_reader(path)) as db:
+            db.execute("BEGIN")
+            _rows(db, path, findings, progress)
+    except sqlite3.Error as error:
+        raise connect.explain(error, path) or LedgerError(
+            f"the ledger {path} cannot be read: {error}", slug="corrupt"
+        ) from error
+    findings.read += 1
+    known = set(_tags(findings)) - before
+    for suffix in SUFFIXES:
+        if Path(path + suffix).is_file():
+            _bytes(path + suffix, findings, known, progress)
+
+
+def _tags(findings: Findings) -> Iterator[tuple[str, str | None]]:
+    return ((row.rule, row.digits) for row in findings.rows)
+
+
+# -- rows ---------------------------------------------------------------------------------------------
+
+
+class Table:
+    """One table as its file describes it."""
+
+    def __init__(self, db: sqlite3.Connection, name: str) -> None:
+        """Read the description.
+
+        Args:
+            db: where it is.
+            name: of the table.
+        """
+        self.name = name
+        self.quoted = quoted(name)
+        described = db.execute(f"PRAGMA table_info({self.quoted})").fetchall()
+        self.columns: list[str] = [row[1] for row in described]
+        self.primary: list[str] = [row[1] for row in sorted(described, key=lambda row: row[5]) if row[5]]
+        try:
+            db.execute(f"SELECT rowid FROM {self.quoted} LIMIT 0")
+            self.address = "rowid"
+        except sqlite3.OperationalError:
+            self.address = ""  # WITHOUT ROWID
+
+    def rows(self, db: sqlite3.Connection) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Address and values of each row; where a table has no addresses, the row's number counts."""
+        columns = ", ".join(map(quoted, self.columns))
+        if self.address:
+            for address, *values in db.execute(f"SELECT rowid, {columns} FROM {self.quoted} ORDER BY rowid"):
+                yield address, tuple(values)
+        else:
+            yield from enumerate(db.execute(f"SELECT {columns} FROM {self.quoted}"), 1)
+
+
+def quoted(name: str) -> str:
+    """A name as SQL wants it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def tables(db: sqlite3.Connection) -> list[Table]:
+    """Every table of a database."""
+    names = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
+    return [Table(db, name) for (name,) in names]
+
+
+def _rows(db: sqlite3.Connection, path: str, findings: Findings, progress: Progress) -> None:
+    found = tables(db)
+    total = sum(int(db.execute(f"SELECT COUNT(*) FROM {one.quoted}").fetchone()[0]) for one in found)
+    done = 0
+    for table in found:
+        for address, values in table.rows(db):
+            for column, value in zip(table.columns, values, strict=True):
+                if isinstance(value, (str, bytes)):
+                    _examine(table, column, address, values, value, path, findings)
+            done += 1
+            if not done & 511:
+                progress(findings.shown(path), done, total)
+    progress(findings.shown(path), total, total)
+
+
+def _examine(
+    table: Table,
+    column: str,
+    address: int,
+    values: tuple[Any, ...],
+    value: str | bytes,
+    path: str,
+    findings: Findings,
+) -> None:
+    text = value if isinstance(value, str) else value.decode("latin-1")
+    place = f"{findings.shown(table.name)}.{findings.shown(column)}:{'' if table.address else '#'}{address}"
+    cleaned(
+        findings.redactor,
+        text,
+        key_of(table, column, values),
+        lambda inner, hits: findings.add(path, place, inner or None, hits),
+    )
+
+
+def key_of(table: Table, column: str, values: tuple[Any, ...]) -> str:
+    """The name under which a value of a column stands: a name seen is an agent's, a model's, a provider's."""
+    if table.name == "seen" and column == "name":
+        what = str(values[table.columns.index("what")]) if "what" in table.columns else column
+        return "agent_path" if what == "agent" else what
+    return "account_id" if column == "account" else column
+
+
+def cleaned(redactor: Redactor, text: str, key: str, tell: Any) -> str:
+    """The text of a column without its secrets; ``tell`` gets the path and the hits of each place."""
+    return walk_json(text, redactor, key, tell, _FIELDS)
+
+
+# -- bytes --------------------------------------------------------------------------------------------
+
+
+def _bytes(path: str, findings: Findings, known: set[tuple[str, str | None]], progress: Progress) -> None:
+    """Texts in the bytes of a file, those left out that a row has shown already.
+
+    The rule of unknown vendors does not apply: in a file of a database, columns touch each other, and what
+    two of them make together looks like noise.
+    """
+    shown = findings.shown(path)
+    total = os.stat(path).st_size  # noqa: PTH116
+    data = b""
+    start = 0
+    with open(path, "rb") as file:  # noqa: PTH123 - a path as the user gave it
+        while block := file.read(BLOCK):
+            data += block
+            last = start + len(data) >= total
+            _, hits = find_hits(findings.redactor, data.translate(_CONTROLS).decode("latin-1"), "id")
+            # Each half of an overlap is judged where it is seen with what stands on both sides.
+            low, high = (EDGE if start else 0), (len(data) if last else len(data) - EDGE)
+            for hit in hits:
+                if low <= hit.start < high and (hit.rule, hit.digits) not in known:
+                    findings.add(path, f"byte {start + hit.start}", None, [hit])
+            start += max(0, len(data) - 2 * EDGE)
+            data = data[-2 * EDGE :]
+            progress(shown, start + len(data), total)
