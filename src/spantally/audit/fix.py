@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from spantally.audit.findings import Progress, silent
+from spantally.audit.hits import Hit
 from spantally.audit.ledger import Table, cleaned, key_of, quoted, tables
 from spantally.ground.errors import LedgerError
 from spantally.ledger.session_merge import SessionFacts, SessionView
@@ -61,7 +62,7 @@ class Fixed(NamedTuple):
 
 
 def fix_ledger(
-    path: str, redactor: Redactor, *, progress: Progress = silent, wait_seconds: float = WAIT_SECONDS
+    path: str, redactor: Redactor, *, progress: Progress = silent, wait_seconds: float | None = None
 ) -> Fixed:
     """Take the secrets out of a ledger, in one transaction, and out of its files' bytes.
 
@@ -69,14 +70,14 @@ def fix_ledger(
         path: of the ledger.
         redactor: whose rules decide.
         progress: is told how many rows were looked at.
-        wait_seconds: how long to wait for other processes that have the ledger open.
+        wait_seconds: how long to wait for other processes that have the ledger open; by default 5 s.
 
     Raises:
         LedgerError: it is no ledger, is in use (slug ``in_use``), or cannot be written; nothing is changed
             then, unless only the clearing of the files failed, which the text says.
     """
     try:
-        with closing(_alone(path, wait_seconds)) as db:
+        with closing(_alone(path, WAIT_SECONDS if wait_seconds is None else wait_seconds)) as db:
             fixed = _Fix(db, redactor, path, progress).run()
             _clear(db, path)
     except sqlite3.Error as error:
@@ -117,8 +118,9 @@ def _alone(path: str, wait_seconds: float) -> sqlite3.Connection:
                 raise
             if time.monotonic() >= deadline:
                 raise LedgerError(
-                    f"the ledger {path} is in use by another process, and was for {wait_seconds:g} s; nothing "
-                    "was changed; end the programs that write to it (or close what reads it) and try again",
+                    f"the ledger {path} is in use by another process, and was for {wait_seconds:g} s; "
+                    "nothing was changed; end the programs that write to it, close what reads it, and "
+                    "try again",
                     slug="in_use",
                 ) from error
         time.sleep(0.05)
@@ -255,7 +257,7 @@ class _Fix:
     def _cleaned(self, table: Table, values: tuple[Any, ...], *, count: bool = False) -> tuple[Any, ...]:
         """The values of a row without secrets."""
 
-        def tell(_path: str, hits: list[Any]) -> None:
+        def tell(_path: str, hits: list[Hit], _text: str) -> None:
             if count:
                 self._replaced += len(hits)
 

@@ -23,6 +23,7 @@ _SQLITE: Final = b"SQLite format 3\0"
 _WALS: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 _GZIP: Final = b"\x1f\x8b"
 _BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
+_MOST_FRAMES: Final = 10_000
 _SIDES: Final = ("-wal", "-shm", "-journal")
 BUFFER: Final = 1 << 16
 LONGEST_LINE: Final = 64 << 20
@@ -86,9 +87,31 @@ def is_ledger(path: str) -> bool:
     """Whether a file is a ledger of ours."""
     with open(path, "rb") as file:  # noqa: PTH123 - a path as the user gave it
         head = file.read(100)
-    if not head and Path(f"{path}-wal").is_file():
-        return True  # all of it is in the log still
-    return head.startswith(_SQLITE) and int.from_bytes(head[68:72], "big") == APPLICATION_ID
+    if head and not head.startswith(_SQLITE):
+        return False
+    return _is_ours(head) or _log_is_ours(f"{path}-wal")
+
+
+def _is_ours(page: bytes) -> bool:
+    """Whether the first page of a database says that it is a ledger."""
+    return len(page) >= 72 and int.from_bytes(page[68:72], "big") == APPLICATION_ID
+
+
+def _log_is_ours(path: str) -> bool:
+    """The same by the write-ahead log: of a new ledger in use, its first page may be only there."""
+    try:
+        with open(path, "rb") as log:  # noqa: PTH123 - beside a path as the user gave it
+            head = log.read(32)
+            size = int.from_bytes(head[8:12], "big")
+            if not head.startswith(_WALS) or not 512 <= size <= 65_536:
+                return False
+            for frame in range(_MOST_FRAMES):
+                log.seek(32 + frame * (24 + size))
+                if int.from_bytes(log.read(24)[:4], "big") == 1 and _is_ours(log.read(100)):
+                    return True
+    except OSError:
+        pass
+    return False
 
 
 def _cause(error: BaseException) -> str:
@@ -145,14 +168,14 @@ def _file(path: str, findings: Findings, progress: Progress) -> str | None:
         return _unpacked(stream, path, findings, progress, size)
 
 
-def _buffered(stream: BinaryIO) -> io.BufferedReader:
+def _buffered(stream: BinaryIO) -> io.BufferedReader[Any]:
     if isinstance(stream, io.BufferedReader):
         return stream
     return io.BufferedReader(cast("io.RawIOBase", stream), BUFFER)
 
 
 def _unpacked(
-    stream: io.BufferedReader, name: str, findings: Findings, progress: Progress, size: int
+    stream: io.BufferedReader[Any], name: str, findings: Findings, progress: Progress, size: int
 ) -> str | None:
     if stream.peek(2)[:2] == _GZIP:
         with gzip.GzipFile(fileobj=stream) as packed, io.BufferedReader(cast("Any", packed), BUFFER) as plain:
@@ -161,7 +184,7 @@ def _unpacked(
 
 
 def _plain(
-    stream: io.BufferedReader, name: str, findings: Findings, progress: Progress, size: int
+    stream: io.BufferedReader[Any], name: str, findings: Findings, progress: Progress, size: int
 ) -> str | None:
     first = stream.peek(BUFFER)
     if first.startswith(_SQLITE):
@@ -186,7 +209,7 @@ def _plain(
     return None
 
 
-def _otlp(stream: io.BufferedReader, name: str, findings: Findings, tell: Any) -> None:
+def _otlp(stream: io.BufferedReader[Any], name: str, findings: Findings, tell: Any) -> None:
     """OTLP JSON, one export request a line or one document; what is neither is read as text."""
     held = b""
     number = 0
@@ -217,7 +240,7 @@ def _otlp(stream: io.BufferedReader, name: str, findings: Findings, tell: Any) -
     audit_text(both, name, findings, first_line=number, progress=tell)
 
 
-def _lines(stream: io.BufferedReader) -> Iterator[bytes]:
+def _lines(stream: io.BufferedReader[Any]) -> Iterator[bytes]:
     while line := stream.readline(LONGEST_LINE):
         yield line
 
@@ -238,7 +261,7 @@ def _text(data: bytes) -> str:
 class _Chained(io.RawIOBase):
     """Bytes, and then a stream."""
 
-    def __init__(self, first: bytes, stream: io.BufferedReader) -> None:
+    def __init__(self, first: bytes, stream: io.BufferedReader[Any]) -> None:
         self._first = io.BytesIO(first)
         self._stream = stream
 

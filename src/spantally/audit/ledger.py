@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from spantally.audit.findings import Findings, Progress, silent
-from spantally.audit.hits import find_hits
-from spantally.audit.walk import walk_json
+from spantally.audit.hits import Hit, find_hits
+from spantally.audit.walk import Tell, walk_json
 from spantally.ground.errors import LedgerError
 from spantally.ledger.sqlite import connect
 from spantally.redaction import Redactor
 
 SUFFIXES: Final = ("", "-wal", "-shm")
+MOST_KNOWN: Final = 2_000
+"""Secrets of rows that are remembered, so that the bytes of a row are not told as well."""
 BLOCK: Final = 1 << 20
 EDGE: Final = 1 << 13
 _CONTROLS: Final = bytes(
@@ -44,24 +46,19 @@ def audit_ledger(path: str, findings: Findings, *, progress: Progress = silent) 
     Raises:
         LedgerError: it cannot be read; the text says what to do.
     """
-    before = set(_tags(findings))
+    known: set[str] = set()
     try:
         with closing(connect.open_reader(path)) as db:
             db.execute("BEGIN")
-            _rows(db, path, findings, progress)
+            _rows(db, path, findings, known, progress)
     except sqlite3.Error as error:
         raise connect.explain(error, path) or LedgerError(
             f"the ledger {path} cannot be read: {error}", slug="corrupt"
         ) from error
     findings.read += 1
-    known = set(_tags(findings)) - before
     for suffix in SUFFIXES:
         if Path(path + suffix).is_file():
             _bytes(path + suffix, findings, known, progress)
-
-
-def _tags(findings: Findings) -> Iterator[tuple[str, str | None]]:
-    return ((row.rule, row.digits) for row in findings.rows)
 
 
 # -- rows ---------------------------------------------------------------------------------------------
@@ -109,7 +106,7 @@ def tables(db: sqlite3.Connection) -> list[Table]:
     return [Table(db, name) for (name,) in names]
 
 
-def _rows(db: sqlite3.Connection, path: str, findings: Findings, progress: Progress) -> None:
+def _rows(db: sqlite3.Connection, path: str, findings: Findings, known: set[str], progress: Progress) -> None:
     found = tables(db)
     total = sum(int(db.execute(f"SELECT COUNT(*) FROM {one.quoted}").fetchone()[0]) for one in found)
     done = 0
@@ -117,7 +114,9 @@ def _rows(db: sqlite3.Connection, path: str, findings: Findings, progress: Progr
         for address, values in table.rows(db):
             for column, value in zip(table.columns, values, strict=True):
                 if isinstance(value, (str, bytes)):
-                    _examine(table, column, address, values, value, path, findings)
+                    hits = _examine(table, column, address, values, value, path, findings)
+                    if len(known) < MOST_KNOWN:
+                        known.update(hits)
             done += 1
             if not done & 511:
                 progress(findings.shown(path), done, total)
@@ -132,15 +131,18 @@ def _examine(
     value: str | bytes,
     path: str,
     findings: Findings,
-) -> None:
+) -> list[str]:
+    """Look through one value; returns what was found."""
+    found: list[str] = []
     text = value if isinstance(value, str) else value.decode("latin-1")
     place = f"{findings.shown(table.name)}.{findings.shown(column)}:{'' if table.address else '#'}{address}"
-    cleaned(
-        findings.redactor,
-        text,
-        key_of(table, column, values),
-        lambda inner, hits: findings.add(path, place, inner or None, hits),
-    )
+
+    def tell(inner: str, hits: list[Hit], text: str) -> None:
+        findings.add(path, place, inner or None, hits)
+        found.extend(text[hit.start : hit.end] for hit in hits)
+
+    cleaned(findings.redactor, text, key_of(table, column, values), tell)
+    return found
 
 
 def key_of(table: Table, column: str, values: tuple[Any, ...]) -> str:
@@ -151,15 +153,15 @@ def key_of(table: Table, column: str, values: tuple[Any, ...]) -> str:
     return "account_id" if column == "account" else column
 
 
-def cleaned(redactor: Redactor, text: str, key: str, tell: Any) -> str:
-    """The text of a column without its secrets; ``tell`` gets the path and the hits of each place."""
+def cleaned(redactor: Redactor, text: str, key: str, tell: Tell) -> str:
+    """The text of a column without its secrets; ``tell`` is told of each place."""
     return walk_json(text, redactor, key, tell, _FIELDS)
 
 
 # -- bytes --------------------------------------------------------------------------------------------
 
 
-def _bytes(path: str, findings: Findings, known: set[tuple[str, str | None]], progress: Progress) -> None:
+def _bytes(path: str, findings: Findings, known: set[str], progress: Progress) -> None:
     """Texts in the bytes of a file, those left out that a row has shown already.
 
     The rule of unknown vendors does not apply: in a file of a database, columns touch each other, and what
@@ -173,12 +175,18 @@ def _bytes(path: str, findings: Findings, known: set[tuple[str, str | None]], pr
         while block := file.read(BLOCK):
             data += block
             last = start + len(data) >= total
-            _, hits = find_hits(findings.redactor, data.translate(_CONTROLS).decode("latin-1"), "id")
+            text = data.translate(_CONTROLS).decode("latin-1")
+            _, hits = find_hits(findings.redactor, text, "id")
             # Each half of an overlap is judged where it is seen with what stands on both sides.
             low, high = (EDGE if start else 0), (len(data) if last else len(data) - EDGE)
             for hit in hits:
-                if low <= hit.start < high and (hit.rule, hit.digits) not in known:
+                if low <= hit.start < high and not _is_known(text[hit.start : hit.end], known):
                     findings.add(path, f"byte {start + hit.start}", None, [hit])
             start += max(0, len(data) - 2 * EDGE)
             data = data[-2 * EDGE :]
             progress(shown, start + len(data), total)
+
+
+def _is_known(text: str, known: set[str]) -> bool:
+    """Whether a row has shown it; in the file it may touch the column before or behind."""
+    return text in known or any(one in text or text in one for one in known)

@@ -62,7 +62,7 @@ class _Walk(Walk):
         self._place = place
         self._findings = findings
 
-    def _found(self, path: str, hits: list[Hit]) -> None:
+    def _found(self, path: str, hits: list[Hit], _text: str) -> None:
         self._findings.add(self._source, self._place, path or None, hits)
 
     def value(self, value: Any, key: str | None = None, path: str = "", depth: int = 0) -> Any:
@@ -96,7 +96,7 @@ class _Walk(Walk):
         safe_name, hits = find_hits(self._redactor, name)
         inner = f"{path}.{safe_name}" if path else safe_name
         if hits:
-            self._tell(inner, hits)
+            self._tell(inner, hits, name)
         value = pair.get("value")
         safe = self.value(value, name, inner, depth)
         return pair if safe is value and not hits else {"key": safe_name, "value": safe}

@@ -12,8 +12,8 @@ from spantally.redaction import ERROR_TAG, Redactor
 DEEPEST: Final = 200
 """Nesting that is walked; what lies deeper is read as the text that it is."""
 
-Tell: TypeAlias = Callable[[str, list[Hit]], None]
-"""Is told what was found: the path within the value, and the hits."""
+Tell: TypeAlias = Callable[[str, list[Hit], str], None]
+"""Is told what was found: the path within the value, the hits, and the text that they are places of."""
 
 _RAW: Final = "id"
 """The name under which JSON is read as text: one to which the rule of unknown vendors does not apply, since
@@ -57,20 +57,20 @@ class Walk:
     def _string(self, value: str, key: str | None, path: str) -> str:
         safe, hits = find_hits(self._redactor, value, key)
         if hits:
-            self._tell(path, hits)
+            self._tell(path, hits, value)
         return safe
 
     def _number(self, value: int, key: str | None, path: str) -> Any:
         safe = self._redactor.value(value, key)
         if safe is not value and safe != value:
-            self._tell(path, [Hit(0, 1, *rule_of(str(safe)), 0, 1)])
+            self._tell(path, [Hit(0, len(str(value)), *rule_of(str(safe)), 0, 1)], str(value))
         return safe
 
     def _deep(self, value: Any, key: str | None, path: str) -> Any:
         try:
             text = json.dumps(value)
         except RecursionError:
-            self._tell(path, [Hit(0, 1, "error", None, 0, 1)])
+            self._tell(path, [Hit(0, 0, "error", None, 0, 1)], "")
             return ERROR_TAG
         return value if self._string(text, key, path) == text else ERROR_TAG
 
@@ -81,7 +81,7 @@ class Walk:
             safe_name, hits = find_hits(self._redactor, name)
             inner = f"{path}.{safe_name}" if path else safe_name
             if hits:
-                self._tell(inner, hits)
+                self._tell(inner, hits, name)
             safe = self.value(item, self._keys.get(name, name), inner, depth + 1)
             changed = changed or safe is not item or bool(hits)
             answer[safe_name] = safe
@@ -126,7 +126,7 @@ def walk_json(
     last, hits = find_hits(redactor, new, _RAW)
     if not hits:
         return new
-    tell("", hits)
+    tell("", hits, new)
     try:
         json.loads(last)
     except (ValueError, RecursionError):
@@ -138,7 +138,7 @@ def walk_json(
 def _plain(text: str, redactor: Redactor, key: str | None, tell: Tell) -> str:
     safe, hits = find_hits(redactor, text, key)
     if hits:
-        tell("", hits)
+        tell("", hits, text)
     return safe
 
 
