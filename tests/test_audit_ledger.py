@@ -12,7 +12,18 @@ from pathlib import Path
 import pytest
 
 import spantally
-from audit_kit import ANTHROPIC, GITHUB, SECRETS, invoke, made, quarantined, run, secretive, unspoiled
+from audit_kit import (
+    ANTHROPIC,
+    GITHUB,
+    SECRETS,
+    invoke,
+    made,
+    quarantined,
+    raw_bytes,
+    run,
+    secretive,
+    unspoiled,
+)
 from cli_ledger import research, small
 from ledger_kit import T0, chat, session
 from spantally.audit import Findings, audit_ledger
@@ -166,7 +177,7 @@ def test_ledger_of_real_calls_with_content_is_clean(tmp_path: Path, monkeypatch:
     spantally.instrument(ledger=str(path))
     try:
         with ScriptedServer() as server, spantally.session("audited", user="alice", tags={"k": "v"}):
-            client = openai.OpenAI(base_url=f"{server.url}/v1", api_key=SECRETS[2])
+            client = openai.OpenAI(base_url=server.base_url, api_key=SECRETS[2])
             for stream in (False, True):
                 answer = client.chat.completions.create(
                     model="gpt-4o-mini",
@@ -182,7 +193,7 @@ def test_ledger_of_real_calls_with_content_is_clean(tmp_path: Path, monkeypatch:
         spantally.flush()
     finally:
         spantally.uninstrument()
-    assert b"[REDACTED:" in path.read_bytes() + Path(f"{path}-wal").read_bytes()
+    assert b"[REDACTED:" in raw_bytes(path)
     done = run("audit", str(path))
     assert (done.returncode, done.stdout) == (0, b""), done.stdout
     assert b"no secret found" in done.stderr
