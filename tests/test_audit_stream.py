@@ -1,4 +1,4 @@
-"""`spantally redact`: everything passes but secrets, however the input is cut, as it comes and without end."""
+"""`spantally redact`: everything passes but secrets, however the input is cut, and without end."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def test_any_cut_of_a_dense_text(sizes: list[int], more: bool, shift: int) -> No
     """A short text full of secrets that span lines comes out alike whatever the pieces are."""
     text = (
         "x" * shift
-        + f'\n{PEM}\n{{"api_key":\n "{letters(24, 2)}"}}\nid,secret\n1,{letters(20, 3)}\n2,{letters(20, 4)}\n\nend'
+        + f'\n{PEM}\n{{"api_key":\n "{letters(24, 2)}"}}\n'
+        + f"id,secret\n1,{letters(20, 3)}\n2,{letters(20, 4)}\n\nend"
     )
     assert sifted(text, sizes, more=more) == REDACTOR.text(text)
 
@@ -79,7 +80,7 @@ def test_line_that_never_ends_is_cut_where_nothing_is() -> None:
     text = "".join(f"{letters(5, n)} {GITHUB if n % 97 == 0 else 'word'} " for n in range(60_000))
     answer = sifted(text, [65_536], more=True)
     assert GITHUB[8:20] not in answer
-    assert answer == REDACTOR.text(text[:0] + text) or answer.count("github-token") == text.count(GITHUB)
+    assert answer.count("github-token") == text.count(GITHUB)
 
 
 def test_secret_larger_than_what_is_held() -> None:

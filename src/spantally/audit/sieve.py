@@ -34,6 +34,11 @@ _BEFORE: Final = 256
 
 _BREAKS: Final = re.compile(r"""[\s,;"'<>{}\[\]()|]""")
 _PEM_TAIL: Final = re.compile(r"[\sA-Za-z0-9+/=_\\\"',-]{0,120}\Z")
+_PEM_HEAD: Final = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[\sA-Za-z0-9+/=_\\\"',:-]{0,200}\Z"
+)
+"""A block of which nothing is there yet that could be told from anything else."""
+_PEM_BODY: Final = re.compile(r"[\sA-Za-z0-9+/=]*\Z")
 _DELIMITERS: Final = ("\\t", "\t", "|", ";", ",")
 _PROBE: Final = "xQ7mV2kR9tL4wB8n"
 _HEADS_TRIED: Final = 3
@@ -60,6 +65,8 @@ class Sieve:
         self._context = ""
         self._pending = ""
         self._line = 1
+        self._held = 0
+        """Length of a private key that is held, as long as nothing but more of it comes."""
         self._within = False
         """Whether the last cut went through a secret, which was told."""
 
@@ -71,8 +78,11 @@ class Sieve:
             more: whether the next piece is known to be there already.
         """
         self._pending += text
-        if not self._pending or (more and len(self._pending) < PIECE):
+        size = len(self._pending)
+        if not size or (more and size < PIECE) or not self._cut(more=more):
             return Sifted("", [])
+        if self._held and size < self._held + PIECE // 2 and _PEM_BODY.match(text):
+            return Sifted("", [])  # or each line of a long one would be scanned with all before it
         return self._sift(more=more, last=False)
 
     def finish(self) -> Sifted:
@@ -86,14 +96,19 @@ class Sieve:
         if any(hit.rule == "error" for hit in hits):
             return self._failed(hits)
         cut = len(text) if last else begin + self._cut(more=more)
+        opened = not last and any(_is_open_pem(text, hit) for hit in hits)
         for hit in reversed(hits):
-            if _is_open_pem(text, hit):
+            if opened and _is_open_pem(text, hit):
                 cut = min(cut, hit.start)
             if hit.start < cut < hit.end:
                 cut = hit.start
+        head = None if last else _PEM_HEAD.search(text, max(begin, len(text) - 400))
+        if head is not None:
+            cut = min(cut, head.start())
         cut = max(begin, cut)
         if last or len(text) - cut > MOST_HELD:
             cut = len(text)
+        self._held = len(text) - cut if opened else 0
         if cut == begin:
             return Sifted("", [])
         gone = [hit for hit in hits if hit.end > begin and hit.start < cut]
@@ -103,7 +118,7 @@ class Sieve:
             for hit in gone
             if hit.start >= begin or not self._within
         ]
-        self._within = any(hit.start < cut and hit.end >= cut for hit in hits) and text[cut - 1] != "\n"
+        self._within = opened or any(hit.start < cut <= hit.end for hit in hits)
         self._line += text.count("\n", begin, cut)
         self._pending = text[cut:]
         self._context = "" if last else _context(self._redactor, text[:cut], hits)
@@ -162,7 +177,7 @@ def _context(redactor: Redactor, gone: str, hits: list[Hit]) -> str:
         start = line + 1 if line >= 0 else start
     tail = gone[start:]
     for hit in hits:
-        if hit.end >= len(gone) and hit.start < start:
+        if hit.start < start and (hit.end >= len(gone) or _is_open_pem(gone, hit)):
             begin = max(0, hit.start - _BEFORE)
             return gone[begin : min(hit.start + _HEAD, start)] + tail
     return (_table_head(redactor, gone, start) if start else "") + tail

@@ -26,6 +26,7 @@ def redact(ctx: click.Context, check: bool) -> None:
     Exit code: 0; with --check 1 if anything was replaced.
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
     from spantally.audit import Findings, redact_stream
+    from spantally.cli.render.output import forget_stdout
     from spantally.redaction import default_redactor
 
     if sys.stdin.isatty():
@@ -37,7 +38,11 @@ def redact(ctx: click.Context, check: bool) -> None:
         sink.write(data)
         sink.flush()
 
-    redact_stream(sys.stdin.fileno(), write, findings)
+    try:
+        redact_stream(sys.stdin.fileno(), write, findings)
+    except BrokenPipeError:
+        forget_stdout()
+        raise click.exceptions.Exit(exits.BROKEN_PIPE) from None
     failed = findings.rules["error"]
     if failed:
         exits.say(
