@@ -49,7 +49,7 @@ def in_bytes(path: Path) -> list[str]:
     return [secret for secret in SECRETS if secret.encode() in data]
 
 
-def rows(path: Path, question: str) -> list[tuple[object, ...]]:
+def rows(path: Path, question: str) -> list[tuple[Any, ...]]:
     """Answers of a database."""
     db = sqlite3.connect(path)
     try:
@@ -189,7 +189,7 @@ def test_equal_secrets_stay_equal(tmp_path: Path) -> None:
     assert len({row[0] for row in rows(path, "SELECT tags FROM call WHERE tags IS NOT NULL")}) == 1
 
 
-@pytest.mark.parametrize("busy", ["reader", "writer"])
+@pytest.mark.parametrize("busy", ["idle", "reader", "writer"])
 def test_ledger_in_use_is_left_alone(tmp_path: Path, busy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another process has it open, the wait is bounded, the error clear and nothing changed."""
     path = made(tmp_path / "ledger.db", secretive())
@@ -197,8 +197,10 @@ def test_ledger_in_use_is_left_alone(tmp_path: Path, busy: str, monkeypatch: pyt
     program = (
         "import sqlite3, sys\n"
         "db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-        "db.execute('BEGIN IMMEDIATE' if sys.argv[2] == 'writer' else 'BEGIN')\n"
-        "db.execute('SELECT * FROM call').fetchone()\n"
+        "begin = {'writer': 'BEGIN IMMEDIATE', 'reader': 'BEGIN', 'idle': 'SELECT 1'}[sys.argv[2]]\n"
+        "db.execute(begin).fetchall()\n"
+        "cursor = db.execute('SELECT * FROM call')\n"
+        "cursor.fetchall() if sys.argv[2] == 'idle' else cursor.fetchone()\n"
         "print('open', flush=True)\n"
         "sys.stdin.readline()\n"
     )
@@ -305,3 +307,53 @@ def test_json_stays_json(tmp_path: Path) -> None:
     with open_ledger(path) as ledger:
         (row,) = ledger.calls()
         assert row.content is not None
+
+
+def test_text_that_is_no_utf_8(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 in a text column are looked through and fixed, and never quoted in an error."""
+    path = made(tmp_path / "ledger.db", [session(), chat()])
+    db = sqlite3.connect(path)
+    db.execute("UPDATE call SET name = CAST(? AS TEXT)", (b"\xff key " + GITHUB.encode(),))
+    db.commit()
+    db.close()
+    result = invoke("audit", str(path))
+    assert result.exit_code == 1
+    assert "call.name:1" in result.stdout
+    unspoiled(result.stdout, result.stderr)
+    fixed(path)
+    ((name,),) = rows(path, "SELECT name FROM call")
+    assert name.startswith("\N{REPLACEMENT CHARACTER} key [REDACTED:github-token:")
+
+
+def test_ledger_of_an_earlier_release_is_fixed(tmp_path: Path) -> None:
+    """A ledger of an older schema is brought up to this one and fixed."""
+    path = made(tmp_path / "ledger.db", secretive())
+    db = sqlite3.connect(path)
+    db.executescript(
+        "DROP TABLE budget; DROP TABLE budget_lease; DROP INDEX session_conversation;"
+        "ALTER TABLE session DROP COLUMN said; PRAGMA user_version = 2;"
+    )
+    db.close()
+    assert invoke("audit", str(path)).exit_code == 1
+    fixed(path)
+    assert in_bytes(path) == []
+
+
+def test_killed_between_rows_and_bytes(tmp_path: Path) -> None:
+    """A fix that dies before the file is written anew is seen by the next audit and ended by the next fix."""
+    path = made(tmp_path / "ledger.db", secretive())
+    program = (
+        "import os, sys\n"
+        "from spantally.audit import fix\n"
+        "from spantally.redaction import Redactor\n"
+        "fix._clear = lambda db, path: os._exit(9)\n"
+        "fix.fix_ledger(sys.argv[1], Redactor())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert done.returncode == 9
+    result = invoke("audit", str(path))
+    assert result.exit_code == 1
+    assert "byte" in result.stdout
+    assert "call." not in result.stdout
+    fixed(path)
+    assert in_bytes(path) == []

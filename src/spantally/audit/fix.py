@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from spantally.audit.findings import Progress, silent
 from spantally.audit.hits import Hit
-from spantally.audit.ledger import Table, cleaned, key_of, quoted, tables
+from spantally.audit.ledger import Table, as_text, cleaned, key_of, quoted, tables
 from spantally.ground.errors import LedgerError
 from spantally.ledger.session_merge import SessionFacts, SessionView
 from spantally.ledger.sqlite import connect, files, schema
@@ -130,6 +130,7 @@ def _open(path: str) -> sqlite3.Connection:
     place = quote(Path(path).absolute().as_posix())
     db = sqlite3.connect(f"file:{place}?mode=rw", uri=True, timeout=0.1, isolation_level=None)
     db.execute("PRAGMA temp_store = MEMORY")
+    db.text_factory = as_text
     return db
 
 
@@ -151,6 +152,13 @@ def _clear(db: sqlite3.Connection, path: str) -> None:
             "file, which another process holds; close it and try again",
             slug="in_use",
         )
+
+
+def _storable(value: Any) -> Any:
+    """A value that SQLite takes: bytes that were no UTF-8 become signs that say so."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class _Fix:
@@ -222,8 +230,15 @@ class _Fix:
             ).fetchone():
                 self._db.execute("DELETE FROM quarantine WHERE rowid = ?", (address,))
                 return
-        assigned = ", ".join(f"{quoted(name)} = ?" for name in table.columns)
-        self._db.execute(f"UPDATE {table.quoted} SET {assigned} WHERE rowid = ?", (*new, address))
+        changed = [
+            (quoted(name), _storable(one))
+            for name, one, old in zip(table.columns, new, values, strict=True)
+            if one != old
+        ]
+        assigned = ", ".join(f"{name} = ?" for name, _ in changed)
+        self._db.execute(
+            f"UPDATE {table.quoted} SET {assigned} WHERE rowid = ?", (*(one for _, one in changed), address)
+        )
 
     def _exchange(self, table: Table, values: tuple[Any, ...], new: tuple[Any, ...]) -> None:
         """Put a row of a table without addresses in the place of another; what meets is one."""
@@ -231,7 +246,10 @@ class _Fix:
         where = " AND ".join(f"{quoted(name)} = ?" for name in table.primary)
         self._db.execute(f"DELETE FROM {table.quoted} WHERE {where}", [values[place] for place in keys])
         end = _ON_CONFLICT.get(table.name, " ON CONFLICT DO NOTHING")
-        self._db.execute(f"INSERT INTO {table.quoted} VALUES ({', '.join('?' * len(new))}){end}", new)
+        self._db.execute(
+            f"INSERT INTO {table.quoted} VALUES ({', '.join('?' * len(new))}){end}",
+            [_storable(one) for one in new],
+        )
 
     def _dimension(self, table: Table, address: int, new: tuple[Any, ...]) -> tuple[Any, ...]:
         """A dimension with the digest of what it is now; empty where it went into another one like it."""

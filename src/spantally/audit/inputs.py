@@ -126,6 +126,8 @@ def _folder(folder: str, findings: Findings, progress: Progress) -> None:
 
     for base, inner, names in os.walk(folder, onerror=unreadable):
         inner.sort()
+        for name in inner:
+            _name(os.path.join(base, name), name, findings)  # noqa: PTH118 - as os.walk gives it
         for name in sorted(names):
             path = os.path.join(base, name)  # noqa: PTH118 - as os.walk gives it
             _name(path, name, findings)

@@ -49,11 +49,12 @@ def audit_ledger(path: str, findings: Findings, *, progress: Progress = silent) 
     known: set[str] = set()
     try:
         with closing(connect.open_reader(path)) as db:
+            db.text_factory = as_text
             db.execute("BEGIN")
             _rows(db, path, findings, known, progress)
     except sqlite3.Error as error:
         raise connect.explain(error, path) or LedgerError(
-            f"the ledger {path} cannot be read: {error}", slug="corrupt"
+            f"the ledger {path} cannot be read ({type(error).__name__})", slug="corrupt"
         ) from error
     findings.read += 1
     for suffix in SUFFIXES:
@@ -93,6 +94,11 @@ class Table:
                 yield address, tuple(values)
         else:
             yield from enumerate(db.execute(f"SELECT {columns} FROM {self.quoted}"), 1)
+
+
+def as_text(data: bytes) -> str:
+    """Text of a database as it is: SQLite's own error about bad UTF-8 would quote it."""
+    return data.decode("utf-8", "surrogateescape")
 
 
 def quoted(name: str) -> str:

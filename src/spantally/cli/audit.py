@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _FIXABLE = "--fix rewrites ledgers only; for text, OTLP JSON too, use `spantally redact < in > out`"
 
+_MOST_SKIPPED = 20
+"""Skipped files that are named; of more only the number."""
+
 
 @click.command()
 @click.option("--fix", is_flag=True, help="Rewrite ledgers in place without the secrets, rows and bytes.")
@@ -126,8 +129,10 @@ def _conclude(findings: Findings, shown: int, *, fixed: bool) -> int:
     """Say on stderr what was read and found, and give the exit code."""
     from spantally.cli.render.numbers import safe
 
-    for what, why in findings.skipped:
+    for what, why in findings.skipped[:_MOST_SKIPPED]:
         exits.say(f"skipped: {safe(what)} {safe(why)}")
+    if len(findings.skipped) > _MOST_SKIPPED:
+        exits.say(f"skipped: {len(findings.skipped) - _MOST_SKIPPED:,} more")
     for what, why in findings.unread:
         exits.say(f"spantally audit: {safe(f'{what}: {why}' if what else why)}")
     if shown < len(findings.rows):
