@@ -317,6 +317,19 @@ def test_clean_spans_with_ids_are_clean(tmp_path: Path) -> None:
     assert places(path) == []
 
 
+def test_secret_spread_over_strings_is_found(tmp_path: Path) -> None:
+    """A value whose name stands in another string of the line is found by reading the line as text."""
+    values = {"arrayValue": {"values": [{"stringValue": "--password"}, {"stringValue": PASSWORD}]}}
+    listed = pair("argv", json.dumps(["--password", PASSWORD]))
+    path = tmp_path / "spans.jsonl"
+    path.write_text(json.dumps(request(attributes=[listed])) + "\n")
+    assert [(key, rule) for _, key, rule in places(path)] == [("argv", "password")]
+    path.write_text(
+        json.dumps({**request(attributes=[pair("argv", values)]), "argv": ["--password", PASSWORD]})
+    )
+    assert ("line 1", None, "password") in places(path)
+
+
 def test_nested_without_end(tmp_path: Path) -> None:
     """Values nested deeper than is walked are read as text."""
     value: Any = {"stringValue": GITHUB}
@@ -384,3 +397,36 @@ def test_output_is_plain_on_a_pipe(tmp_path: Path) -> None:
     done = run("audit", str(path))
     assert b"\x1b" not in done.stdout + done.stderr
     assert b"\r" not in done.stderr
+
+
+def test_progress_on_a_terminal(tmp_path: Path) -> None:
+    """On a terminal one line of stderr tells how far it is, and is wiped at the end; NO_COLOR is kept to."""
+    import pty
+    import subprocess
+    import sys
+
+    path = tmp_path / "a.log"
+    path.write_text(("a line of no interest\n" * 200_000) + f"key {GITHUB}\n")
+    outer, inner = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "spantally.cli", "audit", str(path)],
+        stdout=inner,
+        stderr=inner,
+        env={**os.environ, "NO_COLOR": "1", "TERM": "xterm"},
+    )
+    os.close(inner)
+    seen = b""
+    while True:
+        try:
+            part = os.read(outer, 65_536)
+        except OSError:
+            break
+        if not part:
+            break
+        seen += part
+    os.close(outer)
+    assert child.wait(timeout=60) == 1
+    assert b" %)" in seen
+    assert b"\r" in seen
+    assert b"\x1b" not in seen
+    assert b"github-token" in seen

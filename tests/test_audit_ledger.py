@@ -15,6 +15,7 @@ import spantally
 from audit_kit import (
     ANTHROPIC,
     GITHUB,
+    PASSWORD,
     SECRETS,
     invoke,
     made,
@@ -26,7 +27,8 @@ from audit_kit import (
 )
 from cli_ledger import research, small
 from ledger_kit import T0, chat, session
-from spantally.audit import Findings, audit_ledger
+from spantally.audit import Findings, audit_ledger, fix_ledger
+from spantally.audit.ledger import BLOCK
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.redaction import Redactor
 from spantally.testing import ScriptedServer
@@ -176,8 +178,11 @@ def test_ledger_of_real_calls_with_content_is_clean(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("SPANTALLY_LEDGER_CONTENT", "all")
     spantally.instrument(ledger=str(path))
     try:
-        with ScriptedServer() as server, spantally.session("audited", user="alice", tags={"k": "v"}):
-            client = openai.OpenAI(base_url=server.base_url, api_key=SECRETS[2])
+        with (
+            ScriptedServer() as server,
+            openai.OpenAI(base_url=server.base_url, api_key=SECRETS[2]) as client,
+            spantally.session("audited", user="alice", tags={"k": "v"}),
+        ):
             for stream in (False, True):
                 answer = client.chat.completions.create(
                     model="gpt-4o-mini",
@@ -225,3 +230,77 @@ def test_store_may_be_written_again_after_an_audit(tmp_path: Path) -> None:
     found(path)
     assert path.read_bytes() == before
     assert SQLiteStore(path).session_ids("", 10)
+
+
+def test_secret_spread_over_strings_is_found(tmp_path: Path) -> None:
+    """A value whose name stands in another string of the same JSON is found, and fixed into JSON."""
+    content = {"argv": ["--password", PASSWORD], "field": {"name": "api_key", "value": PASSWORD}}
+    path = made(tmp_path / "ledger.db", [session(), chat(content=content)])
+    assert [row.place.partition(":")[0] for row in found(path).rows] == ["call.content"] * 2
+    fix_ledger(str(path), Redactor())
+    assert found(path).rows == []
+    with spantally.open_ledger(path) as ledger:
+        (row,) = ledger.calls()
+    assert row.content is not None
+    assert row.content["argv"][0] == "--password"
+    assert row.content["argv"][1].startswith("[REDACTED:password:")
+
+
+def test_bytes_of_the_log_are_read(tmp_path: Path) -> None:
+    """What a log in use holds of a row that was overwritten since is found in the bytes of the log."""
+    path = made(tmp_path / "ledger.db", [session(), chat()])
+    program = (
+        "import sqlite3, sys\n"
+        "db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "for name in (sys.argv[2] * 60, 'plain'):\n"
+        "    db.execute('UPDATE call SET name = ?', (name,))\n"
+        "print('open', flush=True)\n"
+        "sys.stdin.readline()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(path), f"key {ANTHROPIC} "],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as writer:
+        try:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"open\n"
+            done = run("audit", "--json", str(path))
+        finally:
+            writer.communicate(b"\n", timeout=30)
+    assert done.returncode == 1
+    rows = json.loads(done.stdout)
+    assert {(Path(row["source"]).name, row["place"].split()[0]) for row in rows} == {
+        ("ledger.db-wal", "byte")
+    }
+
+
+def test_bytes_are_counted_once_where_blocks_meet(tmp_path: Path) -> None:
+    """A file of several blocks gives each place once, at its own offset."""
+    path = made(tmp_path / "ledger.db", [session(), chat()])
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA secure_delete = OFF")
+    for number in range(2500):
+        body = f"body {ANTHROPIC} " + "x y " * 300
+        db.execute(
+            "INSERT INTO quarantine VALUES (?, ?, ?, ?)", (str(number).encode(), T0, "TypeError", body)
+        )
+    db.commit()
+    db.execute("DELETE FROM quarantine")
+    db.commit()
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    data = path.read_bytes()
+    assert len(data) > 2 * BLOCK
+    findings = found(path)
+    offsets = [int(row.place.split()[1]) for row in findings.rows]
+    assert len(set(offsets)) == len(offsets)
+    assert {data[at : at + 7] for at in offsets} == {b"sk-ant-"}
+    assert len(offsets) == data.count(ANTHROPIC.encode())
+
+
+def test_a_tag_in_a_name_says_nothing_of_the_value(tmp_path: Path) -> None:
+    """A name that holds a tag is clean whatever the digits of the tag are, and so is what stands under it."""
+    attributes = {f"header.[REDACTED:openai-key:{digits}]": "yes" for digits in ("b9575262", "12345678")}
+    path = made(tmp_path / "ledger.db", [session(), chat(attributes=attributes)])
+    assert found(path).rows == []

@@ -149,6 +149,13 @@ def test_places_of_hits() -> None:
     assert "error" not in {hit.rule for hit in hits}
 
 
+def test_end_of_a_hit_is_told_by_its_digits() -> None:
+    """Where what follows a secret also stands within it, the digits of its tag say which one is the end."""
+    text = f"{PEM}\n{GITHUB}\n"
+    _, hits = find_hits(REDACTOR, text)
+    assert [text[hit.start : hit.end] for hit in hits] == [PEM, GITHUB]
+
+
 # -- the command --------------------------------------------------------------------------------------
 
 

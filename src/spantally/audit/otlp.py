@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from spantally.audit.findings import Findings
 from spantally.audit.hits import Hit, find_hits
-from spantally.audit.walk import DEEPEST, Walk
+from spantally.audit.walk import DEEPEST, Walk, bare
 
 MARKS: Final = tuple(
     f'"{name}"'.encode()
@@ -98,7 +98,7 @@ class _Walk(Walk):
         if hits:
             self._tell(inner, hits, name)
         value = pair.get("value")
-        safe = self.value(value, name, inner, depth)
+        safe = self.value(value, bare(name), inner, depth)
         return pair if safe is value and not hits else {"key": safe_name, "value": safe}
 
     def _any_value(self, name: str, value: Any, key: str | None, path: str, depth: int) -> Any:

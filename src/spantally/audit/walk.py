@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from spantally.audit.hits import Hit, find_hits, rule_of
 from spantally.redaction import ERROR_TAG, Redactor
+from spantally.redaction.tags import find_tags
 
 DEEPEST: Final = 200
 """Nesting that is walked; what lies deeper is read as the text that it is."""
@@ -82,7 +83,7 @@ class Walk:
             inner = f"{path}.{safe_name}" if path else safe_name
             if hits:
                 self._tell(inner, hits, name)
-            safe = self.value(item, self._keys.get(name, name), inner, depth + 1)
+            safe = self.value(item, self._keys.get(name, bare(name)), inner, depth + 1)
             changed = changed or safe is not item or bool(hits)
             answer[safe_name] = safe
         return answer if changed else value
@@ -90,6 +91,13 @@ class Walk:
     def _array(self, value: list[Any], key: str | None, path: str, depth: int) -> list[Any]:
         items = [self.value(item, key, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+
+
+def bare(name: str) -> str:
+    """A name without the tags in it: ``...[REDACTED:openai-key:...]`` says nothing of the value beside it."""
+    for start, end in reversed(find_tags(name)):
+        name = name[:start] + name[end:]
+    return name
 
 
 _STYLES: Final[tuple[dict[str, Any], ...]] = (
