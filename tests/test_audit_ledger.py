@@ -304,3 +304,9 @@ def test_a_tag_in_a_name_says_nothing_of_the_value(tmp_path: Path) -> None:
     attributes = {f"header.[REDACTED:openai-key:{digits}]": "yes" for digits in ("b9575262", "12345678")}
     path = made(tmp_path / "ledger.db", [session(), chat(attributes=attributes)])
     assert found(path).rows == []
+
+
+def test_columns_that_touch_make_no_secret(tmp_path: Path) -> None:
+    """A name that ends as an assignment does, with the next column behind it in the file, is clean."""
+    path = made(tmp_path / "ledger.db", [session(), chat(name="set api_key=", request_model="a1b2c3d4e5f6")])
+    assert found(path).rows == []

@@ -22,8 +22,10 @@ from spantally.ledger.sqlite import connect
 from spantally.redaction import Redactor
 
 SUFFIXES: Final = ("", "-wal", "-shm")
-MOST_KNOWN: Final = 2_000
+MOST_KNOWN: Final = 10_000
 """Secrets of rows that are remembered, so that the bytes of a row are not told as well."""
+_EDGE: Final = 256
+"""Characters at either end of a column that may make something with the column beside it."""
 BLOCK: Final = 1 << 20
 EDGE: Final = 1 << 13
 _CONTROLS: Final = bytes(
@@ -116,6 +118,7 @@ def _rows(db: sqlite3.Connection, path: str, findings: Findings, known: set[str]
     found = tables(db)
     total = sum(int(db.execute(f"SELECT COUNT(*) FROM {one.quoted}").fetchone()[0]) for one in found)
     done = 0
+    clean: set[str] = set()
     for table in found:
         for address, values in table.rows(db):
             for column, value in zip(table.columns, values, strict=True):
@@ -123,10 +126,40 @@ def _rows(db: sqlite3.Connection, path: str, findings: Findings, known: set[str]
                     hits = _examine(table, column, address, values, value, path, findings)
                     if len(known) < MOST_KNOWN:
                         known.update(hits)
+            if len(known) < MOST_KNOWN:
+                known.update(_seams(findings.redactor, values, clean))
             done += 1
             if not done & 511:
                 progress(findings.shown(path), done, total)
     progress(findings.shown(path), total, total)
+
+
+def _seams(redactor: Redactor, values: tuple[Any, ...], clean: set[str]) -> Iterator[str]:
+    """What looks like a secret only because the columns of a row touch each other in the file.
+
+    Args:
+        redactor: the rules.
+        values: of the row; NULL, 0 and 1 take no room between two texts.
+        clean: runs of columns in which there is nothing; they repeat from row to row.
+    """
+    runs = [""]
+    for value in values:
+        if isinstance(value, str):
+            if len(value) > 2 * _EDGE:
+                runs[-1] += value[:_EDGE]
+                runs.append(value[-_EDGE:])
+            else:
+                runs[-1] += value
+        elif value not in (None, 0, 1):
+            runs.append("")
+    for run in runs:
+        if not run or run in clean:
+            continue
+        text = run.encode("utf-8", "surrogateescape").decode("latin-1")  # as the bytes are read
+        _, hits = find_hits(redactor, text, "id")
+        if not hits and len(clean) < MOST_KNOWN:
+            clean.add(run)
+        yield from (text[hit.start : hit.end] for hit in hits)
 
 
 def _examine(
