@@ -236,7 +236,8 @@ def spantally_lines() -> list[tuple[str, list[str]]]:
             while words and re.match(r"[A-Z_]+=", words[0]):
                 words.pop(0)
             if words[:1] == ["spantally"]:
-                found.append((str(block), words[1:]))
+                end = next((at for at, word in enumerate(words) if word in ("<", ">", "|")), len(words))
+                found.append((str(block), words[1:end]))
     return found
 
 

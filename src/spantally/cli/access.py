@@ -39,6 +39,43 @@ def ledger_in_force(explicit: str | None) -> str | None:
     return str(Path(str(chosen)).expanduser().absolute())
 
 
+def ledger_to_read(explicit: str | None) -> str | None:
+    """The path of the ledger in force, once it is known to be there.
+
+    Args:
+        explicit: value of ``--ledger``, or None.
+
+    Returns:
+        An absolute path; None when there is none yet at the default place (said on stderr).
+
+    Raises:
+        UnusableLedgerError: when there is none to read; the text names path, cause and remedy.
+    """
+    target = ledger_in_force(explicit)
+    if target is None:
+        raise UnusableLedgerError(
+            "the ledger is switched off (SPANTALLY_LEDGER=false), so there is nothing to read; "
+            "unset the variable or give --ledger PATH"
+        )
+    if target == MEMORY:
+        raise UnusableLedgerError(
+            "a ledger in memory (:memory:) ends with its process and cannot be read from here; "
+            "set SPANTALLY_LEDGER to a path, or give --ledger PATH"
+        )
+    if _exists(target):
+        return target
+    if explicit is not None:
+        raise UnusableLedgerError(
+            f"no ledger at {target}; check the path given as --ledger "
+            "(`spantally path` prints the one that is used without)"
+        )
+    obstacle = obstacle_to_making(Path(target))
+    if obstacle is not None:
+        raise UnusableLedgerError(f"no ledger at {target}: {obstacle}")
+    say(f"no ledger at {target} yet; make one: spantally run -- python your_program.py")
+    return None
+
+
 @contextmanager
 def reading(explicit: str | None) -> Iterator[Ledger | None]:
     """Open the ledger in force for a query command.
@@ -53,27 +90,8 @@ def reading(explicit: str | None) -> Iterator[Ledger | None]:
         UnusableLedgerError: when it cannot be read; the text names path, cause and remedy.
         click.UsageError: for an argument that the query refuses.
     """
-    target = ledger_in_force(explicit)
+    target = ledger_to_read(explicit)
     if target is None:
-        raise UnusableLedgerError(
-            "the ledger is switched off (SPANTALLY_LEDGER=false), so there is nothing to read; "
-            "unset the variable or give --ledger PATH"
-        )
-    if target == MEMORY:
-        raise UnusableLedgerError(
-            "a ledger in memory (:memory:) ends with its process and cannot be read from here; "
-            "set SPANTALLY_LEDGER to a path, or give --ledger PATH"
-        )
-    if not _exists(target):
-        if explicit is not None:
-            raise UnusableLedgerError(
-                f"no ledger at {target}; check the path given as --ledger "
-                "(`spantally path` prints the one that is used without)"
-            )
-        obstacle = obstacle_to_making(Path(target))
-        if obstacle is not None:
-            raise UnusableLedgerError(f"no ledger at {target}: {obstacle}")
-        say(f"no ledger at {target} yet; make one: spantally run -- python your_program.py")
         yield None
         return
     from spantally.queries import open_ledger

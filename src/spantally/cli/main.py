@@ -7,6 +7,7 @@ import sys
 import click
 
 from spantally.cli import exits
+from spantally.cli.audit import audit
 from spantally.cli.calls import calls
 from spantally.cli.conformance import conformance
 from spantally.cli.cost import cost
@@ -15,6 +16,7 @@ from spantally.cli.doctor import doctor
 from spantally.cli.graph import graph
 from spantally.cli.ledger import ledger as ledger_group
 from spantally.cli.path import path
+from spantally.cli.redact import redact
 from spantally.cli.render.output import forget_stdout
 from spantally.cli.run import run
 from spantally.cli.sessions import sessions
@@ -66,6 +68,8 @@ for _command in (
     run,
     doctor,
     conformance,
+    audit,
+    redact,
     demo,
     ledger_group,
     path,
