@@ -67,7 +67,7 @@ FAULTS = (
     Fault(f"{BEGINNING}:provider.provider_of", ("openai.request",)),
     Fault(f"{BEGINNING}:vendor_of_rates", ("openai.request_facts",)),
     Fault(f"{BEGINNING}:request.newest_message_is_user", ("openai.request_facts",)),
-    Fault(f"{BEGINNING}:remember_secret", ("openai.request",)),
+    Fault(f"{BEGINNING}:remember_keys", ("openai.request",)),
     Fault("spantally.redaction:register_literal", ("calls.secrets",)),
     Fault(f"{BEGINNING}:request.tool_results", ("openai.request_content",)),
     Fault(f"{BEGINNING}:infer_tool_results", ("openai.request_content",)),

@@ -10,7 +10,7 @@ from typing import Final
 
 SHORTEST: Final = 200
 """Characters; scanning a shorter text costs less than looking it up."""
-LONGEST_KEPT: Final = 4_000_000
+LONGEST_KEPT: Final = 1_000_000
 """Longest redacted text that is kept; of a text without secrets only the fact is."""
 MOST_ENTRIES: Final = 2_048
 MOST_CHARACTERS: Final = 4_000_000

@@ -27,12 +27,14 @@ def remember_keys(client: Any, options: Any) -> bool:
     Returns:
         True where a function gives the key: then :func:`remember_sent` learns it from the request.
     """
-    held = vars(client)
+    held = getattr(client, "__dict__", None)
+    if held is None:  # what stands for a client where a websocket is used
+        held = {name: getattr(client, name, None) for name in _HELD}
     for name in _HELD:
         value = held.get(name)
         if value is not None:
             remember_secret(value)
-    for headers in (held.get("_custom_headers"), options.headers):
+    for headers in (held.get("_custom_headers"), getattr(options, "headers", None)):
         if headers and isinstance(headers, Mapping):
             for name, value in headers.items():
                 _remember_header(name, value)
