@@ -15,45 +15,61 @@ from spantally.redaction.spans import PAIR, Span
 
 # ruff: noqa: RUF001
 _PASSWORDS: Final = (
-    *("пароль", "паролем", "пароля", "密码", "密碼", "口令", "パスワード", "暗証番号", "비밀번호", "암호"),
-    *("รหัสผ่าน", "كلمة المرور", "كلمة السر", "סיסמה", "סיסמא", "पासवर्ड", "hasło", "hasłem", "lösenord"),
-    *("jelszó", "şifre", "şifresi", "mật khẩu", "κωδικός", "парола", "лозинка"),
+    *("пароль", "Пароль", "ПАРОЛЬ", "паролем", "пароля", "Парола", "парола", "лозинка", "Лозинка", "κωδικός"),
+    *(
+        "密码",
+        "密碼",
+        "口令",
+        "パスワード",
+        "暗証番号",
+        "비밀번호",
+        "암호",
+        "รหัสผ่าน",
+        "كلمة المرور",
+        "كلمة السر",
+    ),
+    *("סיסמה", "סיסמא", "पासवर्ड", "şifre", "Şifre", "şifresi", "Şifresi"),
+    # A word that begins with a letter of ASCII is found by what follows, so that every choice begins rarely.
+    *("ło(?<=[Hh]asło)", "łem(?<=[Hh]asłem)", "ösenord(?<=[Ll]ösenord)", "ó(?<=[Jj]elszó)"),
+    "ật khẩu(?<=[Mm]ật khẩu)",
 )
 _KEYS: Final = (
-    *("ключ", "токен", "секрет", "密钥", "密鑰", "秘钥", "令牌", "トークン", "アクセスキー", "シークレット"),
-    *("キー", "토큰", "비밀키", "키", "κλειδί", "מפתח", "مفتاح"),
+    *("ключ", "Ключ", "токен", "Токен", "секрет", "Секрет", "密钥", "密鑰", "秘钥", "令牌", "トークン"),
+    *("アクセスキー", "シークレット", "キー", "토큰", "비밀키", "키", "κλειδί", "מפתח", "مفتاح"),
 )
 
 
 def _any_of(words: tuple[str, ...]) -> str:
-    return "|".join(word.replace(" ", "[ ]") for word in sorted(words, key=len, reverse=True))
+    return "|".join(sorted(words, key=len, reverse=True))
 
 
-_NAMED: Final = re.compile(
-    rf"""(?xi)
-    (?: (?P<password>{_any_of(_PASSWORDS)}) | (?P<key>{_any_of(_KEYS)}) )
-    (?: [ ] [\w./-]{{1,24}} ){{0,2}}?
-    [*"'`»」』”]{{0,2}} [^\S\n]{{0,4}}
+# Plain texts, of which the interpreter looks for the first letters alone: most texts have none of them.
+_NAMES: Final = re.compile(_any_of((*_PASSWORDS, *_KEYS)))
+_KEY_NAMES: Final = frozenset(_KEYS)
+_AFTER: Final = re.compile(
+    r"""(?xi)
+    (?: [ ] [\w./-]{1,24} ){0,2}?
+    [*"'`»」』”]{0,2} [^\S\n]{0,4}
     (?: [:：=＝] | -> | 是 | 为 | 為 | は | が | 는 | 은 | 이 | 가 | — | – | -
       | είναι | הוא | היא | هي | هو | है | คือ | là
       | (?:to|jest|est|är|är\ |on|je|е|это|az|a)\b )?
-    [^\S\n]{{0,4}}
-    ["'`«「『“*(（]{{0,2}} (?P<value> [!-~]{{4,256}} )
+    [^\S\n]{0,4}
+    ["'`«「『“*(（]{0,2} (?P<value> [!-~]{4,256} )
     """
 )
 _ENDS: Final = re.compile(r"""[\s"'`,;)\]}>*\\]""")
 _CLOSING: Final = ".!?:,;)*"
+_AROUND: Final = "\"'`()[]<>,;:.*"
 
-_AS: Final = re.compile(
-    r"""(?xi)
-    (?: \b (?: use|using|with|try|set|take|enter|put|paste|send|pass|add|have|is|it|here|got ) \b [^\S\n]{1,3}
-      | [("'`:] [^\S\n]{0,2} )
-    ["'`]? (?P<value> [^\s"'`<>,;()]{12,256} ) ["'`]?
-    [^\S\n]{1,3} (?:as|for|is) [^\S\n]{1,3} (?: (?:the|my|our|your|a|an|their|this) [^\S\n]{1,3} )?
-    (?: [\w./-]{1,32} [^\S\n]{1,3} ){0,4} \Z
+_BEFORE: Final = 100
+"""Characters between a secret and the name behind it."""
+_LONGEST: Final = 256
+_LINKS: Final = (" as ", " for ", " is the ", " is my ", " is our ", " is your ", " is a ")
+_USES: Final = frozenset(
     """
+    use using with try set take enter put paste send pass add have is it here got gave give that value
+    """.split()  # noqa: SIM905
 )
-_BEFORE: Final = 360
 _LOGIN: Final = re.compile(
     r"""(?xi) (?:credentials|creds|login|логин) ["'`]? [^\S\n]{0,3} [:=] [^\S\n]{0,3} ["'`]?
     [\w.@+-]{2,64} [ ]? [/|] [ ]? (?P<value> [^\s"'`\\<>]{6,128} )"""
@@ -64,34 +80,36 @@ def find_named(text: str, check: Callable[[], None], taken: list[Span]) -> None:
     """Append a span for each value that a word of another script says is a secret."""
     if text.isascii():
         return
-    for seen, hit in enumerate(_NAMED.finditer(text), 1):
+    for seen, named in enumerate(_NAMES.finditer(text), 1):
         if not seen & 63:
             check()
+        hit = _AFTER.match(text, named.end())
+        if hit is None:
+            continue
+        is_key = named[0] in _KEY_NAMES
         raw = hit["value"]
         end = _ENDS.search(raw)
         value = (raw if end is None else raw[: end.start()]).rstrip(_CLOSING)
-        if _is_secret(value, loose=hit["key"] is not None):
+        if _is_secret(value, loose=is_key):
             start = hit.start("value")
-            kind = names.TOKEN if hit["key"] is not None else names.PASSWORD
+            kind = names.TOKEN if is_key else names.PASSWORD
             taken.append(Span(start, start + len(value), PAIR, names.TYPES[kind]))
 
 
 def find_before(text: str, name_start: int, taken: list[Span]) -> None:
     """Append a span for a secret that stands before the name which starts at ``name_start``."""
-    left = text[max(0, name_start - _BEFORE) : name_start]
-    if " as " not in left and " for " not in left and " is " not in left:
+    low = max(0, name_start - _BEFORE)
+    at = max(text.rfind(link, low, name_start) for link in _LINKS)
+    if at < 0 or text.find("\n", at, name_start) >= 0 or text.count(" ", at + 1, name_start) > 6:
         return
-    line = left.rpartition("\n")[2]
-    hit = None
-    for hit in _AS.finditer(line):  # noqa: B007 - the last one is the nearest
-        pass
-    if hit is None:
+    begin = text.rfind(" ", max(0, at - _LONGEST), at) + 1
+    word = text[begin:at].strip(_AROUND)
+    if len(word) < 12 or not begin:
         return
-    value = hit["value"].rstrip(_CLOSING)
-    if not _is_secret(value, loose=True):
-        return
-    start = name_start - len(line) + hit.start("value")
-    taken.append(Span(start, start + len(value), PAIR, names.TYPES[names.TOKEN]))
+    use = text[max(0, begin - 24) : begin].rstrip().rpartition(" ")[2].strip("\"'`([").lower()
+    if (use in _USES or use.endswith((":", ","))) and _is_secret(word, loose=True):
+        start = text.index(word, begin)
+        taken.append(Span(start, start + len(word), PAIR, names.TYPES[names.TOKEN]))
 
 
 def find_login(text: str, at: int, taken: list[Span]) -> None:
