@@ -35,11 +35,18 @@ def test_places_are_the_same(pieces: list[str]) -> None:
     lower = lowered("".join(pieces).ljust(marks.WORTH_A_PASS))
     fast, plain = marks.marks_of(lower) or marks.Found([]), marks.Looked(lower)
     assert isinstance(fast, marks.Found)
-    for mark in (*marks.OTHERS, "cookie"):
-        assert list(fast.places(mark)) == list(plain.places(mark)), mark
+    assert dict(fast.present()) == dict(plain.present())
     # A stem that begins within another one is read with it.
     assert set(plain.stems()) <= set(fast.stems())
     assert list(fast.stems()) == sorted(fast.stems())
+
+
+@pytest.mark.parametrize("stem", names.STEM_WORDS)
+def test_stems_at_the_seam_of_two_steps_are_found_once(stem: str) -> None:
+    """A text of megabytes is searched in steps."""
+    for lead in range(len(stem) + 2):
+        lower = "." * (marks.STEP - lead) + stem + "." * marks.STEP + stem
+        assert list(marks.Looked(lower).stems()) == [marks.STEP - lead, 2 * marks.STEP - lead + len(stem)]
 
 
 @settings(max_examples=200, deadline=None)

@@ -86,7 +86,9 @@ def test_hostile_repetition_is_linear(piece: str) -> None:
     assert spent < 0.8
     before = time.thread_time()
     Redactor(budget_seconds=10).text(text * 4)
-    assert time.thread_time() - before < 10 * spent + 1.0  # a collection of the whole process may fall into it
+    assert (
+        time.thread_time() - before < 10 * spent + 1.0
+    )  # a collection of the whole process may fall into it
 
 
 @pytest.mark.parametrize("piece", ["API_KEY=sk-abcd1234efgh5678\n", "%password|", "key (", "://a:bcd@"])

@@ -16,11 +16,12 @@ from spantally.redaction import registry
 from spantally.redaction.columns import find_columns
 from spantally.redaction.inserts import find_inserts
 from spantally.redaction.languages import find_named
+from spantally.redaction.logins import find_lines, may_be_line
 from spantally.redaction.marks import has_marks, marks_of
 from spantally.redaction.pairs import find_pairs
 from spantally.redaction.rules import Finders
 from spantally.redaction.spans import Span, replaced, settle
-from spantally.redaction.structures import find_lines, find_structures, may_be_line
+from spantally.redaction.structures import find_structures
 from spantally.redaction.tags import OPENING, find_tags
 from spantally.redaction.tokens import SHORTEST_TOKEN, find_tokens
 from spantally.redaction.views import DEEPEST, may_have_views, views_of
@@ -107,12 +108,13 @@ def _find(text: str, check: Callable[[], None], taken: list[Span], *, generic: b
     """Append what the built-in rules find in a text as it stands."""
     marks = marks_of(lowered(text))
     if marks is not None:
-        find_structures(text, marks, check, taken)
+        present = dict(marks.present())
+        find_structures(text, present, check, taken)
         heads: list[int] = []
         find_pairs(text, marks.stems(), check, taken, heads)
         if heads:
             find_columns(text, heads, check, taken)
-        find_inserts(text, marks.places("into"), check, taken)
+        find_inserts(text, present.get("into", ()), check, taken)
     find_lines(text, check, taken)
     find_named(text, check, taken)
     if len(text) >= SHORTEST_TOKEN:

@@ -39,11 +39,9 @@ TYPES: Final = {
 }
 """Tag type by class."""
 
-STEM_WORDS: Final = (
-    "pass", "pw", "secret", "token", "key", "cred", "auth", "cookie", "sig",
-    "senha", "contrase", "wachtwoord", "kennwort", "parola", "heslo",
-)  # fmt: skip
-STEMS: Final = re.compile("|".join(STEM_WORDS))
+FOREIGN_STEMS: Final = ("senha", "contrase", "wachtwoord", "kennwort", "parola", "heslo")
+"""Of other languages, and rare in most texts."""
+STEM_WORDS: Final = ("pass", "pw", "secret", "token", "key", "cred", "auth", "cookie", "sig", *FOREIGN_STEMS)
 """Every name that says something holds one of these, in lower case."""
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, TypeAlias
 
-from spantally.redaction import shapes
-from spantally.redaction.marks import URL, URL_ENCODED, URL_ESCAPED, Marks
+from spantally.redaction import logins, shapes
+from spantally.redaction.marks import URL, URL_ENCODED, URL_ESCAPED
 from spantally.redaction.spans import STRUCTURE, Span
 
 _OFTEN: Final = 128
 """After as many places the clock is looked at."""
 
 Check = Callable[[], None]
+Handler: TypeAlias = Callable[[str, Iterable[int], list[Span]], None]
 
 _USERINFO: Final = re.compile(r"""([^\s:/?\#@\[\]"'<>\\|`]{0,128}+):([^\s"'<>\\|`/]{1,256}+)""")
 _USER_ONLY: Final = re.compile(r"""([^\s:/?\#@\[\]"'<>\\|`]{16,256}+)@[A-Za-z0-9\[]""")
@@ -66,29 +67,7 @@ _PUTTY: Final = re.compile(
     r"private-lines: ?[0-9]{1,4}\r?\n((?:[A-Za-z0-9+/=]{1,80}\r?\n?){1,512}+)", re.IGNORECASE
 )
 
-_USER_FLAG: Final = re.compile(
-    r"""(?:-u|--user|--proxy-user|-U)(?:[ \t]{1,4}|=)["']?([^\s:"'$]{1,128}):([^\s"'$]{3,256})"""
-)
 _CODE: Final = re.compile(r"[?&;](?:code|sas)=([A-Za-z0-9._/~%-]{16,2048})")
-_IDENTIFIED: Final = re.compile(
-    r"""(?i)identified\s{1,8}(?:with\s{1,4}[\w'"`]{1,40}\s{1,4})?(?:by|as)\s{1,8}(?:password\s{1,4})?"""
-    r"""(?P<quote>\\{0,16}["'])(?P<value>[^"'\\\r\n]{4,256})(?=(?P=quote)|\Z)"""
-)
-_ORACLE: Final = re.compile(r"jdbc:oracle:\w{1,16}:[^\s/:@]{1,64}/(?P<value>[^\s@\"'\\]{3,256})@")
-_PGPASS: Final = re.compile(
-    r""":[0-9]{4,5}:[A-Za-z0-9_*-]{1,63}:[A-Za-z0-9_.*@-]{1,63}:(?P<value>[^\s:"'`\\<>,;/]{6,256})"""
-)
-_LOGIN: Final = re.compile(
-    r"""\ login(?:[ ]{1,4}-{1,2}[a-z-]{1,24}(?:[ =](?!-)[^\s"']{1,128})?){0,6}?"""
-    r"""[ ]{1,4}-p[ =]["']?(?P<value>[^\s"'\\]{4,256})"""
-)
-_ECHO: Final = re.compile(
-    r"""(?:echo|printf)[ ]{1,4}["']?(?P<value>[^\s"'|$\\]{4,128})["']?[ ]{0,4}\|[ ]{0,4}\Z"""
-)
-_MYSQL: Final = re.compile(
-    r"""mysql(?:dump|admin|import)?[^\n|;&"']{0,160}?[ ]-p(?P<value>[^\s"'\\-][^\s"'\\]{3,128})"""
-)
-_HERE: Final = re.compile(r"""[ ]<<<[ ]{0,4}\\{0,8}["']?(?P<value>[^\s"'\\$]{6,256})""")
 _HOOKS: Final = (
     (
         "hooks.slack.com/",
@@ -103,114 +82,72 @@ _HOOKS: Final = (
 )
 
 
-def find_structures(text: str, marks: Marks, check: Check, taken: list[Span]) -> None:
+def find_structures(text: str, present: Mapping[str, list[int]], check: Check, taken: list[Span]) -> None:
     """Append the spans of all structures of ``text`` to ``taken``.
 
     Args:
         text: what is scanned.
-        marks: of it.
+        present: where each mark stands that does.
         check: raises when the time is over.
         taken: receives the spans.
     """
-    _urls(text, marks, check, taken)
-    _pems(text, marks, check, taken)
-    for at in _checked(marks.places("bearer"), check):
-        _bearer(text, at, taken)
-    for at in _checked(marks.places("basic"), check):
-        _basic(text, at, taken)
-    _headers(text, marks, check, taken)
-    for at in marks.places("private-lines:"):
-        hit = _PUTTY.match(text, at)
-        if hit is not None:
-            taken.append(Span(*hit.span(1), STRUCTURE, "private-key"))
-    for at in _checked(marks.places(" -u"), check):
-        _user_flag(text, at + 1, taken)
-    for mark in ("--user", "--proxy-user"):
-        for at in _checked(marks.places(mark), check):
-            _user_flag(text, at, taken)
-
-    _shells(text, marks, check, taken)
-    for at in _checked(marks.places("identified"), check):
-        _take(_IDENTIFIED.match(text, at), "password", taken)
-    for at in _checked(marks.places("jdbc:oracle:"), check):
-        _take(_ORACLE.match(text, at), "url-password", taken)
+    for mark, places in present.items():
+        handle = _HANDLERS.get(mark)
+        if handle is not None:
+            handle(text, places if len(places) < _OFTEN else _counted(places, check), taken)
 
 
-def may_be_line(text: str) -> bool:
-    """Whether a line of a password file can stand in a text."""
-    return ":" in text and _PGPASS.search(text) is not None
-
-
-def find_lines(text: str, check: Check, taken: list[Span]) -> None:
-    """Append a span for the password of each line of ``.pgpass``: host, port, database, user, password."""
-    for seen, hit in enumerate(_PGPASS.finditer(text), 1):
-        if not seen % _OFTEN:
-            check()
-        _take(hit, "password", taken)
-
-
-def _shells(text: str, marks: Marks, check: Check, taken: list[Span]) -> None:
-    """Passwords that commands take as ``-p`` or from a string after ``<<<``."""
-    for at in _checked(marks.places(" login "), check):
-        _take(_LOGIN.match(text, at), "password", taken)
-    for at in _checked(marks.places("sudo -s"), check):
-        _take(_ECHO.search(text, max(0, at - 200), at), "password", taken)
-    for at in _checked(marks.places("mysql"), check):
-        _take(_MYSQL.match(text, at), "password", taken)
-    for at in _checked(marks.places(" <<<"), check):
-        line = text[max(0, at - 120) : at].rpartition("\n")[2].lower()
-        if any(word in line for word in ("pass", "login", "secret", "token", "auth", "key")):
-            _take(_HERE.match(text, at), "password", taken)
-
-
-def _take(hit: re.Match[str] | None, kind: str, taken: list[Span]) -> None:
-    """Append the value of a match, unless it is a stand-in or a plain word."""
-    if hit is None or shapes.is_placeholder(hit["value"]):
-        return
-    value = hit["value"]
-    if shapes.is_mixed(value) or shapes.joined_words(value) >= 3 or shapes.case_noise(value):
-        taken.append(Span(hit.start("value"), hit.end("value"), STRUCTURE, kind))
-
-
-def _checked(places: Iterable[int], check: Check) -> Iterable[int]:
-    if type(places) is list and len(places) < _OFTEN:
-        return places
-    return _counted(places, check)
-
-
-def _counted(places: Iterable[int], check: Check) -> Iterator[int]:
+def _counted(places: list[int], check: Check) -> Iterator[int]:
     for seen, at in enumerate(places, 1):
         if not seen % _OFTEN:
             check()
         yield at
 
 
+def _each(read: Callable[[str, int, list[Span]], None]) -> Handler:
+    """What reads at every place by itself."""
+
+    def handle(text: str, places: Iterable[int], taken: list[Span]) -> None:
+        for at in places:
+            read(text, at, taken)
+
+    return handle
+
+
+def _following(read: Callable[[str, int, list[Span]], int], behind: int = 0) -> Handler:
+    """What goes on behind what was read: ``read`` answers where that is."""
+
+    def handle(text: str, places: Iterable[int], taken: list[Span]) -> None:
+        cursor = 0
+        for at in places:
+            if at >= cursor:
+                cursor = read(text, at + behind, taken)
+
+    return handle
+
+
 # -- URLs --------------------------------------------------------------------------------------------------
 
 
-def _urls(text: str, marks: Marks, check: Check, taken: list[Span]) -> None:
-    cursor = 0
-    for at in _checked(marks.places(URL), check):
-        if at >= cursor:
-            cursor = _userinfo(text, at + len(URL), taken)
-    cursor = 0
-    for at in _checked(marks.places(URL_ESCAPED), check):
-        if at >= cursor:
-            cursor = _userinfo(text, at + len(URL_ESCAPED), taken)
-    for at in _checked(marks.places(URL_ENCODED), check):
-        hit = _ENCODED_USERINFO.match(text, at + len(URL_ENCODED))
+def _encoded_userinfo(text: str, at: int, taken: list[Span]) -> None:
+    hit = _ENCODED_USERINFO.match(text, at + len(URL_ENCODED))
+    if hit is not None:
+        taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
+
+
+def _code(text: str, at: int, taken: list[Span]) -> None:
+    hit = _CODE.match(text, at - 1) if at else None
+    if hit is not None and (shapes.looks_random(hit[1], 16) or shapes.case_noise(hit[1])):
+        taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "secret"))
+
+
+def _hook(pattern: re.Pattern[str]) -> Handler:
+    def read(text: str, at: int, taken: list[Span]) -> None:
+        hit = pattern.match(text, at)
         if hit is not None:
-            taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
-    for mark in ("code=", "sas="):
-        for at in _checked(marks.places(mark), check):
-            hit = _CODE.match(text, at - 1) if at else None
-            if hit is not None and (shapes.looks_random(hit[1], 16) or shapes.case_noise(hit[1])):
-                taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "secret"))
-    for mark, pattern in _HOOKS:
-        for at in _checked(marks.places(mark), check):
-            hit = pattern.match(text, at)
-            if hit is not None:
-                taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "webhook"))
+            taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "webhook"))
+
+    return _each(read)
 
 
 def _userinfo(text: str, at: int, taken: list[Span]) -> int:
@@ -263,21 +200,6 @@ def _basic(text: str, at: int, taken: list[Span]) -> None:
         taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "basic-auth"))
 
 
-def _headers(text: str, marks: Marks, check: Check, taken: list[Span]) -> None:
-    for stem, read in (("authorization", _authorization), ("cookie", _cookie)):
-        cursor = 0
-        for at in _checked(marks.places(stem), check):
-            if at < cursor:
-                continue
-            hit = _HEADER.match(text, at)
-            if hit is not None:
-                end = _HEADER_END.search(text, hit.end(), hit.end() + 8192)
-                stop = end.start() if end else min(len(text), hit.end() + 8192)
-                certain = "," not in hit[0] and "(" not in hit[0]
-                read(text, hit.end(), stop, bool(hit["opening"]), certain, taken)
-                cursor = stop
-
-
 def _authorization(text: str, start: int, stop: int, quoted: bool, certain: bool, taken: list[Span]) -> None:
     scheme = _SCHEME.match(text, start, stop)
     if scheme is not None:
@@ -326,29 +248,14 @@ def _cookie(text: str, start: int, stop: int, quoted: bool, certain: bool, taken
             taken.append(Span(begin, begin + len(value), STRUCTURE, "cookie"))
 
 
-def _user_flag(text: str, at: int, taken: list[Span]) -> None:
-    hit = _USER_FLAG.match(text, at)
-    if hit is None or shapes.is_placeholder(hit[2]) or hit[2].startswith("//"):
-        return
-    if not hit[2].isdigit() or len(hit[2]) > 5:
-        taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
-
-
 # -- PEM ---------------------------------------------------------------------------------------------------
 
 
-def _pems(text: str, marks: Marks, check: Check, taken: list[Span]) -> None:
-    cursor = 0
-    for at in _checked(marks.places("-----begin "), check):
-        if at < cursor:
-            continue
-        begin = _PEM.match(text, at)
-        if begin is not None:
-            cursor = _pem(text, begin, check, taken)
-
-
-def _pem(text: str, begin: re.Match[str], check: Check, taken: list[Span]) -> int:
+def _pem(text: str, at: int, taken: list[Span]) -> int:
     """A private key from its first mark on: to its last mark, or as far as lines of base64 go."""
+    begin = _PEM.match(text, at)
+    if begin is None:
+        return at
     end = begin.end()
     headers = _PEM_HEADERS.match(text, end)
     if headers is not None:
@@ -362,8 +269,6 @@ def _pem(text: str, begin: re.Match[str], check: Check, taken: list[Span]) -> in
             break
         end = line.end()
         lines += 1
-        if not lines & 127:
-            check()
         if closing is not None:
             break
     closing = _PEM_END.match(text, end)
@@ -372,3 +277,51 @@ def _pem(text: str, begin: re.Match[str], check: Check, taken: list[Span]) -> in
     if lines:
         taken.append(Span(begin.start(), end, STRUCTURE, "private-key"))
     return end
+
+
+# -- who reads what ----------------------------------------------------------------------------------------
+
+
+def _header(read: Callable[..., None]) -> Handler:
+    def at_header(text: str, at: int, taken: list[Span]) -> int:
+        hit = _HEADER.match(text, at)
+        if hit is None:
+            return at
+        end = _HEADER_END.search(text, hit.end(), hit.end() + 8192)
+        stop = end.start() if end else min(len(text), hit.end() + 8192)
+        certain = "," not in hit[0] and "(" not in hit[0]
+        read(text, hit.end(), stop, bool(hit["opening"]), certain, taken)
+        return stop
+
+    return _following(at_header)
+
+
+def _putty(text: str, at: int, taken: list[Span]) -> None:
+    hit = _PUTTY.match(text, at)
+    if hit is not None:
+        taken.append(Span(*hit.span(1), STRUCTURE, "private-key"))
+
+
+_HANDLERS: Final[dict[str, Handler]] = {
+    URL: _following(_userinfo, len(URL)),
+    URL_ESCAPED: _following(_userinfo, len(URL_ESCAPED)),
+    URL_ENCODED: _each(_encoded_userinfo),
+    "code=": _each(_code),
+    "sas=": _each(_code),
+    **{mark: _hook(pattern) for mark, pattern in _HOOKS},
+    "-----begin ": _following(_pem),
+    "private-lines:": _each(_putty),
+    "bearer": _each(_bearer),
+    "basic": _each(_basic),
+    "authorization": _header(_authorization),
+    "cookie": _header(_cookie),
+    " -u": _each(logins.user_flag_behind_space),
+    "--user": _each(logins.user_flag),
+    "--proxy-user": _each(logins.user_flag),
+    " login ": _each(logins.login),
+    "sudo -s": _each(logins.echo),
+    "mysql": _each(logins.mysql),
+    " <<<": _each(logins.here_string),
+    "identified": _each(logins.identified),
+    "jdbc:oracle:": _each(logins.oracle),
+}

@@ -1,0 +1,106 @@
+"""Logins: passwords that commands take as arguments, and lines of files and statements that hold one.
+
+Each handler begins at its fixed mark and reads anchored and bounded from there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from spantally.redaction import shapes
+from spantally.redaction.spans import STRUCTURE, Span
+
+_USER_FLAG: Final = re.compile(
+    r"""(?:-u|--user|--proxy-user|-U)(?:[ \t]{1,4}|=)["']?([^\s:"'$]{1,128}):([^\s"'$]{3,256})"""
+)
+_IDENTIFIED: Final = re.compile(
+    r"""(?i)identified\s{1,8}(?:with\s{1,4}[\w'"`]{1,40}\s{1,4})?(?:by|as)\s{1,8}(?:password\s{1,4})?"""
+    r"""(?P<quote>\\{0,16}["'])(?P<value>[^"'\\\r\n]{4,256})(?=(?P=quote)|\Z)"""
+)
+_ORACLE: Final = re.compile(r"jdbc:oracle:\w{1,16}:[^\s/:@]{1,64}/(?P<value>[^\s@\"'\\]{3,256})@")
+_PGPASS: Final = re.compile(
+    r""":[0-9]{4,5}:[A-Za-z0-9_*-]{1,63}:[A-Za-z0-9_.*@-]{1,63}:(?P<value>[^\s:"'`\\<>,;/]{6,256})"""
+)
+_LOGIN: Final = re.compile(
+    r"""\ login(?:[ ]{1,4}-{1,2}[a-z-]{1,24}(?:[ =](?!-)[^\s"']{1,128})?){0,6}?"""
+    r"""[ ]{1,4}-p[ =]["']?(?P<value>[^\s"'\\]{4,256})"""
+)
+_ECHO: Final = re.compile(
+    r"""(?:echo|printf)[ ]{1,4}["']?(?P<value>[^\s"'|$\\]{4,128})["']?[ ]{0,4}\|[ ]{0,4}\Z"""
+)
+_MYSQL: Final = re.compile(
+    r"""mysql(?:dump|admin|import)?[^\n|;&"']{0,160}?[ ]-p(?P<value>[^\s"'\\-][^\s"'\\]{3,128})"""
+)
+_HERE: Final = re.compile(r"""[ ]<<<[ ]{0,4}\\{0,8}["']?(?P<value>[^\s"'\\$]{6,256})""")
+_TELLING: Final = ("pass", "login", "secret", "token", "auth", "key")
+_OFTEN: Final = 128
+
+
+def may_be_line(text: str) -> bool:
+    """Whether a line of a password file can stand in a text."""
+    return ":" in text and _PGPASS.search(text) is not None
+
+
+def find_lines(text: str, check: Callable[[], None], taken: list[Span]) -> None:
+    """Append a span for the password of each line of ``.pgpass``: host, port, database, user, password."""
+    for seen, hit in enumerate(_PGPASS.finditer(text), 1):
+        if not seen % _OFTEN:
+            check()
+        _take(hit, "password", taken)
+
+
+def user_flag(text: str, at: int, taken: list[Span]) -> None:
+    """``-u user:password`` and ``--user user:password``."""
+    hit = _USER_FLAG.match(text, at)
+    if hit is None or shapes.is_placeholder(hit[2]) or hit[2].startswith("//"):
+        return
+    if not hit[2].isdigit() or len(hit[2]) > 5:
+        taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
+
+
+def user_flag_behind_space(text: str, at: int, taken: list[Span]) -> None:
+    """The same behind the space with which its mark begins."""
+    user_flag(text, at + 1, taken)
+
+
+def login(text: str, at: int, taken: list[Span]) -> None:
+    """``docker login -u user -p password``."""
+    _take(_LOGIN.match(text, at), "password", taken)
+
+
+def echo(text: str, at: int, taken: list[Span]) -> None:
+    """``echo password | sudo -S``."""
+    _take(_ECHO.search(text, max(0, at - 200), at), "password", taken)
+
+
+def mysql(text: str, at: int, taken: list[Span]) -> None:
+    """``mysql -u user -ppassword``."""
+    _take(_MYSQL.match(text, at), "password", taken)
+
+
+def here_string(text: str, at: int, taken: list[Span]) -> None:
+    """``passwd <<< password``."""
+    line = text[max(0, at - 120) : at].rpartition("\n")[2].lower()
+    if any(word in line for word in _TELLING):
+        _take(_HERE.match(text, at), "password", taken)
+
+
+def identified(text: str, at: int, taken: list[Span]) -> None:
+    """``IDENTIFIED BY 'password'``."""
+    _take(_IDENTIFIED.match(text, at), "password", taken)
+
+
+def oracle(text: str, at: int, taken: list[Span]) -> None:
+    """``jdbc:oracle:thin:user/password@host``."""
+    _take(_ORACLE.match(text, at), "url-password", taken)
+
+
+def _take(hit: re.Match[str] | None, kind: str, taken: list[Span]) -> None:
+    """Append the value of a match, unless it is a stand-in or a plain word."""
+    if hit is None or shapes.is_placeholder(hit["value"]):
+        return
+    value = hit["value"]
+    if shapes.is_mixed(value) or shapes.joined_words(value) >= 3 or shapes.case_noise(value):
+        taken.append(Span(hit.start("value"), hit.end("value"), STRUCTURE, kind))
