@@ -11,9 +11,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from spantally.redaction import names, shapes
+from spantally.redaction import languages, names, nearby, shapes
 from spantally.redaction.columns import HEAD_END
-from spantally.redaction.languages import find_before, find_login
 from spantally.redaction.spans import PAIR, Span
 from spantally.redaction.tags import is_tag_at, tag_end_at
 
@@ -156,7 +155,10 @@ def find_pairs(
         if not seen & 127:
             check()
         cursor = name_end = _TAIL.match(text, at).end()  # type: ignore[union-attr]
-        if name_end >= size or name_end - at > _LONGEST_NAME or text[name_end] not in _MAY_FOLLOW:
+        if name_end - at > _LONGEST_NAME:
+            continue
+        if name_end >= size or text[name_end] not in _MAY_FOLLOW:
+            _look_before(text, at, name_end, taken)
             continue
         name_start, name = _name(text, at, name_end)
         if text[name_end] == "$":
@@ -180,26 +182,45 @@ def find_pairs(
             and not text.startswith((" is ", " was "), name_end)
         ):
             continue
-        if " " in text[max(0, name_start - 1) : name_start]:
-            find_before(text, name_start, taken)
         if name.startswith(("cred", "Cred", "CRED")):
-            find_login(text, name_start, taken)
+            languages.find_login(text, name_start, taken)
         if kind == names.SIGNATURE and (name_start == 0 or text[name_start - 1] not in "?&;#"):
             continue
         if kind == names.WEAK:
             kind = _with_word_before(text, name_start, name)
-            if kind == names.WEAK and following == " " and not text.startswith(_WEAK_PROSE, name_end):
-                continue
+        before = len(taken)
+        if text[name_start - 1 : name_start] == " ":
+            languages.find_before(text, name_start, taken)
+            nearby.find_before(text, name_start, kind, taken)
+        if kind == names.WEAK and following == " " and not text.startswith(_WEAK_PROSE, name_end):
+            continue
         found = _AFTER_NAME.match(text, name_end)
         if found is None:
+            if len(taken) == before:
+                nearby.find_after(text, name_end, kind, taken)
             continue
         cursor, read = _read(text, (name_start, name_end), kind, name, found, taken)
+        if len(taken) == before:
+            nearby.find_after(text, name_end, kind, taken)
         # A value that was read and let go may hold a further name, so the scan goes on behind its name only;
         # but not for ever, or `token=token=token=` would read everything a thousand times.
         if read > cursor:
             waste -= read - cursor
             if waste < 0:
                 cursor = read
+
+
+def _look_before(text: str, at: int, name_end: int, taken: list[Span]) -> None:
+    """Where nothing can follow a name, its value may stand before it."""
+    name_start, name = _name(text, at, name_end)
+    if text[name_start - 1 : name_start] != " ":
+        return
+    kind = names.classify(name)
+    if kind == names.WEAK:
+        kind = _with_word_before(text, name_start, name)
+    if kind != names.NONE:
+        languages.find_before(text, name_start, taken)
+        nearby.find_before(text, name_start, kind, taken)
 
 
 def _read(
