@@ -196,11 +196,11 @@ def find_pairs(
             continue
         found = _AFTER_NAME.match(text, name_end)
         if found is None:
-            if len(taken) == before:
+            if len(taken) == before and name not in _VERBS:
                 nearby.find_after(text, name_end, kind, taken)
             continue
         cursor, read = _read(text, (name_start, name_end), kind, name, found, taken)
-        if len(taken) == before:
+        if len(taken) == before and name not in _VERBS:
             nearby.find_after(text, name_end, kind, taken)
         # A value that was read and let go may hold a further name, so the scan goes on behind its name only;
         # but not for ever, or `token=token=token=` would read everything a thousand times.
