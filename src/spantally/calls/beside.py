@@ -14,6 +14,7 @@ from spantally.calls.telemetry import Telemetry
 from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import swallowed
 from spantally.redaction import Redactor
+from spantally.redaction import engine as _rules  # noqa: F401 - set up with an SDK, not with its first call
 
 MUCH: Final = 65_536
 """Characters; less is scanned in a few milliseconds."""

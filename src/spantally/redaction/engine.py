@@ -23,8 +23,19 @@ from spantally.redaction.rules import Finders
 from spantally.redaction.spans import Span, replaced, settle
 from spantally.redaction.structures import find_structures
 from spantally.redaction.tags import OPENING, find_tags
-from spantally.redaction.tokens import SHORTEST_TOKEN, find_tokens
+from spantally.redaction.tokens import SHORTEST_TOKEN, find_tokens, is_object_id
 from spantally.redaction.views import DEEPEST, may_have_views, views_of
+
+__all__ = [
+    "Clock",
+    "OutOfTimeError",
+    "UnsettledError",
+    "find_tags",
+    "is_object_id",
+    "is_quiet",
+    "redact",
+    "scan",
+]
 
 ROUNDS: Final = 6
 """Most readings of one text; one or two are enough but for texts built to defy the rules."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from spantally.ground.guard import say_once, swallowed
 from spantally.ground.settings import data_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY_VARIABLE: Final = "SPANTALLY_REDACTION_KEY"
 """Environment variable with the key of the digits, any text; it wins over the file."""

@@ -14,15 +14,29 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from spantally.ground.guard import swallowed
 from spantally.ground.settings import from_environment, parse_pii
-from spantally.redaction import counting, engine, names, registry, tokens
+from spantally.redaction import counting, names, registry
 from spantally.redaction.by_name import SCHEME_ONLY, goes_whole, policy
 from spantally.redaction.cache import SHORTEST, Cache
 from spantally.redaction.rules import Finders, allowed_entries, check_arguments, sorted_rules
 from spantally.redaction.spans import STRUCTURE, Span, replaced, settle
-from spantally.redaction.tags import ERROR_TAG, MARK, digest, find_tags
+from spantally.redaction.tags import ERROR_TAG, MARK, digest
 
 if TYPE_CHECKING:
+    from spantally.redaction import engine
     from spantally.redaction.walk import Walk
+else:
+
+    class _Later:
+        """Stands for the engine until it is first used: its rules take longer to set up than all the rest."""
+
+        def __getattr__(self, name: str) -> Any:
+            global engine
+            from spantally.redaction import engine
+
+            return getattr(engine, name)
+
+    engine = _Later()
+
 
 Rule: TypeAlias = re.Pattern[str] | Callable[[str | None, str, str], str | None]
 """A rule of the user: a compiled pattern, whose matches go, or a callable ``(key, value, where)``.
@@ -51,7 +65,7 @@ def _is_plain(key: str, value: str) -> bool:
     kind, generic = policy(key)
     return (
         kind == names.NONE
-        and (len(value) < _TINY or tokens.is_object_id(value) or engine.is_quiet(value, generic=generic))
+        and (len(value) < _TINY or engine.is_object_id(value) or engine.is_quiet(value, generic=generic))
         and not registry.holds_literal(value)
     )
 
@@ -163,7 +177,7 @@ class Redactor:
         return (
             type(value) is str
             and self._simple
-            and tokens.is_object_id(value)
+            and engine.is_object_id(value)
             and not registry.holds_literal(value)
         )
 
@@ -365,7 +379,7 @@ class Redactor:
         return answer
 
     def _whole(self, text: str, kind: int) -> str:
-        tags = find_tags(text)
+        tags = engine.find_tags(text)  # the engine knows the types of all tags
         spans = settle([Span(0, len(text), STRUCTURE, names.TYPES[kind])], tags)
         if tags:
             spans = [span for span in spans if not SCHEME_ONLY.fullmatch(text, span.start, span.end)]
