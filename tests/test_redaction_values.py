@@ -172,3 +172,37 @@ def test_a_key_decides_over_text() -> None:
     assert REDACTOR.text(once, "password") == once
     half = REDACTOR.text(f"Bearer {KEY}")
     assert REDACTOR.text(half, "authorization") == half
+
+
+NOISE = "q8Zr2Lm0Pw4Xv6TnB"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["--password", NOISE],
+        ("run", "--api-key", NOISE, "--verbose"),
+        {"name": "password", "value": NOISE},
+        {"value": NOISE, "key": "DB_PASSWORD"},
+        [{"header": "X-Api-Key", "default": NOISE}],
+        [["Authorization", f"Bearer {NOISE}"]],
+    ],
+)
+def test_a_name_beside_a_value_speaks_for_it(value: object) -> None:
+    """As arguments, pairs and objects that name their value have it; in whatever order."""
+    assert NOISE not in repr(Redactor().value(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["password", "username", "email"],
+        ["--max-tokens", "500"],
+        {"name": "max_tokens", "value": "500"},
+        {"name": "get_token", "content": "it is sunny"},
+        {"[REDACTED:openai-key:b9575262]": "sunny", "header.[REDACTED:openai-key:12345678]": "sunny weather"},
+    ],
+)
+def test_a_name_beside_plain_words_says_nothing(value: object) -> None:
+    """Lists of names, counts, tools and tags in names."""
+    assert Redactor().value(value) is value

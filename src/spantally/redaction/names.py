@@ -44,6 +44,7 @@ FOREIGN_STEMS: Final = ("senha", "contrase", "wachtwoord", "kennwort", "parola",
 STEM_WORDS: Final = ("pass", "pw", "secret", "token", "key", "cred", "auth", "cookie", "sig", *FOREIGN_STEMS)
 """Every name that says something holds one of these, in lower case."""
 
+_TAG: Final = re.compile(r"\[REDACTED:[a-z0-9:-]{1,48}\]")
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _TAIL: Final = frozenset(
@@ -121,6 +122,8 @@ _MEMO_LENGTH: Final = 48
 
 def words_of(name: str) -> list[str]:
     """The lower-case words of the last dotted part of ``name``."""
+    if "[REDACTED:" in name:
+        name = _TAG.sub("", name)  # its type says what stood there, and nothing of the value
     last = name.rsplit(".", 1)[-1] if "." in name else name
     if not last.isascii():
         last = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()

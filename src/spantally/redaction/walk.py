@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from spantally.redaction import names
-from spantally.redaction.tags import ERROR_TAG
+from spantally.redaction.tags import ERROR_TAG, tag
 
 DEEPEST: Final = 64
 MOST_NODES: Final = 100_000
@@ -25,6 +25,29 @@ _PLAIN: Final = (
     uuid.UUID, enum.Enum, numbers.Number, type,
 )  # fmt: skip
 _MISSING: Final = object()
+_NAMES: Final = ("name", "key", "field", "header", "variable")
+_VALUES: Final = frozenset({"value", "val", "default"})
+"""Fields of an object that names its own value: ``{"name": "password", "value": ...}``."""
+_LONGEST_NAME: Final = 64
+
+
+def _told_name(items: Mapping[Any, Any]) -> str | None:
+    """The name that an object gives its value, where it says that the value is a secret."""
+    for field in _NAMES:
+        if field in items:
+            name = items[field]
+            if type(name) is str and len(name) <= _LONGEST_NAME and names.classify(name) in _SECRETS:
+                return name
+    return None
+
+
+def _is_telling(name: str) -> bool:
+    if not 3 <= len(name) <= _LONGEST_NAME or " " in name:
+        return False
+    return names.classify(name.strip("-: ")) in _SECRETS
+
+
+_SECRETS: Final = frozenset({names.PASSWORD, names.SECRET, names.TOKEN, names.AUTH, names.COOKIE})
 
 
 class BoundError(Exception):
@@ -114,16 +137,19 @@ class Walk:
     def _mapping(self, value: Any, items: Mapping[Any, Any]) -> Any:
         answer: dict[Any, Any] = {}
         changed = False
+        told = _told_name(items)
         for key, item in items.items():
             name = key if type(key) is str else str(key) if isinstance(key, (str, bytes)) else None
             new_key = self._name(key) if type(key) is str else self.value(key, None)
-            new_item = self.value(item, name)
+            new_item = self.value(item, told if told is not None and name in _VALUES else name)
             changed = changed or new_key is not key or new_item is not item
             answer[new_key] = new_item
         return answer if changed else value
 
     def _sequence(self, value: Any, key: str | None) -> Any:
         items = [self.value(item, key) for item in value]
+        if type(value) in (list, tuple) and len(value) > 1:
+            self._beside(value, items)
         if all(new is old for new, old in zip(items, value, strict=True)):
             return value
         if isinstance(value, tuple):
@@ -131,6 +157,16 @@ class Walk:
         if isinstance(value, frozenset):
             return frozenset(items)
         return set(items) if isinstance(value, set) else items
+
+    def _beside(self, value: list[Any] | tuple[Any, ...], items: list[Any]) -> None:
+        """A text behind one that names a secret, as a command's arguments and pairs of headers have it."""
+        before = value[0]
+        for place in range(1, len(value)):
+            name, before = before, value[place]
+            if type(before) is str and type(name) is str and items[place] is before and _is_telling(name):
+                together = f'"{name}", "{before}"'
+                if self._leaf(together, None) != together:
+                    items[place] = tag(names.TYPES[names.classify(name.strip("-: "))], before)
 
     def _object(self, value: Any, key: str | None) -> Any:
         """Read an object by its plain instance attributes; its own code is not called."""
