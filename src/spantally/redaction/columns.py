@@ -73,8 +73,8 @@ def _table(text: str, at: int, check: Callable[[], None], taken: list[Span]) -> 
     while first > 0 and _TITLE.match(cells[first - 1]):
         first -= 1
     cells = cells[max(0, first - 1) :]
-    if len(cells) < 2:
-        return brk.end()
+    if len(cells) < 2 or (delimiter != "|" and sum(map(bool, map(str.strip, cells))) < 2):
+        return brk.end()  # a list of words with a comma behind each is no table
     columns = {}
     for index, cell in enumerate(cells):
         title = cell.strip(" \"'`*{}[]()")

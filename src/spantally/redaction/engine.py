@@ -40,7 +40,7 @@ __all__ = [
 ROUNDS: Final = 6
 """Most readings of one text; one or two are enough but for texts built to defy the rules."""
 
-SECONDS_PER_CHARACTER: Final = 2.5e-7
+SECONDS_PER_CHARACTER: Final = 2.3e-7
 """What a long text adds to the time budget: about four times what it takes."""
 
 

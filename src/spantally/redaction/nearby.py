@@ -1,7 +1,8 @@
-"""Nearby: a value that looks like a secret on the same line as a name that promises one.
+"""Nearby: a value that looks like a secret beside a name that promises one, however the two are joined.
 
-The last resort for ways of writing that no other rule knows: only names that are clear, only values that
-nobody writes by hand, and never ids, hashes, paths or dates.
+The last resort for ways of writing that no other rule knows: marks of any kind between the two, a few words
+that end in "is" or "to", the next line, the value first. Only names that are clear, only values that nobody
+writes by hand; never ids of objects, paths, dates or versions.
 """
 
 from __future__ import annotations
@@ -12,24 +13,47 @@ from typing import Final
 from spantally.redaction import names, shapes
 from spantally.redaction.spans import PAIR, Span
 
-_TOKEN_AFTER: Final = re.compile(
+_VALUE: Final = r"""(?P<value>[^\s"'`<>,;(){}\[\]|\\\u2502\u2503]{6,256})"""
+_LEAD: Final = r"""(?:>|[-*]|`{3}\w{0,12}|\|-?|\w{1,16}:)"""
+
+_ADJACENT: Final = re.compile(
+    rf"""(?x)
+    (?: [^\w\n]{{1,24}}                                                         # marks of any kind
+      | [^\w\n]{{0,4}} \( [^()\n]{{1,24}} \) [^\w\n]{{1,6}}                     # (prod):
+      | (?: [^\w\n]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{0,6}}
+        [^\w\n]{{1,4}} (?:is|was|be|to|equals|value|expected|now|from|as|contains|reads|b|body|data)
+        [^\w\n]{{1,6}}
+      | (?: [^\w\n]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{1,4}} [^\w\n]{{0,2}} [:=] [^\w\n]{{0,4}}
+      | [^\w\n]{{0,3}} [:?=] [^\w\n]{{0,3}}                                     # the next line
+        (?: \n [^\S\n]{{0,8}} (?:{_LEAD} [^\S\n]{{0,4}})? ){{1,3}} [^\w\n]{{0,2}}
+      | ["'\s:{{,]{{1,12}}                                                        # its own object
+        (?: ["']?(?:type|kind|tier)["']? \s{{0,2}} : \s{{0,2}} ["']? \w{{1,24}} ["']? , \s{{0,4}} )?
+        ["']?(?:value|val|default|secret)["']? \s{{0,2}} [:=] \s{{0,2}} ["'\[]{{0,2}}
+    )
+    {_VALUE}
+    """
+)
+_FAR: Final = re.compile(
     r"[^\n]{0,48}?(?<![A-Za-z0-9_+/=.~-])(?P<value>[A-Za-z0-9_+/=.~-]{16,256})(?![A-Za-z0-9])"
 )
-_PASSWORD_AFTER: Final = re.compile(
-    r"""["'`*:,]{0,3}(?:[^\S\n]{1,4}[A-Za-z][A-Za-z/-]{0,14}){0,5}[^\S\n]{0,4}[:=>-]{0,3}[^\S\n]{0,4}["'`(*]{0,2}"""
-    r"""(?P<value>[^\s"'`<>,;()\\]{8,64})"""
+_FIRST: Final = re.compile(
+    rf"""(?x)
+    (?<![\w+/=.~-]) {_VALUE} ["'`]?
+    (?: [ \t]{{0,4}} [,;)\]}}]{{0,2}} [ \t]{{0,16}} (?: \#|//|--|/\*|<!--|<-|\(|=>|->|\u2190 ) [ \t]{{0,4}}
+        (?:[A-Za-z][\w'\u2019-]{{0,15}}[ ]){{0,4}}
+      | [ ] (?:is|was|as|for) [ ] (?:(?:the|my|our|your|a|an|their|this)[ ])? (?:[\w./-]{{1,24}}[ ]){{0,3}}
+      | ,?\s{{1,4}} ["']?(?:name|key|id|field|variable)["']? \s{{0,2}} [:=] \s{{0,2}} ["']
+    ) \Z
+    """
 )
-_TOKEN_BEFORE: Final = re.compile(
-    r"""(?<![A-Za-z0-9_+/=.~-])(?P<value>[A-Za-z0-9_+/=.~-]{16,256})["'`]?"""
-    r"""[ \t]{0,4}[,;)\]}]{0,2}[ \t]{0,16}"""
-    r"""(?:\#|//|--|/\*|\(|<!--|<-|=>|->|[:=-])?[ \t]{0,4}(?:[A-Za-z][\w'-]{0,15}[ ]){0,4}\Z"""
-)
-_BEFORE: Final = 160
+_ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
+_BEFORE: Final = 200
 _STRONG: Final = frozenset({names.TOKEN, names.SECRET})
+_TRAILING: Final = ".!?:*"
 
 
 def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
-    """Append a span for a value behind a clear name, with whatever between them.
+    """Append a span for a value behind a clear name, whatever joins them.
 
     Args:
         text: what is scanned.
@@ -37,49 +61,65 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
         kind: what the name promises.
         taken: receives the span.
     """
-    if kind in _STRONG:
-        hit = _TOKEN_AFTER.match(text, name_end)
-        good = hit is not None and _is_token(hit["value"])
-    elif kind == names.PASSWORD:
-        hit = _PASSWORD_AFTER.match(text, name_end)
-        good = hit is not None and _is_password(hit["value"].rstrip(".:!?"))
-    else:
+    if kind not in _STRONG and kind != names.PASSWORD:
         return
-    if hit is not None and good:
-        value = hit["value"].rstrip(".:!?")
-        start = hit.start("value")
-        taken.append(Span(start, start + len(value), PAIR, names.TYPES[kind]))
+    hit = _ADJACENT.match(text, name_end)
+    if hit is None or not _is_secret(hit["value"].rstrip(_TRAILING), kind):
+        hit = _FAR.match(text, name_end) if kind in _STRONG else None
+        if hit is None or not _is_noise(hit["value"]):
+            return
+    _take(hit, kind, taken)
 
 
 def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> None:
-    """Append a span for a token before a clear name: ``"...", # the API key``."""
-    if kind not in _STRONG:
+    """Append a span for a value before a clear name: ``"...", # the API key``."""
+    if kind not in _STRONG and kind != names.PASSWORD:
         return
     low = max(0, name_start - _BEFORE)
     line = text.rfind("\n", low, name_start) + 1
-    hit = _TOKEN_BEFORE.search(text, max(low, line), name_start)
-    if hit is not None and _is_token(hit["value"]):
-        taken.append(Span(hit.start("value"), hit.end("value"), PAIR, names.TYPES[kind]))
+    hit = _FIRST.search(text, max(low, line), name_start)
+    if hit is not None and _is_secret(hit["value"].rstrip(_TRAILING), kind):
+        _take(hit, kind, taken)
 
 
-def _is_token(value: str) -> bool:
+def _take(hit: re.Match[str], kind: int, taken: list[Span]) -> None:
+    start = hit.start("value")
+    taken.append(Span(start, start + len(hit["value"].rstrip(_TRAILING)), PAIR, names.TYPES[kind]))
+
+
+def _is_secret(value: str, kind: int) -> bool:
+    if len(value) < 6 or shapes.is_placeholder(value) or shapes.is_provider_id(value) or "://" in value:
+        return False
+    return _is_password(value) if kind == names.PASSWORD else _is_key(value)
+
+
+def _is_key(value: str) -> bool:
+    """A key, or an id or hash that stands where a key must stand."""
+    if _is_noise(value):
+        return True
+    return len(value) >= 24 and shapes.is_plain_id(value)
+
+
+def _is_noise(value: str) -> bool:
     value = value.strip(".-=_/")
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or shapes.is_placeholder(value):
         return False
-    if value.count("/") > 1 or value.count(".") > 2 or value.count("_") > 3 or value.count("-") > 4:
+    if value.count("/") > 3 or value.count(".") > 2 or value.count("_") > 3 or value.count("-") > 4:
         return False
     if value.islower() or value.isupper():
-        return len(value) >= 24 and shapes.looks_random(value, 24)
-    return shapes.looks_random(value, 16) or (len(value) >= 20 and shapes.case_noise(value))
+        return len(value) >= 20 and shapes.looks_random(value, 20)
+    return shapes.looks_random(value, 16) or (len(value) >= 18 and shapes.case_noise(value))
 
 
 def _is_password(value: str) -> bool:
-    if len(value) < 8 or shapes.is_placeholder(value) or shapes.is_plain_id(value) or "://" in value:
+    if shapes.joined_words(value) >= 4 or (len(value) >= 10 and shapes.case_noise(value)):
+        return True
+    if shapes.is_plain_id(value) or value.count("/") > 1 or value.count(".") > 1 or value[0] in "/~-@":
         return False
-    if value.count("/") > 1 or value.count(".") > 1 or value[0] in "/~-" or value.endswith(("/", "=")):
+    if value.endswith(("/", "=", ")")) or "(" in value or _ARGUMENT.match(value):
         return False
     lower = any(map(str.islower, value))
     upper = any(map(str.isupper, value[1:]))
-    digit = any(map(str.isdigit, value))
+    digits = sum(map(str.isdigit, value))
     symbol = any(one in "!@#$%^&*+=?~" for one in value)
-    return digit + symbol + (lower and upper) >= 2 and (lower or upper)
+    return (digits > 0) + symbol + (lower and upper) >= 2 and (lower or upper) and len(value) >= 7

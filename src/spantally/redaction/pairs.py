@@ -101,6 +101,7 @@ _LITTLE_WORDS: Final = frozenset(
 )
 """Words before ``key`` or ``token`` that are no part of its name."""
 _LAST_WORD: Final = re.compile(r"([A-Za-z]+)[ \t]+\Z")
+_BEFORE_NAME: Final = frozenset({" ", '"', "'"})
 _VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(|=(?!=|$))")
@@ -189,7 +190,7 @@ def find_pairs(
         if kind == names.WEAK:
             kind = _with_word_before(text, name_start, name)
         before = len(taken)
-        if text[name_start - 1 : name_start] == " ":
+        if text[name_start - 1 : name_start] in _BEFORE_NAME:
             languages.find_before(text, name_start, taken)
             nearby.find_before(text, name_start, kind, taken)
         if kind == names.WEAK and following == " " and not text.startswith(_WEAK_PROSE, name_end):
@@ -211,16 +212,18 @@ def find_pairs(
 
 
 def _look_before(text: str, at: int, name_end: int, taken: list[Span]) -> None:
-    """Where nothing can follow a name, its value may stand before it."""
+    """Where no rule knows what follows a name, its value may stand beside it all the same."""
     name_start, name = _name(text, at, name_end)
-    if text[name_start - 1 : name_start] != " ":
-        return
     kind = names.classify(name)
     if kind == names.WEAK:
         kind = _with_word_before(text, name_start, name)
-    if kind != names.NONE:
+    if kind == names.NONE:
+        return
+    if text[name_start - 1 : name_start] in _BEFORE_NAME:
         languages.find_before(text, name_start, taken)
         nearby.find_before(text, name_start, kind, taken)
+    if name not in _VERBS:
+        nearby.find_after(text, name_end, kind, taken)
 
 
 def _read(

@@ -117,7 +117,6 @@ sendgrid-key|SG.|d|18|Twilio SendGrid docs, API keys
 brevo-key|xkeysib-|w|24|Brevo docs, API keys
 brevo-key|xsmtpsib-|w|24|Brevo docs, SMTP keys
 twilio-key|SK|h|32|Twilio docs, API keys
-twilio-account|AC|h|32|Twilio docs, Account SID
 npm-token|npm_|a|16|npm docs, About access tokens
 pypi-token|pypi-|w|24|PyPI help, API tokens
 rubygems-key|rubygems_|h|24|RubyGems guides, API keys

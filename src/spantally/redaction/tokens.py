@@ -49,7 +49,7 @@ _MANGLED: Final = ("_Z", "__Z", "_R")
 _CASE_CHANGES: Final = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
 _WORDY: Final = re.compile(r"(?:^|[_-])[A-Za-z]?[a-z]{4,}(?=[_-])")
 _SPREAD: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,8}){0,2}[_-])"
+    r"(?<![A-Za-z0-9_-])(?<![/=][A-Za-z0-9])(?<![/=])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,8}){0,2}[_-])"
     r"(?P<body>[A-Za-z0-9_-]{24,})"
 )
 _SEPARATOR: Final = re.compile("[_.-]")
@@ -282,7 +282,7 @@ def _generic(start: int, word: str, taken: list[Span]) -> None:
             end = tail.end()
         taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
         return
-    spread = _SPREAD.search(word)
+    spread = None if word[:1] in "/=" else _SPREAD.search(word)
     if spread is not None and not _is_objects(spread["prefix"]):
         body = spread["body"].replace("_", "").replace("-", "")
         if len(body) >= 22 and not shapes.is_hex(body) and not _WORDY.search(spread["body"]):
