@@ -18,12 +18,12 @@ _LEAD: Final = r"""(?:>|[-*]|`{3}\w{0,12}|\|-?|\w{1,16}:)"""
 
 _ADJACENT: Final = re.compile(
     rf"""(?x)
-    (?: [^\w\n]{{1,24}}                                                         # marks of any kind
+    (?: [^\w\n&]{{1,24}}                                                         # marks of any kind
       | [^\w\n]{{0,4}} \( [^()\n]{{1,24}} \) [^\w\n]{{1,6}}                     # (prod):
-      | (?: [^\w\n]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{0,6}}
+      | (?: [^\w\n&;,|]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{0,6}}
         [^\w\n]{{1,4}} (?:is|was|be|to|equals|value|expected|now|from|as|contains|reads|b|body|data)
         [^\w\n]{{1,6}}
-      | (?: [^\w\n]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{1,4}} [^\w\n]{{0,2}} [:=] [^\w\n]{{0,4}}
+      | (?: [^\w\n&;,|]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{1,4}} [^\w\n]{{0,2}} [:=] [^\w\n]{{0,4}}
       | [^\w\n]{{0,3}} [:?=] [^\w\n]{{0,3}}                                     # the next line
         (?: \n [^\S\n]{{0,8}} (?:{_LEAD} [^\S\n]{{0,4}})? ){{1,3}} [^\w\n]{{0,2}}
       | ["'\s:{{,]{{1,12}}                                                        # its own object
@@ -39,7 +39,8 @@ _FAR: Final = re.compile(
 _FIRST: Final = re.compile(
     rf"""(?x)
     (?<![\w+/=.~-]) {_VALUE} ["'`]?
-    (?: [ \t]{{0,4}} [,;)\]}}]{{0,2}} [ \t]{{0,16}} (?: \#|//|--|/\*|<!--|<-|\(|=>|->|\u2190 ) [ \t]{{0,4}}
+    (?: [ \t]{{0,4}} [,;)\]}}]{{0,2}} [ \t]{{0,16}}
+        (?: \#|//|--(?=[ ])|/\*|<!--|<-|\(|=>|->|\u2190 ) [ \t]{{0,4}}
         (?:[A-Za-z][\w'\u2019-]{{0,15}}[ ]){{0,4}}
       | [ ] (?:is|was|as|for) [ ] (?:(?:the|my|our|your|a|an|their|this)[ ])? (?:[\w./-]{{1,24}}[ ]){{0,3}}
       | ,?\s{{1,4}} ["']?(?:name|key|id|field|variable)["']? \s{{0,2}} [:=] \s{{0,2}} ["']
@@ -49,6 +50,8 @@ _FIRST: Final = re.compile(
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 _BEFORE: Final = 200
 _STRONG: Final = frozenset({names.TOKEN, names.SECRET})
+_GLUE: Final = frozenset("+/%~^.&")
+"""Behind these a name is part of something longer: base64, a path, an encoded field."""
 _TRAILING: Final = ".!?:*"
 
 
@@ -61,9 +64,11 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
         kind: what the name promises.
         taken: receives the span.
     """
-    if kind not in _STRONG and kind != names.PASSWORD:
+    if (kind not in _STRONG and kind != names.PASSWORD) or text[name_end : name_end + 1] in _GLUE:
         return
     hit = _ADJACENT.match(text, name_end)
+    if hit is not None and text[hit.start("value") - 2 : hit.start("value")] in ("${", "$("):
+        return
     if hit is None or not _is_secret(hit["value"].rstrip(_TRAILING), kind):
         hit = _FAR.match(text, name_end) if kind in _STRONG else None
         if hit is None or not _is_noise(hit["value"]):
@@ -112,7 +117,7 @@ def _is_noise(value: str) -> bool:
 
 
 def _is_password(value: str) -> bool:
-    if shapes.joined_words(value) >= 4 or (len(value) >= 10 and shapes.case_noise(value)):
+    if shapes.joined_words(value) >= 4 or (len(value) >= 10 and value.isalnum() and shapes.case_noise(value)):
         return True
     if shapes.is_plain_id(value) or value.count("/") > 1 or value.count(".") > 1 or value[0] in "/~-@":
         return False

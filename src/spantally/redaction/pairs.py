@@ -169,8 +169,8 @@ def find_pairs(
                 cursor = paid.end()
             continue
         kind = names.classify(name)
-        if kind == names.NONE:
-            continue
+        if kind == names.NONE or (name_start > 1 and text.startswith("${", name_start - 2)):
+            continue  # a variable of a shell: what follows is its default or its fault
         following = text[name_end]
         if following == ":" and is_tag_at(text, name_start):
             continue  # a type: [REDACTED:token:0123abcd]
@@ -197,11 +197,11 @@ def find_pairs(
             continue
         found = _AFTER_NAME.match(text, name_end)
         if found is None:
-            if len(taken) == before and name not in _VERBS:
+            if len(taken) == before and name not in _VERBS and len(name) > 2:
                 nearby.find_after(text, name_end, kind, taken)
             continue
         cursor, read = _read(text, (name_start, name_end), kind, name, found, taken)
-        if len(taken) == before and name not in _VERBS:
+        if len(taken) == before and name not in _VERBS and len(name) > 2:
             nearby.find_after(text, name_end, kind, taken)
         # A value that was read and let go may hold a further name, so the scan goes on behind its name only;
         # but not for ever, or `token=token=token=` would read everything a thousand times.
@@ -222,7 +222,7 @@ def _look_before(text: str, at: int, name_end: int, taken: list[Span]) -> None:
     if text[name_start - 1 : name_start] in _BEFORE_NAME:
         languages.find_before(text, name_start, taken)
         nearby.find_before(text, name_start, kind, taken)
-    if name not in _VERBS:
+    if name not in _VERBS and len(name) > 2:
         nearby.find_after(text, name_end, kind, taken)
 
 

@@ -25,7 +25,7 @@ _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 KEPT_PREFIXES: Final = frozenset(
     """
-    ami arn asst batch build call ch chatcmpl chunk ci cmpl commit container conv cus doc embd etag
+    ami arn asst batch build call ch chatcmpl chunk ci cmpl commit container conv cs cus doc embd etag
     event evt fc file fp fs ft ftckpt ftjob gen i id img in item job mcp mcpl mcpr md5 message modr
     msg msgbatch node obj org part pi price prod proj project reasoning rect req request resp rev rs
     run sess session sha1 sha256 sha384 sha512 span srvtoolu step sub subnet task thread tool toolu

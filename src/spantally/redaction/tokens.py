@@ -161,7 +161,7 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
     if _special(text, start, word, taken):
         return
     if generic and not word.startswith(_MANGLED) and _LONG_RUN.search(word) is not None:
-        _generic(start, word, taken)
+        _generic(text, start, word, taken)
 
 
 def _vendor(text: str, start: int, word: str, hit: re.Match[str], taken: list[Span]) -> int:
@@ -265,8 +265,10 @@ def _is_vendors(prefix: str, body: str) -> bool:
     )
 
 
-def _generic(start: int, word: str, taken: list[Span]) -> None:
+def _generic(text: str, start: int, word: str, taken: list[Span]) -> None:
     """Noise behind a short prefix: the form that vendors have settled on, whoever they are."""
+    if text.startswith('W/"', max(0, start - 3)) and start > 2:
+        return  # an ETag
     for hit in _FOREIGN.finditer(word):
         prefix, body = hit["prefix"], hit["body"]
         if _is_objects(prefix):
