@@ -56,15 +56,23 @@ def get(url: str) -> str:
     return text
 
 
-def test_two_services_share_a_session(tmp_path: Path, server: ScriptedServer) -> None:
-    """Two services with the standard instrumentations: one session in one ledger, the tree whole."""
+@pytest.mark.parametrize("apart", [False, True], ids=["one ledger", "two ledgers merged"])
+def test_two_services_share_a_session(apart: bool, tmp_path: Path, server: ScriptedServer) -> None:
+    """Two services with the standard instrumentations: one session, the tree whole, in whatever ledgers."""
     for module in ("fastapi", "uvicorn", "requests", "opentelemetry.instrumentation.fastapi"):
         pytest.importorskip(module)
-    ledger = tmp_path / "shared.db"
-    values = {"BASE_URL": server.base_url, "SPANTALLY_LEDGER": str(ledger)}
-    with service(**values) as back, service(back, **values) as front:
+    kept = [tmp_path / name for name in (("back.db", "front.db") if apart else ("shared.db", "shared.db"))]
+    values = {"BASE_URL": server.base_url}
+    with (
+        service(SPANTALLY_LEDGER=str(kept[0]), **values) as back,
+        service(back, SPANTALLY_LEDGER=str(kept[1]), **values) as front,
+    ):
         get(front + "/front")
         get(back + "/bare")
+    ledger = kept[0]
+    if apart:
+        ledger = tmp_path / "merged.db"
+        spantally.merge_ledgers(kept, ledger)
     with spantally.open_ledger(ledger) as opened:
         sessions = {one.session_id: one for one in opened.sessions()}
         rows = list(opened.calls(session="two-services"))
