@@ -34,6 +34,9 @@ def _clean() -> Iterator[None]:
     spantally.uninstrument()
 
 
+@pytest.mark.filterwarnings(
+    "ignore:functools.partial will be:FutureWarning"
+)  # the replacement's own, on 3.13
 @pytest.mark.parametrize(
     "replaced",
     [mock.MagicMock(return_value=7), functools.partial(lambda *_, **__: 7), _Callable()],
