@@ -20,10 +20,12 @@ from spantally.redaction.logins import find_lines, may_be_line
 from spantally.redaction.marks import has_marks, marks_of
 from spantally.redaction.pairs import find_pairs
 from spantally.redaction.rules import Finders
+from spantally.redaction.runs import SHORTEST as SHORTEST_WORD
+from spantally.redaction.runs import Runs
 from spantally.redaction.spans import Span, replaced, settle
 from spantally.redaction.structures import find_structures
 from spantally.redaction.tags import OPENING, find_tags
-from spantally.redaction.tokens import SHORTEST_TOKEN, find_tokens, is_object_id
+from spantally.redaction.tokens import find_tokens, is_object_id
 from spantally.redaction.views import DEEPEST, may_have_views, views_of
 
 __all__ = [
@@ -46,7 +48,7 @@ SECONDS_PER_CHARACTER: Final = 2.3e-7
 
 WINDOW: Final = 1_024
 """Characters on either side of a new tag that are read again; no rule looks further, but for tables."""
-LONG: Final = 16_384
+LONG: Final = 3_072
 """A text longer than this is read again only around its new tags."""
 
 
@@ -104,10 +106,10 @@ def is_quiet(text: str, *, generic: bool = True) -> bool:
     """
     if has_marks(text.lower()) or may_have_views(text) or not text.isascii() or may_be_line(text):
         return False
-    if len(text) < SHORTEST_TOKEN:
+    if len(text) < SHORTEST_WORD:
         return True
     taken: list[Span] = []
-    find_tokens(text, _no_check, taken, generic=generic)
+    find_tokens(text, Runs(text), _no_check, taken, generic=generic)
     return not taken
 
 
@@ -117,19 +119,20 @@ def _no_check() -> None:
 
 def _find(text: str, check: Callable[[], None], taken: list[Span], *, generic: bool) -> None:
     """Append what the built-in rules find in a text as it stands."""
+    runs = Runs(text)
     marks = marks_of(lowered(text))
     if marks is not None:
         present = dict(marks.present())
         find_structures(text, present, check, taken)
         heads: list[int] = []
-        find_pairs(text, marks.stems(), check, taken, heads)
+        find_pairs(text, marks.stems(), runs, check, taken, heads)
         if heads:
             find_columns(text, heads, check, taken)
         find_inserts(text, present.get("into", ()), check, taken)
     find_lines(text, check, taken)
     find_named(text, check, taken)
-    if len(text) >= SHORTEST_TOKEN:
-        find_tokens(text, check, taken, generic=generic)
+    if len(text) >= SHORTEST_WORD:
+        find_tokens(text, runs, check, taken, generic=generic)
 
 
 def _find_encoded(

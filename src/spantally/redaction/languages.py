@@ -99,6 +99,9 @@ def find_named(text: str, check: Callable[[], None], taken: list[Span]) -> None:
 def find_before(text: str, name_start: int, taken: list[Span]) -> None:
     """Append a span for a secret that stands before the name which starts at ``name_start``."""
     low = max(0, name_start - _BEFORE)
+    near = text[low:name_start]
+    if " as " not in near and " for " not in near and " is " not in near:
+        return
     at = max(text.rfind(link, low, name_start) for link in _LINKS)
     if at < 0 or text.find("\n", at, name_start) >= 0 or text.count(" ", at + 1, name_start) > 6:
         return

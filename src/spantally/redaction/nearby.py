@@ -48,7 +48,10 @@ _FIRST: Final = re.compile(
     """
 )
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
-_BEFORE: Final = 200
+AFTER: Final = 160
+"""Characters behind a name in which its value may stand."""
+BEFORE: Final = 200
+"""Characters before a name in which its value may stand."""
 _STRONG: Final = frozenset({names.TOKEN, names.SECRET})
 _GLUE: Final = frozenset("+/%~^.&")
 """Behind these a name is part of something longer: base64, a path, an encoded field."""
@@ -80,7 +83,7 @@ def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> Non
     """Append a span for a value before a clear name: ``"...", # the API key``."""
     if kind not in _STRONG and kind != names.PASSWORD:
         return
-    low = max(0, name_start - _BEFORE)
+    low = max(0, name_start - BEFORE)
     line = text.rfind("\n", low, name_start) + 1
     hit = _FIRST.search(text, max(low, line), name_start)
     if hit is not None and _is_secret(hit["value"].rstrip(_TRAILING), kind):

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from spantally.redaction import languages, names, nearby, shapes
 from spantally.redaction.columns import HEAD_END
+from spantally.redaction.runs import Runs
 from spantally.redaction.spans import PAIR, Span
 from spantally.redaction.tags import is_tag_at, tag_end_at
 
@@ -101,6 +102,7 @@ _LITTLE_WORDS: Final = frozenset(
 )
 """Words before ``key`` or ``token`` that are no part of its name."""
 _LAST_WORD: Final = re.compile(r"([A-Za-z]+)[ \t]+\Z")
+_PROSE_REACH: Final = 96
 _BEFORE_NAME: Final = frozenset({" ", '"', "'"})
 _VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
@@ -134,13 +136,19 @@ class Site(NamedTuple):
 
 
 def find_pairs(
-    text: str, stems: Iterable[int], check: Callable[[], None], taken: list[Span], heads: list[int]
+    text: str,
+    stems: Iterable[int],
+    runs: Runs,
+    check: Callable[[], None],
+    taken: list[Span],
+    heads: list[int],
 ) -> None:
     """Append a span to ``taken`` for each value that the name before it says is a secret.
 
     Args:
         text: what is scanned.
         stems: where a stem of a telling name begins, in order.
+        runs: of the text.
         check: raises when the time is over.
         taken: receives the spans.
         heads: receives the places of names that may be heads of columns.
@@ -159,7 +167,7 @@ def find_pairs(
         if name_end - at > _LONGEST_NAME:
             continue
         if name_end >= size or text[name_end] not in _MAY_FOLLOW:
-            _look_before(text, at, name_end, taken)
+            _look_beside(text, at, name_end, runs, taken)
             continue
         name_start, name = _name(text, at, name_end)
         if text[name_end] == "$":
@@ -191,18 +199,20 @@ def find_pairs(
             kind = _with_word_before(text, name_start, name)
         before = len(taken)
         if text[name_start - 1 : name_start] in _BEFORE_NAME:
-            languages.find_before(text, name_start, taken)
-            nearby.find_before(text, name_start, kind, taken)
-        if kind == names.WEAK and following == " " and not text.startswith(_WEAK_PROSE, name_end):
-            continue
+            _find_before(text, name_start, kind, runs, taken)
+        if following == " ":
+            if kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end):
+                continue
+            if kind != names.PASSWORD and not runs.may_hold_value(name_end, name_end + _PROSE_REACH):
+                continue  # words without a digit, none of them long
         found = _AFTER_NAME.match(text, name_end)
         if found is None:
             if len(taken) == before and name not in _VERBS and len(name) > 2:
-                nearby.find_after(text, name_end, kind, taken)
+                _find_after(text, name_end, kind, runs, taken)
             continue
         cursor, read = _read(text, (name_start, name_end), kind, name, found, taken)
         if len(taken) == before and name not in _VERBS and len(name) > 2:
-            nearby.find_after(text, name_end, kind, taken)
+            _find_after(text, name_end, kind, runs, taken)
         # A value that was read and let go may hold a further name, so the scan goes on behind its name only;
         # but not for ever, or `token=token=token=` would read everything a thousand times.
         if read > cursor:
@@ -211,7 +221,18 @@ def find_pairs(
                 cursor = read
 
 
-def _look_before(text: str, at: int, name_end: int, taken: list[Span]) -> None:
+def _find_after(text: str, name_end: int, kind: int, runs: Runs, taken: list[Span]) -> None:
+    if runs.may_hold_value(name_end, name_end + nearby.AFTER):
+        nearby.find_after(text, name_end, kind, taken)
+
+
+def _find_before(text: str, name_start: int, kind: int, runs: Runs, taken: list[Span]) -> None:
+    if runs.may_hold_value(name_start - nearby.BEFORE, name_start):
+        languages.find_before(text, name_start, taken)
+        nearby.find_before(text, name_start, kind, taken)
+
+
+def _look_beside(text: str, at: int, name_end: int, runs: Runs, taken: list[Span]) -> None:
     """Where no rule knows what follows a name, its value may stand beside it all the same."""
     name_start, name = _name(text, at, name_end)
     kind = names.classify(name)
@@ -220,10 +241,9 @@ def _look_before(text: str, at: int, name_end: int, taken: list[Span]) -> None:
     if kind == names.NONE:
         return
     if text[name_start - 1 : name_start] in _BEFORE_NAME:
-        languages.find_before(text, name_start, taken)
-        nearby.find_before(text, name_start, kind, taken)
+        _find_before(text, name_start, kind, runs, taken)
     if name not in _VERBS and len(name) > 2:
-        nearby.find_after(text, name_end, kind, taken)
+        _find_after(text, name_end, kind, runs, taken)
 
 
 def _read(

@@ -10,20 +10,13 @@ from collections.abc import Callable
 from typing import Final
 
 from spantally.redaction import shapes, table
+from spantally.redaction.runs import Runs
 from spantally.redaction.spans import GENERIC, VENDOR, Span
 from spantally.redaction.tags import know_types
 
 LONGEST_GENERIC: Final = 512
 """A longer word without a known prefix is data (media, a certificate), not a key."""
 
-SHORTEST_TOKEN: Final = 16
-"""Shorter words are left to the rules that look at names."""
-
-_WORD_CHARS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/=.~%"
-# Bytes are found ten times as fast as a pattern matches: one table shows where words are, one what they hold.
-_WORDS: Final = bytes(97 if code in _WORD_CHARS else 32 for code in range(256))
-_KINDS: Final = bytes(48 if 48 <= code < 58 else 65 if 65 <= code < 91 else 32 for code in range(256))
-_LONG: Final = b"a" * SHORTEST_TOKEN
 _DIGIT: Final = re.compile("[0-9]")
 _CASES: Final = re.compile("[A-Z][a-z][A-Z]|[a-z][A-Z]{2}[a-z]")
 _GLUED: Final = re.compile(r"u[0-9a-fA-F]{4}|[nrtbf]")
@@ -113,28 +106,23 @@ def is_object_id(text: str) -> bool:
     )
 
 
-def find_tokens(text: str, check: Callable[[], None], taken: list[Span], *, generic: bool) -> None:
+def find_tokens(
+    text: str, runs: Runs, check: Callable[[], None], taken: list[Span], *, generic: bool
+) -> None:
     """Append a span to ``taken`` for each word that a vendor's prefix, or noise behind a prefix, gives away.
 
     Args:
         text: what is scanned.
+        runs: of it.
         check: raises when the time is over.
         taken: receives the spans.
         generic: also judge words whose prefix no table knows.
     """
-    raw = text.encode("ascii", "replace")  # a byte for each character, whatever it is
-    words = raw.translate(_WORDS)
-    start = words.find(_LONG)
-    if start < 0:
-        return
-    kinds = raw.translate(_KINDS)
     seen = 0
+    start, end = runs.next_word(0)
     while start >= 0:
-        end = words.find(b" ", start + SHORTEST_TOKEN)
-        if end < 0:
-            end = len(words)
-        if kinds.find(b"0", start, end) >= 0 or (
-            kinds.find(b"A", start, end) >= 0 and _CASES.search(text, start, end) is not None
+        if runs.has_digit(start, end) or (
+            runs.has_capital(start, end) and _CASES.search(text, start, end) is not None
         ):
             seen += 1
             if not seen & 127:
@@ -146,7 +134,7 @@ def find_tokens(text: str, check: Callable[[], None], taken: list[Span], *, gene
                     start += glued.end()
                     word = word[glued.end() :]
             _judge(text, start, word, taken, generic)
-        start = words.find(_LONG, end)
+        start, end = runs.next_word(end)
 
 
 def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -> None:

@@ -1,0 +1,48 @@
+"""Runs: where long words and digits stand in a text, found by bytes.
+
+Bytes are found ten times as fast as a pattern matches: one table shows where words are, one what they hold.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SHORTEST: Final = 16
+"""Characters of a long word; shorter ones are left to the rules that look at names."""
+
+_CHARS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/=.~%"
+_WORDS: Final = bytes(97 if code in _CHARS else 32 for code in range(256))
+_KINDS: Final = bytes(48 if 48 <= code < 58 else 65 if 65 <= code < 91 else 32 for code in range(256))
+_LONG: Final = b"a" * SHORTEST
+
+
+class Runs:
+    """The bytes of one text; a byte for each character, whatever it is."""
+
+    __slots__ = ("_kinds", "_words")
+
+    def __init__(self, text: str) -> None:
+        raw = text.encode("ascii", "replace")
+        self._words = raw.translate(_WORDS)
+        self._kinds = raw.translate(_KINDS)
+
+    def next_word(self, start: int) -> tuple[int, int]:
+        """Start and end of the next long word; the start is -1 where there is none."""
+        at = self._words.find(_LONG, start)
+        if at < 0:
+            return -1, -1
+        end = self._words.find(b" ", at + SHORTEST)
+        return at, len(self._words) if end < 0 else end
+
+    def has_digit(self, start: int, end: int) -> bool:
+        """Whether a digit stands there."""
+        return self._kinds.find(b"0", start, end) >= 0
+
+    def has_capital(self, start: int, end: int) -> bool:
+        """Whether a capital stands there."""
+        return self._kinds.find(b"A", start, end) >= 0
+
+    def may_hold_value(self, start: int, end: int) -> bool:
+        """Whether a secret can stand there that nobody would take for words: a digit, or a long word."""
+        start = max(0, start)
+        return self._kinds.find(b"0", start, end) >= 0 or self._words.find(_LONG, start, end) >= 0
