@@ -14,6 +14,7 @@ import pytest
 
 from ledger_kit import chat, kept_totals, rate, recomputed
 from spantally.ledger.contract import Filter
+from spantally.ledger.sqlite import schema
 from spantally.ledger.sqlite.store import SQLiteStore
 
 HERE = str(Path(__file__).parent)
@@ -58,6 +59,36 @@ def test_four_processes_write_one_file(tmp_path: Path) -> None:
         process.communicate(timeout=60)
         assert process.returncode == 0
     assert checked(path) == 4 * 25 * 5
+
+
+def test_a_schema_made_between_two_questions_is_no_stranger(tmp_path: Path) -> None:
+    """A new file that another process makes a ledger while this one looks at it is still a ledger."""
+    path = tmp_path / "ledger.db"
+    path.touch()
+    made: list[bool] = []
+
+    def another_process(statement: str) -> None:
+        if "user_version" not in statement or made:
+            return
+        other = sqlite3.connect(path, timeout=0, isolation_level=None)
+        try:
+            schema.bring_up(other, str(path))
+            made.append(True)
+        except sqlite3.OperationalError:
+            made.append(False)
+        finally:
+            other.close()
+
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        db.set_trace_callback(another_process)
+        schema.refuse_strangers(db, str(path))
+        assert made, "the other process never came between"
+        db.set_trace_callback(None)
+        schema.bring_up(db, str(path))
+        assert not db.in_transaction
+    finally:
+        db.close()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kill -9 is POSIX")

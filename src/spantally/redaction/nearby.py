@@ -48,8 +48,11 @@ _FIRST: Final = re.compile(
     """
 )
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
-AFTER: Final = 160
+AFTER: Final = 80
 """Characters behind a name in which its value may stand."""
+_LINK: Final = re.compile(r"[#(=:<>\u2190]|//|--|/\*|[ ](?:is|was|as|for)[ ]")
+"""What joins a value to the name behind it."""
+_LINK_REACH: Final = 40
 BEFORE: Final = 200
 """Characters before a name in which its value may stand."""
 _STRONG: Final = frozenset({names.TOKEN, names.SECRET})
@@ -82,6 +85,8 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
 def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> None:
     """Append a span for a value before a clear name: ``"...", # the API key``."""
     if kind not in _STRONG and kind != names.PASSWORD:
+        return
+    if _LINK.search(text, max(0, name_start - _LINK_REACH), name_start) is None:
         return
     low = max(0, name_start - BEFORE)
     line = text.rfind("\n", low, name_start) + 1

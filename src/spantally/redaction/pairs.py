@@ -102,7 +102,7 @@ _LITTLE_WORDS: Final = frozenset(
 )
 """Words before ``key`` or ``token`` that are no part of its name."""
 _LAST_WORD: Final = re.compile(r"([A-Za-z]+)[ \t]+\Z")
-_PROSE_REACH: Final = 96
+_PROSE_REACH: Final = 64
 _BEFORE_NAME: Final = frozenset({" ", '"', "'"})
 _VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
@@ -323,8 +323,10 @@ def _with_word_before(text: str, start: int, name: str) -> int:
     before = text[max(0, start - 20) : start]
     if not before.endswith((" ", "\t")):
         return names.WEAK
-    found = _LAST_WORD.search(before)
-    word = "" if found is None else found[1]
+    word = before.rstrip(" \t").rpartition(" ")[2]
+    if not word.isalpha():  # the end of something longer: <td>secret
+        found = _LAST_WORD.search(before)
+        word = "" if found is None else found[1]
     if not 2 <= len(word) <= 16 or word.lower() in _LITTLE_WORDS:
         return names.WEAK
     return max(names.WEAK, names.classify(f"{word.lower()}_{name}"))

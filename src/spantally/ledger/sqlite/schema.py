@@ -299,9 +299,17 @@ def refuse_strangers(db: sqlite3.Connection, target: str) -> None:
     Raises:
         LedgerError: with slug ``not_a_database``.
     """
-    if int(db.execute("PRAGMA application_id").fetchone()[0]) == APPLICATION_ID:
-        return
-    if version(db) or db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+    # All three of one moment: between two of them another process may create the schema.
+    alone = not db.in_transaction
+    if alone:
+        db.execute("BEGIN")
+    try:
+        ours = int(db.execute("PRAGMA application_id").fetchone()[0]) == APPLICATION_ID
+        used = bool(version(db)) or db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+    finally:
+        if alone and db.in_transaction:
+            db.execute("COMMIT")
+    if used and not ours:
         raise LedgerError(
             f"{target} is a database of another program, not a ledger; nothing in it was changed; "
             "choose another file with SPANTALLY_LEDGER",
