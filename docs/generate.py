@@ -164,6 +164,7 @@ def _metrics(profile: str, *, histograms: bool) -> dict[str, tuple[str, ...]]:
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
     from spantally.calls.telemetry import Telemetry
+    from spantally.ground.money import PENDING
     from spantally.otel.metrics import MetricsConsumer
 
     made: dict[str, tuple[str, ...]] = {}
@@ -192,7 +193,7 @@ def _metrics(profile: str, *, histograms: bool) -> dict[str, tuple[str, ...]]:
     telemetry = Telemetry()
     telemetry.use_profile(profile)
     telemetry.token_histograms = histograms
-    MetricsConsumer(provider, telemetry, lambda _: None)
+    MetricsConsumer(provider, telemetry, lambda _: PENDING)
     provider.shutdown()
     return made
 

@@ -43,7 +43,7 @@ def without_override() -> tuple[str, ...]:
     return (setpriv, "--bounding-set=-all", "--inh-caps=-all", "--")
 
 
-def unaffected(programs: Programs, *before: str, more: str = "", seconds: float = 15) -> str:
+def unaffected(programs: Programs, *before: str, more: str = "", seconds: float = 40) -> str:
     """Run the program; output and exit code are its own, and the one line on stderr is returned."""
     began = time.monotonic()
     done = ok(programs.run(WORK.format(more=more), *before), 3)

@@ -15,6 +15,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 import spantally
 from spantally.calls.telemetry import Telemetry
 from spantally.ground import guard, semconv
+from spantally.ground.money import PENDING
 from spantally.otel import redaction_metrics
 from spantally.otel.metrics import MetricsConsumer
 from spantally.redaction import Redactor, counting
@@ -28,7 +29,7 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemoryMetricReader]:
     monkeypatch.setattr(counting, "failures", Tally())
     made = InMemoryMetricReader()
     provider = MeterProvider([made], shutdown_on_exit=False)
-    MetricsConsumer(provider, Telemetry(), lambda _: None)
+    MetricsConsumer(provider, Telemetry(), lambda _: PENDING)
     yield made
     provider.shutdown()
     guard.reset()
@@ -89,7 +90,7 @@ def test_failure_of_the_metrics_stays_ours(
 
     monkeypatch.setattr("spantally.otel.metrics.observe_redaction", broken)
     provider = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
-    MetricsConsumer(provider, Telemetry(), lambda _: None)([])
+    MetricsConsumer(provider, Telemetry(), lambda _: PENDING)([])
     provider.shutdown()
     assert guard.failures[("otel.redaction_metrics", "ZeroDivisionError")]
     assert redaction_metrics.observe_redaction is not broken

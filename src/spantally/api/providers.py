@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from spantally.api.config import Config
@@ -28,16 +30,31 @@ from spantally.otel.span_processor import SpanProcessor
 
 if TYPE_CHECKING:
     from spantally.calls.telemetry import RedactorLike
-    from spantally.ground.money import UsageParts
+    from spantally.ground.money import Rating
     from spantally.otel.log_processor import LogRecordProcessor
     from spantally.otel.metric_net import MetricNet
 
 
-def _parts_of(record: CallRecord) -> UsageParts | None:
-    """The usage, as the ledger reads it too: the one who comes second finds what the first has made of it."""
+def _rate(record: CallRecord) -> Rating:
+    """Usage and cost, as the ledger has them too: who comes second finds what the first has made of it."""
     from spantally.pricing import rate_if_loaded
 
-    return rate_if_loaded(record).parts
+    return rate_if_loaded(record)
+
+
+def _quote(operation: Any) -> Rating | None:
+    """The price of what has just ended; its record, which is not made yet, has the same fields."""
+    pricing = sys.modules.get("spantally.pricing.rate")
+    # Not imported here: the first call of a program would wait for it.
+    return None if pricing is None else pricing.quote(operation)
+
+
+def _on_prices(callback: Callable[[], None]) -> None:
+    """Load the price data, on a thread of its own, and call back."""
+    from spantally import pricing
+
+    pricing.on_loaded(callback)
+    pricing.ensure_loading()
 
 
 def _redact_of(telemetry: Telemetry) -> Any:
@@ -91,6 +108,7 @@ class Providers:
         if config.meter_provider is not None:
             self._adopt(install_metric_net(config.meter_provider, self._net()))
         telemetry.use_provider(self.given.get("tracer_provider"))
+        telemetry.quote = _quote
         telemetry.emit_event = EventEmitter(
             self.given.get("logger_provider"), semconv.SCHEMA_URLS[telemetry.profile]
         )
@@ -102,7 +120,7 @@ class Providers:
             if config.meter_provider is None:
                 return
             pipeline.remove_consumer(self.metrics)
-        self.metrics = MetricsConsumer(self.given.get("meter_provider"), telemetry, _parts_of)
+        self.metrics = MetricsConsumer(self.given.get("meter_provider"), telemetry, _rate, _on_prices)
         pipeline.add_consumer(self.metrics)
 
     def _make_processors(self, config: Config, telemetry: Telemetry) -> None:

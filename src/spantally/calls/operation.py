@@ -20,6 +20,7 @@ from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, StatusCode
 from opentelemetry.trace import Status as SpanStatus
 
 from spantally.calls import pipeline
+from spantally.calls.costing import cost_of, tell_cost
 from spantally.calls.joining import Joined
 from spantally.calls.json_text import printable
 from spantally.calls.own_spans import OwnSpan, fill, safe_at_end, without_genai
@@ -81,6 +82,7 @@ class Operation:
         "server_port",
         "span",
         "start_ns",
+        "status",
         "telemetry",
         "tool_call_id",
         "turn",
@@ -91,6 +93,9 @@ class Operation:
     hidden = False
     """True where nothing may be shown of it but its cost."""
 
+    precedence: Final = _METERED
+    """What its record says; who prices an operation reads it as if it were one."""
+
     def __init__(self, telemetry: Telemetry, kind: str, operation: str, scope: Scope) -> None:
         self.telemetry = telemetry
         self.kind = kind
@@ -100,6 +105,7 @@ class Operation:
         """What the row says of who saw the call: rows of one response id and different names are one call."""
         self.call_id = ids.new_call_id()
         self.start_ns = time.time_ns()
+        self.status: str = Status.RUNNING
         self.name: str | None = None
         self.span: Span = INVALID_SPAN
         self.mark: OwnSpan | None = None
@@ -206,6 +212,7 @@ class Operation:
         except IndexError:
             return False
         open_operations.pop(self.call_id, None)
+        self.status = status
         end = time.time_ns() if end_ns is None else end_ns
         if error_type is None and error is not None:
             with guard("calls.error_type"):
@@ -223,6 +230,8 @@ class Operation:
             self._end_span(status, error, error_type, end)
         except Exception as failure:
             swallowed("calls.span_end", failure)
+        if self.joined is not None and self.joined.span is not None and self.kind in COUNTED_KINDS:
+            tell_cost(self, self.joined.span)
         try:
             if status == Status.RUNNING:
                 # What is known now: the rest is settled later, on this same object.
@@ -303,6 +312,8 @@ class Operation:
             attributes[semconv.CALL_ABANDONED] = True
         if error_type is not None:
             attributes[semconv.ERROR_TYPE] = error_type
+        if self.kind in COUNTED_KINDS and self.status != Status.RUNNING:
+            attributes.update(cost_of(self))
         content = self.safe_attributes
         if not semconv.is_operation(self.operation, self.telemetry.renames):
             attributes, content = without_genai(attributes), _NOTHING

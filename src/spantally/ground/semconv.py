@@ -170,6 +170,8 @@ METRIC_CALL_INPUT_TOKENS: Final = "gen_ai.client.inference.operation.input_token
 METRIC_CALL_OUTPUT_TOKENS: Final = "gen_ai.client.inference.operation.output_tokens"
 METRIC_EMBEDDINGS_INPUT_TOKENS: Final = "gen_ai.client.embeddings.operation.input_tokens"
 METRIC_TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - the name of a metric
+METRIC_COST: Final = "spantally.cost"
+METRIC_UNPRICED_CALLS: Final = "spantally.cost.unpriced_calls"
 METRIC_REDACTED: Final = "spantally.redaction.redacted"
 METRIC_REDACTION_FAILURES: Final = "spantally.redaction.failures"
 

@@ -50,6 +50,10 @@ _METRICS: Final[Mapping[str, _Metric]] = {
     semconv.METRIC_CACHE_READ_TOKENS: _Metric("{token}", "Input tokens read from the provider's cache."),
     semconv.METRIC_CACHE_WRITE_TOKENS: _Metric("{token}", "Input tokens written to the provider's cache."),
     semconv.METRIC_REASONING_TOKENS: _Metric("{token}", "Output tokens used for reasoning."),
+    semconv.METRIC_COST: _Metric("USD", "Cost of calls as far as it is known, by `spantally.cost.status`."),
+    semconv.METRIC_UNPRICED_CALLS: _Metric(
+        "{call}", "Calls that the cost does not cover, by `spantally.cost.status`."
+    ),
     semconv.METRIC_CALL_INPUT_TOKENS: _Metric(
         "{token}", "Input tokens of each inference.", _TOKENS, per_call=True
     ),
@@ -91,7 +95,7 @@ class Instruments:
         """Record into a histogram."""
         self._by_name[name].record(value, attributes)
 
-    def add(self, name: str, value: int, attributes: Mapping[str, Any]) -> None:
+    def add(self, name: str, value: float, attributes: Mapping[str, Any]) -> None:
         """Add to a counter."""
         self._by_name[name].add(value, attributes)
 

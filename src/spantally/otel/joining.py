@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from opentelemetry.trace import StatusCode
 
+from spantally.calls.costing import tell_cost
 from spantally.calls.joining import readers, take_awaiting
 from spantally.calls.operation import Operation, open_operations
 from spantally.calls.telemetry import SCOPE_NAME
@@ -98,6 +99,8 @@ def recognise(span: Any, state: SpanState) -> None:
         if operation is not None and operation.joined is not None:
             operation.joined.span = span
             READER.mark(span, operation, beside=False)
+            if operation.ended:
+                tell_cost(operation, span)
             return
     if operation is not None:
         READER.mark(span, operation, beside=True)

@@ -8,8 +8,8 @@ why, is told in docs/decisions/0008-metrics.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import metrics
 
@@ -20,17 +20,13 @@ from spantally.ground.guard import swallowed
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Record, Status
 from spantally.otel.agent_calls import AgentCalls
 from spantally.otel.cardinality import Cardinality
+from spantally.otel.cost_metrics import CostMetrics, OnReady, Point, Rate
 from spantally.otel.instruments import Instruments
 from spantally.otel.modality import remainders
 from spantally.otel.redaction_metrics import observe_redaction
 
 if TYPE_CHECKING:
     from spantally.ground.money import UsageParts
-
-PartsOf: TypeAlias = "Callable[[CallRecord], UsageParts | None]"
-
-Point = tuple[tuple[str, Any], ...]
-"""Attributes of a data point, in a form that can be counted."""
 
 ATTRIBUTES_LIMIT: Final = 2048
 """Sets of attributes whose redacted form is kept."""
@@ -48,15 +44,18 @@ class MetricsConsumer:
     Args:
         provider: a meter provider; None for the global one.
         telemetry: gives redactor, profile, and whether token histograms are wanted.
-        parts_of: reads a record's usage.
+        rate: reads a record's usage, and prices it without waiting.
+        on_ready: takes a callback that is to run once prices can be told.
     """
 
-    def __init__(self, provider: Any, telemetry: Telemetry, parts_of: PartsOf) -> None:
+    def __init__(
+        self, provider: Any, telemetry: Telemetry, rate: Rate, on_ready: OnReady | None = None
+    ) -> None:
         meter = metrics.get_meter(
             SCOPE_NAME, meter_provider=provider, schema_url=semconv.SCHEMA_URLS[telemetry.profile]
         )
         self._telemetry = telemetry
-        self._parts_of = parts_of
+        self._rate = rate
         self._safe: dict[Point, dict[str, Any]] = {}
         self._revision: tuple[Any, int | None] | None = None
         """The redactor and its revision, which gave all of the attributes that are kept."""
@@ -69,6 +68,7 @@ class MetricsConsumer:
             observe_redaction(meter)
         except Exception as error:
             swallowed("otel.redaction_metrics", error)
+        self._costs = CostMetrics(self._made.add, self._attributes, rate, on_ready)
         self._series: dict[tuple[Any, ...], _Series] = {}
         self._distributes = any(
             self._made.has(name)
@@ -105,6 +105,10 @@ class MetricsConsumer:
                 except Exception as error:
                     swallowed("otel.metrics", error)
             cell.sums.clear()
+        try:
+            self._costs.flush()
+        except Exception as error:
+            swallowed("otel.metrics", error)
 
     def _record(self, record: CallRecord, sums: dict[_Cell, None]) -> None:
         called = self._agents.note(record)
@@ -121,7 +125,9 @@ class MetricsConsumer:
             return
         if record.first_chunk_ns is not None:
             self._made.record(semconv.METRIC_FIRST_CHUNK, record.first_chunk_ns / 1e9, series.attributes)
-        parts = self._parts_of(record) if record.usage is not None else None
+        rating = self._rate(record)
+        self._costs.note(record, rating, series.point)
+        parts = rating.parts if record.usage is not None else None
         if record.kind == Kind.INFERENCE and self._made.has(semconv.METRIC_INPUT_TOKENS):
             self._count(record, parts, series, sums)
         if self._distributes:

@@ -169,6 +169,7 @@ class OpenAICall:
             and b'"tool_calls"' not in body
             and b'"error"' not in body
             and self.operation.mark is None
+            and self.operation.joined is None  # another's span is to tell the cost
         )
 
     def _read_unread(self) -> None:

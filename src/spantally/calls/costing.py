@@ -1,0 +1,62 @@
+"""The cost of a call on its span, where the price is known by then.
+
+The look-up is of plain values in compiled rates and never waits: while the price data is not loaded the span
+says nothing, and the ledger alone tells the cost. The same function prices the row, from the same fields.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from spantally.ground import semconv
+from spantally.ground.guard import swallowed
+
+if TYPE_CHECKING:
+    from spantally.calls.operation import Operation
+
+PENDING: Final = "pending"
+"""``CostStatus.PENDING``: the module of money is loaded with the first call, not with the program."""
+
+
+def cost_of(operation: Operation) -> dict[str, Any]:
+    """Attributes that tell what an operation cost, or why that is not known. Never raises.
+
+    Args:
+        operation: of a kind that costs, with its usage; it has the fields of its record.
+
+    Returns:
+        ``spantally.cost.*``; empty where nobody prices, and while the price data is not loaded.
+    """
+    quote = operation.telemetry.quote
+    if quote is None:
+        return {}
+    try:
+        rating = quote(operation)
+        if rating is None or rating.status == PENDING:
+            return {}
+        found: dict[str, Any] = {semconv.COST_STATUS: str(rating.status)}
+        if rating.nano_usd is not None:
+            found[semconv.COST_NANO_USD] = rating.nano_usd
+            found[semconv.COST_USD] = rating.nano_usd / 1e9
+            if rating.source is not None:
+                found[semconv.COST_SOURCE] = rating.source
+    except Exception as error:
+        swallowed("calls.cost", error)
+        return {}
+    return found
+
+
+def tell_cost(operation: Operation, span: Any) -> None:
+    """Put the cost onto another instrumentor's span that stands for an operation. Never raises.
+
+    Args:
+        operation: has ended.
+        span: still records, or is left alone.
+    """
+    try:
+        if span.is_recording():
+            found = cost_of(operation)
+            if found:
+                span.set_attributes(found)
+    except Exception as error:
+        swallowed("calls.cost", error)
