@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from spantally.ground import guard
 from spantally.redaction import Redactor, marks, names, table
+from spantally.redaction.runs import Runs
 from test_redaction_properties import PIECES
 
 pytest.importorskip("ahocorasick_rs", reason="needs the extra fast")
@@ -30,9 +31,7 @@ def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(pieces=TEXTS)
 def test_places_are_the_same(pieces: list[str]) -> None:
     """Of every mark and stem, in any text."""
-    from spantally.redaction.engine import lowered
-
-    lower = lowered("".join(pieces).ljust(marks.WORTH_A_PASS))
+    lower = Runs("".join(pieces).ljust(marks.WORTH_A_PASS)).raw.lower()
     fast, plain = marks.marks_of(lower) or marks.Found([]), marks.Looked(lower)
     assert isinstance(fast, marks.Found)
     assert dict(fast.present()) == dict(plain.present())
@@ -45,7 +44,7 @@ def test_places_are_the_same(pieces: list[str]) -> None:
 def test_stems_at_the_seam_of_two_steps_are_found_once(stem: str) -> None:
     """A text of megabytes is searched in steps."""
     for lead in range(len(stem) + 2):
-        lower = "." * (marks.STEP - lead) + stem + "." * marks.STEP + stem
+        lower = b"." * (marks.STEP - lead) + stem.encode() + b"." * marks.STEP + stem.encode()
         assert list(marks.Looked(lower).stems()) == [marks.STEP - lead, 2 * marks.STEP - lead + len(stem)]
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spantally.redaction import ERROR_TAG, Redactor, engine, table
+from spantally.redaction import ERROR_TAG, Redactor, table
 from spantally.redaction.cache import Cache
 from spantally.redaction.engine import SECONDS_PER_CHARACTER
 from spantally.redaction.redactor import BUDGET_SECONDS
@@ -114,7 +114,6 @@ def test_a_long_text_is_read_in_full() -> None:
 def test_lower_case_keeps_every_place() -> None:
     """Characters whose lower case is longer do not shift what follows."""
     text = "İİİ password=Zebra8964! İ"
-    assert len(engine.lowered(text)) == len(text)
     assert REDACTOR.text(text).startswith("İİİ password=[REDACTED:password:")
 
 

@@ -88,15 +88,6 @@ class Clock:
             raise OutOfTimeError
 
 
-def lowered(text: str) -> str:
-    """``text`` in lower case with every character at its place."""
-    lower = text.lower()
-    if len(lower) != len(text):
-        # only a capital I with a dot above gets longer
-        lower = text.replace("\u0130", "I").lower()
-    return lower
-
-
 def is_quiet(text: str, *, generic: bool = True) -> bool:
     """A quick look at a short text: True if no built-in rule can say anything about it.
 
@@ -104,7 +95,7 @@ def is_quiet(text: str, *, generic: bool = True) -> bool:
         text: a short text.
         generic: whether noise behind an unknown prefix counts.
     """
-    if has_marks(text.lower()) or may_have_views(text) or not text.isascii() or may_be_line(text):
+    if not text.isascii() or has_marks(text.encode().lower()) or may_have_views(text) or may_be_line(text):
         return False
     if len(text) < SHORTEST_WORD:
         return True
@@ -120,7 +111,7 @@ def _no_check() -> None:
 def _find(text: str, check: Callable[[], None], taken: list[Span], *, generic: bool) -> None:
     """Append what the built-in rules find in a text as it stands."""
     runs = Runs(text)
-    marks = marks_of(lowered(text))
+    marks = marks_of(runs.raw.lower())
     if marks is not None:
         present = dict(marks.present())
         find_structures(text, present, check, taken)

@@ -19,10 +19,10 @@ _LONG: Final = b"a" * SHORTEST
 class Runs:
     """The bytes of one text; a byte for each character, whatever it is."""
 
-    __slots__ = ("_kinds", "_words")
+    __slots__ = ("_kinds", "_words", "raw")
 
     def __init__(self, text: str) -> None:
-        raw = text.encode("ascii", "replace")
+        self.raw = raw = text.encode("ascii", "replace")
         self._words = raw.translate(_WORDS)
         self._kinds = raw.translate(_KINDS)
 
