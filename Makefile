@@ -20,7 +20,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 \
 	exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real test test-all peers propagation check format docs bench bench-redaction build clean
+.PHONY: help setup demo demo-real test test-all peers readers propagation check format docs bench bench-redaction build clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,19 @@ peers: $(PEERS:%=.venv-peer-%/.ready) ## environments with the instrumentors of 
 	@# Its many other dependencies pin OpenTelemetry packages that exclude the newest core.
 	@[ $* != openlit ] || .venv-peer-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		'openlit>=1.45'
+	@touch $@
+
+# Servers of others that read our traces, as witnesses of our figures.
+READERS := phoenix mlflow
+READER_phoenix := 'arize-phoenix>=20'
+READER_mlflow := 'mlflow>=3.17'
+
+readers: $(READERS:%=.venv-reader-%/.ready) ## environments with Phoenix and MLflow, then: pytest -m peers tests/test_readers.py
+
+.venv-reader-%/.ready:
+	@$(FIND_PYTHON); echo "setting up .venv-reader-$* with $$("$$found" --version)"; "$$found" -m venv .venv-reader-$*
+	@.venv-reader-$*/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@.venv-reader-$*/bin/python -m pip install --quiet --disable-pip-version-check $(READER_$*)
 	@touch $@
 
 propagation: .venv-propagation/.ready ## every boundary of a session, with the real libraries on its far side
