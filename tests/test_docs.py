@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import click
 import pytest
 
+from spantally import pricing
 from spantally.cli import exits
 from spantally.cli.main import cli
 from spantally.ground import settings
@@ -162,6 +163,7 @@ def test_attribute_types_are_those_of_exported_spans(monkeypatch: pytest.MonkeyP
     """Each attribute of the example's exported spans is in the table, on that span and of that type."""
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     watched = Watched(capture_content="span_only")
+    assert pricing.load() is not None
     try:
         research_team = importlib.import_module("research_team")
 
