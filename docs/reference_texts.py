@@ -226,7 +226,7 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "COST_STATUS": (
         "string",
         "model",
-        "How the cost stands: `priced`, `free`, `unknown_model`, ...; absent while the price data is loading.",
+        "How the cost stands: `priced`, `free`, `unknown_model`, ...; absent while prices are loading.",
     ),
     "COST_NANO_USD": ("int", "model", "Cost in nano-dollars, exact."),
     "COST_USD": ("double", "model", "The same in US dollars, for readers that add up doubles."),
