@@ -17,7 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from spantally.ground.guard import swallowed
+from spantally.ground.guard import say_once, swallowed
+from spantally.ground.settings import config_path
+from spantally.pricing.overrides import OwnRates
+from spantally.pricing.overrides_file import NONE, read_own
 
 RETRY_SECONDS: Final = 60.0
 """How long after a failed load the next one may be tried."""
@@ -34,6 +37,8 @@ class Table:
     """``genai_prices.types.Provider`` objects."""
     source: str
     """Name and version: ``genai-prices 0.2.3``."""
+    own: OwnRates = NONE
+    """What the settings file says of rates."""
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error: the interpreter ends
@@ -143,7 +148,19 @@ def _read(pause: Callable[[], None]) -> Table:
     pause()
     from genai_prices.data import providers
 
-    return Table(tuple(providers), f"genai-prices {version('genai-prices')}")
+    return Table(tuple(providers), f"genai-prices {version('genai-prices')}", _own())
+
+
+def _own() -> OwnRates:
+    """The settings file as it is now; a new process reads it anew. What is wrong with it is logged once."""
+    try:
+        own = read_own(config_path())
+    except Exception as error:
+        swallowed("pricing.own_rates", error)
+        return NONE
+    for text in own.wrong:
+        say_once(f"rates:{text}", "spantally: %s", text)
+    return own
 
 
 _loader = _Loader()
@@ -166,6 +183,23 @@ def loaded() -> bool:
 def table() -> Table | None:
     """The rates if they are there."""
     return _loader.table
+
+
+_there_is_a_file: bool | None = None
+
+
+def may_price_without_usage() -> bool:
+    """True where a rate of the user's own may hold for a call without usage: only then is one looked for.
+
+    While the file is not read, its being there decides; that is asked once, since a caller's thread asks.
+    """
+    global _there_is_a_file
+    known = _loader.table
+    if known is not None:
+        return known.own.prices_without_usage
+    if _there_is_a_file is None:
+        _there_is_a_file = config_path().exists()
+    return _there_is_a_file
 
 
 def ensure_loading() -> None:
