@@ -10,7 +10,7 @@ from own_rates_kit import UseOwn, own
 from pricing_records import chat, record
 from spantally.ground.money import CostStatus
 from spantally.ground.records import Precedence
-from spantally.pricing import rate as rating
+from spantally.pricing import overrides_card
 from spantally.pricing.rate import rate
 
 __all__ = ["own"]
@@ -217,8 +217,13 @@ def test_an_entry_is_looked_for_once(own: UseOwn, monkeypatch: pytest.MonkeyPatc
     """It is compiled to a card like any rate: however many entries there are, a call takes the same time."""
     own("".join(f'[[rate]]\nmodel = "m{number}"\ninput = 1\noutput = 1\n' for number in range(500)))
     looked: list[object] = []
-    real = rating.card_for
-    monkeypatch.setattr(rating, "card_for", lambda *args: (looked.append(1), real(*args))[1])
+    real = overrides_card.card_for
+
+    def counted(*args: Any) -> Any:
+        looked.append(args)
+        return real(*args)
+
+    monkeypatch.setattr("spantally.pricing.rate.card_for", counted)
     for _ in range(5):
         assert rate(record("m77", chat(1, 1))).nano_usd == 2_000
         assert rate(record("nobody's", chat(1, 1), provider="x")).nano_usd is None

@@ -26,7 +26,7 @@ WRONG = [
     ('host = "https://x.lan/v1"\nfree = true', "host='https://x.lan/v1'", "without scheme and port"),
     ('host = "localhost:8000"\nfree = true', "host='localhost:8000'", "without scheme and port"),
     ("inptu = 1", "no such key: inptu", "did you mean input?"),
-    ("input = 'abc'", "input=abc", "0 to 1,000,000"),
+    ("input = 'abc'", "input='abc'", "0 to 1,000,000"),
     ("input = -1", "input=-1", "0 to 1,000,000"),
     ("input = true", "input=True", "0 to 1,000,000"),
     ("input = nan", "input=NaN", "0 to 1,000,000"),
@@ -79,7 +79,7 @@ def test_a_wrong_entry_is_named_and_left_out(text: str, named: str, allowed: str
         ("[currencies]\neuro = 1", "currencies, euro: the name"),
         ("[currencies]\nUSD = 2", "currencies, USD: the name"),
         ("[currencies.EUR]\nsoon = 1", "'soon' is not a date"),
-        ("[currencies.EUR]\n2026-01-01 = 'x'", "2026-01-01=x"),
+        ("[currencies.EUR]\n2026-01-01 = 'x'", "2026-01-01='x'"),
         ("[currencies.EUR]", "it has no rate"),
         ("[[rates]]\ninput = 1", "did you mean rate?"),
         ("[alias]\nx = 1", "did you mean aliases?"),
@@ -189,7 +189,7 @@ def test_the_file_is_read_on_the_rates_own_thread(tmp_path: Path) -> None:
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1
     assert str(path) in lines[0]
-    assert "rate 1 (bad): input=x is not allowed" in lines[0]
+    assert "rate 1 (bad): input='x' is not allowed" in lines[0]
 
 
 def test_a_reader_that_fails_leaves_the_list(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def _dated(name: str, given: Any) -> Dated:
 def _dollars(key: str, value: Any) -> Decimal:
     number = _number(value)
     if number is None or not 0 < number <= _MOST:
-        raise WrongError(f"{key}={value!s} is not allowed; use US dollars for one unit, above 0")
+        raise WrongError(f"{key}={_shown(value)} is not allowed; use US dollars for one unit, above 0")
     return number
 
 
@@ -317,13 +317,17 @@ def _number(value: Any) -> Decimal | None:
     return number if number is not None and number.is_finite() else None
 
 
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, Decimal) else repr(value)
+
+
 def _amount(given: Mapping[str, Any], key: str, what: str) -> Decimal | None:
     value = given.get(key)
     if value is None:
         return None
     number = _number(value)
     if number is None or not 0 <= number <= _MOST or -number.as_tuple().exponent > 30:  # type: ignore[operator]
-        raise WrongError(f"{key}={value!s} is not allowed; use a number of 0 to {_MOST:,}: {what}")
+        raise WrongError(f"{key}={_shown(value)} is not allowed; use a number of 0 to {_MOST:,}: {what}")
     return number
 
 

@@ -2,8 +2,10 @@
 
 Its import costs 0.3 to 1 s (pydantic, an HTTP client, 1.6 MB of data), so nothing here imports it when
 spantally is imported, and nothing on a caller's thread ever waits for it: :func:`ensure_loading` starts one
-thread, :func:`loaded` asks, :func:`on_loaded` calls back. Only the data that came with the installed
-package is read, never a table that the program swapped in: a price then always is what its source says.
+thread, :func:`loaded` asks, :func:`on_loaded` calls back. The data that came with the installed package is
+read, or what the user downloaded for it by ``spantally prices update``; never a table that the program
+swapped in, and nothing is fetched here: a price then always is what its source says. With it comes what the
+settings file says of rates (:mod:`~spantally.pricing.overrides_file`).
 """
 
 from __future__ import annotations
@@ -134,8 +136,6 @@ class _Loader:
 
 
 def _read(pause: Callable[[], None]) -> Table:
-    from importlib.metadata import version
-
     # In steps: each takes a tenth of a second or so, and the end of the interpreter waits for one only.
     import pydantic  # noqa: F401
 
@@ -146,9 +146,40 @@ def _read(pause: Callable[[], None]) -> Table:
     import genai_prices.types  # noqa: F401
 
     pause()
+    package = version_of_package()
+    newer = _downloaded(package)
+    pause()
+    own = _own()
+    if newer is not None:
+        return Table(*newer, own)
     from genai_prices.data import providers
 
-    return Table(tuple(providers), f"genai-prices {version('genai-prices')}", _own())
+    return Table(tuple(providers), f"genai-prices {package}", own)
+
+
+def version_of_package() -> str:
+    """The installed version of genai-prices."""
+    from importlib.metadata import version
+
+    return version("genai-prices")
+
+
+def _downloaded(package: str) -> tuple[tuple[Any, ...], str] | None:
+    """Providers and source of the data that the user downloaded, if that is in force."""
+    try:
+        from spantally.pricing import downloads
+
+        found = downloads.in_force(package)
+        return None if found is None else (downloads.read(found), found.source)
+    except Exception as error:
+        swallowed("pricing.downloaded", error)
+        say_once(
+            "pricing:downloaded",
+            "spantally: downloaded price data cannot be used, that of the package is: %s "
+            "(spantally prices update, or prices update --undo)",
+            error,
+        )
+        return None
 
 
 def _own() -> OwnRates:
