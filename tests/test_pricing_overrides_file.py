@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ import pytest
 
 from own_rates_kit import read
 from spantally.pricing.currencies import Currencies
+from spantally.pricing.overrides import Rule
 from spantally.pricing.overrides_file import NONE, read_own
 
 TESTS = Path(__file__).parent
@@ -211,3 +213,20 @@ def test_a_reader_that_fails_leaves_the_list(tmp_path: Path) -> None:
         path,
     )
     assert done.stdout == ""
+
+
+def test_the_examples_of_the_docs_hold() -> None:
+    """Each TOML block of the pages is without a problem, and together they show every way to give a rate."""
+    rules: list[Rule] = []
+    for name in ("rates.md", "ledger-and-cost.md"):
+        page = (TESTS.parent / "docs" / name).read_text(encoding="utf-8")
+        for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL):
+            found = read(block)
+            assert found.wrong == ()
+            rules.extend(found.rules)
+    assert any(rule.multiplier for rule in rules)
+    assert any(rule.free for rule in rules)
+    assert any(rule.covered for rule in rules)
+    assert any(rule.per_second for rule in rules)
+    assert any(rule.long_context for rule in rules)
+    assert any(rule.currency == "EUR" for rule in rules)
