@@ -344,6 +344,10 @@ def _of_version_1(path: Path) -> Path:
         db.execute("ALTER TABLE session DROP COLUMN said")
         db.execute("ALTER TABLE session DROP COLUMN lost")
         db.execute("ALTER TABLE rollup DROP COLUMN lost")
+        for table in ("session", "rollup"):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN covered")
+            db.execute(f"ALTER TABLE {table} DROP COLUMN list_value")
+        db.execute("ALTER TABLE call DROP COLUMN list_nano_usd")
         db.execute("DROP TABLE budget")
         db.execute("DROP TABLE budget_lease")
         db.execute("PRAGMA user_version = 1")

@@ -39,6 +39,10 @@ class Totals:
     """Calls of which something was sent and ended without usage."""
     lost_attempt_calls: int = 0
     """Those of them that have usage: an earlier attempt was sent and lost. The others are unpriced."""
+    covered_calls: int = 0
+    """Those of the unpriced calls that are paid otherwise, by a flat plan."""
+    list_nano_usd: int = 0
+    """What these would have cost by the rates of the list; no part of the cost."""
 
     @property
     def cost_usd(self) -> Decimal | None:
@@ -128,4 +132,6 @@ def added(totals: Totals, record: CallRecord, rating: Rating, sign: int = 1) -> 
         pending_calls=totals.pending_calls + sign * pending,
         possibly_billed_calls=totals.possibly_billed_calls + sign * billed,
         lost_attempt_calls=totals.lost_attempt_calls + sign * (billed and record.usage is not None),
+        covered_calls=totals.covered_calls + sign * (rating.status == CostStatus.COVERED),
+        list_nano_usd=totals.list_nano_usd + sign * (rating.list_nano_usd or 0),
     )

@@ -262,7 +262,9 @@ def _expected(ask: Ask, lines: Iterable[Line], *, wait: bool, strict: bool) -> t
             raise NotYetError
         load()
         rating = quote(record)
-    return Amounts(rating.nano_usd or 0, 1, tokens), rating.nano_usd is not None
+    # A call that a flat plan covers costs nothing of its own, so no limit in dollars is unsure of it.
+    known = rating.nano_usd is not None or rating.status == CostStatus.COVERED
+    return Amounts(rating.nano_usd or 0, 1, tokens), known
 
 
 def _used(record: CallRecord, rating: Rating | None) -> tuple[Amounts | None, int]:
@@ -276,7 +278,8 @@ def _used(record: CallRecord, rating: Rating | None) -> tuple[Amounts | None, in
     if rating.status == CostStatus.PENDING or rating.parts is None:
         return None, 1
     tokens = rating.parts.input_total + rating.parts.output_total
-    return Amounts(rating.nano_usd or 0, 1, tokens), int(rating.nano_usd is None)
+    unknown = rating.nano_usd is None and rating.status != CostStatus.COVERED
+    return Amounts(rating.nano_usd or 0, 1, tokens), int(unknown)
 
 
 def _is_second_view(record: CallRecord) -> bool:

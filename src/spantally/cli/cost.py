@@ -12,6 +12,7 @@ from spantally.ground.money import known_text
 from spantally.ledger.grouping import TIMES, allowed_groupings, check_groupings, zone
 
 if TYPE_CHECKING:
+    from spantally.cli.currency import Converting
     from spantally.cli.render.tables import Column
     from spantally.ledger.contract import CostRow
 
@@ -50,10 +51,23 @@ def parse_zone(text: str) -> str:
     metavar="ZONE",
     help="Zone of days, weeks and months. [default: the machine's]",
 )
+@click.option(
+    "--currency",
+    metavar="CODE",
+    help="Also in this currency (as EUR), each day at that day's rate of [currencies] in spantally.toml.",
+)
 @filters(CALL_STATUSES)
 @as_json
 @click.pass_obj
-def cost(explicit: str | None, /, as_json: bool, by: tuple[str, ...], tz: str | None, **wanted: Any) -> None:
+def cost(
+    explicit: str | None,
+    /,
+    as_json: bool,
+    by: tuple[str, ...],
+    tz: str | None,
+    currency: str | None,
+    **wanted: Any,
+) -> None:
     """Sum up costs in groups. Rows are disjoint, so they add up to the total.
 
     \b
@@ -68,19 +82,29 @@ def cost(explicit: str | None, /, as_json: bool, by: tuple[str, ...], tz: str | 
 
     place = tz or local_zone()
     rows: list[CostRow] = []
+    amounts: Converting | None = None
     with reading(explicit) as ledger:
-        if ledger is not None:
+        if ledger is not None and currency is not None:
+            from spantally.cli.currency import Converting
+
+            amounts = Converting(currency)
+            rows = amounts.rows(lambda groupings: ledger.cost(by=groupings, tz=place, **arguments), by)
+        elif ledger is not None:
             rows = ledger.cost(by=by, tz=place, **arguments)
     if as_json:
         from spantally.cli.jsonout import cost_object, print_array
 
-        print_array([cost_object(row, place) for row in rows])
+        print_array(
+            [cost_object(row, place) | ({} if amounts is None else amounts.fields_of(row)) for row in rows]
+        )
     elif rows:
         from spantally.cli.render.output import write
         from spantally.cli.render.tables import print_table
 
-        print_table(_columns(by), rows)
+        print_table(_columns(by) + ([] if amounts is None else [amounts.column()]), rows)
         write(f"\n{total_line(rows)}{f'  (days of {place})' if set(TIMES).intersection(by) else ''}")
+        if amounts is not None:
+            write(amounts.total_line(rows))
     elif ledger is not None:
         say("no call matches")
 

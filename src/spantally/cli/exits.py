@@ -17,14 +17,20 @@ BROKEN_PIPE: Final = 141
 """What a shell reports of a program that ended by SIGPIPE."""
 
 HELP: Final = (
-    "Exit codes: 0 success; 1 nothing found, or a check failed (`audit` found secrets); 2 wrong arguments, "
-    "or a ledger or input that cannot be read. `run` ends with the code of its command (127: not found, "
-    "126: not executable)."
+    "Exit codes: 0 success; 1 nothing found, or a check failed (`audit` found secrets, `prices` a wrong "
+    "entry in the settings file, or no newer data); 2 wrong arguments, or a ledger or input that cannot be "
+    "read. `run` ends with the code of its command (127: not found, 126: not executable)."
 )
 
 
 class NotFoundError(click.ClickException):
     """Something that was asked for by name is not there; exit code 1."""
+
+    exit_code = NOTHING_FOUND
+
+
+class FailedError(click.ClickException):
+    """What was asked for could not be done, and nothing was changed; exit code 1."""
 
     exit_code = NOTHING_FOUND
 

@@ -79,6 +79,8 @@ def session_object(row: SessionRow) -> dict[str, Any]:
         "unpriced_calls": row.unpriced_calls,
         "pending_calls": row.pending_calls,
         "possibly_billed_calls": row.possibly_billed_calls,
+        "covered_calls": row.covered_calls,
+        "list_nano_usd": row.list_nano_usd,
         "started_at": rfc3339(row.started_ns),
         "ended_at": rfc3339(row.ended_ns),
         "duration_ms": row.duration_ms,
@@ -137,6 +139,7 @@ _CALL_FIELDS = (
     "cost_status",
     "cost_source",
     "price_id",
+    "list_nano_usd",
 )
 
 
@@ -166,4 +169,6 @@ def cost_object(row: CostRow, tz: str) -> dict[str, Any]:
         "unpriced_calls": row.unpriced_calls,
         "pending_calls": row.pending_calls,
         "possibly_billed_calls": row.possibly_billed_calls,
+        "covered_calls": row.covered_calls,
+        "list_nano_usd": row.list_nano_usd,
     }

@@ -16,6 +16,7 @@ from spantally.cli.doctor import doctor
 from spantally.cli.graph import graph
 from spantally.cli.ledger import ledger as ledger_group
 from spantally.cli.path import path
+from spantally.cli.prices import prices
 from spantally.cli.redact import redact
 from spantally.cli.render.output import forget_stdout
 from spantally.cli.run import run
@@ -65,6 +66,7 @@ for _command in (
     graph,
     cost,
     calls,
+    prices,
     run,
     doctor,
     conformance,

@@ -25,6 +25,8 @@ _FIGURES = (
     "unpriced_calls",
     "pending_calls",
     "possibly_billed_calls",
+    "covered_calls",
+    "list_nano_usd",
 )
 """Inclusive of everything beneath, unless a name says own."""
 

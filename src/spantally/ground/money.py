@@ -91,6 +91,8 @@ class Rating(NamedTuple):
     """Who says so: ``genai-prices 0.2.3``, ``provider``, ``override``."""
     price_id: str | None = None
     """Which entry of the source: provider/model, effective date, context."""
+    list_nano_usd: int | None = None
+    """What a ``covered`` call would have cost by the rates of the list; apart from what was spent."""
 
 
 PENDING: Final = Rating(None, CostStatus.PENDING)
@@ -138,20 +140,32 @@ class Uncovered(Protocol):
     def lost_attempt_calls(self) -> int:
         """Those of them that have usage."""
 
+    @property
+    def covered_calls(self) -> int:
+        """Those of the unpriced calls that are paid otherwise."""
+
+    @property
+    def list_nano_usd(self) -> int | None:
+        """What these would have cost by the rates of the list."""
+
 
 def uncovered(*totals: Uncovered) -> list[tuple[int, str]]:
     """What a sum of costs does not cover: numbers of calls with the word for each, zeros left out.
 
-    A call that was possibly billed is named as such, and not once more among the unpriced ones.
+    A call that was possibly billed is named as such, and not once more among the unpriced ones; so is one
+    that is covered.
 
     Args:
         totals: rows of disjoint totals.
     """
     billed = sum(row.possibly_billed_calls for row in totals)
-    unpriced = sum(row.unpriced_calls + row.lost_attempt_calls for row in totals) - billed
+    covered = sum(row.covered_calls for row in totals)
+    value = sum(row.list_nano_usd or 0 for row in totals)
+    unpriced = sum(row.unpriced_calls + row.lost_attempt_calls for row in totals) - billed - covered
     counts = (
         (billed, "possibly billed"),
         (max(unpriced, 0), "unpriced"),
+        (covered, f"covered (list value {dollar_text(value)})" if value else "covered"),
         (sum(row.pending_calls for row in totals), "pending"),
     )
     return [(count, word) for count, word in counts if count]
@@ -167,6 +181,8 @@ def known_text(nano_usd: int | None, *totals: Uncovered) -> str:
     known = dollar_text(nano_usd)
     missing = uncovered(*totals)
     amount = "cost unknown" if known is None else f"{known} known" if missing else known
+    if known is None and len(missing) == 1 and missing[0][1].startswith("covered"):
+        amount = "nothing spent"
     words = [f"{count:,} {word}" for count, word in missing]
     if missing:
         count, word = missing[0]

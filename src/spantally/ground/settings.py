@@ -257,6 +257,20 @@ def parse_path(name: str, value: object) -> str:
     raise SettingsError(f"{name}={value!r} is not the path of a file")
 
 
+def parse_url(name: str, value: object) -> str:
+    """Read a URL that is downloaded from: http, https or file.
+
+    Raises:
+        SettingsError: for anything else.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if text.startswith(("http://", "https://", "file:///")) and text.isprintable() and " " not in text:
+        return text
+    raise SettingsError(
+        f"{name}={value!r} is not a URL; use one that begins with https://, http:// or file:///"
+    )
+
+
 def parse_size(name: str, value: object) -> int:
     """Read a number of characters or bytes, from 1,000 up.
 
@@ -483,9 +497,17 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "SPANTALLY_CONFIG",
         parse_path,
         None,
-        "The settings file with budgets. By default `spantally.toml` in the user's configuration directory "
-        "for spantally (`spantally doctor` names it).",
+        "The settings file with budgets and rates of your own. By default `spantally.toml` in the user's "
+        "configuration directory for spantally (`spantally doctor` names it).",
         "a path",
+    ),
+    Option(
+        "prices_url",
+        "SPANTALLY_PRICES_URL",
+        parse_url,
+        None,
+        "Where `spantally prices update` downloads from. By default where genai-prices itself would.",
+        "an http, https or file URL",
     ),
     Option(
         "user",

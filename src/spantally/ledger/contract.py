@@ -96,6 +96,10 @@ class SessionRow:
     labels: tuple[str, ...] = ()
     metrics: Mapping[str, int | float] = field(default_factory=dict)
     """What the program measured, by name."""
+    covered_calls: int = 0
+    """Those of the unpriced calls that are paid otherwise, by a flat plan."""
+    list_nano_usd: int = 0
+    """What these would have cost by the rates of the list; no part of the cost."""
     input: Any = None
     """What the session was given, where the ledger may keep it; redacted."""
     output: Any = None
@@ -173,6 +177,8 @@ class CallRow:
     duration_ms: float | None
     time_to_first_chunk_ms: float | None
     content: Mapping[str, Any] | None = None
+    list_nano_usd: int | None = None
+    """What a covered call would have cost by the rates of the list; no part of the cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +198,10 @@ class CostRow:
     """Calls of which something may be billed without anybody having seen its usage."""
     lost_attempt_calls: int
     """Those of them that have usage: an earlier attempt was sent and lost. The others are unpriced."""
+    covered_calls: int = 0
+    """Those of the unpriced calls that are paid otherwise, by a flat plan."""
+    list_nano_usd: int = 0
+    """What these would have cost by the rates of the list; no part of the cost."""
 
     @property
     def total_cost(self) -> str | None:

@@ -56,6 +56,10 @@ class Amounts(NamedTuple):
     """Calls of which something was possibly billed without known usage."""
     lost: int = 0
     """Those of them that have usage: an earlier attempt was sent and lost."""
+    covered: int = 0
+    """Calls that are paid otherwise; unpriced ones, too."""
+    list_value: int = 0
+    """What these would have cost by the rates of the list."""
 
 
 ZERO: Final = Amounts()
@@ -71,6 +75,8 @@ ROLLUP_FIELDS: Final = (
     "pending",
     "billed",
     "lost",
+    "covered",
+    "list_value",
 )
 ROLLUP_PLACES: Final = tuple(Amounts._fields.index(name) for name in ROLLUP_FIELDS)
 
@@ -141,6 +147,8 @@ def amounts(row: Row) -> Amounts:
         pending,
         billed,
         billed and record.usage is not None,
+        status == CostStatus.COVERED,
+        row.rating.list_nano_usd or 0,
     )
 
 
@@ -166,4 +174,6 @@ def sane(rating: Rating) -> Rating:
         return Rating(None, CostStatus.BAD_USAGE, None, rating.source, rating.price_id)
     if rating.nano_usd is not None and not -LARGEST < rating.nano_usd < LARGEST:
         return Rating(None, CostStatus.BAD_USAGE, parts, rating.source, rating.price_id)
+    if rating.list_nano_usd is not None and not -LARGEST < rating.list_nano_usd < LARGEST:
+        return rating._replace(list_nano_usd=None)
     return rating

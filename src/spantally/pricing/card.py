@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from spantally.ground.money import CostStatus, UsageParts, partial
+from spantally.pricing.own import Own
 from spantally.pricing.vendors import RESOLD, is_regional
 
 Rate: TypeAlias = int | Fraction
@@ -71,6 +72,8 @@ class Card(NamedTuple):
     """The table has no rate for exactly this; the nearest it has is used."""
     long_write: bool = False
     """Cache writes cost differently by retention, so a write of unknown retention is an estimate."""
+    own: Own | None = None
+    """Where the rates are the user's own."""
 
 
 class Miss(NamedTuple):
@@ -267,3 +270,27 @@ def compile_card(vendor: Any, model: Any, query: Query, host: str | None, start_
     per_call = 0 if fee is None else _scaled(_at(fee, -1), "requests_kcount")
     long_write = any(prices.get(key) is not None for key in _RATE_KEYS["cache_write_1h"])
     return Card(steps, per_call, estimated, long_write)
+
+
+# -- rates of the user's own -----------------------------------------------------------------------------
+
+
+def is_per_thousand(part: str) -> bool:
+    """True for a part whose rate is given for a thousand, not for a million."""
+    return _RATE_KEYS[part][0].endswith("_kcount")
+
+
+def own_step(rates: Mapping[str, Decimal], above: int, price_id: str, *, complete: bool = False) -> Step:
+    """A step of rates that the user gives.
+
+    Args:
+        rates: US dollars by part; images in a prompt cost what text does where they have no rate.
+        above: the input that it is for.
+        price_id: of the step.
+        complete: no part costs anything, rather than that none has a rate.
+    """
+    prices: dict[str, Decimal] = {}
+    for part, value in rates.items():
+        keys = _RATE_KEYS[part]
+        prices.update(dict.fromkeys(keys if part == "uncached_input" else keys[:1], value))
+    return _step(prices, above, complete, price_id)

@@ -24,6 +24,8 @@ from spantally.pricing.card import (
     find_model,
     is_within_hour,
 )
+from spantally.pricing.overrides import Call
+from spantally.pricing.overrides_card import Asked, card_for
 from spantally.pricing.usage import BadUsage, NoUsage, Reading, read, reported_cost, with_server_tools
 from spantally.pricing.vendors import vendor_of
 
@@ -42,6 +44,7 @@ _INPUTS: Final = _PARTS.index("output")
 # Members of an enum cost a look-up each on a path that has 5 microseconds in all.
 _PRICED: Final = CostStatus.PRICED
 _EMBEDDINGS: Final = Kind.EMBEDDINGS
+_OK: Final = Status.OK
 _INTERRUPTED: Final = Status.INTERRUPTED
 _FOREIGN: Final = Precedence.FOREIGN
 
@@ -94,7 +97,7 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
     try:
         raw = record.usage
         if raw is None or record.kind not in COUNTED_KINDS:
-            return _NO_USAGE
+            return _without_usage(record, _NO_USAGE, wait)
         usage_format = record.usage_format or ""
         if "cost" in raw and usage_format.startswith("openai."):
             reported = _reported(record)
@@ -104,7 +107,7 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
         parts = reading.parts
         if not any(parts):
             # A prompt is never empty: a host that fills in zeros has reported nothing.
-            return Rating(None, CostStatus.NO_USAGE, parts)
+            return _without_usage(record, Rating(None, CostStatus.NO_USAGE, parts), wait)
         table = rates.table()
         if table is None:
             table = rates.load() if wait else None
@@ -142,14 +145,48 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
             card = _find(record, vendor, table, chosen, host, key)
         if isinstance(card, Miss):
             return Rating(None, card.status, parts)
-        return _price(record, reading, card, table.source)
+        rating = _price(record, reading, card, table.source)
+        return rating if card.own is None else card.own.settled(rating, record)
     except NoUsage:
-        return _NO_USAGE
+        return _without_usage(record, _NO_USAGE, wait)
     except BadUsage:
         return _BAD_USAGE
     except Exception as error:
         swallowed("pricing.rate", error)
         return _BAD_USAGE
+
+
+def _without_usage(record: CallRecord, none: Rating, wait: bool) -> Rating:
+    """A call without usage has no cost, unless a rate of the user's own needs none.
+
+    That is: free, covered, or by time or request. A call that was refused, or that ended before its answer,
+    stays as it is: nobody knows what became of it.
+    """
+    if record.kind not in COUNTED_KINDS or record.status != _OK or record.possibly_billed:
+        return none
+    try:
+        if not rates.may_price_without_usage():
+            return none
+        table = rates.table() or (rates.load() if wait else None)
+        if table is None:
+            return PENDING._replace(parts=none.parts)
+        context = record.price_context or {}
+        query = Query(
+            _text(context.get("service_tier")),
+            bool(context.get("batch")),
+            _text(context.get("speed")),
+            _text(context.get("geography")),
+        )
+        host = record.server_address or context.get("server_address")
+        card, _ = _card(record, context.get("provider", record.provider), table, query, host)
+        if isinstance(card, Miss) or card.own is None or not card.own.complete:
+            return none
+        reading = Reading(none.parts or UsageParts())
+        rating = card.own.settled(_price(record, reading, card, table.source), record)
+        return rating._replace(parts=none.parts, list_nano_usd=None)
+    except Exception as error:
+        swallowed("pricing.own_rate", error)
+        return none
 
 
 def _reported(record: CallRecord) -> Rating | None:
@@ -174,21 +211,35 @@ def _find(
     key: tuple[Any, ...],
 ) -> Card | Miss:
     """Look a card up in the table and keep it, or that there is none."""
-    card: Card | Miss = UNKNOWN
-    keep = True
-    vendor = vendor_of(provider, host, record.precedence == Precedence.FOREIGN, table.providers)
-    if vendor is not None:
-        model = find_model(vendor, (record.response_model, record.request_model), table.providers)
-        if model is not None:
-            tier, batch, speed, geography = chosen
-            query = Query(_text(tier), bool(batch), _text(speed), _text(geography))
-            card = compile_card(vendor, model, query, host, record.start_ns)
-            keep = not is_within_hour(model)
+    tier, batch, speed, geography = chosen
+    query = Query(_text(tier), bool(batch), _text(speed), _text(geography))
+    card, keep = _card(record, provider, table, query, host)
     if keep:
         if len(_cards) >= CACHE_SIZE:
             _cards.clear()
         _cards[key] = card
     return card
+
+
+def _card(
+    record: CallRecord, provider: str | None, table: rates.Table, query: Query, host: str | None
+) -> tuple[Card | Miss, bool]:
+    """The card by the user's own rates, else by the table; and whether it holds for the whole hour."""
+    models = (record.response_model, record.request_model)
+
+    def listed(asked: Asked) -> tuple[Card | Miss, bool]:
+        foreign = record.precedence == Precedence.FOREIGN and not asked.told
+        vendor = vendor_of(asked.provider, asked.host, foreign, table.providers)
+        model = None if vendor is None else find_model(vendor, asked.models, table.providers)
+        if model is None:
+            return UNKNOWN, True
+        card = compile_card(vendor, model, query, asked.host, record.start_ns)
+        return card, not is_within_hour(model)
+
+    if table.own.any:
+        call = Call(provider, record.provider, host, models, query, record.start_ns)
+        return card_for(table.own, call, listed)
+    return listed(Asked(provider, host, models, told=False))
 
 
 def _text(value: Any) -> str | None:
@@ -211,7 +262,9 @@ def _price(record: CallRecord, reading: Reading, card: Card, source: str) -> Rat
             count for name, count in zip(_PARTS, parts, strict=True) if name not in gaps | {"reasoning"}
         ):
             return Rating(None, partial(lacking), parts, source, step.price_id)
-    amount = sum(map(mul, parts, step.vector), card.per_call)
+    own = card.own
+    fixed = card.per_call if own is None else own.fixed(record, card.per_call)
+    amount = sum(map(mul, parts, step.vector), fixed)
     nano, rest = divmod(amount, 1_000_000)
     if rest >= 500_000 and (rest > 500_000 or nano & 1):
         nano += 1

@@ -2,8 +2,10 @@
 
 Its import costs 0.3 to 1 s (pydantic, an HTTP client, 1.6 MB of data), so nothing here imports it when
 spantally is imported, and nothing on a caller's thread ever waits for it: :func:`ensure_loading` starts one
-thread, :func:`loaded` asks, :func:`on_loaded` calls back. Only the data that came with the installed
-package is read, never a table that the program swapped in: a price then always is what its source says.
+thread, :func:`loaded` asks, :func:`on_loaded` calls back. The data that came with the installed package is
+read, or what the user downloaded for it by ``spantally prices update``; never a table that the program
+swapped in, and nothing is fetched here: a price then always is what its source says. With it comes what the
+settings file says of rates (:mod:`~spantally.pricing.overrides_file`).
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from spantally.ground.guard import swallowed
+from spantally.ground.guard import say_once, swallowed
+from spantally.ground.settings import config_path
+from spantally.pricing.overrides import OwnRates
+from spantally.pricing.overrides_file import NONE, read_own
 
 RETRY_SECONDS: Final = 60.0
 """How long after a failed load the next one may be tried."""
@@ -34,6 +39,8 @@ class Table:
     """``genai_prices.types.Provider`` objects."""
     source: str
     """Name and version: ``genai-prices 0.2.3``."""
+    own: OwnRates = NONE
+    """What the settings file says of rates."""
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error: the interpreter ends
@@ -129,8 +136,6 @@ class _Loader:
 
 
 def _read(pause: Callable[[], None]) -> Table:
-    from importlib.metadata import version
-
     # In steps: each takes a tenth of a second or so, and the end of the interpreter waits for one only.
     import pydantic  # noqa: F401
 
@@ -141,9 +146,52 @@ def _read(pause: Callable[[], None]) -> Table:
     import genai_prices.types  # noqa: F401
 
     pause()
+    package = version_of_package()
+    newer = _downloaded(package)
+    pause()
+    own = _own()
+    if newer is not None:
+        return Table(*newer, own)
     from genai_prices.data import providers
 
-    return Table(tuple(providers), f"genai-prices {version('genai-prices')}")
+    return Table(tuple(providers), f"genai-prices {package}", own)
+
+
+def version_of_package() -> str:
+    """The installed version of genai-prices."""
+    from importlib.metadata import version
+
+    return version("genai-prices")
+
+
+def _downloaded(package: str) -> tuple[tuple[Any, ...], str] | None:
+    """Providers and source of the data that the user downloaded, if that is in force."""
+    try:
+        from spantally.pricing import downloads
+
+        found = downloads.in_force(package)
+        return None if found is None else (downloads.read(found), found.source)
+    except Exception as error:
+        swallowed("pricing.downloaded", error)
+        say_once(
+            "pricing:downloaded",
+            "spantally: downloaded price data cannot be used, that of the package is: %s "
+            "(spantally prices update, or prices update --undo)",
+            error,
+        )
+        return None
+
+
+def _own() -> OwnRates:
+    """The settings file as it is now; a new process reads it anew. What is wrong with it is logged once."""
+    try:
+        own = read_own(config_path())
+    except Exception as error:
+        swallowed("pricing.own_rates", error)
+        return NONE
+    for text in own.wrong:
+        say_once(f"rates:{text}", "spantally: %s", text)
+    return own
 
 
 _loader = _Loader()
@@ -166,6 +214,23 @@ def loaded() -> bool:
 def table() -> Table | None:
     """The rates if they are there."""
     return _loader.table
+
+
+_there_is_a_file: bool | None = None
+
+
+def may_price_without_usage() -> bool:
+    """True where a rate of the user's own may hold for a call without usage: only then is one looked for.
+
+    While the file is not read, its being there decides; that is asked once, since a caller's thread asks.
+    """
+    global _there_is_a_file
+    known = _loader.table
+    if known is not None:
+        return known.own.prices_without_usage
+    if _there_is_a_file is None:
+        _there_is_a_file = config_path().exists()
+    return _there_is_a_file
 
 
 def ensure_loading() -> None:

@@ -29,6 +29,10 @@ class Figures:
     """Calls of which something may be billed without anybody having seen its usage."""
     lost_attempt_calls: int = 0
     """Those of them that have usage: an earlier attempt was sent and lost. The others are unpriced."""
+    covered_calls: int = 0
+    """Those of the unpriced calls that are paid otherwise, by a flat plan."""
+    list_nano_usd: int = 0
+    """What these would have cost by the rates of the list; no part of the cost."""
 
     @property
     def total_cost(self) -> str | None:
@@ -48,6 +52,7 @@ def figures(rows: Iterable[CallRow]) -> Figures:
         rows: of any kind; only those that count bring calls, tokens and cost.
     """
     calls = errors = tokens_in = tokens_out = cost = priced = unpriced = pending = billed = lost = 0
+    covered = list_value = 0
     for row in rows:
         errors += row.status == Status.ERROR
         if not row.counted:
@@ -64,6 +69,8 @@ def figures(rows: Iterable[CallRow]) -> Figures:
             unpriced += 1
         billed += row.possibly_billed
         lost += row.possibly_billed and row.input_tokens is not None
+        covered += row.cost_status == CostStatus.COVERED
+        list_value += row.list_nano_usd or 0
     return Figures(
         calls=calls,
         errors=errors,
@@ -74,6 +81,8 @@ def figures(rows: Iterable[CallRow]) -> Figures:
         pending_calls=pending,
         possibly_billed_calls=billed,
         lost_attempt_calls=lost,
+        covered_calls=covered,
+        list_nano_usd=list_value,
     )
 
 

@@ -31,6 +31,10 @@ class TreeNode:
     possibly_billed_calls: int
     lost_attempt_calls: int
     """Those of them that have usage: an earlier attempt was sent and lost. The others are unpriced."""
+    covered_calls: int = 0
+    """Those of the unpriced calls that are paid otherwise, by a flat plan."""
+    list_nano_usd: int = 0
+    """What these would have cost by the rates of the list; no part of the cost."""
 
     def walk(self) -> Iterator[tuple[int, TreeNode]]:
         """This node and all below it, depth first, each with its depth (0 here)."""
@@ -129,4 +133,8 @@ def _node(row: CallRow, children: list[TreeNode]) -> TreeNode:
         + sum(child.possibly_billed_calls for child in children),
         lost_attempt_calls=int(counts and row.possibly_billed and row.input_tokens is not None)
         + sum(child.lost_attempt_calls for child in children),
+        covered_calls=int(counts and row.cost_status == CostStatus.COVERED)
+        + sum(child.covered_calls for child in children),
+        list_nano_usd=((row.list_nano_usd or 0) if counts else 0)
+        + sum(child.list_nano_usd for child in children),
     )

@@ -34,6 +34,7 @@ def check(environ: Mapping[str, str]) -> list[Finding]:
             value = f"{_shown(option.default)} (default, since the value is not allowed)"
             found.append(Finding(SECTION, option.env, value, Level.PROBLEM, str(error)))
     found.extend(_budgets())
+    found.extend(_rates())
     known = {option.env for option in OPTIONS} | _OTHERS
     for name in sorted(name for name in environ if name.startswith("SPANTALLY_") and name not in known):
         near = difflib.get_close_matches(name, sorted(known), n=1)
@@ -55,6 +56,35 @@ def _budgets() -> list[Finding]:
     names = ", ".join(rule.name for rule in rules) or "no budget"
     found = [Finding(SECTION, "settings file", f"{path}: {names}")]
     found += [Finding(SECTION, "settings file", "not in force", Level.PROBLEM, text) for text in wrong]
+    return found
+
+
+def _rates() -> list[Finding]:
+    """Rates of the user's own, and price data that was downloaded."""
+    from importlib.metadata import version
+
+    from spantally.pricing import downloads
+    from spantally.pricing.overrides_file import read_own
+
+    own = read_own(config_path())
+    found = (
+        [Finding(SECTION, "own rates", f"{len(own.rules)} rates, {len(own.aliases)} aliases")]
+        if own.any or own.wrong
+        else []
+    )
+    found += [Finding(SECTION, "own rates", "not in force", Level.PROBLEM, text) for text in own.wrong]
+    package = version("genai-prices")
+    try:
+        history = downloads.history()
+        if history and history[0].package == package:
+            downloads.read(history[0])
+            found.append(Finding(SECTION, "price data", history[0].source))
+        elif history:
+            advice = f"downloaded for genai-prices {history[0].package}, whose data was older than this one's"
+            found.append(Finding(SECTION, "price data", f"genai-prices {package}", Level.NOTE, advice))
+    except Exception as error:
+        advice = f"{error}; spantally prices update, or prices update --undo"
+        found.append(Finding(SECTION, "price data", "downloaded, not usable", Level.PROBLEM, advice))
     return found
 
 

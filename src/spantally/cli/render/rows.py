@@ -13,6 +13,8 @@ _EXACT = frozenset(
 
 def own_cost_text(row: CallRow) -> str:
     """The cost of one row with its status where that is not plain, or why there is none."""
+    if row.list_nano_usd is not None:
+        return f"{row.cost_status} (list value {money_text(row.list_nano_usd)})"
     if row.cost_nano_usd is None:
         return row.cost_status or NONE
     text = money_text(row.cost_nano_usd)

@@ -33,6 +33,7 @@ STATE_COLUMNS: Final = (
     "cost_status",
     "cost_source",
     "price_id",
+    "list_nano_usd",
     "input_tokens",
     "output_tokens",
     *UsageParts._fields,
@@ -240,8 +241,8 @@ def encode(row: Row) -> list[Any]:
     if rating is None:
         values += _UNRATED
         return values
-    nano, status, parts, source, price_id = rating
-    values += (nano, str(status), source, price_id)
+    nano, status, parts, source, price_id, list_nano = rating
+    values += (nano, str(status), source, price_id, list_nano)
     if parts is None:
         values += _WITHOUT_PARTS
     else:
@@ -284,12 +285,12 @@ def decode(found: tuple[Any, ...]) -> Row:
         values[place] = _from_json(place, text)
     for place in _FLAG_PLACES:
         values[place] = bool(values[place])
-    ranks, counted, hidden, nano, status, source, price_id = found[_WIDTH : _WIDTH + 7]
-    numbers = found[_WIDTH + 9 :]
+    ranks, counted, hidden, nano, status, source, price_id, list_nano = found[_WIDTH : _WIDTH + 8]
+    numbers = found[_WIDTH + 10 :]
     rating = None
     if status is not None:
         parts = None if numbers[0] is None else UsageParts(*numbers)
-        rating = Rating(nano, status, parts, source, price_id)
+        rating = Rating(nano, status, parts, source, price_id, list_nano)
     facts = Facts(CallRecord(*values), None if ranks is None else json.loads(ranks))
     return Row(facts, rating, bool(counted), bool(hidden))
 

@@ -206,6 +206,7 @@ def _call_row(row: Row, parents: dict[str, str | None], *, interrupted: bool) ->
         cost_status=None if rating is None else rating.status,
         cost_source=None if rating is None else rating.source,
         price_id=None if rating is None else rating.price_id,
+        list_nano_usd=None if rating is None else rating.list_nano_usd,
         started_ns=record.start_ns,
         ended_ns=end,
         duration_ms=None if end is None or inferred else (end - record.start_ns) / 1e6,

@@ -25,7 +25,7 @@ _QUARTER_SECONDS: Final = QUARTER_NS // 1_000_000_000
 _SUMS: Final = (
     "SUM(rollup.calls), SUM(rollup.errors), SUM(rollup.input_tokens), SUM(rollup.output_tokens), "
     "SUM(rollup.cost), SUM(rollup.priced), SUM(rollup.unpriced), SUM(rollup.pending), SUM(rollup.billed), "
-    "SUM(rollup.lost)"
+    "SUM(rollup.lost), SUM(rollup.covered), SUM(rollup.list_value)"
 )
 _ROW_SUMS: Final = (
     "SUM(call.counted), SUM(call.status = 'error'), "
@@ -38,10 +38,12 @@ _ROW_SUMS: Final = (
     "SUM(call.counted AND call.possibly_billed AND (call.usage IS NULL "
     "OR instr(COALESCE(call.price_context, ''), '\"lost_attempts\"') > 0)), "
     "SUM(call.counted AND call.possibly_billed AND call.usage IS NOT NULL "
-    "AND instr(COALESCE(call.price_context, ''), '\"lost_attempts\"') > 0)"
+    "AND instr(COALESCE(call.price_context, ''), '\"lost_attempts\"') > 0), "
+    "SUM(call.counted AND call.cost_status = 'covered'), "
+    "SUM(CASE WHEN call.counted THEN COALESCE(call.list_nano_usd, 0) ELSE 0 END)"
 )
 
-_WIDTH: Final = 10
+_WIDTH: Final = 12
 
 Sums: TypeAlias = list[int]
 _Source: TypeAlias = Callable[[sqlite3.Connection, tuple[str, ...], Filter], Iterable[Any]]
@@ -174,6 +176,8 @@ def _ordered(
             pending_calls=pending,
             possibly_billed_calls=billed,
             lost_attempt_calls=lost,
+            covered_calls=covered,
+            list_nano_usd=list_value,
         )
         for key, (
             calls,
@@ -186,6 +190,8 @@ def _ordered(
             pending,
             billed,
             lost,
+            covered,
+            list_value,
         ) in groups.items()
     ]
     times = [name for name in groupings if name in TIMES]

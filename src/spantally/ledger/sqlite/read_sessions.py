@@ -51,6 +51,8 @@ class _Stored(NamedTuple):
     pending: int
     billed: int
     lost: int
+    covered: int
+    list_value: int
 
     @property
     def own(self) -> Amounts:
@@ -269,6 +271,8 @@ class _Family:
             pending_calls=total.pending,
             possibly_billed_calls=billed,
             lost_attempt_calls=total.lost,
+            covered_calls=total.covered,
+            list_nano_usd=total.list_value,
             last_ns=one.last_ns,
             **_said(one.said),
             started_ns=one.started_ns,

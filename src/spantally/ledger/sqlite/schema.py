@@ -8,8 +8,8 @@ from typing import Final
 
 from spantally.ground.errors import LedgerError
 
-SCHEMA_VERSION: Final = 3
-"""1: first release. 2: lost attempts. 3: budgets, and what programs say of sessions."""
+SCHEMA_VERSION: Final = 4
+"""1: first release. 2: lost attempts. 3: budgets, and what programs say of sessions. 4: list values."""
 
 APPLICATION_ID: Final = 0x5350_544C
 """Tells a ledger from another program's database (``SPTL``)."""
@@ -91,6 +91,7 @@ CREATE TABLE call (
     cost_status        TEXT,              -- NULL for kinds without a cost of their own
     cost_source        TEXT,
     price_id           TEXT,
+    list_nano_usd      INTEGER,           -- of a covered call: its value by the rates of the list
     input_tokens       INTEGER,           -- cached ones included
     output_tokens      INTEGER,           -- reasoning included
     uncached_input     INTEGER,
@@ -150,7 +151,9 @@ CREATE TABLE session (
     unpriced           INTEGER NOT NULL DEFAULT 0,
     pending            INTEGER NOT NULL DEFAULT 0,
     billed             INTEGER NOT NULL DEFAULT 0,
-    lost               INTEGER NOT NULL DEFAULT 0
+    lost               INTEGER NOT NULL DEFAULT 0,
+    covered            INTEGER NOT NULL DEFAULT 0,
+    list_value         INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX session_start ON session (started_ns, session_id);
 CREATE INDEX session_conversation ON session (conversation_id) WHERE conversation_id IS NOT NULL;
@@ -195,6 +198,8 @@ CREATE TABLE rollup (
     pending            INTEGER NOT NULL,
     billed             INTEGER NOT NULL,  -- something of them was possibly billed without known usage
     lost               INTEGER NOT NULL DEFAULT 0,  -- of these: with usage, an earlier attempt was lost
+    covered            INTEGER NOT NULL DEFAULT 0,  -- of the unpriced: paid otherwise
+    list_value         INTEGER NOT NULL DEFAULT 0,  -- nano-USD, of the covered calls by the rates of the list
     PRIMARY KEY (quarter, dimension_id)
 ) WITHOUT ROWID;
 CREATE INDEX rollup_dimension ON rollup (dimension_id);
@@ -249,6 +254,13 @@ ALTER TABLE session ADD COLUMN said TEXT;
 CREATE INDEX session_conversation ON session (conversation_id) WHERE conversation_id IS NOT NULL;
 """
     + _BUDGETS,
+    3: """\
+ALTER TABLE call ADD COLUMN list_nano_usd INTEGER;
+ALTER TABLE session ADD COLUMN covered INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE session ADD COLUMN list_value INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollup ADD COLUMN covered INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollup ADD COLUMN list_value INTEGER NOT NULL DEFAULT 0;
+""",
 }
 """SQL that brings a ledger of the version in the key to the next one."""
 

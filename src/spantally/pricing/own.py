@@ -1,0 +1,57 @@
+"""What sets a cost by a rate of the user's own apart from one by the table: its status and its source."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from spantally.ground.money import CostStatus, Rating, partial
+from spantally.ground.records import CallRecord
+
+RATES: Final = "rates"
+MULTIPLIER: Final = "multiplier"
+FREE: Final = "free"
+COVERED: Final = "covered"
+
+_SECONDS: Final = partial("seconds")
+
+
+class Own(NamedTuple):
+    """The part of a compiled card that only an override has."""
+
+    how: str
+    """:data:`RATES`, :data:`MULTIPLIER`, :data:`FREE` or :data:`COVERED`."""
+    source: str
+    per_second: int | Fraction = 0
+    """Nano-USD for each second of the call."""
+    complete: bool = False
+    """True where no usage is needed: free, covered, or by time and request alone."""
+    listed: bool = False
+    """The rates of the table have part in it."""
+
+    def fixed(self, record: CallRecord, per_call: int | Fraction) -> int | Fraction:
+        """What a call costs beside its usage, in millionths of a nano-USD."""
+        if not self.per_second or record.end_ns is None:
+            return per_call
+        return per_call + Fraction(record.end_ns - record.start_ns) * self.per_second / 1000
+
+    def settled(self, rating: Rating, record: CallRecord) -> Rating:
+        """The rating as it is stored."""
+        nano, status, source = rating.nano_usd, rating.status, self.source
+        if self.listed:
+            source = f"{source} on {rating.source}"
+        if self.how == FREE:
+            return rating._replace(nano_usd=0, status=CostStatus.FREE, source=source)
+        if self.how == COVERED:
+            return rating._replace(
+                nano_usd=None,
+                status=CostStatus.COVERED,
+                source=source,
+                list_nano_usd=nano if self.listed else None,
+            )
+        if self.per_second and record.end_ns is None:
+            known = None if self.complete else nano
+            return rating._replace(nano_usd=known, status=_SECONDS, source=source)
+        if self.complete or status in (CostStatus.PRICED, CostStatus.FREE):
+            status = CostStatus.OVERRIDE
+        return rating._replace(status=status, source=source)
