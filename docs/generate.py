@@ -26,6 +26,7 @@ from reference_texts import ATTRIBUTES, JSON_FORMS, JSON_TEXTS, ON, READ_ONLY
 from spantally.cli import exits, jsonout, overviewjson, treejson
 from spantally.cli.main import cli
 from spantally.ground import semconv, settings
+from spantally.ground.cache_use import NO_CACHE
 from spantally.ledger.contract import CallRow, CostRow, EventRow, SessionRow
 from spantally.ledger.sqlite import schema
 from spantally.queries.figures import Figures
@@ -271,6 +272,7 @@ def _dummy(row: type, **given: Any) -> Any:
     for name in ("tags", "metadata", "metrics"):
         values.update({name: {}} if name in values else {})
     values.update({one.name: False for one in dataclasses.fields(row) if one.type == "bool"})
+    values.update({"cache": NO_CACHE} if "cache" in values else {})
     values.update(given)
     return row(**values)
 

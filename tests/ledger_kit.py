@@ -129,6 +129,16 @@ def dump(db: sqlite3.Connection) -> dict[str, list[Any]]:
     return found
 
 
+def take_out_version_4(db: sqlite3.Connection) -> None:
+    """Take out of a ledger what its schema has from version 4 on; the caller sets the version."""
+    db.execute("DROP TABLE rating_history")
+    of_a_call = ("cache_saving_nano_usd", "cache_premium_nano_usd", "cache_reported")
+    for table in ("call", "session", "rollup"):
+        for (name,) in db.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall():
+            if name in of_a_call or (table != "call" and name.startswith("cache_")):
+                db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+
+
 def recomputed(db: sqlite3.Connection) -> dict[str, list[Any]]:
     """Session totals and rollups as a plain query over the rows gives them."""
     counted = "counted AND NOT hidden"

@@ -91,6 +91,12 @@ class Rating(NamedTuple):
     """Who says so: ``genai-prices 0.2.3``, ``provider``, ``override``."""
     price_id: str | None = None
     """Which entry of the source: provider/model, effective date, context."""
+    cache_saving_nano_usd: int | None = None
+    """What reading from the provider's cache saved against the rate of uncached input."""
+    cache_premium_nano_usd: int | None = None
+    """What writing to it cost beyond that rate."""
+    cache_reported: bool = False
+    """Whether the provider tells how much it read from its cache, be it nothing."""
 
 
 PENDING: Final = Rating(None, CostStatus.PENDING)
