@@ -118,7 +118,10 @@ def dump(db: sqlite3.Connection) -> dict[str, list[Any]]:
         f"SELECT {columns}, r.* FROM rollup r JOIN dimension d ON d.dimension_id = r.dimension_id"
     )
     names = [one[0] for one in rollups.description]
-    keep = [place for place, name in enumerate(names) if name != "dimension_id"]
+    # By name: what a migration adds stands last, in a new ledger it has its place.
+    keep = sorted(
+        (place for place, name in enumerate(names) if name != "dimension_id"), key=names.__getitem__
+    )
     found: dict[str, list[Any]] = {
         "rollup": sorted(repr([row[place] for place in keep]) for row in rollups),
     }

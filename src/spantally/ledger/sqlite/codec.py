@@ -251,11 +251,11 @@ def encode(row: Row) -> list[Any]:
         values.append(sum(parts[:_OUTPUT]))
         values.append(parts.output_total)
         values += parts
-    values += cache
+    values += cache  # saving, premium, reported
     return values
 
 
-_UNRATED: Final = (None,) * (len(STATE_COLUMNS) - 3)
+_UNRATED: Final = (*((None,) * (len(STATE_COLUMNS) - 4)), 0)
 _PARTS_WIDTH: Final = len(UsageParts._fields)
 _WITHOUT_PARTS: Final = (None,) * (2 + _PARTS_WIDTH)
 _OUTPUT: Final = UsageParts._fields.index("output")

@@ -63,8 +63,12 @@ _CACHE: Final = "".join(
     for table in ("session", "rollup")
     for name in _CACHE_FIELDS
 ) + "".join(
-    f"ALTER TABLE call ADD COLUMN {name} INTEGER;\n"
-    for name in ("cache_saving_nano_usd", "cache_premium_nano_usd", "cache_reported")
+    f"ALTER TABLE call ADD COLUMN {name};\n"
+    for name in (
+        "cache_saving_nano_usd INTEGER",
+        "cache_premium_nano_usd INTEGER",
+        "cache_reported INTEGER NOT NULL DEFAULT 0",
+    )
 )
 """Of calls that are there already nothing is known until they are rated anew."""
 
@@ -141,7 +145,7 @@ CREATE TABLE call (
     file_searches      INTEGER,
     cache_saving_nano_usd  INTEGER,       -- what cached input cost less than uncached would have
     cache_premium_nano_usd INTEGER,       -- what written input cost more than uncached would have
-    cache_reported     INTEGER            -- 1 if the provider tells how much it read from its cache
+    cache_reported     INTEGER NOT NULL DEFAULT 0  -- 1 if the provider tells how much it read from its cache
 );
 CREATE INDEX call_session ON call (session_id, start_ns);
 CREATE INDEX call_start ON call (start_ns);
