@@ -18,6 +18,7 @@ from spantally.cli.ledger import ledger as ledger_group
 from spantally.cli.path import path
 from spantally.cli.redact import redact
 from spantally.cli.render.output import forget_stdout
+from spantally.cli.reprice import reprice
 from spantally.cli.run import run
 from spantally.cli.sessions import sessions
 from spantally.cli.show import show
@@ -65,6 +66,7 @@ for _command in (
     graph,
     cost,
     calls,
+    reprice,
     run,
     doctor,
     conformance,
