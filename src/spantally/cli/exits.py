@@ -17,9 +17,9 @@ BROKEN_PIPE: Final = 141
 """What a shell reports of a program that ended by SIGPIPE."""
 
 HELP: Final = (
-    "Exit codes: 0 success; 1 nothing found, or a check failed (`audit` found secrets); 2 wrong arguments, "
-    "or a ledger or input that cannot be read. `run` ends with the code of its command (127: not found, "
-    "126: not executable)."
+    "Exit codes: 0 success; 1 nothing found, or a check failed (`audit` found secrets, `reconcile` a "
+    "difference); 2 wrong arguments, or a ledger or input that cannot be read. `run` ends with the code of "
+    "its command (127: not found, 126: not executable)."
 )
 
 

@@ -16,6 +16,7 @@ from spantally.cli.doctor import doctor
 from spantally.cli.graph import graph
 from spantally.cli.ledger import ledger as ledger_group
 from spantally.cli.path import path
+from spantally.cli.reconcile import reconcile
 from spantally.cli.redact import redact
 from spantally.cli.render.output import forget_stdout
 from spantally.cli.reprice import reprice
@@ -67,6 +68,7 @@ for _command in (
     cost,
     calls,
     reprice,
+    reconcile,
     run,
     doctor,
     conformance,
