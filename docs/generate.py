@@ -23,13 +23,16 @@ from reference_markup import cell, field_docs, table
 from reference_python import SOURCE, WIDTH, api_section
 from reference_texts import ATTRIBUTES, JSON_FORMS, JSON_TEXTS, ON, READ_ONLY
 
-from spantally.cli import exits, jsonout, overviewjson, treejson
+from spantally.cli import exits, jsonout, overviewjson, reconcile, reprice, treejson
 from spantally.cli.main import cli
 from spantally.ground import semconv, settings
+from spantally.ground.cache_use import NO_CACHE
 from spantally.ledger.contract import CallRow, CostRow, EventRow, SessionRow
+from spantally.ledger.repricing import RepriceRow, Repricing
 from spantally.ledger.sqlite import schema
 from spantally.queries.figures import Figures
 from spantally.queries.graph import GraphEdge, GraphNode, SessionGraph, build_graph
+from spantally.queries.reconcile import Numbers, ReconcileRow, Reconciliation
 from spantally.queries.summary import Summary, SummaryRow, build_summary
 from spantally.queries.tree import build_tree
 from spantally.redaction import key
@@ -272,6 +275,7 @@ def _dummy(row: type, **given: Any) -> Any:
     for name in ("tags", "metadata", "metrics"):
         values.update({name: {}} if name in values else {})
     values.update({one.name: False for one in dataclasses.fields(row) if one.type == "bool"})
+    values.update({"cache": NO_CACHE} if "cache" in values else {})
     values.update(given)
     return row(**values)
 
@@ -283,6 +287,10 @@ def json_section() -> Iterator[str]:
     session, call = (
         _dummy(SessionRow, session_id="s"),
         _dummy(CallRow, call_id="c", session_id="s", kind="agent"),
+    )
+    row = _dummy(ReconcileRow, provider=Numbers(), ledger=Numbers(), difference=Numbers())
+    comparison = _dummy(
+        Reconciliation, rows=(row,), provider=Numbers(), ledger=Numbers(), uncovered=(), notes=()
     )
     tree = treejson.tree_object(build_tree(session, [call]), content=False)
     own = jsonout.call_object(call)
@@ -318,6 +326,25 @@ def json_section() -> Iterator[str]:
             "`cost`: one field for each grouping, by its name, and these.",
             jsonout.cost_object(_dummy(CostRow, keys={}), "UTC"),
             (CostRow,),
+        ),
+        (
+            "Reprice",
+            "`reprice`: one object for each provider and model.",
+            reprice.row_object(_dummy(RepriceRow, calls=0, statuses={}), dry_run=True),
+            (RepriceRow, Repricing),
+        ),
+        (
+            "Reconcile",
+            "`reconcile`: one object, with `rows`.",
+            reconcile.reconciliation_object(comparison),
+            (Reconciliation,),
+        ),
+        (
+            "Reconcile row",
+            "In `rows`. `provider`, `ledger` and `difference` have `calls`, `input_tokens`, "  # noqa: ISC004
+            "`output_tokens` and `cost_nano_usd`; null is what the export does not tell.",
+            reconcile.row_object(comparison.rows[0]),
+            (ReconcileRow,),
         ),
         (
             "Graph",

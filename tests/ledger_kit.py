@@ -118,7 +118,10 @@ def dump(db: sqlite3.Connection) -> dict[str, list[Any]]:
         f"SELECT {columns}, r.* FROM rollup r JOIN dimension d ON d.dimension_id = r.dimension_id"
     )
     names = [one[0] for one in rollups.description]
-    keep = [place for place, name in enumerate(names) if name != "dimension_id"]
+    # By name: what a migration adds stands last, in a new ledger it has its place.
+    keep = sorted(
+        (place for place, name in enumerate(names) if name != "dimension_id"), key=names.__getitem__
+    )
     found: dict[str, list[Any]] = {
         "rollup": sorted(repr([row[place] for place in keep]) for row in rollups),
     }
@@ -127,6 +130,18 @@ def dump(db: sqlite3.Connection) -> dict[str, list[Any]]:
         columns = ", ".join(sorted(row[1] for row in db.execute(f"PRAGMA table_info({table})")))
         found[table] = sorted(repr(row) for row in db.execute(f"SELECT {columns} FROM {table}"))
     return found
+
+
+def take_out_version_4(db: sqlite3.Connection) -> None:
+    """Take out of a ledger what its schema has from version 4 on; the caller sets the version."""
+    db.execute("DROP TABLE rating_history")
+    of_a_call = ("list_nano_usd", "cache_saving_nano_usd", "cache_premium_nano_usd", "cache_reported")
+    for table in ("call", "session", "rollup"):
+        for (name,) in db.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall():
+            if name in of_a_call or (
+                table != "call" and name.startswith(("cache_", "covered", "list_value"))
+            ):
+                db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
 
 
 def recomputed(db: sqlite3.Connection) -> dict[str, list[Any]]:

@@ -24,7 +24,7 @@ from audit_kit import (
     secretive,
     unspoiled,
 )
-from ledger_kit import T0, agent, chat, kept_totals, rate, recomputed, session
+from ledger_kit import T0, agent, chat, kept_totals, rate, recomputed, session, take_out_version_4
 from spantally.audit import Findings, audit_ledger, fix_ledger
 from spantally.audit import fix as fix_module
 from spantally.ground.errors import LedgerError
@@ -330,6 +330,7 @@ def test_ledger_of_an_earlier_release_is_fixed(tmp_path: Path) -> None:
     """A ledger of an older schema is brought up to this one and fixed."""
     path = made(tmp_path / "ledger.db", secretive())
     db = sqlite3.connect(path)
+    take_out_version_4(db)
     db.executescript(
         "DROP TABLE budget; DROP TABLE budget_lease; DROP INDEX session_conversation;"
         "ALTER TABLE session DROP COLUMN said; PRAGMA user_version = 2;"

@@ -29,6 +29,7 @@ from ledger_kit import (
     recomputed,
     session,
     span_id,
+    take_out_version_4,
     tool,
     usage,
 )
@@ -265,6 +266,7 @@ def test_an_input_of_an_earlier_release(place: int, tmp_path: Path) -> None:
     """A ledger of schema 1 is brought up in a copy; the file itself keeps its schema."""
     old = made(tmp_path / "old.db", [session(), chat("c1"), event("e1")])
     db = sqlite3.connect(old)
+    take_out_version_4(db)
     db.executescript(
         "ALTER TABLE session DROP COLUMN lost; ALTER TABLE rollup DROP COLUMN lost;"
         "DROP INDEX session_conversation; ALTER TABLE session DROP COLUMN said;"

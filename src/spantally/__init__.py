@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
     from spantally.ledger.merging import Merged, merge_ledgers
+    from spantally.ledger.repricing import RepriceRow, Repricing
     from spantally.otel.exporters import RedactingSpanExporter
     from spantally.otel.log_exporter import RedactingLogExporter
     from spantally.otel.metric_exporter import RedactingMetricExporter
@@ -73,6 +74,8 @@ __all__ = [
     "RedactingSpanExporter",
     "Redactor",
     "Remaining",
+    "RepriceRow",
+    "Repricing",
     "Session",
     "SessionGraph",
     "SettingsError",
@@ -104,6 +107,8 @@ __all__ = [
 ]
 
 _LAZY = {
+    "RepriceRow": "spantally.ledger.repricing",
+    "Repricing": "spantally.ledger.repricing",
     "Figures": "spantally.queries.figures",
     "SummaryRow": "spantally.queries.summary",
     "Summary": "spantally.queries.summary",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spantally.cli.options import CALL_STATUSES, as_json, filters, parsed
+from spantally.ground.cache_use import cache_sum
 from spantally.ground.money import known_text
 from spantally.ledger.grouping import TIMES, allowed_groupings, check_groupings, zone
 
@@ -98,13 +99,17 @@ def cost(
             [cost_object(row, place) | ({} if amounts is None else amounts.fields_of(row)) for row in rows]
         )
     elif rows:
+        from spantally.cli.render.caching import cache_text
         from spantally.cli.render.output import write
         from spantally.cli.render.tables import print_table
 
-        print_table(_columns(by) + ([] if amounts is None else [amounts.column()]), rows)
+        print_table(_columns(by, rows) + ([] if amounts is None else [amounts.column()]), rows)
         write(f"\n{total_line(rows)}{f'  (days of {place})' if set(TIMES).intersection(by) else ''}")
         if amounts is not None:
             write(amounts.total_line(rows))
+        cached = cache_text(cache_sum(row.cache for row in rows))
+        if cached is not None:
+            write(f"cache: {cached}")
     elif ledger is not None:
         say("no call matches")
 
@@ -122,7 +127,8 @@ def total_line(rows: Sequence[CostRow]) -> str:
     return f"total: {amount}{comma} of {calls:,} {'call' if calls == 1 else 'calls'}"
 
 
-def _columns(by: Sequence[str]) -> list[Column[CostRow]]:
+def _columns(by: Sequence[str], rows: Sequence[CostRow]) -> list[Column[CostRow]]:
+    from spantally.cli.render.caching import cache_columns
     from spantally.cli.render.numbers import cost_text, count_text
     from spantally.cli.render.tables import Column
 
@@ -135,6 +141,7 @@ def _columns(by: Sequence[str]) -> list[Column[CostRow]]:
         Column("ERRORS", lambda row: count_text(row.errors), number=True, keep=1),
         Column("TOKENS IN", lambda row: count_text(row.input_tokens), number=True, keep=2),
         Column("OUT", lambda row: count_text(row.output_tokens), number=True, keep=2),
+        *cache_columns(rows, keep=1),
         Column(
             "COST",
             lambda row: cost_text(row.cost_nano_usd, row),

@@ -8,6 +8,7 @@ from typing import Any
 
 from spantally.cli.moments import rfc3339
 from spantally.cli.render.output import write
+from spantally.ground.cache_use import CacheUse
 from spantally.ground.money import usd_text
 from spantally.ledger.contract import CallRow, CostRow, SessionRow
 
@@ -46,6 +47,20 @@ def _flat(objects: Sequence[Mapping[str, Any]]) -> str:
     return "".join(pieces)
 
 
+def cache_object(cache: CacheUse) -> dict[str, Any]:
+    """Prompt caching of a group of calls; null where no provider of them reports any."""
+    told = cache.calls > 0
+    return {
+        "cache_reported_calls": cache.calls,
+        "cache_input_tokens": cache.input_tokens if told else None,
+        "cache_read_tokens": cache.read_tokens if told else None,
+        "cache_write_tokens": cache.write_tokens if told else None,
+        "cache_hit_rate": cache.hit_rate,
+        "cache_saving_nano_usd": cache.saving_nano_usd,
+        "cache_premium_nano_usd": cache.premium_nano_usd,
+    }
+
+
 def session_object(row: SessionRow) -> dict[str, Any]:
     """A session as the command line gives it."""
     return {
@@ -73,6 +88,7 @@ def session_object(row: SessionRow) -> dict[str, Any]:
         "errors": row.errors,
         "input_tokens": row.input_tokens,
         "output_tokens": row.output_tokens,
+        **cache_object(row.cache),
         "cost_nano_usd": row.cost_nano_usd,
         "own_cost_nano_usd": row.own_cost_nano_usd,
         "total_cost": usd_text(row.cost_nano_usd),
@@ -135,6 +151,9 @@ _CALL_FIELDS = (
     "audio_output",
     "image_input",
     "image_output",
+    "cache_reported",
+    "cache_saving_nano_usd",
+    "cache_premium_nano_usd",
     "cost_nano_usd",
     "cost_status",
     "cost_source",
@@ -164,6 +183,7 @@ def cost_object(row: CostRow, tz: str) -> dict[str, Any]:
         "errors": row.errors,
         "input_tokens": row.input_tokens,
         "output_tokens": row.output_tokens,
+        **cache_object(row.cache),
         "cost_nano_usd": row.cost_nano_usd,
         "total_cost": usd_text(row.cost_nano_usd),
         "unpriced_calls": row.unpriced_calls,

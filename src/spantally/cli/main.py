@@ -17,8 +17,10 @@ from spantally.cli.graph import graph
 from spantally.cli.ledger import ledger as ledger_group
 from spantally.cli.path import path
 from spantally.cli.prices import prices
+from spantally.cli.reconcile import reconcile
 from spantally.cli.redact import redact
 from spantally.cli.render.output import forget_stdout
+from spantally.cli.reprice import reprice
 from spantally.cli.run import run
 from spantally.cli.sessions import sessions
 from spantally.cli.show import show
@@ -67,6 +69,8 @@ for _command in (
     cost,
     calls,
     prices,
+    reprice,
+    reconcile,
     run,
     doctor,
     conformance,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from spantally.cli.jsonout import session_object
+from spantally.cli.jsonout import cache_object, session_object
 from spantally.ground.money import usd_text
 
 if TYPE_CHECKING:
@@ -82,5 +82,6 @@ def _figures(one: Figures) -> Mapping[str, Any]:
 
     made: dict[str, Any] = {field.name: getattr(one, field.name) for field in fields(Figures)}
     del made["lost_attempt_calls"]
+    made.update(cache_object(made.pop("cache")))
     made["total_cost"] = usd_text(one.cost_nano_usd)
     return made

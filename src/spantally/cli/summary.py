@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -59,11 +59,12 @@ def _print(made: Summary) -> None:
     ):
         if any(row.key is not None for row in rows):
             write("")
-            print_table(_columns(word), rows)
+            print_table(_columns(word, rows), rows)
 
 
-def _columns(word: str) -> list[Column[SummaryRow]]:
+def _columns(word: str, rows: Sequence[SummaryRow]) -> list[Column[SummaryRow]]:
     from spantally.cli.moments import span_text
+    from spantally.cli.render.caching import cache_columns
     from spantally.cli.render.numbers import cost_text, count_text
     from spantally.cli.render.tables import Column
 
@@ -85,6 +86,7 @@ def _columns(word: str) -> list[Column[SummaryRow]]:
         count("ERRORS", lambda row: row.errors, 5),
         count("TOKENS IN", lambda row: row.input_tokens, 2),
         count("OUT", lambda row: row.output_tokens, 2),
+        *cache_columns(rows, keep=1),
         took("P50", lambda row: row.p50_ms),
         took("P95", lambda row: row.p95_ms),
         Column("COST", lambda row: cost_text(row.cost_nano_usd, row), whole=True),

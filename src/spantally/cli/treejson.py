@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from spantally.cli.jsonout import call_object, session_object
+from spantally.cli.jsonout import cache_object, call_object, session_object
 from spantally.cli.moments import rfc3339
 from spantally.ground.money import usd_text
 
@@ -72,6 +72,8 @@ def _node_object(node: TreeNode, *, content: bool) -> dict[str, Any]:
     made = call_object(node.call)
     for name in _FIGURES:
         made[name] = getattr(node, name)
+    # Those of the row itself stand under the names of its parts; a group's are those of all beneath.
+    made.update(cache_object(node.cache))
     made["total_cost"] = usd_text(node.cost_nano_usd)
     if content:
         made["content"] = None if node.call.content is None else dict(node.call.content)

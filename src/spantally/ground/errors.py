@@ -21,7 +21,7 @@ class LedgerError(SpantallyError):
     Attributes:
         slug: a stable short name of the cause (``missing_directory``, ``not_writable``,
             ``newer_schema``, ``older_schema``, ``not_a_database``, ``corrupt``, ``locked``, ``disk_full``,
-            ``missing_file``, ``switched_off``).
+            ``missing_file``, ``switched_off``, ``no_rates``, ``not_supported``).
     """
 
     def __init__(self, message: str, *, slug: str) -> None:

@@ -93,6 +93,12 @@ class Rating(NamedTuple):
     """Which entry of the source: provider/model, effective date, context."""
     list_nano_usd: int | None = None
     """What a ``covered`` call would have cost by the rates of the list; apart from what was spent."""
+    cache_saving_nano_usd: int | None = None
+    """What reading from the provider's cache saved against the rate of uncached input."""
+    cache_premium_nano_usd: int | None = None
+    """What writing to it cost beyond that rate."""
+    cache_reported: bool = False
+    """Whether the provider tells how much it read from its cache, be it nothing."""
 
 
 PENDING: Final = Rating(None, CostStatus.PENDING)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from spantally.ground.cache_use import NO_CACHE, CacheUse
 from spantally.ground.money import Rating, usd, usd_text
 from spantally.ground.records import CallRecord, Record
 
@@ -77,6 +78,8 @@ class SessionRow:
     """Rows of any kind that ended in error."""
     input_tokens: int
     output_tokens: int
+    cache: CacheUse = NO_CACHE
+    """Of the providers' prompt caches; inclusive."""
     cost_nano_usd: int | None
     """Inclusive, known part; None when calls were made and none of them has a cost."""
     own_cost_nano_usd: int | None
@@ -167,6 +170,13 @@ class CallRow:
     audio_output: int | None
     image_input: int | None
     image_output: int | None
+    cache_audio_read: int | None = None
+    cache_reported: bool = False
+    """True if the provider tells how much it read from its cache, be it nothing."""
+    cache_saving_nano_usd: int | None = None
+    """What cached input cost less than uncached would have."""
+    cache_premium_nano_usd: int | None = None
+    """What written input cost more than uncached would have."""
     cost_nano_usd: int | None
     cost_status: str | None
     """None for agents, tools and workflows, which have no cost of their own."""
@@ -191,6 +201,8 @@ class CostRow:
     errors: int
     input_tokens: int
     output_tokens: int
+    cache: CacheUse = NO_CACHE
+    """Of the providers' prompt caches."""
     cost_nano_usd: int | None
     unpriced_calls: int
     pending_calls: int

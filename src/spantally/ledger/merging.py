@@ -244,6 +244,11 @@ def _take_in(db: sqlite3.Connection, other: sqlite3.Connection, tell: Callable[[
             db.executemany(
                 "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", some
             )
+    for some in _batches(
+        other, "SELECT call_id, at_ns, cost_nano_usd, cost_status, cost_source, price_id FROM rating_history"
+    ):
+        with _transaction(db):
+            db.executemany("INSERT OR IGNORE INTO rating_history VALUES (?, ?, ?, ?, ?, ?)", some)
     for some in _batches(other, "SELECT digest, at_ns, reason, body FROM quarantine"):
         with _transaction(db):
             db.executemany("INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?)", some)

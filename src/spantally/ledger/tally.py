@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from spantally.ground.money import CostStatus, Rating, UsageParts
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Status, possibly_billed
@@ -48,6 +48,15 @@ class Amounts(NamedTuple):
     running: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cache_calls: int = 0
+    """Calls whose provider tells how much it read from its cache; the next ones are of these."""
+    cache_input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_rated: int = 0
+    """Those of them whose rates are known; the next ones are of these."""
+    cache_saving: int = 0
+    cache_premium: int = 0
     cost: int = 0
     priced: int = 0
     unpriced: int = 0
@@ -69,6 +78,13 @@ ROLLUP_FIELDS: Final = (
     "errors",
     "input_tokens",
     "output_tokens",
+    "cache_calls",
+    "cache_input",
+    "cache_read",
+    "cache_write",
+    "cache_rated",
+    "cache_saving",
+    "cache_premium",
     "cost",
     "priced",
     "unpriced",
@@ -141,6 +157,7 @@ def amounts(row: Row) -> Amounts:
         record.status == Status.RUNNING,
         tokens_in,
         tokens_out,
+        *(_cache(row.rating) if row.rating.cache_reported else _NO_CACHE),
         nano or 0,
         nano is not None,
         nano is None and not pending,
@@ -149,6 +166,27 @@ def amounts(row: Row) -> Amounts:
         billed and record.usage is not None,
         status == CostStatus.COVERED,
         row.rating.list_nano_usd or 0,
+    )
+
+
+_Cache: TypeAlias = tuple[int, int, int, int, int, int, int]
+_NO_CACHE: Final[_Cache] = (0, 0, 0, 0, 0, 0, 0)
+
+
+def _cache(rating: Rating) -> _Cache:
+    """What a call of which caching is known adds, in the order of the fields from ``cache_calls`` on."""
+    parts, saving, premium = rating.parts, rating.cache_saving_nano_usd, rating.cache_premium_nano_usd
+    if parts is None:
+        return _NO_CACHE
+    known = rating.nano_usd is not None and saving is not None and premium is not None
+    return (
+        1,
+        parts.input_total,
+        parts.cache_read + parts.cache_audio_read,
+        parts.cache_write_5m + parts.cache_write_1h,
+        known,
+        (saving or 0) if known else 0,
+        (premium or 0) if known else 0,
     )
 
 

@@ -14,6 +14,7 @@ from spantally.ground.guard import swallowed
 from spantally.ground.money import PENDING, CostStatus, Rating, UsageParts, partial
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Status
 from spantally.pricing import rates
+from spantally.pricing.cached import NOTHING, cache_effect
 from spantally.pricing.card import (
     UNKNOWN,
     Card,
@@ -40,6 +41,10 @@ _PARTS: Final = UsageParts._fields
 
 _INPUTS: Final = _PARTS.index("output")
 """The parts of the input come first; adding a slice is a third of the property's time."""
+
+_CACHE_READ, _WRITE_5M, _WRITE_1H, _AUDIO_READ = map(
+    _PARTS.index, ("cache_read", "cache_write_5m", "cache_write_1h", "cache_audio_read")
+)
 
 # Members of an enum cost a look-up each on a path that has 5 microseconds in all.
 _PRICED: Final = CostStatus.PRICED
@@ -268,7 +273,10 @@ def _price(record: CallRecord, reading: Reading, card: Card, source: str) -> Rat
     nano, rest = divmod(amount, 1_000_000)
     if rest >= 500_000 and (rest > 500_000 or nano & 1):
         nano += 1
-    return Rating(nano, _status(record, reading, card, lacking, amount), parts, source, step.price_id)
+    status = _status(record, reading, card, lacking, amount)
+    cached = parts[_CACHE_READ] or parts[_WRITE_5M] or parts[_WRITE_1H] or parts[_AUDIO_READ]
+    effect = cache_effect(parts, step) if cached else NOTHING
+    return Rating(nano, status, parts, source, step.price_id, None, *effect)
 
 
 def _status(record: CallRecord, reading: Reading, card: Card, lacking: str | None, amount: Rate) -> str:

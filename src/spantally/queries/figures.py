@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from spantally.ground.cache_use import NO_CACHE, CacheUse, cache_sum
 from spantally.ground.money import CostStatus, usd, usd_text
 from spantally.ground.records import Status
 from spantally.ledger.contract import CallRow
@@ -21,6 +22,8 @@ class Figures:
     """Rows of any kind that ended in error."""
     input_tokens: int = 0
     output_tokens: int = 0
+    cache: CacheUse = NO_CACHE
+    """Of the providers' prompt caches."""
     cost_nano_usd: int | None = 0
     """Known part; None when calls were made and none of them has a cost."""
     unpriced_calls: int = 0
@@ -45,15 +48,33 @@ class Figures:
         return usd(self.cost_nano_usd)
 
 
+def cache_of(row: CallRow) -> CacheUse:
+    """What one row adds: nothing where it does not count, or its provider reports nothing of a cache."""
+    if not row.counted or not row.cache_reported or row.input_tokens is None:
+        return NO_CACHE
+    saving, premium = row.cache_saving_nano_usd, row.cache_premium_nano_usd
+    rated = row.cost_nano_usd is not None and saving is not None and premium is not None
+    return CacheUse(
+        1,
+        row.input_tokens,
+        (row.cache_read or 0) + (row.cache_audio_read or 0),
+        (row.cache_write_5m or 0) + (row.cache_write_1h or 0),
+        int(rated),
+        (saving or 0) if rated else 0,
+        (premium or 0) if rated else 0,
+    )
+
+
 def figures(rows: Iterable[CallRow]) -> Figures:
     """Sum up rows, each by itself and without what lies beneath it.
 
     Args:
         rows: of any kind; only those that count bring calls, tokens and cost.
     """
+    known = list(rows)
     calls = errors = tokens_in = tokens_out = cost = priced = unpriced = pending = billed = lost = 0
     covered = list_value = 0
-    for row in rows:
+    for row in known:
         errors += row.status == Status.ERROR
         if not row.counted:
             continue
@@ -76,6 +97,7 @@ def figures(rows: Iterable[CallRow]) -> Figures:
         errors=errors,
         input_tokens=tokens_in,
         output_tokens=tokens_out,
+        cache=cache_sum(map(cache_of, known)),
         cost_nano_usd=None if calls and not priced else cost,
         unpriced_calls=unpriced,
         pending_calls=pending,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
+from spantally.ground.cache_use import cache_sum
 from spantally.ground.money import known_text
 from spantally.ground.records import COUNTED_KINDS, Kind, SessionStatus, Status
 from spantally.ledger.contract import CallRow
@@ -233,14 +234,16 @@ def _measured(rows: list[CallRow]) -> dict[str, Any]:
 
 def _sums(nodes: Iterable[TreeNode]) -> dict[str, Any]:
     """Figures of disjoint parts of a tree."""
-    found: dict[str, Any] = {one.name: 0 for one in fields(Figures)}
+    known = list(nodes)
+    found: dict[str, Any] = {one.name: 0 for one in fields(Figures) if one.name != "cache"}
     priced = False
-    for node in nodes:
+    for node in known:
         for name in found:
             found[name] += getattr(node, name) or 0
         priced = priced or (node.calls > 0 and node.cost_nano_usd is not None)
     if found["calls"] and not priced:
         found["cost_nano_usd"] = None
+    found["cache"] = cache_sum(node.cache for node in known)
     return found
 
 

@@ -19,6 +19,7 @@ from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health
 from spantally.ledger.grouping import check_groupings, zone
 from spantally.ledger.opening import open_store
 from spantally.ledger.ordering import CALL_ORDERS, SESSION_ORDERS, resolve_order
+from spantally.ledger.repricing import Progress, Repricing, check_status
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.queries.arguments import is_text, make_filter, one_of
 from spantally.queries.graph import SessionGraph, build_graph
@@ -47,6 +48,29 @@ def set_active_store(store: Store | None) -> None:
 def active_store() -> Store | None:
     """The store of this process, if it has one."""
     return _active
+
+
+def certain_rater(rate: Rater) -> Rater:
+    """A rater whose rates are there.
+
+    Args:
+        rate: the rater of a ledger.
+
+    Raises:
+        LedgerError: the rates cannot be loaded.
+    """
+    if rate is not _rate:
+        return rate
+    from spantally.pricing import load
+    from spantally.pricing.rate import rate as certain
+
+    if load() is None:
+        raise LedgerError(
+            "the price data cannot be loaded, so nothing was rated anew; reinstall it "
+            "(pip install --force-reinstall genai-prices) and see `spantally doctor`",
+            slug="no_rates",
+        )
+    return certain
 
 
 def _rate(record: CallRecord) -> Rating:
@@ -357,6 +381,51 @@ class Ledger:
             taken.update(level)
             found.extend(level)
             level = [child for one in level for child in children.get(one, ()) if child not in taken]
+        return found
+
+    def reprice(
+        self,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        status: str | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Repricing:
+        """Rate calls anew from their stored usage, by the rates that are in force now for their time.
+
+        All of it happens in one transaction: rows, sums and the history of earlier figures, or nothing. What
+        a provider itself reported as the cost is never changed, and what budgets have counted stays.
+
+        Args:
+            since: only calls that began at or after this time.
+            until: ... and before this one.
+            model: only calls of this model, asked for or answering.
+            provider: only calls of this provider.
+            status: only calls whose cost has this status (``pending``, ``unknown_model``, ``partial``, ...).
+            dry_run: only tell what would change.
+            progress: is told how many rows were looked at, and of how many.
+
+        Returns:
+            What changed, by provider and model.
+
+        Raises:
+            ArgumentError: (a ValueError) for a wrong argument; nothing is done.
+            LedgerError: the rates cannot be loaded, or the ledger cannot be written; nothing is changed.
+        """
+        where = make_filter(model=model, provider=provider, since=since, until=until)
+        check_status(status)
+        again = getattr(self._store, "reprice", None)
+        if again is None:
+            raise LedgerError(
+                f"a {type(self._store).__name__} cannot rate its calls anew", slug="not_supported"
+            )
+        found: Repricing = again(
+            certain_rater(self._rate), where, status=status, dry_run=dry_run, progress=progress
+        )
+        self._copy = None
         return found
 
     def health(self) -> Health:

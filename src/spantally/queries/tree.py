@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from spantally.ground.cache_use import CacheUse, cache_sum
 from spantally.ground.money import CostStatus
 from spantally.ledger.contract import CallRow, SessionRow
+from spantally.queries.figures import cache_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,8 @@ class TreeNode:
     output_tokens: int
     own_input_tokens: int
     own_output_tokens: int
+    cache: CacheUse
+    """Of the providers' prompt caches."""
     cost_nano_usd: int | None
     """Known part; None when calls were made and none of them has a cost."""
     own_cost_nano_usd: int | None
@@ -124,6 +128,7 @@ def _node(row: CallRow, children: list[TreeNode]) -> TreeNode:
         output_tokens=own_output + sum(child.output_tokens for child in children),
         own_input_tokens=own_input,
         own_output_tokens=own_output,
+        cache=cache_sum((cache_of(row), *(child.cache for child in children))),
         cost_nano_usd=sum(known) if known or not calls else None,
         own_cost_nano_usd=own_cost,
         unpriced_calls=int(counts and row.cost_nano_usd is None and not pending)

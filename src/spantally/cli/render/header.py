@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spantally.cli.moments import local_text, span_text
+from spantally.cli.render.caching import cache_text
 from spantally.cli.render.numbers import cost_text, count_text, money_text, safe
 from spantally.cli.render.output import draw
 from spantally.cli.render.tables import status_style
@@ -57,6 +58,7 @@ def facts(row: SessionRow) -> list[tuple[str, str]]:
         ("models", ", ".join(row.models)),
         ("calls", counted),
         ("tokens", f"{count_text(row.input_tokens)} in, {count_text(row.output_tokens)} out"),
+        ("cache", cache_text(row.cache)),
         ("cost", cost),
         ("metrics", ", ".join(f"{name}={value}" for name, value in sorted(row.metrics.items()))),
     )

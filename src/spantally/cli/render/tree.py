@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spantally.cli.moments import span_text
+from spantally.cli.render.caching import cache_columns
 from spantally.cli.render.numbers import NONE, cost_text, count_text
 from spantally.cli.render.output import can_draw_lines
 from spantally.cli.render.rows import own_cost_text, status_text
 from spantally.cli.render.tables import Column, print_table, status_style
+from spantally.ground.cache_use import CacheUse
 from spantally.ground.records import COUNTED_KINDS, Kind
 
 if TYPE_CHECKING:
@@ -27,6 +29,11 @@ class Line:
 
     guide: str
     node: TreeNode
+
+    @property
+    def cache(self) -> CacheUse:
+        """Prompt caching of the node and all beneath."""
+        return self.node.cache
 
     @property
     def label(self) -> str:
@@ -69,12 +76,14 @@ def print_tree(roots: Sequence[TreeNode]) -> None:
     Args:
         roots: the nodes right beneath the session.
     """
+    lines = outline(roots)
     columns = [
         Column[Line]("WHAT", lambda line: line.label),
         Column[Line]("OWN", lambda line: own_cost_text(line.node.call), keep=6, whole=True),
         Column[Line]("INCLUSIVE", _inclusive_text, keep=8, whole=True),
         Column[Line]("TOKENS IN", lambda line: _counted(line, line.node.input_tokens), number=True, keep=4),
         Column[Line]("OUT", lambda line: _counted(line, line.node.output_tokens), number=True, keep=4),
+        *cache_columns(lines, keep=2, money=False),
         Column[Line]("LATENCY", lambda line: span_text(line.node.call.duration_ms), number=True, keep=5),
         Column[Line](
             "FIRST CHUNK",
@@ -89,7 +98,7 @@ def print_tree(roots: Sequence[TreeNode]) -> None:
             style=lambda line: status_style(line.node.call.status),
         ),
     ]
-    print_table(columns, outline(roots))
+    print_table(columns, lines)
 
 
 def _counted(line: Line, tokens: int) -> str:

@@ -37,6 +37,9 @@ STATE_COLUMNS: Final = (
     "input_tokens",
     "output_tokens",
     *UsageParts._fields,
+    "cache_saving_nano_usd",
+    "cache_premium_nano_usd",
+    "cache_reported",
 )
 COLUMNS: Final = (*RECORD_COLUMNS, *STATE_COLUMNS)
 SELECT: Final = ", ".join(f"call.{name}" for name in COLUMNS)
@@ -241,7 +244,7 @@ def encode(row: Row) -> list[Any]:
     if rating is None:
         values += _UNRATED
         return values
-    nano, status, parts, source, price_id, list_nano = rating
+    nano, status, parts, source, price_id, list_nano, *cache = rating
     values += (nano, str(status), source, price_id, list_nano)
     if parts is None:
         values += _WITHOUT_PARTS
@@ -249,11 +252,13 @@ def encode(row: Row) -> list[Any]:
         values.append(sum(parts[:_OUTPUT]))
         values.append(parts.output_total)
         values += parts
+    values += cache  # saving, premium, reported
     return values
 
 
-_UNRATED: Final = (None,) * (len(STATE_COLUMNS) - 3)
-_WITHOUT_PARTS: Final = (None,) * (2 + len(UsageParts._fields))
+_UNRATED: Final = (*((None,) * (len(STATE_COLUMNS) - 4)), 0)
+_PARTS_WIDTH: Final = len(UsageParts._fields)
+_WITHOUT_PARTS: Final = (None,) * (2 + _PARTS_WIDTH)
 _OUTPUT: Final = UsageParts._fields.index("output")
 """The parts of the input come first."""
 
@@ -289,8 +294,9 @@ def decode(found: tuple[Any, ...]) -> Row:
     numbers = found[_WIDTH + 10 :]
     rating = None
     if status is not None:
-        parts = None if numbers[0] is None else UsageParts(*numbers)
-        rating = Rating(nano, status, parts, source, price_id, list_nano)
+        parts = None if numbers[0] is None else UsageParts(*numbers[:_PARTS_WIDTH])
+        saving, premium, reported = numbers[_PARTS_WIDTH:]
+        rating = Rating(nano, status, parts, source, price_id, list_nano, saving, premium, bool(reported))
     facts = Facts(CallRecord(*values), None if ranks is None else json.loads(ranks))
     return Row(facts, rating, bool(counted), bool(hidden))
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
+from spantally.ground.cache_use import CacheUse
 from spantally.ground.records import Status
 from spantally.ledger.contract import CostRow, Filter
 from spantally.ledger.grouping import TAG, TIMES, check_groupings, label_of, zone
@@ -24,6 +25,8 @@ _QUARTER_SECONDS: Final = QUARTER_NS // 1_000_000_000
 
 _SUMS: Final = (
     "SUM(rollup.calls), SUM(rollup.errors), SUM(rollup.input_tokens), SUM(rollup.output_tokens), "
+    "SUM(rollup.cache_calls), SUM(rollup.cache_input), SUM(rollup.cache_read), SUM(rollup.cache_write), "
+    "SUM(rollup.cache_rated), SUM(rollup.cache_saving), SUM(rollup.cache_premium), "
     "SUM(rollup.cost), SUM(rollup.priced), SUM(rollup.unpriced), SUM(rollup.pending), SUM(rollup.billed), "
     "SUM(rollup.lost), SUM(rollup.covered), SUM(rollup.list_value)"
 )
@@ -31,6 +34,18 @@ _ROW_SUMS: Final = (
     "SUM(call.counted), SUM(call.status = 'error'), "
     "SUM(CASE WHEN call.counted THEN COALESCE(call.input_tokens, 0) ELSE 0 END), "
     "SUM(CASE WHEN call.counted THEN COALESCE(call.output_tokens, 0) ELSE 0 END), "
+    "SUM(call.counted AND call.cache_reported), "
+    "SUM(CASE WHEN call.counted AND call.cache_reported THEN call.input_tokens ELSE 0 END), "
+    "SUM(CASE WHEN call.counted AND call.cache_reported "
+    "THEN call.cache_read + call.cache_audio_read ELSE 0 END), "
+    "SUM(CASE WHEN call.counted AND call.cache_reported "
+    "THEN call.cache_write_5m + call.cache_write_1h ELSE 0 END), "
+    "SUM(call.counted AND call.cache_reported AND call.cost_nano_usd IS NOT NULL "
+    "AND call.cache_saving_nano_usd IS NOT NULL), "
+    "SUM(CASE WHEN call.counted AND call.cache_reported AND call.cost_nano_usd IS NOT NULL "
+    "THEN call.cache_saving_nano_usd ELSE 0 END), "
+    "SUM(CASE WHEN call.counted AND call.cache_reported AND call.cost_nano_usd IS NOT NULL "
+    "THEN call.cache_premium_nano_usd ELSE 0 END), "
     "SUM(CASE WHEN call.counted THEN COALESCE(call.cost_nano_usd, 0) ELSE 0 END), "
     "SUM(call.counted AND call.cost_nano_usd IS NOT NULL), "
     "SUM(call.counted AND call.cost_nano_usd IS NULL AND call.cost_status <> 'pending'), "
@@ -43,7 +58,7 @@ _ROW_SUMS: Final = (
     "SUM(CASE WHEN call.counted THEN COALESCE(call.list_nano_usd, 0) ELSE 0 END)"
 )
 
-_WIDTH: Final = 12
+_WIDTH: Final = 12 + len(CacheUse._fields)
 
 Sums: TypeAlias = list[int]
 _Source: TypeAlias = Callable[[sqlite3.Connection, tuple[str, ...], Filter], Iterable[Any]]
@@ -171,6 +186,7 @@ def _ordered(
             errors=errors,
             input_tokens=input_tokens,
             output_tokens=output_tokens,
+            cache=CacheUse(*cache),
             cost_nano_usd=known_cost(calls, priced, nano),
             unpriced_calls=unpriced,
             pending_calls=pending,
@@ -184,6 +200,7 @@ def _ordered(
             errors,
             input_tokens,
             output_tokens,
+            *cache,
             nano,
             priced,
             unpriced,

@@ -8,6 +8,7 @@ import json
 import sqlite3
 from typing import Any, Final, NamedTuple
 
+from spantally.ground.cache_use import NO_CACHE, CacheUse
 from spantally.ground.process import is_alive
 from spantally.ground.records import SessionStatus
 from spantally.ledger.contract import Filter, SessionRow
@@ -45,6 +46,13 @@ class _Stored(NamedTuple):
     running: int
     input_tokens: int
     output_tokens: int
+    cache_calls: int
+    cache_input: int
+    cache_read: int
+    cache_write: int
+    cache_rated: int
+    cache_saving: int
+    cache_premium: int
     cost: int
     priced: int
     unpriced: int
@@ -265,6 +273,7 @@ class _Family:
             errors=total.errors,
             input_tokens=total.input_tokens,
             output_tokens=total.output_tokens,
+            cache=_cache(total),
             cost_nano_usd=known_cost(total.calls, total.priced, total.cost),
             own_cost_nano_usd=known_cost(one.calls, one.priced, one.cost),
             unpriced_calls=total.unpriced,
@@ -320,6 +329,20 @@ def _descendants(db: sqlite3.Connection, found: list[_Stored]) -> dict[str, list
             level = following
         below[top.session_id] = beneath
     return below
+
+
+def _cache(total: Amounts | _Stored) -> CacheUse:
+    if not total.cache_calls:
+        return NO_CACHE
+    return CacheUse(
+        total.cache_calls,
+        total.cache_input,
+        total.cache_read,
+        total.cache_write,
+        total.cache_rated,
+        total.cache_saving,
+        total.cache_premium,
+    )
 
 
 def known_cost(calls: int, priced: int, cost: int) -> int | None:

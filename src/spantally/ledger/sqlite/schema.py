@@ -9,7 +9,8 @@ from typing import Final
 from spantally.ground.errors import LedgerError
 
 SCHEMA_VERSION: Final = 4
-"""1: first release. 2: lost attempts. 3: budgets, and what programs say of sessions. 4: list values."""
+"""1: first release. 2: lost attempts. 3: budgets, and what programs say of sessions.
+4: prompt caches, list values and earlier ratings."""
 
 APPLICATION_ID: Final = 0x5350_544C
 """Tells a ledger from another program's database (``SPTL``)."""
@@ -34,6 +35,42 @@ CREATE TABLE budget_lease (
     PRIMARY KEY (account, process)
 ) WITHOUT ROWID;
 """
+
+_HISTORY: Final = """\
+-- What a call was rated at before `spantally reprice` rated it anew.
+CREATE TABLE rating_history (
+    call_id            TEXT NOT NULL,
+    at_ns              INTEGER NOT NULL,  -- when it was rated anew
+    cost_nano_usd      INTEGER,           -- as it was until then; so are the others
+    cost_status        TEXT NOT NULL,
+    cost_source        TEXT,
+    price_id           TEXT,
+    PRIMARY KEY (call_id, at_ns)
+) WITHOUT ROWID;
+"""
+
+_CACHE_FIELDS: Final = (
+    "cache_calls",
+    "cache_input",
+    "cache_read",
+    "cache_write",
+    "cache_rated",
+    "cache_saving",
+    "cache_premium",
+)
+_CACHE: Final = "".join(
+    f"ALTER TABLE {table} ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0;\n"
+    for table in ("session", "rollup")
+    for name in _CACHE_FIELDS
+) + "".join(
+    f"ALTER TABLE call ADD COLUMN {name};\n"
+    for name in (
+        "cache_saving_nano_usd INTEGER",
+        "cache_premium_nano_usd INTEGER",
+        "cache_reported INTEGER NOT NULL DEFAULT 0",
+    )
+)
+"""Of calls that are there already nothing is known until they are rated anew."""
 
 SCHEMA: Final = (
     """
@@ -106,7 +143,10 @@ CREATE TABLE call (
     audio_output       INTEGER,
     image_output       INTEGER,
     web_searches       INTEGER,
-    file_searches      INTEGER
+    file_searches      INTEGER,
+    cache_saving_nano_usd  INTEGER,       -- what cached input cost less than uncached would have
+    cache_premium_nano_usd INTEGER,       -- what written input cost more than uncached would have
+    cache_reported     INTEGER NOT NULL DEFAULT 0  -- 1 if the provider tells how much it read from its cache
 );
 CREATE INDEX call_session ON call (session_id, start_ns);
 CREATE INDEX call_start ON call (start_ns);
@@ -146,6 +186,13 @@ CREATE TABLE session (
     running            INTEGER NOT NULL DEFAULT 0,
     input_tokens       INTEGER NOT NULL DEFAULT 0,
     output_tokens      INTEGER NOT NULL DEFAULT 0,
+    cache_calls        INTEGER NOT NULL DEFAULT 0,
+    cache_input        INTEGER NOT NULL DEFAULT 0,
+    cache_read         INTEGER NOT NULL DEFAULT 0,
+    cache_write        INTEGER NOT NULL DEFAULT 0,
+    cache_rated        INTEGER NOT NULL DEFAULT 0,
+    cache_saving       INTEGER NOT NULL DEFAULT 0,
+    cache_premium      INTEGER NOT NULL DEFAULT 0,
     cost               INTEGER NOT NULL DEFAULT 0,
     priced             INTEGER NOT NULL DEFAULT 0,
     unpriced           INTEGER NOT NULL DEFAULT 0,
@@ -192,6 +239,13 @@ CREATE TABLE rollup (
     errors             INTEGER NOT NULL,
     input_tokens       INTEGER NOT NULL,
     output_tokens      INTEGER NOT NULL,
+    cache_calls        INTEGER NOT NULL DEFAULT 0,  -- whose provider tells what it read from its cache
+    cache_input        INTEGER NOT NULL DEFAULT 0,  -- all input tokens of these
+    cache_read         INTEGER NOT NULL DEFAULT 0,
+    cache_write        INTEGER NOT NULL DEFAULT 0,
+    cache_rated        INTEGER NOT NULL DEFAULT 0,  -- those of them whose rates are known
+    cache_saving       INTEGER NOT NULL DEFAULT 0,  -- nano-USD, of these
+    cache_premium      INTEGER NOT NULL DEFAULT 0,
     cost               INTEGER NOT NULL,  -- nano-USD, of the priced calls
     priced             INTEGER NOT NULL,
     unpriced           INTEGER NOT NULL,
@@ -233,6 +287,7 @@ CREATE TABLE event (
 CREATE INDEX event_session ON event (session_id, time_ns);
 """
     + _BUDGETS
+    + _HISTORY
     + """\
 -- Records that could not be stored; they keep nobody else out.
 CREATE TABLE quarantine (
@@ -260,7 +315,9 @@ ALTER TABLE session ADD COLUMN covered INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN list_value INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE rollup ADD COLUMN covered INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE rollup ADD COLUMN list_value INTEGER NOT NULL DEFAULT 0;
-""",
+"""
+    + _CACHE
+    + _HISTORY,
 }
 """SQL that brings a ledger of the version in the key to the next one."""
 

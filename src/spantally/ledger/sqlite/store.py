@@ -16,9 +16,11 @@ from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.guard import say_once
 from spantally.ground.records import Record
 from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow
+from spantally.ledger.repricing import Progress, Repricing
 from spantally.ledger.sqlite import connect, files, read_calls, read_cost, read_sessions, schema
 from spantally.ledger.sqlite.budgets import BudgetLedger
 from spantally.ledger.sqlite.codec import PoisonError
+from spantally.ledger.sqlite.reprice import Reprice
 from spantally.ledger.sqlite.write import Batch, check
 from spantally.ledger.tally import Dimension
 
@@ -276,6 +278,31 @@ class SQLiteStore:
             return 0
         with self._transaction() as db:
             return Batch(db, self._dimensions).settle(rate, limit)
+
+    def reprice(
+        self,
+        rate: Rater,
+        where: Filter,
+        *,
+        status: str | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Repricing:
+        """Rate rows anew in one transaction: all of it, or after an error or a crash nothing.
+
+        Args:
+            rate: the rates in force now.
+            where: which calls.
+            status: only calls whose cost stands so.
+            dry_run: only tell what would change.
+            progress: is told how many rows were looked at, and of how many.
+        """
+        if dry_run:
+            return self._read(
+                lambda db: Reprice(db, {}, rate).run(where, status, write=False, progress=progress)
+            )
+        with self._transaction() as db:
+            return Reprice(db, self._dimensions, rate).run(where, status, write=True, progress=progress)
 
     def budget_ledger(self) -> BudgetLedger | None:
         """Where processes share what they use under a budget; None for a ledger that only one can use."""

@@ -29,6 +29,7 @@ from spantally.ledger.sqlite.sessions import write_sessions
 from spantally.ledger.sqlite.standing import restand
 from spantally.ledger.sqlite.totals import Totals
 from spantally.ledger.tally import Dimension, Row, sane
+from spantally.pricing.cached import reports_cache
 
 _UPDATE_STANDING: Final = "UPDATE call SET counted = ?, hidden = ? WHERE call_id = ?"
 _OWN_OF_SPAN: Final = (
@@ -57,7 +58,10 @@ def rated(record: CallRecord, rate: Rater) -> Rating | None:
     if record.kind not in COUNTED_KINDS:
         return None
     try:
-        return sane(rate(record))
+        rating = sane(rate(record))
+        if rating.parts is not None and record.usage and reports_cache(record.usage, record.usage_format):
+            rating = rating._replace(cache_reported=True)
+        return rating
     except Exception as error:
         swallowed("ledger.rate", error)
         return PENDING

@@ -1,0 +1,154 @@
+"""Rating rows anew from their stored usage, with their totals, inside one transaction.
+
+A row is read without its content, rated by the current rates, and written only where its rating is another
+one. The earlier figure goes to ``rating_history``; sessions and rollups move by the differences.
+"""
+
+# ruff: noqa: S608 - only names of columns that stand in this package are put into SQL; values are bound.
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from spantally.ground.money import CostStatus, Rating
+from spantally.ground.records import UsageFormat
+from spantally.ledger.contract import Filter, Rater
+from spantally.ledger.repricing import PARTIAL, Comparison, Progress, Repricing, is_changed
+from spantally.ledger.sqlite import codec
+from spantally.ledger.sqlite.filters import Condition, of_calls
+from spantally.ledger.sqlite.totals import Totals
+from spantally.ledger.sqlite.write import rated
+from spantally.ledger.tally import Dimension, Row
+
+CHUNK: Final = 1000
+"""Rows read and written at a time."""
+
+_UNREAD: Final = frozenset({"content", "attributes", "ranks"})
+"""Large, or of no consequence to a price."""
+_SELECT: Final = ", ".join("NULL" if name in _UNREAD else f"call.{name}" for name in codec.COLUMNS)
+_FIRST: Final = codec.COLUMNS.index("cost_nano_usd")
+"""All that a rating says stands from here on."""
+_UPDATE: Final = (
+    f"UPDATE call SET {', '.join(f'{name} = ?' for name in codec.COLUMNS[_FIRST:])} WHERE rowid = ?"
+)
+_KEEP: Final = "INSERT OR REPLACE INTO rating_history VALUES (?, ?, ?, ?, ?, ?)"
+
+
+class Reprice:
+    """One pass over a ledger; the transaction is the caller's."""
+
+    def __init__(self, db: sqlite3.Connection, dimensions: dict[Dimension, int], rate: Rater) -> None:
+        """Start.
+
+        Args:
+            db: in a transaction.
+            dimensions: numbers of dimensions, kept by the store.
+            rate: the rates in force now.
+        """
+        self._db = db
+        self._totals = Totals(db, dimensions)
+        self._rate = rate
+        self._found = Comparison()
+        self._now = time.time_ns()
+
+    def run(
+        self, where: Filter, status: str | None, *, write: bool, progress: Progress | None = None
+    ) -> Repricing:
+        """Rate the rows that match.
+
+        Args:
+            where: which calls.
+            status: only calls whose cost stands so.
+            write: store what is another rating.
+            progress: is told how far it is.
+        """
+        condition = _condition(where, status)
+        total = 0
+        if progress is not None:
+            total = self._db.execute(
+                f"SELECT COUNT(*) FROM call WHERE {condition.sql}", condition.values
+            ).fetchone()[0]
+        done = 0
+        for some in self._chunks(condition):
+            self._chunk(some, write=write)
+            done += len(some)
+            if progress is not None:
+                progress(done, total)
+        if write:
+            self._totals.flush()
+        return self._found.result(dry_run=not write)
+
+    def _chunks(self, condition: Condition) -> Iterator[list[tuple[Any, ...]]]:
+        """Rows in the order in which they lie; none is open while others are written."""
+        last = -(2**63)
+        while True:
+            some = self._db.execute(
+                f"SELECT call.rowid, {_SELECT} FROM call WHERE call.rowid > ? AND {condition.sql} "
+                "ORDER BY call.rowid LIMIT ?",
+                (last, *condition.values, CHUNK),
+            ).fetchall()
+            if not some:
+                return
+            last = some[-1][0]
+            yield some
+
+    def _chunk(self, some: list[tuple[Any, ...]], *, write: bool) -> None:
+        updates: list[tuple[Any, ...]] = []
+        kept: list[tuple[Any, ...]] = []
+        for number, *values in some:
+            old = codec.decode(tuple(values))
+            before = old.rating
+            if before is None:
+                continue
+            after = self._again(old, before)
+            record = old.record
+            if old.counted and not old.hidden:
+                self._found.add(record.provider, record.response_model or record.request_model, before, after)
+            if after == before or not write:
+                continue
+            if after._replace(source=before.source) == before:
+                continue  # the same by another version: what was said of it stays true
+            new = old._replace(rating=after)
+            self._totals.move(old, new)
+            updates.append((*codec.encode(new)[_FIRST:], number))
+            if is_changed(before, after) and before.status != CostStatus.PENDING:
+                kept.append(
+                    (
+                        record.call_id,
+                        self._now,
+                        before.nano_usd,
+                        str(before.status),
+                        before.source,
+                        before.price_id,
+                    )
+                )
+        self._db.executemany(_UPDATE, updates)
+        self._db.executemany(_KEEP, kept)
+
+    def _again(self, row: Row, before: Rating) -> Rating:
+        """The rating of a row by the current rates; as it was where there are none."""
+        record = row.record
+        by_parts = record.usage is None and before.parts is not None
+        if by_parts and before.parts is not None:
+            record = record._replace(usage=before.parts._asdict(), usage_format=UsageFormat.PARTS)
+        after = rated(record, self._rate) or before
+        if after.status == CostStatus.PENDING:
+            return before
+        if before.status == CostStatus.PROVIDER_REPORTED:
+            # The bill itself: nothing that is worked out here can be truer.
+            parts = before.parts if after.parts is None else after.parts
+            return before._replace(parts=parts, cache_reported=after.cache_reported)
+        return after._replace(cache_reported=before.cache_reported) if by_parts else after
+
+
+def _condition(where: Filter, status: str | None) -> Condition:
+    found = of_calls(where)
+    sql, values = f"call.cost_status IS NOT NULL AND {found.sql}", list(found.values)
+    if status == PARTIAL:
+        sql += " AND call.cost_status LIKE 'partial:%'"
+    elif status is not None:
+        sql += " AND call.cost_status = ?"
+        values.append(status)
+    return Condition(sql, values)
