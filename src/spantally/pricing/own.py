@@ -14,6 +14,8 @@ FREE: Final = "free"
 COVERED: Final = "covered"
 
 _SECONDS: Final = partial("seconds")
+_PRICED: Final = CostStatus.PRICED
+_OVERRIDE: Final = CostStatus.OVERRIDE
 
 
 class Own(NamedTuple):
@@ -37,21 +39,14 @@ class Own(NamedTuple):
 
     def settled(self, rating: Rating, record: CallRecord) -> Rating:
         """The rating as it is stored."""
-        nano, status, source = rating.nano_usd, rating.status, self.source
-        if self.listed:
-            source = f"{source} on {rating.source}"
+        nano, status, parts, source, price_id, _ = rating
+        source = f"{self.source} on {source}" if self.listed else self.source
         if self.how == FREE:
-            return rating._replace(nano_usd=0, status=CostStatus.FREE, source=source)
+            return Rating(0, CostStatus.FREE, parts, source, price_id)
         if self.how == COVERED:
-            return rating._replace(
-                nano_usd=None,
-                status=CostStatus.COVERED,
-                source=source,
-                list_nano_usd=nano if self.listed else None,
-            )
+            return Rating(None, CostStatus.COVERED, parts, source, price_id, nano if self.listed else None)
         if self.per_second and record.end_ns is None:
-            known = None if self.complete else nano
-            return rating._replace(nano_usd=known, status=_SECONDS, source=source)
-        if self.complete or status in (CostStatus.PRICED, CostStatus.FREE):
-            status = CostStatus.OVERRIDE
-        return rating._replace(status=status, source=source)
+            return Rating(None if self.complete else nano, _SECONDS, parts, source, price_id)
+        if self.complete or status == _PRICED or status == CostStatus.FREE:
+            status = _OVERRIDE
+        return Rating(nano, status, parts, source, price_id)
