@@ -94,7 +94,7 @@ def rows(*arguments: str) -> list[dict[str, Any]]:
 
 
 def test_from_the_settings_file_to_the_sums(run_program: Callable[..., str]) -> None:
-    """Each call by its entry, with usage or without; list value apart from spend; what is wrong is told once."""
+    """Each call by its entry, with usage or without; list value apart from spend; what is wrong told once."""
     said = run_program()
     assert said.count("rate 5 (wrong): input='x' is not allowed") == 1
     calls = rows("calls", "--kind", "inference")

@@ -8,6 +8,16 @@ from typing import Final, NamedTuple
 from spantally.ground.money import CostStatus, Rating, partial
 from spantally.ground.records import CallRecord
 
+_THOUSANDS: Final = frozenset({"annotated_pages", "file_searches", "pages", "search_units", "web_searches"})
+_OTHER_UNITS: Final = {"audio_ms": 3_600_000, "images": 1}
+"""Sound by the hour, pictures by the piece."""
+
+
+def units_of(part: str) -> int:
+    """For how many units of a part people give its rate: a million tokens, a thousand searches or pages."""
+    return 1_000 if part in _THOUSANDS else _OTHER_UNITS.get(part, 1_000_000)
+
+
 RATES: Final = "rates"
 MULTIPLIER: Final = "multiplier"
 FREE: Final = "free"
