@@ -9,10 +9,10 @@ from fractions import Fraction
 from typing import Final, NamedTuple, TypeAlias
 
 from spantally.ground.money import UsageParts, partial
-from spantally.pricing.card import Card, Miss, Rate, Step, stepped
+from spantally.pricing.card import Card, Miss, Step, stepped
 from spantally.pricing.currencies import USD
 from spantally.pricing.overrides import ANY, Call, OwnRates, Rule
-from spantally.pricing.own import COVERED, FREE, MULTIPLIER, RATES, Own, units_of
+from spantally.pricing.own import COVERED, FREE, MULTIPLIER, RATES, Own, Rate, units_of
 
 _NANO: Final = 1_000_000_000
 _OUTPUT: Final = UsageParts._fields.index("output")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from spantally.ground.money import CostStatus, Rating, partial
 from spantally.ground.records import CallRecord
+
+Rate: TypeAlias = int | Fraction
+"""Nano-USD per million units."""
 
 _THOUSANDS: Final = frozenset({"annotated_pages", "file_searches", "pages", "search_units", "web_searches"})
 _OTHER_UNITS: Final = {"audio_ms": 3_600_000, "images": 1}
@@ -34,14 +37,14 @@ class Own(NamedTuple):
     how: str
     """:data:`RATES`, :data:`MULTIPLIER`, :data:`FREE` or :data:`COVERED`."""
     source: str
-    per_second: int | Fraction = 0
+    per_second: Rate = 0
     """Nano-USD for each second of the call."""
     complete: bool = False
     """True where no usage is needed: free, covered, or by time and request alone."""
     listed: bool = False
     """The rates of the table have part in it."""
 
-    def fixed(self, record: CallRecord, per_call: int | Fraction) -> int | Fraction:
+    def fixed(self, record: CallRecord, per_call: Rate) -> Rate:
         """What a call costs beside its usage, in millionths of a nano-USD."""
         if not self.per_second or record.end_ns is None:
             return per_call
