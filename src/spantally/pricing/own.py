@@ -52,14 +52,18 @@ class Own(NamedTuple):
 
     def settled(self, rating: Rating, record: CallRecord) -> Rating:
         """The rating as it is stored."""
-        nano, status, parts, source, price_id, _ = rating
-        source = f"{self.source} on {source}" if self.listed else self.source
+        nano, status = rating.nano_usd, rating.status
+        source = f"{self.source} on {rating.source}" if self.listed else self.source
         if self.how == FREE:
-            return Rating(0, CostStatus.FREE, parts, source, price_id)
+            return rating._replace(nano_usd=0, status=CostStatus.FREE, source=source)
         if self.how == COVERED:
-            return Rating(None, CostStatus.COVERED, parts, source, price_id, nano if self.listed else None)
+            value = nano if self.listed else None
+            return rating._replace(
+                nano_usd=None, status=CostStatus.COVERED, source=source, list_nano_usd=value
+            )
         if self.per_second and record.end_ns is None:
-            return Rating(None if self.complete else nano, _SECONDS, parts, source, price_id)
+            known = None if self.complete else nano
+            return rating._replace(nano_usd=known, status=_SECONDS, source=source)
         if self.complete or status == _PRICED or status == CostStatus.FREE:
             status = _OVERRIDE
-        return Rating(nano, status, parts, source, price_id)
+        return rating._replace(status=status, source=source)
