@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from spantally.ledger.contract import CostRow
 
 _DAY: Final = "day"
+_TRIES: Final = 5
 
 
 def amount_text(amount: Fraction | None) -> str | None:
@@ -54,7 +54,7 @@ class Converting:
             )
 
     def rows(self, ask: Callable[[tuple[str, ...]], Sequence[CostRow]], by: tuple[str, ...]) -> list[CostRow]:
-        """The groups, each made of its days.
+        """The groups, as they are without a currency; their amounts are known from then on.
 
         Args:
             ask: asks the ledger for costs by groupings.
@@ -63,21 +63,17 @@ class Converting:
         Raises:
             click.UsageError: where there is no rate for a day on which something was spent.
         """
-        groups: dict[tuple[str | None, ...], CostRow] = {}
-        for row in ask(by if _DAY in by else (*by, _DAY)):
-            amount = self._of_day(row)
-            here = replace(row, keys={name: row.keys[name] for name in by})
-            key = tuple(here.keys.values())
-            if key in groups:
-                groups[key] = _added(groups[key], here)
-                amount = _sum((self._amounts[key], amount))
-            else:
-                groups[key] = here
-            self._amounts[key] = amount
-        made = list(groups.values())
-        if not {_DAY, "week", "month"}.intersection(by):  # those stand by time already
-            made.sort(key=lambda row: -(row.cost_nano_usd or 0))
-        return made
+        for _ in range(_TRIES):
+            rows = list(ask(by))
+            days = rows if _DAY in by else list(ask((*by, _DAY)))
+            # A program may have written in between: both answers must tell of the same calls.
+            if _known(rows) == _known(days):
+                break
+        self._amounts.clear()
+        for row in days:
+            key = tuple(row.keys[name] for name in by)
+            self._amounts[key] = _sum((self._amounts.get(key), self._of_day(row)))
+        return rows
 
     def _of_day(self, row: CostRow) -> Fraction | None:
         if row.cost_nano_usd is None:
@@ -93,7 +89,7 @@ class Converting:
 
     def text(self, row: CostRow) -> str | None:
         """The known part of a group; None where it has none."""
-        return amount_text(self._amounts[tuple(row.keys.values())])
+        return amount_text(self._amounts.get(tuple(row.keys.values())))
 
     def fields_of(self, row: CostRow) -> dict[str, str | None]:
         """What JSON has beside the cost in dollars."""
@@ -108,7 +104,7 @@ class Converting:
 
     def total_line(self, rows: Sequence[CostRow]) -> str:
         """The sum of the groups, rounded once."""
-        total = amount_text(_sum(self._amounts[tuple(row.keys.values())] for row in rows))
+        total = amount_text(_sum(self._amounts.get(tuple(row.keys.values())) for row in rows))
         return f"{self.currency} {total or 'unknown'}, each day at that day's rate"
 
 
@@ -117,12 +113,5 @@ def _sum(amounts: Iterable[Fraction | None]) -> Fraction | None:
     return sum(known, Fraction(0)) if known else None
 
 
-def _added(one: CostRow, other: CostRow) -> CostRow:
-    """Two groups in one; a cost that is not known stays out of the sum."""
-    sums: dict[str, Any] = {}
-    for field in fields(one):
-        if field.name != "keys":
-            values = [getattr(row, field.name) for row in (one, other)]
-            known = [value for value in values if value is not None]
-            sums[field.name] = sum(known) if known else None
-    return replace(one, **sums)
+def _known(rows: Sequence[CostRow]) -> tuple[int, int]:
+    return sum(row.calls for row in rows), sum(row.cost_nano_usd or 0 for row in rows)

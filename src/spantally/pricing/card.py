@@ -272,25 +272,14 @@ def compile_card(vendor: Any, model: Any, query: Query, host: str | None, start_
     return Card(steps, per_call, estimated, long_write)
 
 
-# -- rates of the user's own -----------------------------------------------------------------------------
-
-
-def is_per_thousand(part: str) -> bool:
-    """True for a part whose rate is given for a thousand, not for a million."""
-    return _RATE_KEYS[part][0].endswith("_kcount")
-
-
-def own_step(rates: Mapping[str, Decimal], above: int, price_id: str, *, complete: bool = False) -> Step:
-    """A step of rates that the user gives.
+def stepped(rates: Sequence[Rate | None], above: int, price_id: str) -> Step:
+    """A step of rates by part, in the order of :class:`UsageParts`; None for a part that has none.
 
     Args:
-        rates: US dollars by part; images in a prompt cost what text does where they have no rate.
+        rates: nano-USD per million units; reasoning as its difference to the output within which it lies.
         above: the input that it is for.
         price_id: of the step.
-        complete: no part costs anything, rather than that none has a rate.
     """
-    prices: dict[str, Decimal] = {}
-    for part, value in rates.items():
-        keys = _RATE_KEYS[part]
-        prices.update(dict.fromkeys(keys if part == "uncached_input" else keys[:1], value))
-    return _step(prices, above, complete, price_id)
+    gaps = tuple(index for index, rate in enumerate(rates) if rate is None)
+    picker = itemgetter(*gaps, gaps[0]) if gaps else _no_counts
+    return Step(above, tuple(rate or 0 for rate in rates), gaps, picker, price_id)

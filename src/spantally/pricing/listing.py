@@ -8,9 +8,10 @@ from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 from spantally.ground.money import UsageParts
-from spantally.pricing.card import Card, Miss, Query, Rate, compile_card, find_model, is_per_thousand
+from spantally.pricing.card import Card, Miss, Query, compile_card, find_model
 from spantally.pricing.overrides import ANY, Call, OwnRates, Rule, canonical, spellings
 from spantally.pricing.overrides_card import compiled
+from spantally.pricing.own import Rate, units_of
 from spantally.pricing.rates import Table
 
 LIST: Final = "list"
@@ -175,5 +176,5 @@ def _dollars(vector: tuple[Rate, ...], gaps: tuple[int, ...]) -> dict[str, Fract
                 continue
             rate += vector[_OUTPUT]
         if index not in gaps:
-            found[part] = rate / _NANO / (1_000 if is_per_thousand(part) else 1)
+            found[part] = rate / _NANO * units_of(part) / 1_000_000
     return found

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Final, NamedTuple, TypeAlias
 
-from spantally.ground.money import partial
-from spantally.pricing.card import Card, Miss, Rate, Step, own_step
+from spantally.ground.money import UsageParts, partial
+from spantally.pricing.card import Card, Miss, Step, stepped
 from spantally.pricing.currencies import USD
 from spantally.pricing.overrides import ANY, Call, OwnRates, Rule
-from spantally.pricing.own import COVERED, FREE, MULTIPLIER, RATES, Own
+from spantally.pricing.own import COVERED, FREE, MULTIPLIER, RATES, Own, Rate, units_of
 
 _NANO: Final = 1_000_000_000
+_OUTPUT: Final = UsageParts._fields.index("output")
+_REASONING: Final = UsageParts._fields.index("reasoning")
+_PICTURES: Final = ("image_input", "video_input")
 _EXACT: Final = Context(prec=200)
 """Two decimals multiplied in it lose no digit."""
 
@@ -121,7 +124,7 @@ def _named(rule: Rule, part: str) -> bool:
 def _steps(rule: Rule, worth: Decimal, text: str) -> tuple[Step, ...]:
     """The rates by threshold, the largest first."""
     return tuple(
-        own_step(rates_above(rule, above, worth), above, _above(text, above))
+        stepped(vector_of(rates_above(rule, above, worth)), above, _above(text, above))
         for above in (*(one for one, _ in reversed(rule.long_context)), -1)
     )
 
@@ -141,6 +144,24 @@ def rates_above(rule: Rule, above: int, worth: Decimal = Decimal(1)) -> dict[str
     return {part: _EXACT.multiply(value, worth) for part, value in found.items()}
 
 
+def vector_of(rates: Mapping[str, Decimal]) -> list[Rate | None]:
+    """Rates by part, in US dollars for as many units as people give them, as a card has them.
+
+    Pictures in a prompt are tokens of it, and cost what text does unless they have a rate.
+    """
+    given = dict(rates)
+    for part in _PICTURES:
+        if part in UsageParts._fields and "uncached_input" in given:
+            given.setdefault(part, given["uncached_input"])
+    found: list[Rate | None] = [
+        _whole(Fraction(given[part]) * _NANO * 1_000_000 / units_of(part)) if part in given else None
+        for part in UsageParts._fields
+    ]
+    output, reasoning = found[_OUTPUT], found[_REASONING]
+    found[_REASONING] = 0 if output is None or reasoning is None else _whole(reasoning - output)
+    return found
+
+
 def _multiplied(own: OwnRates, rule: Rule, base: Card | Miss | None) -> Card | Miss:
     """The listed rates times the entry's factor."""
     if not isinstance(base, Card):
@@ -149,8 +170,10 @@ def _multiplied(own: OwnRates, rule: Rule, base: Card | Miss | None) -> Card | M
     factor = Fraction(rule.multiplier)
     name = f"{entry_id(rule)};x{rule.multiplier.normalize():f} of "
     steps = [
-        step._replace(
-            vector=tuple(_whole(rate * factor) for rate in step.vector), price_id=name + step.price_id
+        stepped(
+            [None if index in step.gaps else _whole(rate * factor) for index, rate in enumerate(step.vector)],
+            step.above,
+            name + step.price_id,
         )
         for step in base.steps
     ]
@@ -168,7 +191,7 @@ def _covered(own: OwnRates, rule: Rule, base: Card | Miss | None) -> Card:
 
 def _flat(made: Own, text: str, fee: Rate = 0) -> Card:
     """A card by which no part costs anything by itself."""
-    return Card((own_step({}, -1, text, complete=True),), fee, own=made)
+    return Card((stepped([0] * len(UsageParts._fields), -1, text),), fee, own=made)
 
 
 def _renamed(card: Card, name: Callable[[str], str]) -> Card:

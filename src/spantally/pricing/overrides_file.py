@@ -22,10 +22,12 @@ from spantally.pricing.overrides import ANY, EVERYTHING, Alias, OwnRates, Patter
 TABLES: Final = ("aliases", "budget", "currencies", "rate")
 """What the settings file may hold."""
 
+_KEY_OF: Final = {"audio_ms": "audio_hours"}
+"""Parts whose rate is given for another unit than the part's own."""
 _PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "input": ("uncached_input",),
     "cache_write": ("cache_write_5m", "cache_write_1h"),
-    **{part: (part,) for part in UsageParts._fields if part != "uncached_input"},
+    **{_KEY_OF.get(part, part): (part,) for part in UsageParts._fields if part != "uncached_input"},
 }
 """Keys of rates, and the parts of the usage that each is for; one that names a part alone wins."""
 _AMOUNTS: Final = ("per_request", "per_second", "multiplier")
