@@ -290,7 +290,7 @@ def decode(found: tuple[Any, ...]) -> Row:
     rating = None
     if status is not None:
         parts = None if numbers[0] is None else UsageParts(*numbers)
-        rating = Rating(nano, status, parts, source, price_id, list_nano_usd=list_nano)
+        rating = Rating(nano, status, parts, source, price_id, list_nano)
     facts = Facts(CallRecord(*values), None if ranks is None else json.loads(ranks))
     return Row(facts, rating, bool(counted), bool(hidden))
 
