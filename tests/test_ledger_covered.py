@@ -14,7 +14,9 @@ from spantally.queries.figures import figures
 from spantally.queries.tree import build_tree
 
 ALL = Filter()
-PLAN = Rating(None, CostStatus.COVERED, UsageParts(uncached_input=10, output=5), "override", "plan", 700)
+PLAN = Rating(
+    None, CostStatus.COVERED, UsageParts(uncached_input=10, output=5), "override", "plan", list_nano_usd=700
+)
 
 
 def rated(record: CallRecord) -> Rating:
