@@ -122,16 +122,22 @@ def test_realtime_usage_is_rated_by_modality() -> None:
     assert (found.nano_usd, found.status) == (nano, CostStatus.PRICED)
 
 
-def test_cached_images_make_an_estimate() -> None:
-    """Cached image tokens count at the rate of cached text, and the cost says that it is an estimate."""
+def test_cached_images_have_a_rate_of_their_own() -> None:
+    """gpt-realtime-mini lists cached images at 0.08, beside 0.06 for cached text."""
     details = REALTIME["input_token_details"]
     cached = {"text_tokens": 10, "audio_tokens": 30, "image_tokens": 10}
     usage = {**REALTIME, "input_token_details": {**details, "cached_tokens_details": cached}}
     found = rate(record("gpt-realtime-mini", usage, usage_format=UsageFormat.OPENAI_RESPONSES))
-    nano = 20 * 600 + 20 * 60 + 10 * 10_000 + 30 * 300 + 20 * 800 + 4 * 2_400 + 6 * 20_000
-    assert (found.nano_usd, found.status) == (nano, CostStatus.ESTIMATED)
+    nano = 20 * 600 + 10 * 60 + 10 * 10_000 + 30 * 300 + 20 * 800 + 10 * 80 + 4 * 2_400 + 6 * 20_000
+    assert (found.nano_usd, found.status) == (nano, CostStatus.PRICED)
     assert found.parts is not None
     assert (found.parts.input_total, found.parts.output_total) == (100, 10)
+
+
+def test_a_model_that_is_billed_by_time_is_not_free_by_its_tokens() -> None:
+    """gpt-live-1 is billed by the second: tokens alone do not tell the cost."""
+    found = rate(record("gpt-live-1", chat(10, 10)))
+    assert (found.nano_usd, found.status) == (None, "partial:audio_ms")
 
 
 def test_an_embedding_of_four_tokens_costs_80_nano_usd() -> None:

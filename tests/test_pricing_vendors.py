@@ -43,7 +43,6 @@ def _cost(model: str | None, provider: str | None, **more: Any) -> tuple[int | N
         ("gpt-4o", "openai", {"server_address": "api.groq.com"}),
         ("ft:gpt-4.1-mini-2025-04-14:acme::x", "openai", {}),
         ("ft:gpt-4.1-mini-2025-04-14:acme::x", "openai", {"request_model": "gpt-4.1-mini"}),
-        ("gpt-live-1", "openai", {}),
     ],
 )
 def test_no_known_rate_is_unknown_model(

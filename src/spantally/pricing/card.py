@@ -9,42 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from fractions import Fraction
 from operator import itemgetter
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from spantally.ground.money import CostStatus, UsageParts, partial
-from spantally.pricing.vendors import RESOLD, is_regional
-
-Rate: TypeAlias = int | Fraction
-"""Nano-USD per million units."""
+from spantally.pricing.parts import TOKENS, UNITS, Rate, at, by_units, rates_of, scaled
+from spantally.pricing.surcharges import request_fee, search_fee, share_of
+from spantally.pricing.vendors import is_regional
 
 STANDARD_TIERS: Final = frozenset({"default", "standard", "on_demand", "on-demand"})
 """Names that vendors give to no particular tier."""
 
-_RATE_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "uncached_input": ("input_text_mtok", "input_mtok"),
-    "cache_read": ("cache_text_read_mtok", "cache_read_mtok"),
-    "cache_write_5m": ("cache_write_5m_mtok", "cache_write_mtok"),
-    "cache_write_1h": ("cache_write_1h_mtok",),
-    "audio_input": ("input_audio_mtok",),
-    # Images in a prompt are metered as input tokens unless the vendor lists a rate of their own
-    # (platform.openai.com/docs/guides/images-vision, ai.google.dev/gemini-api/docs/pricing).
-    "image_input": ("input_image_mtok", "input_mtok"),
-    "cache_audio_read": ("cache_audio_read_mtok",),
-    "output": ("output_text_mtok", "output_mtok"),
-    "reasoning": ("output_reasoning_mtok",),
-    "audio_output": ("output_audio_mtok",),
-    "image_output": ("output_image_mtok",),
-    "web_searches": ("web_searches_kcount",),
-    "file_searches": ("storage_searches_kcount",),
-}
-"""The table's keys for each part, the more specific first. No part falls back to another's rate."""
+_SAME_PRICE: Final[Mapping[str, frozenset[str]]] = {"groq": frozenset({"auto", "flex"})}
+"""Tiers that cost what the standard one does: console.groq.com/docs/flex-processing."""
 
-_REASONING: Final = UsageParts._fields.index("reasoning")
 _INPUT: Final = UsageParts._fields.index("uncached_input")
 _OUTPUT: Final = UsageParts._fields.index("output")
+_WEB_SEARCHES: Final = UsageParts._fields.index("web_searches")
 
 
 class Step(NamedTuple):
@@ -71,6 +53,8 @@ class Card(NamedTuple):
     """The table has no rate for exactly this; the nearest it has is used."""
     long_write: bool = False
     """Cache writes cost differently by retention, so a write of unknown retention is an estimate."""
+    units: tuple[int, ...] = ()
+    """Indexes of the parts one of which must be there: the model is billed by nothing else."""
 
 
 class Miss(NamedTuple):
@@ -86,36 +70,21 @@ class Query(NamedTuple):
     batch: bool = False
     speed: str | None = None
     geography: str | None = None
+    search: str | None = None
+    """How much of the web a request looked at, or by which of two tools."""
+
+
+class _About(NamedTuple):
+    """What holds for all steps of a card."""
+
+    vendor: str
+    model: str
+    share: Fraction
+    """By what the rates of tokens are multiplied."""
+    search_rate: Rate | None
 
 
 UNKNOWN: Final = Miss(CostStatus.UNKNOWN_MODEL)
-
-
-def find_model(vendor: Any, models: Sequence[str | None], providers: Sequence[Any]) -> Any | None:
-    """The table's entry of the first model name that has one.
-
-    Args:
-        vendor: the table's provider.
-        models: response model, request model.
-        providers: all providers; some vendors sell others' models.
-    """
-    for name in models:
-        if not name:
-            continue
-        wanted = name.strip().removeprefix("models/")
-        found = vendor.find_model(wanted, all_providers=list(providers))
-        if found is not None and not _resold(found, providers):
-            return found
-        if wanted.startswith("ft:"):
-            return None  # a fine-tuned model has rates of its own, never those of what it was made from
-    return None
-
-
-def _resold(model: Any, providers: Sequence[Any]) -> bool:
-    for owner, prefixes in RESOLD.items():
-        if model.id.startswith(prefixes):
-            return any(one.id == owner and any(model is its for its in one.models) for one in providers)
-    return False
 
 
 def _start(constraint: Any) -> date | None:
@@ -133,12 +102,14 @@ def _standard(model: Any, when: datetime) -> tuple[dict[str, Any], date | None]:
     return dict(entries[0].prices.__dict__), _start(entries[0].constraint)
 
 
-def _choice(query: Query) -> tuple[str, str] | Miss | None:
+def _choice(query: Query, vendor: str) -> tuple[str, str] | Miss | None:
     """The table's context for a tier; None for the standard rates."""
     tier = (query.service_tier or "").strip().lower()
     found: list[tuple[str, str]] = []
     if query.batch or tier == "batch":
         found.append(("processing", "batch"))
+    if tier in _SAME_PRICE.get(vendor, ()):
+        tier = ""
     if tier and tier not in STANDARD_TIERS and tier not in ("auto", "batch"):
         found.append(("service_tier", tier))
     speed = (query.speed or "").strip().lower()
@@ -161,48 +132,46 @@ def _apply(
     if not fitting:
         return None
     active = [one for one in fitting if one.constraint is None or one.constraint.active(when)]
-    chosen = active or fitting
+    # Of those that are all of later times, the earliest is the nearest.
+    chosen = active or [min(fitting, key=lambda one: _start(one.constraint) or date.min)]
     for one in reversed(chosen):
         prices.update({key: value for key, value in one.prices.__dict__.items() if value is not None})
     return _start(chosen[0].constraint), not active
 
 
-def _scaled(value: Decimal, key: str) -> Rate:
-    per = 1_000 if key.endswith("_kcount") else 1_000_000
-    exact = Fraction(value) * 10**15 / per  # 10**9 nano-USD, 10**6 units
-    return exact.numerator if exact.denominator == 1 else exact
-
-
-def _at(price: Any, total_input: int) -> Decimal:
-    """A price, which may depend on the input, for an input just above ``total_input`` tokens."""
-    if isinstance(price, Decimal):
-        return price
-    chosen = price.base
-    for tier in price.tiers:
-        if total_input >= tier.start:
-            chosen = tier.price
-    return chosen  # type: ignore[no-any-return]
-
-
-def _step(prices: Mapping[str, Any], above: int, free: bool, price_id: str) -> Step:
-    found: list[Rate | None] = []
-    for part in UsageParts._fields:
-        key = next((one for one in _RATE_KEYS[part] if prices.get(one) is not None), None)
-        found.append(0 if free else None if key is None else _scaled(_at(prices[key], above), key))
-    own, output = found[_REASONING], found[_OUTPUT]
-    # Reasoning lies within output and is billed as output, unless it has a rate: then by the difference.
-    found[_REASONING] = 0 if own is None or output is None else own - output
+def _step(prices: Mapping[str, Any], above: int, free: bool, price_id: str, about: _About) -> Step:
+    if free:
+        found: list[Rate | None] = [0] * len(UsageParts._fields)
+    else:
+        found = rates_of(prices, about.vendor, about.model, above)
+    if about.search_rate is not None:
+        found[_WEB_SEARCHES] = about.search_rate
+    if about.share != 1:
+        found[:TOKENS] = [None if rate is None else _whole(rate * about.share) for rate in found[:TOKENS]]
     gaps = tuple(index for index, rate in enumerate(found) if rate is None)
     # itemgetter() needs an index, and gives a tuple from two on: so one gap is picked twice.
     picker = itemgetter(*gaps, gaps[0]) if gaps else _no_counts
     return Step(above, tuple(rate or 0 for rate in found), gaps, picker, price_id)
 
 
+def _whole(rate: Rate) -> Rate:
+    exact = Fraction(rate)
+    return exact.numerator if exact.denominator == 1 else exact
+
+
 def _no_counts(parts: UsageParts) -> tuple[int, ...]:
     return ()
 
 
-def _price_id(vendor: Any, model: Any, since: date | None, choice: tuple[str, str] | None, above: int) -> str:
+def _price_id(
+    vendor: Any,
+    model: Any,
+    since: date | None,
+    choice: tuple[str, str] | None,
+    above: int,
+    query: Query,
+    share: Fraction,
+) -> str:
     text = f"{vendor.id}/{model.id}"
     if since is not None:
         text += f"@{since.isoformat()}"
@@ -210,6 +179,10 @@ def _price_id(vendor: Any, model: Any, since: date | None, choice: tuple[str, st
         text += (
             ";batch" if choice[0] == "processing" else f";{choice[0].removeprefix('service_')}={choice[1]}"
         )
+    if share != 1:
+        text += f";geography={(query.geography or 'regional').lower()}"
+    if query.search and request_fee(vendor.id, model.id, query.search) is not None:
+        text += f";search={query.search}"
     if above >= 0:
         text += f";input>{above}"
     return text
@@ -226,7 +199,22 @@ def is_within_hour(model: Any) -> bool:
     return False
 
 
-def compile_card(vendor: Any, model: Any, query: Query, host: str | None, start_ns: int) -> Card | Miss:
+def _is_free(vendor: Any, model: Any, prices: Mapping[str, Any], provider: str | None) -> bool:
+    """True for what the vendor gives away, where the table lists no price because there is none.
+
+    Moderation costs nothing (platform.openai.com/docs/guides/moderation); Gemma costs nothing on the Gemini
+    API (ai.google.dev/gemini-api/docs/pricing) and is one's own deployment on Vertex AI.
+    """
+    if prices:
+        return False
+    if model.id.endswith(":free") or (vendor.id, model.id) == ("openai", "moderation"):
+        return True
+    return vendor.id == "google" and model.id.startswith("gemma") and provider != "gcp.vertex_ai"
+
+
+def compile_card(
+    vendor: Any, model: Any, query: Query, host: str | None, start_ns: int, provider: str | None = None
+) -> Card | Miss:
     """The rates of a model at a time.
 
     A tier that the table does not know for the model has no rate: its cost is unknown, not the standard one.
@@ -239,14 +227,18 @@ def compile_card(vendor: Any, model: Any, query: Query, host: str | None, start_
         query: tier, batch and the like.
         host: ``server.address``.
         start_ns: when the call began, UNIX nanoseconds.
+        provider: ``gen_ai.provider.name``, where one vendor of the table has several.
     """
     when = datetime.fromtimestamp(start_ns // 1_000_000_000, UTC)
     prices, since = _standard(model, when)
-    choice = _choice(query)
+    choice = _choice(query, vendor.id)
     if isinstance(choice, Miss):
         return choice
-    estimated = (query.service_tier or "").strip().lower() == "auto" or is_regional(vendor.id, host)
-    estimated = estimated or (query.geography or "global").lower() not in ("global", "default")
+    tier = (query.service_tier or "").strip().lower()
+    estimated = (tier == "auto" and vendor.id not in _SAME_PRICE) or is_regional(vendor.id, host)
+    geography = (query.geography or "global").lower()
+    share = share_of(vendor.id, model.id, host, geography)
+    estimated = estimated or (share == 1 and geography not in _EVERYWHERE)
     if choice is not None:
         # A vendor's tiers hold for what it sells itself, not for a model whose rates are another's.
         own = any(model is its for its in vendor.models)
@@ -255,15 +247,26 @@ def compile_card(vendor: Any, model: Any, query: Query, host: str | None, start_
             return Miss(partial("batch" if choice[0] == "processing" else choice[0]))
         since = max((one for one in (since, applied[0]) if one is not None), default=None)
         estimated = estimated or applied[1]
-    free = not prices and model.id.endswith(":free")
+    free = _is_free(vendor, model, prices, provider)
+    search = search_fee(vendor.id, model.id, query.search or "")
+    about = _About(vendor.id, model.id, share, None if search is None else scaled(search, "_kcount"))
     thresholds = {tier.start for price in prices.values() for tier in getattr(price, "tiers", ())}
     steps = tuple(
-        _step(prices, above, free, _price_id(vendor, model, since, choice, above))
+        _step(prices, above, free, _price_id(vendor, model, since, choice, above, query, share), about)
         for above in (*sorted(thresholds, reverse=True), -1)
     )
-    if {_INPUT, _OUTPUT} <= set(steps[-1].gaps):
+    units = tuple(index for index in UNITS if index not in steps[-1].gaps) if by_units(prices) else ()
+    if not units and {_INPUT, _OUTPUT} <= set(steps[-1].gaps):
         return UNKNOWN
-    fee = prices.get("requests_kcount")
-    per_call = 0 if fee is None else _scaled(_at(fee, -1), "requests_kcount")
-    long_write = any(prices.get(key) is not None for key in _RATE_KEYS["cache_write_1h"])
-    return Card(steps, per_call, estimated, long_write)
+    fee = request_fee(vendor.id, model.id, query.search or "")
+    if fee is None and prices.get("requests_kcount") is not None:
+        fee = at(prices["requests_kcount"], -1)
+    per_call = 0 if fee is None else scaled(fee, "requests_kcount")
+    long_write = steps[-1].vector[_LONG_WRITE] != 0
+    return Card(steps, per_call, estimated, long_write, units)
+
+
+_EVERYWHERE: Final = frozenset({"global", "default", "not_available"})
+"""Geographies that name no place: Anthropic's models that cannot be pinned say ``not_available``."""
+
+_LONG_WRITE: Final = UsageParts._fields.index("cache_write_1h")

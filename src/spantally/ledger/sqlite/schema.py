@@ -8,8 +8,8 @@ from typing import Final
 
 from spantally.ground.errors import LedgerError
 
-SCHEMA_VERSION: Final = 3
-"""1: first release. 2: lost attempts. 3: budgets, and what programs say of sessions."""
+SCHEMA_VERSION: Final = 4
+"""1: first release. 2: lost attempts. 3: budgets, and what programs say of sessions. 4: more parts."""
 
 APPLICATION_ID: Final = 0x5350_544C
 """Tells a ledger from another program's database (``SPTL``)."""
@@ -99,13 +99,24 @@ CREATE TABLE call (
     cache_write_1h     INTEGER,
     audio_input        INTEGER,
     image_input        INTEGER,
+    video_input        INTEGER,
     cache_audio_read   INTEGER,
+    cache_image_read   INTEGER,
+    cache_video_read   INTEGER,
     output             INTEGER,
     reasoning          INTEGER,           -- within output
     audio_output       INTEGER,
     image_output       INTEGER,
+    video_output       INTEGER,
+    citations          INTEGER,           -- tokens of cited pages, in neither total
     web_searches       INTEGER,
-    file_searches      INTEGER
+    file_searches      INTEGER,
+    search_units       INTEGER,
+    audio_ms           INTEGER,           -- of what is billed by time
+    characters         INTEGER,           -- of what is billed by them
+    pages              INTEGER,
+    annotated_pages    INTEGER,
+    images             INTEGER
 );
 CREATE INDEX call_session ON call (session_id, start_ns);
 CREATE INDEX call_start ON call (start_ns);
@@ -239,6 +250,21 @@ CREATE TABLE quarantine (
 """
 )
 
+_MORE_PARTS: Final = """\
+ALTER TABLE call ADD COLUMN video_input INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN cache_image_read INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN cache_video_read INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN video_output INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN citations INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN search_units INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN audio_ms INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN characters INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN pages INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN annotated_pages INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN images INTEGER DEFAULT 0;
+"""
+"""Parts that earlier releases did not tell apart: 0 in the rows that they wrote."""
+
 MIGRATIONS: Final[Mapping[int, str]] = {
     1: """\
 ALTER TABLE session ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
@@ -249,6 +275,7 @@ ALTER TABLE session ADD COLUMN said TEXT;
 CREATE INDEX session_conversation ON session (conversation_id) WHERE conversation_id IS NOT NULL;
 """
     + _BUDGETS,
+    3: _MORE_PARTS,
 }
 """SQL that brings a ledger of the version in the key to the next one."""
 
