@@ -325,9 +325,9 @@ def test_a_rate_that_changes_within_an_hour(when: str, unit: int) -> None:
 @pytest.mark.parametrize(
     ("model", "usage", "part", "nano"),
     [
-        ("gpt-4o-audio-preview", chat(100, 10, audio_in=60), "audio_input", 40 * 2_500 + 10 * 10_000),
+        ("gpt-4o", chat(100, 10, audio_in=60), "audio_input", 40 * 2_500 + 10 * 10_000),
         (
-            "gpt-4o-audio-preview",
+            "gpt-4o",
             chat(100, 10, audio_out=4),
             "audio_output",
             100 * 2_500 + 6 * 10_000,
@@ -347,7 +347,7 @@ def test_a_part_without_a_rate_is_not_billed_at_another(
 
 def test_no_known_part_is_no_cost() -> None:
     """An audio-only prompt on a model without audio rates: nothing is known, and nothing is not 0."""
-    found = rate(record("gpt-4o-audio-preview", chat(60, 0, audio_in=60)))
+    found = rate(record("gpt-4o", chat(60, 0, audio_in=60)))
     assert (found.nano_usd, found.status) == (None, "partial:audio_input")
 
 

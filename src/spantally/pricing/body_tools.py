@@ -32,7 +32,7 @@ def of_openai(body: Mapping[str, Any], model: str) -> dict[str, int]:
     (platform.openai.com/docs/guides/tools-web-search, "output and citations"). Where the response counts its
     billable searches itself (``tool_usage``), that is the number. Chat completions of a search model search
     once at each request (platform.openai.com/docs/models/gpt-4o-search-preview), at a fee that the table does
-    not have.
+    not always have.
     """
     found: dict[str, int] = {}
     for item in items(body.get("output")):
@@ -53,14 +53,17 @@ def of_openai(body: Mapping[str, Any], model: str) -> dict[str, int]:
         if billed:
             found["web_search_call"] = billed
     if "choices" in body and any(mark in model for mark in _SEARCH_MODELS):
-        found["web_search_model"] = 1
+        found["web_search"] = 1
     if mapping(body.get("svg_usage")).get("total_tokens"):
         found["svg_authoring_call"] = 1
     return found
 
 
 def is_preview(body: Mapping[str, Any]) -> bool:
-    """True where the older web search tool was offered, which has a price of its own."""
+    """True where the older web search was at hand, as a tool or in the model: it has a price of its own."""
+    model = body.get("model")
+    if isinstance(model, str) and "-search-preview" in model:
+        return True
     kinds = (mapping(one).get("type") for one in items(body.get("tools")))
     return any(isinstance(kind, str) and kind.startswith("web_search_preview") for kind in kinds)
 

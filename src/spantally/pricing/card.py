@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from spantally.ground.money import CostStatus, UsageParts, partial
 from spantally.pricing.parts import TOKENS, UNITS, Rate, at, by_units, rates_of, scaled
+from spantally.pricing.supplement import Extra
 from spantally.pricing.surcharges import request_fee, search_fee, share_of
 from spantally.pricing.vendors import is_regional
 
@@ -35,6 +36,10 @@ class Step(NamedTuple):
     above: int
     vector: tuple[Rate, ...]
     """By part, in the order of :class:`UsageParts`; 0 also where the table has no rate."""
+    rates: tuple[Rate, ...]
+    """Of the vector those that are not 0."""
+    rated: Callable[[UsageParts], tuple[int, ...]]
+    """The counts that go with them, picked in one go: few parts of many have a rate."""
     gaps: tuple[int, ...]
     """Indexes of the parts without a rate."""
     gap_counts: Callable[[UsageParts], tuple[int, ...]]
@@ -53,6 +58,8 @@ class Card(NamedTuple):
     """The table has no rate for exactly this; the nearest it has is used."""
     long_write: bool = False
     """Cache writes cost differently by retention, so a write of unknown retention is an estimate."""
+    source: str | None = None
+    """Who says so, where it is not the table."""
     units: tuple[int, ...] = ()
     """Indexes of the parts one of which must be there: the model is billed by nothing else."""
 
@@ -149,9 +156,15 @@ def _step(prices: Mapping[str, Any], above: int, free: bool, price_id: str, abou
     if about.share != 1:
         found[:TOKENS] = [None if rate is None else _whole(rate * about.share) for rate in found[:TOKENS]]
     gaps = tuple(index for index, rate in enumerate(found) if rate is None)
-    # itemgetter() needs an index, and gives a tuple from two on: so one gap is picked twice.
-    picker = itemgetter(*gaps, gaps[0]) if gaps else _no_counts
-    return Step(above, tuple(rate or 0 for rate in found), gaps, picker, price_id)
+    vector = tuple(rate or 0 for rate in found)
+    rated = [index for index, rate in enumerate(vector) if rate]
+    rates = (*(vector[index] for index in rated), 0) if rated else ()
+    return Step(above, vector, rates, _picker(rated), gaps, _picker(gaps), price_id)
+
+
+def _picker(places: Sequence[int]) -> Callable[[UsageParts], tuple[int, ...]]:
+    """Counts at several places; one of them comes twice, since a getter of one would give no tuple."""
+    return itemgetter(*places, places[0]) if places else _no_counts
 
 
 def _whole(rate: Rate) -> Rate:
@@ -213,7 +226,13 @@ def _is_free(vendor: Any, model: Any, prices: Mapping[str, Any], provider: str |
 
 
 def compile_card(
-    vendor: Any, model: Any, query: Query, host: str | None, start_ns: int, provider: str | None = None
+    vendor: Any,
+    model: Any,
+    query: Query,
+    host: str | None,
+    start_ns: int,
+    provider: str | None = None,
+    extra: Extra | None = None,
 ) -> Card | Miss:
     """The rates of a model at a time.
 
@@ -228,9 +247,13 @@ def compile_card(
         host: ``server.address``.
         start_ns: when the call began, UNIX nanoseconds.
         provider: ``gen_ai.provider.name``, where one vendor of the table has several.
+        extra: rates of the vendor's price list that the table lacks.
     """
     when = datetime.fromtimestamp(start_ns // 1_000_000_000, UTC)
     prices, since = _standard(model, when)
+    known_there = bool(prices)
+    if extra is not None:
+        prices = {**extra.prices, **{key: value for key, value in prices.items() if value is not None}}
     choice = _choice(query, vendor.id)
     if isinstance(choice, Miss):
         return choice
@@ -243,6 +266,9 @@ def compile_card(
         # A vendor's tiers hold for what it sells itself, not for a model whose rates are another's.
         own = any(model is its for its in vendor.models)
         applied = _apply(prices, model.price_variants or (), choice, when) if own else None
+        if applied is None and extra is not None and extra.batch and choice[0] == "processing":
+            prices.update(extra.batch)
+            applied = None, False
         if applied is None:
             return Miss(partial("batch" if choice[0] == "processing" else choice[0]))
         since = max((one for one in (since, applied[0]) if one is not None), default=None)
@@ -263,7 +289,8 @@ def compile_card(
         fee = at(prices["requests_kcount"], -1)
     per_call = 0 if fee is None else scaled(fee, "requests_kcount")
     long_write = steps[-1].vector[_LONG_WRITE] != 0
-    return Card(steps, per_call, estimated, long_write, units)
+    source = f"price list {extra.document}" if extra is not None and not known_there else None
+    return Card(steps, per_call, estimated, long_write, source, units)
 
 
 _EVERYWHERE: Final = frozenset({"global", "default", "not_available"})

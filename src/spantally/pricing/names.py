@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from spantally.pricing.supplement import stand_in
 from spantally.pricing.vendors import RESOLD
 
 _OWN_PRODUCTS: Final = re.compile(
@@ -64,6 +65,9 @@ def find_model(vendor: Any, models: Sequence[str | None], providers: Sequence[An
             found = vendor.find_model(spelling, all_providers=list(providers))
             if found is not None and not _resold(found, providers):
                 return found
+        known = stand_in(vendor.id, wanted)
+        if known is not None:
+            return known
         if wanted.startswith("ft:"):
             return None  # a fine-tuned model has rates of its own, never those of what it was made from
     return None

@@ -18,6 +18,7 @@ from spantally.pricing import rates
 from spantally.pricing.card import UNKNOWN, Card, Miss, Query, Step, compile_card, is_within_hour
 from spantally.pricing.names import find_model
 from spantally.pricing.parts import Rate
+from spantally.pricing.supplement import extra_for
 from spantally.pricing.usage import (
     REPORTS,
     BadUsage,
@@ -205,7 +206,8 @@ def _find(
         if model is not None:
             tier, batch, speed, geography, search = chosen
             query = Query(_text(tier), bool(batch), _text(speed), _text(geography), _text(search))
-            card = compile_card(vendor, model, query, host, record.start_ns, provider)
+            extra = next((one for name in names if name and (one := extra_for(vendor.id, name))), None)
+            card = compile_card(vendor, model, query, host, record.start_ns, provider, extra)
             keep = not is_within_hour(model)
     if keep:
         if len(_cards) >= CACHE_SIZE:
@@ -232,6 +234,7 @@ def _step_for(card: Card, parts: UsageParts) -> Step:
 def _price(record: CallRecord, reading: Reading, card: Card, source: str) -> Rating:
     parts = reading.parts
     step = card.steps[0] if card.steps[0].above < 0 else _step_for(card, parts)
+    source = card.source or source
     lacking = None
     if any(step.gap_counts(parts)):
         lacking = next(_PARTS[index] for index in step.gaps if parts[index])
@@ -239,7 +242,7 @@ def _price(record: CallRecord, reading: Reading, card: Card, source: str) -> Rat
             return Rating(None, partial(lacking), parts, source, step.price_id)
     if card.units and not any(parts[index] for index in card.units):
         return Rating(None, partial(_PARTS[card.units[0]]), parts, source, step.price_id)
-    amount = sum(map(mul, parts, step.vector), card.per_call)
+    amount = sum(map(mul, step.rated(parts), step.rates), card.per_call)
     return Rating(
         _rounded(amount), _status(record, reading, card, lacking, amount), parts, source, step.price_id
     )
@@ -279,7 +282,7 @@ def _price_passes(
             lacking = lacking or next(_PARTS[index] for index in step.gaps if one.parts[index])
         known = known or _has_known(one.parts, step)
         estimated = estimated or its.estimated
-        amount += sum(map(mul, one.parts, step.vector))
+        amount += sum(map(mul, step.rated(one.parts), step.rates))
     price_id = " + ".join(ids) or None
     if not known and lacking is not None:
         return Rating(None, partial(lacking), reading.parts, table.source, price_id)

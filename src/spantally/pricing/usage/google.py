@@ -43,6 +43,10 @@ _Kinds: TypeAlias = tuple[int, int, int]
 
 _KINDS: Final[Mapping[str, int]] = {"AUDIO": 0, "IMAGE": 1, "DOCUMENT": 1, "VIDEO": 2}
 
+_NUMBERED: Final[Mapping[int, str]] = {1: "TEXT", 2: "IMAGE", 3: "VIDEO", 4: "AUDIO", 5: "DOCUMENT"}
+"""Modalities as Vertex AI's own library writes them
+(cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/ModalityTokenCount)."""
+
 _TRAFFIC: Final[Mapping[str, str | None]] = {
     "ON_DEMAND": None,
     "TRAFFIC_TYPE_UNSPECIFIED": None,
@@ -135,7 +139,9 @@ def _modalities(raw: Mapping[str, Any], names: tuple[str, ...]) -> _Kinds:
             if not isinstance(one, Mapping):
                 raise BadUsage(f"an item of {name} is a {type(one).__name__}: not an object")
             number = count(one, "tokenCount") or count(one, "token_count")
-            place = _KINDS.get(str(one.get("modality")).rpartition(".")[2].upper())
+            kind = one.get("modality")
+            told = _NUMBERED.get(kind, "") if type(kind) is int else str(kind).rpartition(".")[2].upper()
+            place = _KINDS.get(told)
             if place is not None:
                 found[place] += number
         break
@@ -146,6 +152,8 @@ def _tier(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """The tier in which the answer was made."""
     traffic = raw.get("trafficType", raw.get("traffic_type"))
     if traffic is not None:
+        if type(traffic) is int:
+            traffic = "PROVISIONED_THROUGHPUT" if traffic == 2 else "ON_DEMAND"
         if not isinstance(traffic, str):
             raise bad("trafficType", traffic)
         name = traffic.rpartition(".")[2].upper()
