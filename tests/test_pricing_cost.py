@@ -20,6 +20,7 @@ from spantally.ground.money import CostStatus
 from spantally.ground.records import Kind, Status, UsageFormat
 from spantally.pricing import rates
 from spantally.pricing.rate import rate
+from spantally.pricing.supplement import extra_for
 
 CHAT = [
     # name, model, usage, nano-USD
@@ -470,6 +471,8 @@ def test_every_model_agrees_with_the_library_where_it_has_a_rate() -> None:
     compared = 0
     for provider in table.providers:
         for model in provider.models:
+            if extra_for(provider.id, model.id) is not None:
+                continue  # the library does not know the whole price
             for total in (1_001, 300_001):
                 found = rate(
                     record(

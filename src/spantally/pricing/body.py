@@ -215,11 +215,9 @@ def _openai(body: Mapping[str, Any], asked: Mapping[str, Any], provider: str) ->
         context["service_tier"] = tier
     session = mapping(body.get("session"))
     model = text(body.get("model")) or text(session.get("model"))
-    found = tools.of_openai(body, model or text(asked.get("model")) or "")
+    found = tools.of_openai(body, asked)
     if found:
         context["server_tools"] = found
-    if tools.is_preview(body) or tools.is_preview(asked):
-        context["search"] = "preview"
     kind = Kind.EMBEDDINGS if _embeds(body) else Kind.INFERENCE
     if kind == Kind.EMBEDDINGS and "prompt_tokens" not in usage and "total_tokens" in usage:
         # Some hosts (docs.voyageai.com/reference) say the total only, and it is the input.

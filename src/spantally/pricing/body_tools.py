@@ -21,18 +21,15 @@ _CLIENT: Final = frozenset(
 )
 """Items that ask the program to act, or cost nothing."""
 
-_SEARCH_MODELS: Final = ("-search-preview", "-search-api")
 _GEMINI_VERSION: Final = re.compile(r"gemini-(\d+)")
 
 
-def of_openai(body: Mapping[str, Any], model: str) -> dict[str, int]:
+def of_openai(body: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, int]:
     """Tools by the output items of a response.
 
     A search costs a fee; opening a page or looking for something in it does not
     (platform.openai.com/docs/guides/tools-web-search, "output and citations"). Where the response counts its
-    billable searches itself (``tool_usage``), that is the number. Chat completions of a search model search
-    once at each request (platform.openai.com/docs/models/gpt-4o-search-preview), at a fee that the table does
-    not always have.
+    billable searches itself (``tool_usage``), that is the number.
     """
     found: dict[str, int] = {}
     for item in items(body.get("output")):
@@ -52,18 +49,15 @@ def of_openai(body: Mapping[str, Any], model: str) -> dict[str, int]:
         found.pop("web_search_call", None)
         if billed:
             found["web_search_call"] = billed
-    if "choices" in body and any(mark in model for mark in _SEARCH_MODELS):
-        found["web_search"] = 1
+    if "web_search_call" in found and (is_preview(body) or is_preview(asked)):
+        found["web_search_preview_call"] = found.pop("web_search_call")
     if mapping(body.get("svg_usage")).get("total_tokens"):
         found["svg_authoring_call"] = 1
     return found
 
 
 def is_preview(body: Mapping[str, Any]) -> bool:
-    """True where the older web search was at hand, as a tool or in the model: it has a price of its own."""
-    model = body.get("model")
-    if isinstance(model, str) and "-search-preview" in model:
-        return True
+    """True where the older web search tool was offered, which has a price of its own."""
     kinds = (mapping(one).get("type") for one in items(body.get("tools")))
     return any(isinstance(kind, str) and kind.startswith("web_search_preview") for kind in kinds)
 

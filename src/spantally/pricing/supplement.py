@@ -87,8 +87,9 @@ EXTRAS: Final = (
         "gpt-4o-mini-audio-preview",
         {"input_audio_mtok": "10", "output_audio_mtok": "20"},
     ),
-    _extra(r"gpt-4o-search-preview", "gpt-4o-search-preview", {"web_searches_kcount": "25"}),
-    _extra(r"gpt-5-search-api", "gpt-5-search-api", {"web_searches_kcount": "10"}),
+    # Models that search before they answer, at each request.
+    _extra(r"gpt-4o-(?:mini-)?search-preview", "gpt-4o-search-preview", {"requests_kcount": "25"}),
+    _extra(r"gpt-5-search-api", "gpt-5-search-api", {"requests_kcount": "10"}),
 )
 
 

@@ -22,6 +22,9 @@ _FREE_TOOLS: Final = frozenset(
 
 _SEARCHES: Final = frozenset({"web_search_call", "web_search", "web_search_requests", "web_searches"})
 _GROUNDING: Final = "google_search"
+_PREVIEW: Final = "web_search_preview_call"
+"""Searches by the older tool, which has a price of its own."""
+
 _FILES: Final = frozenset({"file_search_call", "file_search", "file_searches"})
 
 
@@ -45,6 +48,9 @@ def with_server_tools(reading: Reading, tools: Mapping[str, Any]) -> Reading:
             # (ai.google.dev/gemini-api/docs/pricing, grounding).
             parts = parts._replace(web_searches=parts.web_searches + times)
             reading = reading._replace(approximate=reading.approximate or times > 0)
+        elif name == _PREVIEW:
+            parts = parts._replace(web_searches=parts.web_searches + times)
+            reading = reading._replace(context={**reading.context, "search": "preview"})
         elif name in _SEARCHES:
             parts = parts._replace(web_searches=parts.web_searches + times)
         elif name in _FILES:
