@@ -22,6 +22,7 @@ HOSTS = (
     ("generativelanguage.googleapis.com", "gcp.gemini"),
     ("aiplatform.googleapis.com", "gcp.vertex_ai"),
     ("bedrock-runtime", "aws.bedrock"),
+    (".api.aws", "aws.bedrock"),
     ("api.groq.com", "groq"),
     ("api.mistral.ai", "mistral_ai"),
     ("api.cohere.com", "cohere"),

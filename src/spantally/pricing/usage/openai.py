@@ -211,6 +211,6 @@ def _xai(reading: Reading, raw: Mapping[str, Any]) -> Reading:
     for name, times in told.items():
         if times:
             missing = missing or str(name).removesuffix("_calls")
-    if not told and count(raw, "num_server_side_tools_used"):
+    if not told and (raw.get("server_side_tools_used") or count(raw, "num_server_side_tools_used")):
         missing = missing or "server_tools"
     return reading._replace(missing=missing, tools_counted=True)

@@ -53,6 +53,8 @@ def reported_cost(raw: Mapping[str, Any]) -> int | None:
 
 def _ticks(raw: Mapping[str, Any]) -> int:
     value = raw["cost_in_usd_ticks"]
+    if isinstance(value, str) and value.isdecimal() and len(value) < 20:
+        value = int(value)  # as protocol buffers write 64 bits in JSON
     if (
         isinstance(value, int)
         and not isinstance(value, bool)
