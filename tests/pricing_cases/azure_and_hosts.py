@@ -40,6 +40,8 @@ CASES = (
     Case("an embedding", "azure.ai.openai",
          {"object": "list", "model": "text-embedding-3-large", "data": [{"object": "embedding", "embedding": [1.0]}],
           "usage": {"prompt_tokens": 9, "total_tokens": 9}}, 9 * 130, AZURE),
+    Case("another maker's model, which Azure sells at its own price", "azure.ai.inference", chat("DeepSeek-R1", 10, 10),
+         None, AZURE, status="unknown_model"),
     Case("only the deployment's name is known", "azure.ai.openai", chat("our-deployment", 10, 10), None, AZURE,
          status="unknown_model"),
     Case("a batch whose rate is not listed", "azure.ai.openai", chat("gpt-4o", 10, 10), None, AZURE, batch=True,

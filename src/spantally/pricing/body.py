@@ -208,7 +208,7 @@ def _openai(body: Mapping[str, Any], asked: Mapping[str, Any], provider: str) ->
     if not isinstance(usage, Mapping):
         usage = mapping(body.get("x_groq")).get("usage")  # the last chunk of Groq's streams
         if not isinstance(usage, Mapping) or "prompt_tokens" not in usage:
-            return _without_usage(body)
+            return _without_usage(body, asked)
     context: dict[str, Any] = {}
     tier = text(body.get("service_tier")) or text(asked.get("service_tier"))
     if tier and (tier != "auto" or text(body.get("service_tier"))):
@@ -230,7 +230,7 @@ def _openai(body: Mapping[str, Any], asked: Mapping[str, Any], provider: str) ->
     return BodyFacts(usage, shape, model, kind=kind, context=context)
 
 
-def _without_usage(body: Mapping[str, Any]) -> BodyFacts | None:
+def _without_usage(body: Mapping[str, Any], asked: Mapping[str, Any]) -> BodyFacts | None:
     """An answer that says no tokens: what else of it is billed is counted from the answer itself.
 
     Images by the piece (platform.openai.com/docs/pricing, cloud.google.com/vertex-ai/generative-ai/pricing);
@@ -238,6 +238,11 @@ def _without_usage(body: Mapping[str, Any]) -> BodyFacts | None:
     (cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api).
     """
     model = text(body.get("model"))
+    results = items(body.get("results"))
+    if results and "flagged" in mapping(results[0]):
+        read = asked.get("input")  # of moderation, which costs nothing
+        size = len(read) if isinstance(read, str) else len(items(read))
+        return BodyFacts({"characters": size}, UsageFormat.PARTS, model)
     if _makes_images(body):
         return BodyFacts({"images": len(items(body.get("data")))}, UsageFormat.PARTS, model)
     predicted = [mapping(one) for one in items(body.get("predictions"))]

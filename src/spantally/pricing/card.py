@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from spantally.ground.money import CostStatus, UsageParts, partial
 from spantally.pricing.parts import TOKENS, UNITS, Rate, at, by_units, rates_of, scaled
 from spantally.pricing.supplement import Extra
-from spantally.pricing.surcharges import request_fee, search_fee, share_of
+from spantally.pricing.surcharges import request_fee, same_as_batch, search_fee, share_of, tier_share
 from spantally.pricing.vendors import is_regional
 
 STANDARD_TIERS: Final = frozenset({"default", "standard", "on_demand", "on-demand"})
@@ -183,7 +183,7 @@ def _price_id(
     choice: tuple[str, str] | None,
     above: int,
     query: Query,
-    share: Fraction,
+    premium: bool,
 ) -> str:
     text = f"{vendor.id}/{model.id}"
     if since is not None:
@@ -192,7 +192,7 @@ def _price_id(
         text += (
             ";batch" if choice[0] == "processing" else f";{choice[0].removeprefix('service_')}={choice[1]}"
         )
-    if share != 1:
+    if premium:
         text += f";geography={(query.geography or 'regional').lower()}"
     if query.search and request_fee(vendor.id, model.id, query.search) is not None:
         text += f";search={query.search}"
@@ -261,7 +261,8 @@ def compile_card(
     estimated = (tier == "auto" and vendor.id not in _SAME_PRICE) or is_regional(vendor.id, host)
     geography = (query.geography or "global").lower()
     share = share_of(vendor.id, model.id, host, geography)
-    estimated = estimated or (share == 1 and geography not in _EVERYWHERE)
+    premium = share != 1
+    estimated = estimated or (not premium and geography not in _EVERYWHERE)
     if choice is not None:
         # A vendor's tiers hold for what it sells itself, not for a model whose rates are another's.
         own = any(model is its for its in vendor.models)
@@ -269,6 +270,12 @@ def compile_card(
         if applied is None and extra is not None and extra.batch and choice[0] == "processing":
             prices.update(extra.batch)
             applied = None, False
+        if applied is None and own and same_as_batch(vendor.id, choice):
+            applied = _apply(prices, model.price_variants or (), ("processing", "batch"), when)
+            estimated = True
+        by_rule = tier_share(vendor.id, model.id, choice) if applied is None and own else None
+        if by_rule is not None:
+            share, applied = share * by_rule, (None, True)
         if applied is None:
             return Miss(partial("batch" if choice[0] == "processing" else choice[0]))
         since = max((one for one in (since, applied[0]) if one is not None), default=None)
@@ -278,7 +285,7 @@ def compile_card(
     about = _About(vendor.id, model.id, share, None if search is None else scaled(search, "_kcount"))
     thresholds = {tier.start for price in prices.values() for tier in getattr(price, "tiers", ())}
     steps = tuple(
-        _step(prices, above, free, _price_id(vendor, model, since, choice, above, query, share), about)
+        _step(prices, above, free, _price_id(vendor, model, since, choice, above, query, premium), about)
         for above in (*sorted(thresholds, reverse=True), -1)
     )
     units = tuple(index for index in UNITS if index not in steps[-1].gaps) if by_units(prices) else ()

@@ -12,13 +12,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from spantally.pricing.supplement import stand_in
-from spantally.pricing.vendors import RESOLD
+from spantally.pricing.vendors import ELSEWHERE, RESOLD
 
 _OWN_PRODUCTS: Final = re.compile(
     r":(?:application-inference-profile|provisioned-model|imported-model|custom-model|custom-model-deployment)/"
     r"|^tunedmodels/|/endpoints/\d"
+    r"|^us-gov\.|^arn:aws-us-gov:|^arn:aws-cn:"
 )
-"""Of these nobody but their owner knows what is behind them, or they are not billed by tokens."""
+"""Of these nobody but their owner knows what is behind them, or they are not billed by tokens, or by another
+price list (GovCloud)."""
 
 _GEOGRAPHIES: Final = re.compile(r"(?:us|eu|apac|jp|au|ca|in|sa|mx|uk|kr|me|af)\.(?=[a-z0-9]+\.)")
 """Prefixes of Bedrock's inference profiles; all of them cost what the region itself costs."""
@@ -63,7 +65,7 @@ def find_model(vendor: Any, models: Sequence[str | None], providers: Sequence[An
             return None
         for spelling in _spellings(wanted, vendor.id):
             found = vendor.find_model(spelling, all_providers=list(providers))
-            if found is not None and not _resold(found, providers):
+            if found is not None and not _resold(found, vendor.id, providers):
                 return found
         known = stand_in(vendor.id, wanted)
         if known is not None:
@@ -95,6 +97,24 @@ def _spellings(name: str, vendor: str) -> Iterator[str]:
         yield from _bedrock(plain)
 
 
+def costs_by_region(names: Sequence[str | None], model: str) -> bool:
+    """True for a model of Bedrock that was used outside of the US and has one entry for all regions.
+
+    The table's rates are those of the US then; elsewhere most such models cost more
+    (aws.amazon.com/bedrock/pricing).
+
+    Args:
+        names: of the call.
+        model: the entry that was found.
+    """
+    if model.startswith(("regional.", "global.")):
+        return False
+    return any(_ABROAD.match(name.rpartition("/")[2]) for name in names if name)
+
+
+_ABROAD: Final = re.compile(r"(?!us\.)(?:eu|apac|jp|au|ca|in|sa|mx|uk|kr|me|af)\.(?=[a-z0-9]+\.)")
+
+
 def _bedrock(name: str) -> Iterator[str]:
     """Names of Bedrock: ARNs of models and profiles, geographies, versions.
 
@@ -112,7 +132,11 @@ def _bedrock(name: str) -> Iterator[str]:
             yield bare
 
 
-def _resold(model: Any, providers: Sequence[Any]) -> bool:
+def _resold(model: Any, vendor: str, providers: Sequence[Any]) -> bool:
+    """True for a model that the table finds at a vendor that does not sell it at that price."""
+    theirs = ELSEWHERE.get(vendor)
+    if theirs and any(model is its for one in providers if one.id in theirs for its in one.models):
+        return True
     for owner, prefixes in RESOLD.items():
         if model.id.startswith(prefixes):
             return any(one.id == owner and any(model is its for its in one.models) for one in providers)

@@ -16,7 +16,7 @@ from spantally.ground.money import PENDING, CostStatus, Rating, UsageParts, part
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Status, UsageFormat
 from spantally.pricing import rates
 from spantally.pricing.card import UNKNOWN, Card, Miss, Query, Step, compile_card, is_within_hour
-from spantally.pricing.names import find_model
+from spantally.pricing.names import costs_by_region, find_model
 from spantally.pricing.parts import Rate
 from spantally.pricing.supplement import extra_for
 from spantally.pricing.usage import (
@@ -208,6 +208,8 @@ def _find(
             query = Query(_text(tier), bool(batch), _text(speed), _text(geography), _text(search))
             extra = next((one for name in names if name and (one := extra_for(vendor.id, name))), None)
             card = compile_card(vendor, model, query, host, record.start_ns, provider, extra)
+            if isinstance(card, Card) and vendor.id == "aws" and costs_by_region(names, model.id):
+                card = card._replace(estimated=True)
             keep = not is_within_hour(model)
     if keep:
         if len(_cards) >= CACHE_SIZE:

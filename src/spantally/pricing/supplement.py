@@ -71,6 +71,8 @@ EXTRAS: Final = (
     _tuned("o4-mini", ("4", "1", "16"), ("2", "0.5", "8")),
     _tuned("gpt-4o", ("3.75", "1.875", "15"), None),
     _tuned("gpt-4o-mini", ("0.3", "0.15", "1.2"), None),
+    _extra(r"ft:babbage-002", "ft:babbage-002", {"input_mtok": "1.6", "output_mtok": "1.6"}),
+    _extra(r"ft:davinci-002", "ft:davinci-002", {"input_mtok": "12", "output_mtok": "12"}),
     # The first snapshot was dearer than those that followed it.
     _extra(
         r"gpt-4o-audio-preview-2024-10-01$",

@@ -19,6 +19,12 @@ _REGIONAL_VERTEX: Final = re.compile(
 _BEFORE_PREMIUM: Final = ("claude-3", "claude-4-")
 """Claude models that Vertex AI sells at one price everywhere."""
 
+_BEDROCK_TIERS: Final[Mapping[str, Fraction]] = {
+    "flex": Fraction(1, 2),
+    "batch": Fraction(1, 2),
+    "priority": Fraction(7, 4),
+}
+
 _SEARCH_FEES: Final[Mapping[str, Mapping[str, str]]] = {
     "sonar": {"low": "5", "medium": "8", "high": "12"},
     "sonar-reasoning": {"low": "5", "medium": "8", "high": "12"},
@@ -54,6 +60,30 @@ def share_of(vendor: str, model: str, host: str | None, geography: str) -> Fract
     claude = vendor == "google" and model.startswith("claude") and not model.startswith(_BEFORE_PREMIUM)
     regional = claude and host is not None and _REGIONAL_VERTEX.fullmatch(host.lower()) is not None
     return _TENTH_MORE if regional else Fraction(1)
+
+
+def tier_share(vendor: str, model: str, choice: tuple[str, str]) -> Fraction | None:
+    """By what a tier multiplies the standard rates, where the vendor says so for all models at once.
+
+    The lists round such rates, so what comes of it is an estimate. Bedrock: flex and batches cost half,
+    priority 75 % more (aws.amazon.com/bedrock/pricing, service tiers). Gemini: priority costs 1.8 times as
+    much, flex what a batch does (ai.google.dev/gemini-api/docs/pricing).
+
+    Args:
+        vendor: the table's name of the vendor.
+        model: the table's name of the model.
+        choice: the table's context of the tier.
+    """
+    if vendor == "aws":
+        return _BEDROCK_TIERS.get(choice[1])
+    if vendor == "google" and model.startswith("gemini") and choice == ("service_tier", "priority"):
+        return Fraction(9, 5)
+    return None
+
+
+def same_as_batch(vendor: str, choice: tuple[str, str]) -> bool:
+    """True for a tier that the vendor's list gives the rates of a batch."""
+    return vendor == "google" and choice == ("service_tier", "flex")
 
 
 def request_fee(vendor: str, model: str, search: str) -> Decimal | None:

@@ -79,6 +79,10 @@ VENDORS: Final[Mapping[str, str]] = {
 RESOLD: Final[Mapping[str, tuple[str, ...]]] = {"openai": ("gpt-oss",)}
 """Models that the table lists under a vendor that does not sell them: open weights, priced elsewhere."""
 
+ELSEWHERE: Final[Mapping[str, frozenset[str]]] = {"azure": frozenset({"deepseek", "x-ai", "moonshotai"})}
+"""Vendors whose models another one sells at prices of its own, which the table does not have: Azure's for
+DeepSeek and Grok are not their makers' (azure.microsoft.com/pricing/details/ai-foundry-models)."""
+
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1", "[::1]", "0.0.0.0"})  # noqa: S104 - compared, not bound
 
 
