@@ -15,6 +15,28 @@ SECOND = 1_000_000_000
 TRACE = "a" * 32
 
 
+MORE_PARTS = (
+    "video_input",
+    "cache_image_read",
+    "cache_video_read",
+    "video_output",
+    "citations",
+    "search_units",
+    "audio_ms",
+    "characters",
+    "pages",
+    "annotated_pages",
+    "images",
+)
+"""Columns of the table ``call`` that releases before schema 4 did not have."""
+
+
+def without_more_parts(db: sqlite3.Connection) -> None:
+    """Take away what schema 4 added to the parts of usage."""
+    for name in MORE_PARTS:
+        db.execute(f"ALTER TABLE call DROP COLUMN {name}")
+
+
 def span_id(number: int) -> str:
     """A valid span id."""
     return f"{number:016x}"

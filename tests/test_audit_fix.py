@@ -24,7 +24,17 @@ from audit_kit import (
     secretive,
     unspoiled,
 )
-from ledger_kit import T0, agent, chat, kept_totals, rate, recomputed, session, take_out_version_4
+from ledger_kit import (
+    T0,
+    agent,
+    chat,
+    kept_totals,
+    rate,
+    recomputed,
+    session,
+    take_out_version_4,
+    without_more_parts,
+)
 from spantally.audit import Findings, audit_ledger, fix_ledger
 from spantally.audit import fix as fix_module
 from spantally.ground.errors import LedgerError
@@ -335,6 +345,7 @@ def test_ledger_of_an_earlier_release_is_fixed(tmp_path: Path) -> None:
         "DROP TABLE budget; DROP TABLE budget_lease; DROP INDEX session_conversation;"
         "ALTER TABLE session DROP COLUMN said; PRAGMA user_version = 2;"
     )
+    without_more_parts(db)
     db.close()
     assert invoke("audit", str(path)).exit_code == 1
     fixed(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger_kit import chat, not_loaded, rate, session, take_out_version_4
+from ledger_kit import chat, not_loaded, rate, session, take_out_version_4, without_more_parts
 from spantally.ground import guard
 from spantally.ground.errors import ArgumentError, LedgerError, SettingsError
 from spantally.ledger.contract import Filter
@@ -351,6 +351,7 @@ def _of_version_1(path: Path) -> Path:
         db.execute("DROP TABLE budget")
         db.execute("DROP TABLE budget_lease")
         take_out_version_4(db)
+        without_more_parts(db)
         db.execute("PRAGMA user_version = 1")
     db.close()
     return path

@@ -32,6 +32,7 @@ from ledger_kit import (
     take_out_version_4,
     tool,
     usage,
+    without_more_parts,
 )
 from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.records import CallRecord, EventRecord, Kind, Record
@@ -272,6 +273,7 @@ def test_an_input_of_an_earlier_release(place: int, tmp_path: Path) -> None:
         "DROP INDEX session_conversation; ALTER TABLE session DROP COLUMN said;"
         "DROP TABLE budget; DROP TABLE budget_lease; PRAGMA user_version = 1;"
     )
+    without_more_parts(db)
     db.close()
     new = made(tmp_path / "new.db", [session(), chat("c2")])
     order = [old, new] if place == 0 else [new, old]

@@ -41,9 +41,8 @@ def _cost(model: str | None, provider: str | None, **more: Any) -> tuple[int | N
         ("gpt-oss-120b", "openai", {}),
         ("gpt-4o", "openai", {"server_address": "gateway.example.org", "precedence": Precedence.FOREIGN}),
         ("gpt-4o", "openai", {"server_address": "api.groq.com"}),
-        ("ft:gpt-4.1-mini-2025-04-14:acme::x", "openai", {}),
-        ("ft:gpt-4.1-mini-2025-04-14:acme::x", "openai", {"request_model": "gpt-4.1-mini"}),
-        ("gpt-live-1", "openai", {}),
+        ("ft:gpt-9-2030-01-01:acme::x", "openai", {}),
+        ("ft:gpt-9-2030-01-01:acme::x", "openai", {"request_model": "gpt-4.1-mini"}),
     ],
 )
 def test_no_known_rate_is_unknown_model(

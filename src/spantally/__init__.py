@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from spantally.otel.exporters import RedactingSpanExporter
     from spantally.otel.log_exporter import RedactingLogExporter
     from spantally.otel.metric_exporter import RedactingMetricExporter
+    from spantally.pricing.price import Cost, price
     from spantally.queries.figures import Figures
     from spantally.queries.graph import GraphEdge, GraphNode, SessionGraph
     from spantally.queries.ledger import Ledger, open_ledger
@@ -55,6 +56,7 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "BudgetNotice",
+    "Cost",
     "FastAPIInstrumentor",
     "Figures",
     "GraphEdge",
@@ -97,6 +99,7 @@ __all__ = [
     "merge_ledgers",
     "open_ledger",
     "paused",
+    "price",
     "redact",
     "session",
     "tool",
@@ -157,6 +160,8 @@ _LAZY = {
     "RedactingMetricExporter": "spantally.otel.metric_exporter",
     "RedactingSpanExporter": "spantally.otel.exporters",
     "Redactor": "spantally.redaction",
+    "price": "spantally.pricing.price",
+    "Cost": "spantally.pricing.price",
     "redact": "spantally.redaction",
     "BaggageInstrumentor": "spantally.instrumentors.baggage",
     "LogFilter": "spantally.api.logs",

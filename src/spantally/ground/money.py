@@ -47,18 +47,39 @@ class UsageParts(NamedTuple):
     """Uncached audio input."""
     image_input: int = 0
     """Uncached image input, where the provider tells it apart."""
+    video_input: int = 0
+    """Uncached video input."""
     cache_audio_read: int = 0
     """Audio input that was read from the cache."""
+    cache_image_read: int = 0
+    """Image input that was read from the cache."""
+    cache_video_read: int = 0
+    """Video input that was read from the cache."""
     output: int = 0
     """Text output, reasoning included, audio and image excluded."""
     reasoning: int = 0
     """Within ``output``; never added to it."""
     audio_output: int = 0
     image_output: int = 0
+    video_output: int = 0
+    citations: int = 0
+    """Tokens of cited pages that are billed apart; in neither total."""
     web_searches: int = 0
     """Requests, not tokens."""
     file_searches: int = 0
     """Requests, not tokens."""
+    search_units: int = 0
+    """Units of reranking, not tokens."""
+    audio_ms: int = 0
+    """Milliseconds of audio, of what is billed by time; not tokens."""
+    characters: int = 0
+    """Characters of text, of what is billed by them; not tokens."""
+    pages: int = 0
+    """Pages of documents; not tokens."""
+    annotated_pages: int = 0
+    """Pages of documents that were annotated too, not among ``pages``."""
+    images: int = 0
+    """Images, of what is billed by the piece; not tokens."""
 
     @property
     def input_total(self) -> int:
@@ -70,13 +91,16 @@ class UsageParts(NamedTuple):
             + self.cache_write_1h
             + self.audio_input
             + self.image_input
+            + self.video_input
             + self.cache_audio_read
+            + self.cache_image_read
+            + self.cache_video_read
         )
 
     @property
     def output_total(self) -> int:
         """All output tokens, reasoning included."""
-        return self.output + self.audio_output + self.image_output
+        return self.output + self.audio_output + self.image_output + self.video_output
 
 
 class Rating(NamedTuple):

@@ -75,6 +75,14 @@ class UsageFormat(enum.StrEnum):
     """``gen_ai.usage.*`` names without the prefix, input inclusive of cached tokens."""
     PARTS = "parts"
     """Already normalised parts, as ``spantally.usage`` carries them."""
+    ANTHROPIC = "anthropic"
+    """Of the Messages API, cached tokens outside ``input_tokens``."""
+    GEMINI = "gemini"
+    """``usageMetadata`` of Gemini, thoughts outside the candidates' count."""
+    BEDROCK = "bedrock"
+    """``inputTokens`` ... of Converse, cached tokens outside."""
+    COHERE = "cohere"
+    """``usage`` or ``meta`` of Cohere, with ``billed_units``."""
 
 
 class CallRecord(NamedTuple):

@@ -185,14 +185,22 @@ class MetricsConsumer:
         ):
             cell[name] = cell.get(name, 0) + count
         audio_in = parts.audio_input + parts.cache_audio_read
-        if not (audio_in or parts.audio_output or parts.image_input or parts.image_output):
+        image_in = parts.image_input + parts.cache_image_read
+        video_in = parts.video_input + parts.cache_video_read
+        if not (
+            audio_in or parts.audio_output or image_in or parts.image_output or video_in or parts.video_output
+        ):
             return
         for name, modality, count in (
             (semconv.METRIC_INPUT_TOKENS, "audio", audio_in),
             (semconv.METRIC_OUTPUT_TOKENS, "audio", parts.audio_output),
-            (semconv.METRIC_INPUT_TOKENS, "image", parts.image_input),
+            (semconv.METRIC_INPUT_TOKENS, "image", image_in),
             (semconv.METRIC_OUTPUT_TOKENS, "image", parts.image_output),
             (semconv.METRIC_CACHE_READ_TOKENS, "audio", parts.cache_audio_read),
+            (semconv.METRIC_CACHE_READ_TOKENS, "image", parts.cache_image_read),
+            (semconv.METRIC_INPUT_TOKENS, "video", video_in),
+            (semconv.METRIC_OUTPUT_TOKENS, "video", parts.video_output),
+            (semconv.METRIC_CACHE_READ_TOKENS, "video", parts.cache_video_read),
         ):
             if count:
                 cell = self._cell_of(series, modality, sums)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from spantally.ground.money import UsageParts
-from spantally.pricing.card import Rate, Step
+from spantally.pricing.card import Step
+from spantally.pricing.own import Rate
 
 _FLAT: Final = (
     "cache_read_input_tokens",  # platform.claude.com/docs/en/api/messages, and the GenAI conventions of old

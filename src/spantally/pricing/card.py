@@ -9,43 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from fractions import Fraction
 from operator import itemgetter
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from spantally.ground.money import CostStatus, UsageParts, partial
 from spantally.pricing.own import Own
-from spantally.pricing.vendors import RESOLD, is_regional
-
-Rate: TypeAlias = int | Fraction
-"""Nano-USD per million units."""
+from spantally.pricing.parts import TOKENS, UNITS, Rate, at, by_units, rates_of, scaled
+from spantally.pricing.supplement import Extra
+from spantally.pricing.surcharges import request_fee, same_as_batch, search_fee, share_of, tier_share
+from spantally.pricing.vendors import is_regional
 
 STANDARD_TIERS: Final = frozenset({"default", "standard", "on_demand", "on-demand"})
 """Names that vendors give to no particular tier."""
 
-_RATE_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "uncached_input": ("input_text_mtok", "input_mtok"),
-    "cache_read": ("cache_text_read_mtok", "cache_read_mtok"),
-    "cache_write_5m": ("cache_write_5m_mtok", "cache_write_mtok"),
-    "cache_write_1h": ("cache_write_1h_mtok",),
-    "audio_input": ("input_audio_mtok",),
-    # Images in a prompt are metered as input tokens unless the vendor lists a rate of their own
-    # (platform.openai.com/docs/guides/images-vision, ai.google.dev/gemini-api/docs/pricing).
-    "image_input": ("input_image_mtok", "input_mtok"),
-    "cache_audio_read": ("cache_audio_read_mtok",),
-    "output": ("output_text_mtok", "output_mtok"),
-    "reasoning": ("output_reasoning_mtok",),
-    "audio_output": ("output_audio_mtok",),
-    "image_output": ("output_image_mtok",),
-    "web_searches": ("web_searches_kcount",),
-    "file_searches": ("storage_searches_kcount",),
-}
-"""The table's keys for each part, the more specific first. No part falls back to another's rate."""
+_SAME_PRICE: Final[Mapping[str, frozenset[str]]] = {"groq": frozenset({"auto", "flex"})}
+"""Tiers that cost what the standard one does: console.groq.com/docs/flex-processing."""
 
-_REASONING: Final = UsageParts._fields.index("reasoning")
 _INPUT: Final = UsageParts._fields.index("uncached_input")
 _OUTPUT: Final = UsageParts._fields.index("output")
+_WEB_SEARCHES: Final = UsageParts._fields.index("web_searches")
 
 
 class Step(NamedTuple):
@@ -54,6 +37,10 @@ class Step(NamedTuple):
     above: int
     vector: tuple[Rate, ...]
     """By part, in the order of :class:`UsageParts`; 0 also where the table has no rate."""
+    rates: tuple[Rate, ...]
+    """Of the vector those that are not 0."""
+    rated: Callable[[UsageParts], tuple[int, ...]]
+    """The counts that go with them, picked in one go: few parts of many have a rate."""
     gaps: tuple[int, ...]
     """Indexes of the parts without a rate."""
     gap_counts: Callable[[UsageParts], tuple[int, ...]]
@@ -72,6 +59,10 @@ class Card(NamedTuple):
     """The table has no rate for exactly this; the nearest it has is used."""
     long_write: bool = False
     """Cache writes cost differently by retention, so a write of unknown retention is an estimate."""
+    source: str | None = None
+    """Who says so, where it is not the table."""
+    units: tuple[int, ...] = ()
+    """Indexes of the parts one of which must be there: the model is billed by nothing else."""
     own: Own | None = None
     """Where the rates are the user's own."""
 
@@ -89,36 +80,21 @@ class Query(NamedTuple):
     batch: bool = False
     speed: str | None = None
     geography: str | None = None
+    search: str | None = None
+    """How much of the web a request looked at, or by which of two tools."""
+
+
+class _About(NamedTuple):
+    """What holds for all steps of a card."""
+
+    vendor: str
+    model: str
+    share: Fraction
+    """By what the rates of tokens are multiplied."""
+    search_rate: Rate | None
 
 
 UNKNOWN: Final = Miss(CostStatus.UNKNOWN_MODEL)
-
-
-def find_model(vendor: Any, models: Sequence[str | None], providers: Sequence[Any]) -> Any | None:
-    """The table's entry of the first model name that has one.
-
-    Args:
-        vendor: the table's provider.
-        models: response model, request model.
-        providers: all providers; some vendors sell others' models.
-    """
-    for name in models:
-        if not name:
-            continue
-        wanted = name.strip().removeprefix("models/")
-        found = vendor.find_model(wanted, all_providers=list(providers))
-        if found is not None and not _resold(found, providers):
-            return found
-        if wanted.startswith("ft:"):
-            return None  # a fine-tuned model has rates of its own, never those of what it was made from
-    return None
-
-
-def _resold(model: Any, providers: Sequence[Any]) -> bool:
-    for owner, prefixes in RESOLD.items():
-        if model.id.startswith(prefixes):
-            return any(one.id == owner and any(model is its for its in one.models) for one in providers)
-    return False
 
 
 def _start(constraint: Any) -> date | None:
@@ -136,12 +112,14 @@ def _standard(model: Any, when: datetime) -> tuple[dict[str, Any], date | None]:
     return dict(entries[0].prices.__dict__), _start(entries[0].constraint)
 
 
-def _choice(query: Query) -> tuple[str, str] | Miss | None:
+def _choice(query: Query, vendor: str) -> tuple[str, str] | Miss | None:
     """The table's context for a tier; None for the standard rates."""
     tier = (query.service_tier or "").strip().lower()
     found: list[tuple[str, str]] = []
     if query.batch or tier == "batch":
         found.append(("processing", "batch"))
+    if tier in _SAME_PRICE.get(vendor, ()):
+        tier = ""
     if tier and tier not in STANDARD_TIERS and tier not in ("auto", "batch"):
         found.append(("service_tier", tier))
     speed = (query.speed or "").strip().lower()
@@ -164,48 +142,63 @@ def _apply(
     if not fitting:
         return None
     active = [one for one in fitting if one.constraint is None or one.constraint.active(when)]
-    chosen = active or fitting
+    # Of those that are all of later times, the earliest is the nearest.
+    chosen = active or [min(fitting, key=lambda one: _start(one.constraint) or date.min)]
     for one in reversed(chosen):
         prices.update({key: value for key, value in one.prices.__dict__.items() if value is not None})
     return _start(chosen[0].constraint), not active
 
 
-def _scaled(value: Decimal, key: str) -> Rate:
-    per = 1_000 if key.endswith("_kcount") else 1_000_000
-    exact = Fraction(value) * 10**15 / per  # 10**9 nano-USD, 10**6 units
-    return exact.numerator if exact.denominator == 1 else exact
+def _step(prices: Mapping[str, Any], above: int, free: bool, price_id: str, about: _About) -> Step:
+    if free:
+        found: list[Rate | None] = [0] * len(UsageParts._fields)
+    else:
+        found = rates_of(prices, about.vendor, about.model, above)
+    if about.search_rate is not None:
+        found[_WEB_SEARCHES] = about.search_rate
+    if about.share != 1:
+        found[:TOKENS] = [None if rate is None else _whole(rate * about.share) for rate in found[:TOKENS]]
+    return stepped(found, above, price_id)
 
 
-def _at(price: Any, total_input: int) -> Decimal:
-    """A price, which may depend on the input, for an input just above ``total_input`` tokens."""
-    if isinstance(price, Decimal):
-        return price
-    chosen = price.base
-    for tier in price.tiers:
-        if total_input >= tier.start:
-            chosen = tier.price
-    return chosen  # type: ignore[no-any-return]
+def stepped(found: Sequence[Rate | None], above: int, price_id: str) -> Step:
+    """A step of rates by part, in the order of :class:`UsageParts`; None for a part that has none.
 
-
-def _step(prices: Mapping[str, Any], above: int, free: bool, price_id: str) -> Step:
-    found: list[Rate | None] = []
-    for part in UsageParts._fields:
-        key = next((one for one in _RATE_KEYS[part] if prices.get(one) is not None), None)
-        found.append(0 if free else None if key is None else _scaled(_at(prices[key], above), key))
-    own, output = found[_REASONING], found[_OUTPUT]
-    # Reasoning lies within output and is billed as output, unless it has a rate: then by the difference.
-    found[_REASONING] = 0 if own is None or output is None else own - output
+    Args:
+        found: nano-USD per million units; reasoning as its difference to the output within which it lies.
+        above: the input that it is for.
+        price_id: of the step.
+    """
     gaps = tuple(index for index, rate in enumerate(found) if rate is None)
-    # itemgetter() needs an index, and gives a tuple from two on: so one gap is picked twice.
-    picker = itemgetter(*gaps, gaps[0]) if gaps else _no_counts
-    return Step(above, tuple(rate or 0 for rate in found), gaps, picker, price_id)
+    vector = tuple(rate or 0 for rate in found)
+    rated = [index for index, rate in enumerate(vector) if rate]
+    rates = (*(vector[index] for index in rated), 0) if rated else ()
+    return Step(above, vector, rates, _picker(rated), gaps, _picker(gaps), price_id)
+
+
+def _picker(places: Sequence[int]) -> Callable[[UsageParts], tuple[int, ...]]:
+    """Counts at several places; one of them comes twice, since a getter of one would give no tuple."""
+    return itemgetter(*places, places[0]) if places else _no_counts
+
+
+def _whole(rate: Rate) -> Rate:
+    exact = Fraction(rate)
+    return exact.numerator if exact.denominator == 1 else exact
 
 
 def _no_counts(parts: UsageParts) -> tuple[int, ...]:
     return ()
 
 
-def _price_id(vendor: Any, model: Any, since: date | None, choice: tuple[str, str] | None, above: int) -> str:
+def _price_id(
+    vendor: Any,
+    model: Any,
+    since: date | None,
+    choice: tuple[str, str] | None,
+    above: int,
+    query: Query,
+    premium: bool,
+) -> str:
     text = f"{vendor.id}/{model.id}"
     if since is not None:
         text += f"@{since.isoformat()}"
@@ -213,6 +206,10 @@ def _price_id(vendor: Any, model: Any, since: date | None, choice: tuple[str, st
         text += (
             ";batch" if choice[0] == "processing" else f";{choice[0].removeprefix('service_')}={choice[1]}"
         )
+    if premium:
+        text += f";geography={(query.geography or 'regional').lower()}"
+    if query.search and request_fee(vendor.id, model.id, query.search) is not None:
+        text += f";search={query.search}"
     if above >= 0:
         text += f";input>{above}"
     return text
@@ -229,7 +226,28 @@ def is_within_hour(model: Any) -> bool:
     return False
 
 
-def compile_card(vendor: Any, model: Any, query: Query, host: str | None, start_ns: int) -> Card | Miss:
+def _is_free(vendor: Any, model: Any, prices: Mapping[str, Any], provider: str | None) -> bool:
+    """True for what the vendor gives away, where the table lists no price because there is none.
+
+    Moderation costs nothing (platform.openai.com/docs/guides/moderation); Gemma costs nothing on the Gemini
+    API (ai.google.dev/gemini-api/docs/pricing) and is one's own deployment on Vertex AI.
+    """
+    if prices:
+        return False
+    if model.id.endswith(":free") or (vendor.id, model.id) == ("openai", "moderation"):
+        return True
+    return vendor.id == "google" and model.id.startswith("gemma") and provider != "gcp.vertex_ai"
+
+
+def compile_card(
+    vendor: Any,
+    model: Any,
+    query: Query,
+    host: str | None,
+    start_ns: int,
+    provider: str | None = None,
+    extra: Extra | None = None,
+) -> Card | Miss:
     """The rates of a model at a time.
 
     A tier that the table does not know for the model has no rate: its cost is unknown, not the standard one.
@@ -242,44 +260,61 @@ def compile_card(vendor: Any, model: Any, query: Query, host: str | None, start_
         query: tier, batch and the like.
         host: ``server.address``.
         start_ns: when the call began, UNIX nanoseconds.
+        provider: ``gen_ai.provider.name``, where one vendor of the table has several.
+        extra: rates of the vendor's price list that the table lacks.
     """
     when = datetime.fromtimestamp(start_ns // 1_000_000_000, UTC)
     prices, since = _standard(model, when)
-    choice = _choice(query)
+    known_there = bool(prices)
+    if extra is not None:
+        prices = {**extra.prices, **{key: value for key, value in prices.items() if value is not None}}
+    choice = _choice(query, vendor.id)
     if isinstance(choice, Miss):
         return choice
-    estimated = (query.service_tier or "").strip().lower() == "auto" or is_regional(vendor.id, host)
-    estimated = estimated or (query.geography or "global").lower() not in ("global", "default")
+    tier = (query.service_tier or "").strip().lower()
+    estimated = (tier == "auto" and vendor.id not in _SAME_PRICE) or is_regional(vendor.id, host)
+    geography = (query.geography or "global").lower()
+    share = share_of(vendor.id, model.id, host, geography)
+    premium = share != 1
+    estimated = estimated or (not premium and geography not in _EVERYWHERE)
     if choice is not None:
         # A vendor's tiers hold for what it sells itself, not for a model whose rates are another's.
         own = any(model is its for its in vendor.models)
         applied = _apply(prices, model.price_variants or (), choice, when) if own else None
+        if applied is None and extra is not None and extra.batch and choice[0] == "processing":
+            prices.update(extra.batch)
+            applied = None, False
+        if applied is None and own and same_as_batch(vendor.id, choice):
+            applied = _apply(prices, model.price_variants or (), ("processing", "batch"), when)
+            estimated = True
+        by_rule = tier_share(vendor.id, model.id, choice) if applied is None and own else None
+        if by_rule is not None:
+            share, applied = share * by_rule, (None, True)
         if applied is None:
             return Miss(partial("batch" if choice[0] == "processing" else choice[0]))
         since = max((one for one in (since, applied[0]) if one is not None), default=None)
         estimated = estimated or applied[1]
-    free = not prices and model.id.endswith(":free")
+    free = _is_free(vendor, model, prices, provider)
+    search = search_fee(vendor.id, model.id, query.search or "")
+    about = _About(vendor.id, model.id, share, None if search is None else scaled(search, "_kcount"))
     thresholds = {tier.start for price in prices.values() for tier in getattr(price, "tiers", ())}
     steps = tuple(
-        _step(prices, above, free, _price_id(vendor, model, since, choice, above))
+        _step(prices, above, free, _price_id(vendor, model, since, choice, above, query, premium), about)
         for above in (*sorted(thresholds, reverse=True), -1)
     )
-    if {_INPUT, _OUTPUT} <= set(steps[-1].gaps):
+    units = tuple(index for index in UNITS if index not in steps[-1].gaps) if by_units(prices) else ()
+    if not units and {_INPUT, _OUTPUT} <= set(steps[-1].gaps):
         return UNKNOWN
-    fee = prices.get("requests_kcount")
-    per_call = 0 if fee is None else _scaled(_at(fee, -1), "requests_kcount")
-    long_write = any(prices.get(key) is not None for key in _RATE_KEYS["cache_write_1h"])
-    return Card(steps, per_call, estimated, long_write)
+    fee = request_fee(vendor.id, model.id, query.search or "")
+    if fee is None and prices.get("requests_kcount") is not None:
+        fee = at(prices["requests_kcount"], -1)
+    per_call = 0 if fee is None else scaled(fee, "requests_kcount")
+    long_write = steps[-1].vector[_LONG_WRITE] != 0
+    source = f"price list {extra.document}" if extra is not None and not known_there else None
+    return Card(steps, per_call, estimated, long_write, source, units)
 
 
-def stepped(rates: Sequence[Rate | None], above: int, price_id: str) -> Step:
-    """A step of rates by part, in the order of :class:`UsageParts`; None for a part that has none.
+_EVERYWHERE: Final = frozenset({"global", "default", "not_available"})
+"""Geographies that name no place: Anthropic's models that cannot be pinned say ``not_available``."""
 
-    Args:
-        rates: nano-USD per million units; reasoning as its difference to the output within which it lies.
-        above: the input that it is for.
-        price_id: of the step.
-    """
-    gaps = tuple(index for index, rate in enumerate(rates) if rate is None)
-    picker = itemgetter(*gaps, gaps[0]) if gaps else _no_counts
-    return Step(above, tuple(rate or 0 for rate in rates), gaps, picker, price_id)
+_LONG_WRITE: Final = UsageParts._fields.index("cache_write_1h")

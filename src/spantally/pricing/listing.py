@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 from spantally.ground.money import UsageParts
-from spantally.pricing.card import Card, Miss, Query, compile_card, find_model
+from spantally.pricing.card import Card, Miss, Query, compile_card
+from spantally.pricing.names import find_model
 from spantally.pricing.overrides import ANY, Call, OwnRates, Rule, canonical, spellings
 from spantally.pricing.overrides_card import compiled
 from spantally.pricing.own import Rate, units_of

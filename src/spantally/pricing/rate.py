@@ -7,27 +7,31 @@ not depend on the order in which calls, or the parts of one, are added.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import mul
 from typing import Any, Final
 
 from spantally.ground.guard import swallowed
 from spantally.ground.money import PENDING, CostStatus, Rating, UsageParts, partial
-from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Status
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Status, UsageFormat
 from spantally.pricing import rates
-from spantally.pricing.cached import NOTHING, cache_effect
-from spantally.pricing.card import (
-    UNKNOWN,
-    Card,
-    Miss,
-    Query,
-    Rate,
-    compile_card,
-    find_model,
-    is_within_hour,
-)
+from spantally.pricing.cached import NOTHING, Effect, cache_effect
+from spantally.pricing.card import UNKNOWN, Card, Miss, Query, Step, compile_card, is_within_hour
+from spantally.pricing.names import costs_by_region, find_model
 from spantally.pricing.overrides import Call
 from spantally.pricing.overrides_card import Asked, card_for
-from spantally.pricing.usage import BadUsage, NoUsage, Reading, read, reported_cost, with_server_tools
+from spantally.pricing.parts import Rate
+from spantally.pricing.supplement import extra_for
+from spantally.pricing.usage import (
+    REPORTS,
+    BadUsage,
+    NoUsage,
+    Pass,
+    Reading,
+    read,
+    reported_cost,
+    with_server_tools,
+)
 from spantally.pricing.vendors import vendor_of
 
 HOUR_NS: Final = 3_600_000_000_000
@@ -36,7 +40,7 @@ CACHE_SIZE: Final = 4096
 
 _NO_USAGE: Final = Rating(None, CostStatus.NO_USAGE)
 _BAD_USAGE: Final = Rating(None, CostStatus.BAD_USAGE)
-_NO_QUERY: Final = (None, None, None, None)
+_NO_QUERY: Final = (None, None, None, None, None)
 _PARTS: Final = UsageParts._fields
 
 _INPUTS: Final = _PARTS.index("output")
@@ -52,6 +56,9 @@ _EMBEDDINGS: Final = Kind.EMBEDDINGS
 _OK: Final = Status.OK
 _INTERRUPTED: Final = Status.INTERRUPTED
 _FOREIGN: Final = Precedence.FOREIGN
+
+_NOT_PROVIDERS: Final = frozenset({UsageFormat.SEMCONV, UsageFormat.PARTS})
+"""Formats in which a cost would be somebody's estimate, not the provider's figure."""
 
 _cards: dict[tuple[Any, ...], Card | Miss] = {}
 
@@ -104,34 +111,40 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
         if raw is None or record.kind not in COUNTED_KINDS:
             return _without_usage(record, _NO_USAGE, wait)
         usage_format = record.usage_format or ""
-        if "cost" in raw and usage_format.startswith("openai."):
+        if not REPORTS.isdisjoint(raw) and usage_format not in _NOT_PROVIDERS:
             reported = _reported(record)
             if reported is not None:
                 return reported
         reading = read(raw, usage_format, record.provider)
+        context = record.price_context
+        if context and "server_tools" in context:
+            reading = with_server_tools(reading, context["server_tools"])
         parts = reading.parts
         if not any(parts):
             # A prompt is never empty: a host that fills in zeros has reported nothing.
             return _without_usage(record, Rating(None, CostStatus.NO_USAGE, parts), wait)
+        if reading.context:
+            # What the instrumentor knows goes before what the usage object says of itself.
+            told = {key: value for key, value in (context or {}).items() if value is not None}
+            context = {**reading.context, **told, **_whose(context)}
+            if context.get("service_tier") == "provisioned_throughput":
+                return Rating(None, CostStatus.COVERED, parts)
         table = rates.table()
         if table is None:
             table = rates.load() if wait else None
             if table is None:
                 return PENDING._replace(parts=parts)
-        context = record.price_context
         host = record.server_address
         vendor = record.provider
         if context:
             # The instrumentor may know that the address is not the vendor's: then no price list applies.
             vendor = context.get("provider", vendor)
-            if "server_tools" in context:
-                reading = with_server_tools(reading, context["server_tools"])
-                parts = reading.parts
             chosen = (
                 context.get("service_tier"),
                 context.get("batch"),
                 context.get("speed"),
                 context.get("geography"),
+                context.get("search"),
             )
             host = host or context.get("server_address")
         else:
@@ -150,7 +163,10 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
             card = _find(record, vendor, table, chosen, host, key)
         if isinstance(card, Miss):
             return Rating(None, card.status, parts)
-        rating = _price(record, reading, card, table.source)
+        if reading.passes:
+            rating = _price_passes(record, reading, card, table, key)
+        else:
+            rating = _price(record, reading, card, table.source)
         return rating if card.own is None else card.own.settled(rating, record)
     except NoUsage:
         return _without_usage(record, _NO_USAGE, wait)
@@ -181,9 +197,11 @@ def _without_usage(record: CallRecord, none: Rating, wait: bool) -> Rating:
             bool(context.get("batch")),
             _text(context.get("speed")),
             _text(context.get("geography")),
+            _text(context.get("search")),
         )
         host = record.server_address or context.get("server_address")
-        card, _ = _card(record, context.get("provider", record.provider), table, query, host)
+        models = (record.response_model, record.request_model)
+        card, _ = _card(record, context.get("provider", record.provider), table, query, host, models)
         if isinstance(card, Miss) or card.own is None or not card.own.complete:
             return none
         reading = Reading(none.parts or UsageParts())
@@ -192,6 +210,11 @@ def _without_usage(record: CallRecord, none: Rating, wait: bool) -> Rating:
     except Exception as error:
         swallowed("pricing.own_rate", error)
         return none
+
+
+def _whose(context: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Whose rates apply by the instrumentor's word; None there means nobody's, and is kept."""
+    return {"provider": context["provider"]} if context and "provider" in context else {}
 
 
 def _reported(record: CallRecord) -> Rating | None:
@@ -216,9 +239,9 @@ def _find(
     key: tuple[Any, ...],
 ) -> Card | Miss:
     """Look a card up in the table and keep it, or that there is none."""
-    tier, batch, speed, geography = chosen
-    query = Query(_text(tier), bool(batch), _text(speed), _text(geography))
-    card, keep = _card(record, provider, table, query, host)
+    tier, batch, speed, geography, search = chosen
+    query = Query(_text(tier), bool(batch), _text(speed), _text(geography), _text(search))
+    card, keep = _card(record, provider, table, query, host, key[1:3])
     if keep:
         if len(_cards) >= CACHE_SIZE:
             _cards.clear()
@@ -227,18 +250,29 @@ def _find(
 
 
 def _card(
-    record: CallRecord, provider: str | None, table: rates.Table, query: Query, host: str | None
+    record: CallRecord,
+    provider: str | None,
+    table: rates.Table,
+    query: Query,
+    host: str | None,
+    models: tuple[str | None, ...],
 ) -> tuple[Card | Miss, bool]:
     """The card by the user's own rates, else by the table; and whether it holds for the whole hour."""
-    models = (record.response_model, record.request_model)
 
     def listed(asked: Asked) -> tuple[Card | Miss, bool]:
         foreign = record.precedence == Precedence.FOREIGN and not asked.told
         vendor = vendor_of(asked.provider, asked.host, foreign, table.providers)
-        model = None if vendor is None else find_model(vendor, asked.models, table.providers)
+        if vendor is None:
+            return UNKNOWN, True
+        # Only the name that was asked for tells Bedrock's geography, which has its own rates.
+        names = asked.models[::-1] if vendor.id == "aws" else asked.models
+        model = find_model(vendor, names, table.providers)
         if model is None:
             return UNKNOWN, True
-        card = compile_card(vendor, model, query, asked.host, record.start_ns)
+        extra = next((one for name in names if name and (one := extra_for(vendor.id, name))), None)
+        card = compile_card(vendor, model, query, asked.host, record.start_ns, asked.provider, extra)
+        if isinstance(card, Card) and vendor.id == "aws" and costs_by_region(names, model.id):
+            card = card._replace(estimated=True)
         return card, not is_within_hour(model)
 
     if table.own.any:
@@ -251,32 +285,100 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _price(record: CallRecord, reading: Reading, card: Card, source: str) -> Rating:
-    parts = reading.parts
+def _step_for(card: Card, parts: UsageParts) -> Step:
+    """The rates by the whole input."""
     step = card.steps[0]
     if step.above >= 0:
         total_input = sum(parts[:_INPUTS])
         for step in card.steps:  # the last one is above -1
             if total_input > step.above:
                 break
+    return step
+
+
+def _price(record: CallRecord, reading: Reading, card: Card, source: str) -> Rating:
+    parts = reading.parts
+    step = card.steps[0] if card.steps[0].above < 0 else _step_for(card, parts)
+    source = card.source or source
     lacking = None
     if any(step.gap_counts(parts)):
         lacking = next(_PARTS[index] for index in step.gaps if parts[index])
-        gaps = {_PARTS[index] for index in step.gaps}
-        if not any(
-            count for name, count in zip(_PARTS, parts, strict=True) if name not in gaps | {"reasoning"}
-        ):
+        if not _has_known(parts, step):
             return Rating(None, partial(lacking), parts, source, step.price_id)
+    if card.units and not any(parts[index] for index in card.units):
+        return Rating(None, partial(_PARTS[card.units[0]]), parts, source, step.price_id)
     own = card.own
     fixed = card.per_call if own is None else own.fixed(record, card.per_call)
-    amount = sum(map(mul, parts, step.vector), fixed)
-    nano, rest = divmod(amount, 1_000_000)
-    if rest >= 500_000 and (rest > 500_000 or nano & 1):
-        nano += 1
+    amount = sum(map(mul, step.rated(parts), step.rates), fixed)
     status = _status(record, reading, card, lacking, amount)
     cached = parts[_CACHE_READ] or parts[_WRITE_5M] or parts[_WRITE_1H] or parts[_AUDIO_READ]
     effect = cache_effect(parts, step) if cached else NOTHING
-    return Rating(nano, status, parts, source, step.price_id, None, *effect)
+    return Rating(_rounded(amount), status, parts, source, step.price_id, None, *effect)
+
+
+def _has_known(parts: UsageParts, step: Step) -> bool:
+    """True where some part that was used has a rate."""
+    gaps = {_PARTS[index] for index in step.gaps} | {"reasoning"}
+    return any(count for name, count in zip(_PARTS, parts, strict=True) if name not in gaps)
+
+
+def _rounded(amount: Rate) -> int:
+    """An amount in millionths of a nano-USD as nano-USD, half-even."""
+    nano, rest = divmod(amount, 1_000_000)
+    if rest >= 500_000 and (rest > 500_000 or nano & 1):
+        nano += 1
+    return nano
+
+
+def _price_passes(
+    record: CallRecord, reading: Reading, card: Card, table: rates.Table, key: tuple[Any, ...]
+) -> Rating:
+    """The cost of a call of several passes, each at its own model's rates and tier; rounded once."""
+    amount: Rate = card.per_call if card.own is None else card.own.fixed(record, card.per_call)
+    effects: list[Effect] = []
+    lacking: str | None = None
+    known = False
+    ids: list[str] = []
+    estimated = card.estimated
+    for one in reading.passes:
+        step, its = _of_pass(record, one, card, table, key)
+        if step is None:
+            lacking = lacking or one.name
+            continue
+        if step.price_id not in ids:
+            ids.append(step.price_id)
+        if any(step.gap_counts(one.parts)):
+            lacking = lacking or next(_PARTS[index] for index in step.gaps if one.parts[index])
+        known = known or _has_known(one.parts, step)
+        estimated = estimated or its.estimated
+        amount += sum(map(mul, step.rated(one.parts), step.rates))
+        effects.append(cache_effect(one.parts, step))
+    price_id = " + ".join(ids) or None
+    if not known and lacking is not None:
+        return Rating(None, partial(lacking), reading.parts, table.source, price_id)
+    status = _status(record, reading, card._replace(estimated=estimated), lacking, amount)
+    saving, premium = (_total(one) for one in zip(*effects, strict=True)) if effects else NOTHING
+    return Rating(_rounded(amount), status, reading.parts, table.source, price_id, None, saving, premium)
+
+
+def _total(figures: tuple[int | None, ...]) -> int | None:
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if len(known) == len(figures) else None
+
+
+def _of_pass(
+    record: CallRecord, one: Pass, card: Card, table: rates.Table, key: tuple[Any, ...]
+) -> tuple[Step | None, Card]:
+    """The rates of one pass, None where its model has none."""
+    found: Card | Miss | None = card
+    if one.model is not None and one.model not in key[1:3]:
+        own = (key[0], one.model, None, *key[3:])
+        found = _cards.get(own)
+        if found is None:
+            found = _find(record, key[0], table, key[4], key[5], own)
+    if found is None or isinstance(found, Miss):
+        return None, card
+    return _step_for(found, one.parts), found
 
 
 def _status(record: CallRecord, reading: Reading, card: Card, lacking: str | None, amount: Rate) -> str:

@@ -11,39 +11,89 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+PROVIDERS: Final[Mapping[str, str]] = {
+    "openai_responses": "openai",
+    "openai-responses": "openai",
+    "azure": "azure.ai.openai",
+    "azure_openai": "azure.ai.openai",
+    "azure-openai": "azure.ai.openai",
+    "azure.openai": "azure.ai.openai",
+    "az.ai.openai": "azure.ai.openai",
+    "azure_ai": "azure.ai.inference",
+    "azure-ai": "azure.ai.inference",
+    "az.ai.inference": "azure.ai.inference",
+    "claude": "anthropic",
+    "bedrock": "aws.bedrock",
+    "aws": "aws.bedrock",
+    "aws_bedrock": "aws.bedrock",
+    "aws-bedrock": "aws.bedrock",
+    "amazon_bedrock": "aws.bedrock",
+    "amazon-bedrock": "aws.bedrock",
+    "google": "gcp.gemini",
+    "gemini": "gcp.gemini",
+    "google_genai": "gcp.gemini",
+    "google-genai": "gcp.gemini",
+    "google-gla": "gcp.gemini",
+    "vertex": "gcp.vertex_ai",
+    "vertexai": "gcp.vertex_ai",
+    "vertex_ai": "gcp.vertex_ai",
+    "vertex-ai": "gcp.vertex_ai",
+    "google_vertexai": "gcp.vertex_ai",
+    "google-vertex": "gcp.vertex_ai",
+    "mistral": "mistral_ai",
+    "mistralai": "mistral_ai",
+    "xai": "x_ai",
+    "x-ai": "x_ai",
+    "x.ai": "x_ai",
+    "grok": "x_ai",
+    "moonshot": "moonshot_ai",
+    "moonshotai": "moonshot_ai",
+    "open_router": "openrouter",
+    "together": "together_ai",
+    "togetherai": "together_ai",
+    "together.ai": "together_ai",
+    "fireworks": "fireworks_ai",
+    "fireworks.ai": "fireworks_ai",
+    "perplexity_ai": "perplexity",
+    "perplexityai": "perplexity",
+    "voyage": "voyageai",
+    "voyage_ai": "voyageai",
+}
+"""Usual spellings, and the value of ``gen_ai.provider.name`` that each of them is."""
+
 VENDORS: Final[Mapping[str, str]] = {
-    "openai": "openai",
     "azure.ai.openai": "azure",
     "azure.ai.inference": "azure",
-    "azure.openai": "azure",
-    "az.ai.openai": "azure",
-    "az.ai.inference": "azure",
-    "anthropic": "anthropic",
     "aws.bedrock": "aws",
-    "aws_bedrock": "aws",
     "gcp.gemini": "google",
     "gcp.vertex_ai": "google",
     "gcp.gen_ai": "google",
-    "gemini": "google",
-    "vertex_ai": "google",
-    "cohere": "cohere",
-    "deepseek": "deepseek",
-    "groq": "groq",
     "mistral_ai": "mistral",
     "moonshot_ai": "moonshotai",
-    "perplexity": "perplexity",
     "x_ai": "x-ai",
-    "xai": "x-ai",
-    "openrouter": "openrouter",
     "together_ai": "together",
     "fireworks_ai": "fireworks",
 }
-"""Values of ``gen_ai.provider.name`` (older ``gen_ai.system`` too) and what the table calls them."""
+"""Values of ``gen_ai.provider.name`` that the table calls otherwise."""
 
 RESOLD: Final[Mapping[str, tuple[str, ...]]] = {"openai": ("gpt-oss",)}
 """Models that the table lists under a vendor that does not sell them: open weights, priced elsewhere."""
 
+ELSEWHERE: Final[Mapping[str, frozenset[str]]] = {"azure": frozenset({"deepseek", "x-ai", "moonshotai"})}
+"""Vendors whose models another one sells at prices of its own, which the table does not have: Azure's for
+DeepSeek and Grok are not their makers' (azure.microsoft.com/pricing/details/ai-foundry-models)."""
+
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1", "[::1]", "0.0.0.0"})  # noqa: S104 - compared, not bound
+
+
+def canonical(provider: str) -> str:
+    """The value of ``gen_ai.provider.name`` that a spelling stands for; an unknown one in lower case.
+
+    Args:
+        provider: as a program or an older instrumentor spells it.
+    """
+    name = provider.strip().lower()
+    return PROVIDERS.get(name, name)
 
 
 def vendor_of_host(host: str, providers: Sequence[Any]) -> Any | None:
@@ -75,7 +125,7 @@ def vendor_of(provider: str | None, host: str | None, foreign: bool, providers: 
     Returns:
         The table's provider, or None where no vendor is known.
     """
-    name = provider.strip().lower() if provider else ""
+    name = canonical(provider) if provider else ""
     wanted = VENDORS.get(name, name)
     by_name = next((one for one in providers if one.id == wanted), None) if wanted else None
     if host and (by_name is None or by_name.id == "openai") and host not in _LOOPBACK:

@@ -10,7 +10,7 @@ from spantally.ground.errors import LedgerError
 
 SCHEMA_VERSION: Final = 4
 """1: first release. 2: lost attempts. 3: budgets, and what programs say of sessions.
-4: prompt caches, list values and earlier ratings."""
+4: prompt caches, list values, earlier ratings and more parts."""
 
 APPLICATION_ID: Final = 0x5350_544C
 """Tells a ledger from another program's database (``SPTL``)."""
@@ -137,13 +137,24 @@ CREATE TABLE call (
     cache_write_1h     INTEGER,
     audio_input        INTEGER,
     image_input        INTEGER,
+    video_input        INTEGER,
     cache_audio_read   INTEGER,
+    cache_image_read   INTEGER,
+    cache_video_read   INTEGER,
     output             INTEGER,
     reasoning          INTEGER,           -- within output
     audio_output       INTEGER,
     image_output       INTEGER,
+    video_output       INTEGER,
+    citations          INTEGER,           -- tokens of cited pages, in neither total
     web_searches       INTEGER,
     file_searches      INTEGER,
+    search_units       INTEGER,
+    audio_ms           INTEGER,           -- of what is billed by time
+    characters         INTEGER,           -- of what is billed by them
+    pages              INTEGER,
+    annotated_pages    INTEGER,
+    images             INTEGER,
     cache_saving_nano_usd  INTEGER,       -- what cached input cost less than uncached would have
     cache_premium_nano_usd INTEGER,       -- what written input cost more than uncached would have
     cache_reported     INTEGER NOT NULL DEFAULT 0  -- 1 if the provider tells how much it read from its cache
@@ -299,6 +310,21 @@ CREATE TABLE quarantine (
 """
 )
 
+_MORE_PARTS: Final = """\
+ALTER TABLE call ADD COLUMN video_input INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN cache_image_read INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN cache_video_read INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN video_output INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN citations INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN search_units INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN audio_ms INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN characters INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN pages INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN annotated_pages INTEGER DEFAULT 0;
+ALTER TABLE call ADD COLUMN images INTEGER DEFAULT 0;
+"""
+"""Parts that earlier releases did not tell apart: 0 in the rows that they wrote."""
+
 MIGRATIONS: Final[Mapping[int, str]] = {
     1: """\
 ALTER TABLE session ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
@@ -317,7 +343,8 @@ ALTER TABLE rollup ADD COLUMN covered INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE rollup ADD COLUMN list_value INTEGER NOT NULL DEFAULT 0;
 """
     + _CACHE
-    + _HISTORY,
+    + _HISTORY
+    + _MORE_PARTS,
 }
 """SQL that brings a ledger of the version in the key to the next one."""
 

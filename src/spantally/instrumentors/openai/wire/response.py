@@ -197,7 +197,7 @@ def _of_response(op: Operation, body: Any) -> ResponseFacts:
     output = items(field(body, "output")) or ()
     status = text(field(body, "status"))
     error = error_code(field(body, "error"))
-    kinds = [text(field(item, "type")) or "" for item in output]
+    kinds = [item_kind(item) for item in output]
     if error is None and status == "failed":
         error = "_OTHER"
     return ResponseFacts(
@@ -210,7 +210,7 @@ def _of_response(op: Operation, body: Any) -> ResponseFacts:
         conversation_id=text(field(field(body, "conversation"), "id")),
         status=status,
         error_type=error,
-        server_tools=count_server_tools(kinds),
+        server_tools=count_server_tools(kinds, preview=_offers_preview(body)),
         background=field(body, "background") is True,
         attributes=_COMPACTED if "compaction" in kinds and op.api == "responses" else (),
     )
@@ -309,7 +309,27 @@ def item_call(item: Any) -> tuple[str, str] | None:
     return call_id, text(field(item, "name")) or kind.removesuffix("_call")
 
 
-def count_server_tools(kinds: list[str]) -> tuple[tuple[str, int], ...]:
+def item_kind(item: Any) -> str:
+    """The type of an output item; nothing for a step of a search that costs no fee, as opening a page."""
+    kind = text(field(item, "type")) or ""
+    if kind == _SEARCH and (text(field(field(item, "action"), "type")) or "search") != "search":
+        return ""
+    return kind
+
+
+_SEARCH: Final = "web_search_call"
+
+
+def _offers_preview(body: Any) -> bool:
+    """True where the older web search was offered: it has a price of its own."""
+    kinds = (text(field(tool, "type")) or "" for tool in items(field(body, "tools")) or ())
+    return any(kind.startswith("web_search_preview") for kind in kinds)
+
+
+def count_server_tools(kinds: list[str], *, preview: bool = False) -> tuple[tuple[str, int], ...]:
     """How often each tool of the provider's own was run, by the types of the output items."""
     served = sorted({kind for kind in kinds if kind.endswith("_call") and kind not in CLIENT_TOOLS})
-    return tuple((kind, kinds.count(kind)) for kind in served)
+    counts = [(kind, kinds.count(kind)) for kind in served]
+    return tuple(
+        ("web_search_preview_call" if preview and kind == _SEARCH else kind, n) for kind, n in counts
+    )

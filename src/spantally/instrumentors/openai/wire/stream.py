@@ -19,6 +19,7 @@ from spantally.instrumentors.openai.wire.response import (
     count_server_tools,
     finish_reason,
     item_call,
+    item_kind,
     response_facts,
     usage_of,
 )
@@ -315,7 +316,7 @@ class _ResponsesFacts(StreamFacts):
     def _look_at_item(self, item: Any) -> None:
         if len(self._kinds) >= _MAX_CALLS:
             return
-        self._kinds.append(text(field(item, "type")) or "")
+        self._kinds.append(item_kind(item))
         call = item_call(item)
         if call is not None:
             self._calls[call[0]] = call[1]

@@ -143,7 +143,11 @@ def parts_beyond(
 _MIXED: Final = (semconv.USAGE_AUDIO_CACHE_READ_INPUT_TOKENS, semconv.USAGE_IMAGE_CACHE_READ_INPUT_TOKENS)
 """Counts that lie within two others at once: parts are disjoint."""
 
-_SEARCHES: Final = {"web_search_call": "web_searches", "file_search_call": "file_searches"}
+_SEARCHES: Final = {
+    "web_search_call": "web_searches",
+    "web_search_preview_call": "web_searches",
+    "file_search_call": "file_searches",
+}
 
 _SPLIT: Final = (
     (
