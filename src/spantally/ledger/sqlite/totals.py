@@ -97,6 +97,16 @@ class Totals:
         known = self._cells.get(cell)
         self._cells[cell] = adds if known is None else tuple(map(add, known, adds))
 
+    def shift(self, cell: _Cell, sums: Amounts) -> None:
+        """Add to what rows alike add up to.
+
+        Args:
+            cell: quarter, counted, and the fields of a record from ``session_id`` on, as ``_add`` has them.
+            sums: the difference.
+        """
+        known = self._cells.get(cell)
+        self._cells[cell] = sums if known is None else tuple(map(add, known, sums))
+
     def _spread(self) -> None:
         """From the cells to sessions, names and rollups."""
         for cell, sums in self._cells.items():
