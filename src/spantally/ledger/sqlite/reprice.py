@@ -76,7 +76,7 @@ class Reprice:
                 f"SELECT COUNT(*) FROM call WHERE {condition.sql}", condition.values
             ).fetchone()[0]
         # Another rater knows no formula; without writing there is no place for what it gives.
-        many = Many(self._db, self._totals, self._found, self._now) if write and self._rate is rate else None
+        many = Many(self._db, self._found, self._now) if write and self._rate is rate else None
         rest = condition if many is None else Condition(f"{condition.sql} AND {NOT_DONE}", condition.values)
         done = 0
         for first, last in self._stretches():

@@ -18,8 +18,7 @@ from spantally.ledger.repricing import Comparison
 from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.filters import Condition
 from spantally.ledger.sqlite.schema import statements
-from spantally.ledger.sqlite.totals import Totals
-from spantally.ledger.tally import QUARTER_NS, Amounts
+from spantally.ledger.tally import QUARTER_NS, Dimension
 from spantally.pricing.counting import COUNTING
 from spantally.pricing.linear import MOST_TOKENS, MOST_USES, Formula, formula
 from spantally.pricing.rate import HOUR_NS, rate
@@ -29,13 +28,15 @@ _KEY: Final = (
     "call.kind, call.provider, call.response_model, call.request_model, "
     f"call.start_ns / {HOUR_NS:d}, call.precedence, call.price_context, call.server_address"
 )
-_KEY_WIDTH: Final = 8
-_CELL: Final = (
-    f"call.start_ns / {QUARTER_NS:d}, call.session_id, call.project, call.provider, call.response_model, "
-    "call.request_model, call.agent_path, call.user_id, call.entity_type, call.entity_id, call.tool, "
-    "call.tags"
+_ARGUMENTS: Final = 8
+_ALIKE: Final = " AND ".join(
+    [
+        "d.session_id = call.session_id",
+        "d.model IS COALESCE(NULLIF(call.response_model, ''), call.request_model)",
+        *(f"d.{name} IS call.{name}" for name in Dimension._fields if name not in ("session_id", "model")),
+    ]
 )
-_ARGUMENTS: Final = _KEY_WIDTH + 1 + 12
+"""A row and the dimension of its rollups."""
 _ELIGIBLE: Final = (
     "call.cost_status IN ('priced', 'free', 'override') AND call.cost_nano_usd IS NOT NULL "
     "AND call.uncached_input IS NOT NULL AND call.cache_saving_nano_usd IS NOT NULL "
@@ -48,7 +49,7 @@ _FAR: Final = 2**62
 """More than any input."""
 
 _TABLES: Final = f"""\
-CREATE TEMP TABLE IF NOT EXISTS reprice_row (row INTEGER PRIMARY KEY, place INTEGER NOT NULL);
+CREATE TEMP TABLE IF NOT EXISTS reprice_row (row INTEGER PRIMARY KEY, card INTEGER NOT NULL);
 CREATE TEMP TABLE IF NOT EXISTS reprice_step (
     step INTEGER PRIMARY KEY, card INTEGER NOT NULL, above INTEGER NOT NULL, upto INTEGER NOT NULL,
     per_call INTEGER, long_write INTEGER, source TEXT, status TEXT, price_id TEXT,
@@ -56,10 +57,14 @@ CREATE TEMP TABLE IF NOT EXISTS reprice_step (
 );
 CREATE INDEX IF NOT EXISTS temp.reprice_step_card ON reprice_step (card);
 CREATE TEMP TABLE IF NOT EXISTS reprice_new (
-    row INTEGER PRIMARY KEY, cell INTEGER, step INTEGER, nano INTEGER, saving INTEGER, premium INTEGER,
-    status TEXT, old_nano INTEGER, old_status TEXT, more_saving INTEGER, more_premium INTEGER, figure INTEGER,
+    row INTEGER PRIMARY KEY, step INTEGER, nano INTEGER, saving INTEGER, premium INTEGER, status TEXT,
+    old_nano INTEGER, old_status TEXT, more_saving INTEGER, more_premium INTEGER, figure INTEGER,
     changed INTEGER
 );
+CREATE TEMP TABLE IF NOT EXISTS reprice_sum (
+    quarter INTEGER, dimension_id INTEGER, calls INTEGER, figures INTEGER, old_nano INTEGER, nano INTEGER,
+    saving INTEGER, premium INTEGER, PRIMARY KEY (quarter, dimension_id)
+) WITHOUT ROWID;
 """
 
 
@@ -85,29 +90,32 @@ _MORE: Final = (
 )
 _WORK_OUT: Final = f"""\
 INSERT INTO temp.reprice_new
-SELECT row, cell, step, nano, saving, premium, status, old_nano, old_status,
+SELECT row, step, nano, saving, premium, status, old_nano, old_status,
     (saving - old_saving) * reported, (premium - old_premium) * reported,
     nano <> old_nano OR status <> old_status OR price_id IS NOT old_price_id,
     nano <> old_nano OR status <> old_status OR price_id IS NOT old_price_id
     OR saving <> old_saving OR premium <> old_premium
 FROM (
-    SELECT row, cell, step, price_id, old_nano, old_status, old_price_id, old_saving, old_premium, reported,
+    SELECT row, step, price_id, old_nano, old_status, old_price_id, old_saving, old_premium, reported,
         {_rounded("amount")} AS nano, {_rounded("saved")} AS saving, {_rounded("more")} AS premium,
         CASE WHEN amount = 0 THEN 'free' ELSE status END AS status
     FROM (
-        SELECT r.row AS row, r.place & 4294967295 AS cell, s.step AS step, s.status AS status,
+        SELECT r.row AS row, s.step AS step, s.status AS status,
             s.price_id AS price_id, call.cost_nano_usd AS old_nano, call.cost_status AS old_status,
             call.price_id AS old_price_id, call.cache_saving_nano_usd AS old_saving,
             call.cache_premium_nano_usd AS old_premium, call.cache_reported AS reported,
             s.per_call + {_SUM} AS amount, {_SAVED} AS saved, {_MORE} AS more
         FROM temp.reprice_row AS r CROSS JOIN call ON call.rowid = r.row
-        JOIN temp.reprice_step AS s ON s.card = r.place >> 32
+        JOIN temp.reprice_step AS s ON s.card = r.card
             AND call.input_tokens > s.above AND call.input_tokens <= s.upto
         WHERE {_GAPS} = 0 AND NOT (s.long_write AND call.cache_write_5m)
+        LIMIT -1
     )
     WHERE amount >= 0 AND saved >= 0 AND more >= 0 AND (amount > 0 OR status = 'priced')
+    LIMIT -1
 )
 """
+"""Without its limits SQLite would put the inner questions into the outer one: each sum many times."""
 _HISTORY: Final = """\
 INSERT OR REPLACE INTO rating_history
 SELECT call.call_id, ?, call.cost_nano_usd, call.cost_status, call.cost_source, call.price_id
@@ -119,13 +127,36 @@ UPDATE call SET cost_nano_usd = n.nano, cost_status = n.status, cost_source = s.
 FROM temp.reprice_new AS n CROSS JOIN temp.reprice_step AS s ON s.step = n.step
 WHERE call.rowid = n.row AND n.changed
 """
-_SUMS: Final = """\
-SELECT cell, COUNT(*), SUM(figure), SUM(old_nano), SUM(nano), SUM(more_saving), SUM(more_premium)
-FROM temp.reprice_new WHERE cell > 0 GROUP BY cell
+_SUMS: Final = f"""\
+INSERT INTO temp.reprice_sum
+SELECT call.start_ns / {QUARTER_NS:d}, d.dimension_id, COUNT(*), SUM(n.figure), SUM(n.old_nano), SUM(n.nano),
+    SUM(n.more_saving), SUM(n.more_premium)
+FROM temp.reprice_new AS n CROSS JOIN call ON call.rowid = n.row CROSS JOIN dimension AS d ON {_ALIKE}
+WHERE call.counted AND NOT call.hidden GROUP BY 1, 2
+"""
+_ADD_ROLLUPS: Final = """\
+UPDATE rollup SET cost = rollup.cost + s.nano - s.old_nano, cache_saving = rollup.cache_saving + s.saving,
+    cache_premium = rollup.cache_premium + s.premium
+FROM temp.reprice_sum AS s WHERE s.quarter = rollup.quarter AND s.dimension_id = rollup.dimension_id
+"""
+_ADD_SESSIONS: Final = """\
+UPDATE session SET cost = session.cost + s.more, cache_saving = session.cache_saving + s.saving,
+    cache_premium = session.cache_premium + s.premium
+FROM (
+    SELECT d.session_id AS session_id, SUM(r.nano - r.old_nano) AS more, SUM(r.saving) AS saving,
+        SUM(r.premium) AS premium
+    FROM temp.reprice_sum AS r CROSS JOIN dimension AS d ON d.dimension_id = r.dimension_id GROUP BY 1
+) AS s WHERE s.session_id = session.session_id
+"""
+_BY_MODEL: Final = """\
+SELECT d.provider, d.model, SUM(r.calls), SUM(r.figures), SUM(r.old_nano), SUM(r.nano)
+FROM temp.reprice_sum AS r CROSS JOIN dimension AS d ON d.dimension_id = r.dimension_id GROUP BY 1, 2
 """
 _STATUSES: Final = """\
-SELECT cell, old_status, status, COUNT(*) FROM temp.reprice_new
-WHERE cell > 0 AND old_status <> status GROUP BY 1, 2, 3
+SELECT call.provider, COALESCE(NULLIF(call.response_model, ''), call.request_model), n.old_status, n.status,
+    COUNT(*)
+FROM temp.reprice_new AS n CROSS JOIN call ON call.rowid = n.row
+WHERE n.old_status <> n.status AND call.counted AND NOT call.hidden GROUP BY 1, 2, 3, 4
 """
 
 NOT_DONE: Final = "NOT EXISTS (SELECT 1 FROM temp.reprice_new AS done WHERE done.row = call.rowid)"
@@ -137,26 +168,23 @@ _Values: TypeAlias = tuple[Any, ...]
 class Many:
     """The rows of one pass that can be rated at once; the transaction is the caller's."""
 
-    def __init__(self, db: sqlite3.Connection, totals: Totals, found: Comparison, now_ns: int) -> None:
+    def __init__(self, db: sqlite3.Connection, found: Comparison, now_ns: int) -> None:
         """Start.
 
         Args:
             db: in a transaction that writes.
-            totals: takes the differences.
             found: takes what changed.
             now_ns: when.
         """
         self._db = db
-        self._totals = totals
         self._found = found
         self._now = now_ns
         self._cards: dict[_Values, int] = {}
         self._formulas: list[Formula] = []
-        self._cells: dict[_Values, int] = {}
         self._stepped = 0
         for statement in statements(_TABLES):
             db.execute(statement)
-        db.create_function("reprice_place", _ARGUMENTS, self._place)
+        db.create_function("reprice_card", _ARGUMENTS, self._card_of)
 
     def run(self, condition: Condition, first: int, last: int) -> None:
         """Rate the rows of a stretch that can be.
@@ -167,44 +195,35 @@ class Many:
             last: ... and of the last.
         """
         db = self._db
-        db.execute("DELETE FROM temp.reprice_row")
-        db.execute("DELETE FROM temp.reprice_new")
+        for name in ("reprice_row", "reprice_new", "reprice_sum"):
+            db.execute(f"DELETE FROM temp.{name}")
         db.execute(
-            "INSERT INTO temp.reprice_row SELECT * FROM (SELECT call.rowid AS row, "
-            f"reprice_place({_KEY}, call.counted, {_CELL}) AS place FROM call "
-            f"WHERE call.rowid BETWEEN ? AND ? AND {_ELIGIBLE} AND {condition.sql}) WHERE place >= 0",
+            f"INSERT INTO temp.reprice_row SELECT * FROM (SELECT call.rowid, reprice_card({_KEY}) AS card "
+            f"FROM call WHERE call.rowid BETWEEN ? AND ? AND {_ELIGIBLE} AND {condition.sql} LIMIT -1) "
+            "WHERE card >= 0",
             (first, last, *condition.values),
         )
         self._store_steps()
         db.execute(_WORK_OUT)
         self._check()
-        db.execute(_HISTORY, (self._now,))
         self._add_up()
+        db.execute(_HISTORY, (self._now,))
         db.execute(_UPDATE)
 
     def end(self) -> None:
         """Take the tables away."""
-        self._db.create_function("reprice_place", _ARGUMENTS, None)
-        for name in ("reprice_row", "reprice_step", "reprice_new"):
+        self._db.create_function("reprice_card", _ARGUMENTS, None)
+        for name in ("reprice_row", "reprice_step", "reprice_new", "reprice_sum"):
             self._db.execute(f"DROP TABLE temp.{name}")
 
-    # -- which card, and which sum ------------------------------------------------------------------------
+    # -- which card ---------------------------------------------------------------------------------------
 
-    def _place(self, *values: Any) -> int:
-        """Card and cell of a row in one number; negative where the row must be rated by itself."""
-        key = values[:_KEY_WIDTH]
+    def _card_of(self, *key: Any) -> int:
+        """The number of a row's card; negative where it must be rated by itself."""
         card = self._cards.get(key)
         if card is None:
             card = self._cards[key] = self._card(key)
-        if card < 0:
-            return -1
-        if not values[_KEY_WIDTH]:
-            return card << 32  # it adds to no sum
-        key = values[_KEY_WIDTH + 1 :]
-        cell = self._cells.get(key)
-        if cell is None:
-            cell = self._cells[key] = len(self._cells) + 1
-        return card << 32 | cell
+        return card
 
     def _card(self, key: _Values) -> int:
         """The number of the card for rows alike, -1 where there is no formula."""
@@ -266,13 +285,14 @@ class Many:
 
     def _check(self) -> None:
         """Rate two rows of each card by themselves; a card whose formula is not right is left out."""
+        ends = self._db.execute("SELECT MIN(row), MAX(row) FROM temp.reprice_new GROUP BY step").fetchall()
         samples = [
-            values
-            for pick in ("MIN", "MAX")
-            for values in self._db.execute(
-                f"SELECT {pick}(n.row), s.card, s.price_id, n.nano, n.status, n.saving, n.premium "
-                "FROM temp.reprice_new AS n JOIN temp.reprice_step AS s ON s.step = n.step GROUP BY n.step"
-            )
+            self._db.execute(
+                "SELECT n.row, s.card, s.price_id, n.nano, n.status, n.saving, n.premium "
+                "FROM temp.reprice_new AS n JOIN temp.reprice_step AS s ON s.step = n.step WHERE n.row = ?",
+                (row,),
+            ).fetchone()
+            for row in {row for pair in ends for row in pair}
         ]
         for row, card, price_id, *figures in samples:
             values = self._db.execute(f"SELECT {codec.SELECT} FROM call WHERE rowid = ?", (row,)).fetchone()
@@ -286,33 +306,27 @@ class Many:
                 )
 
     def _add_up(self) -> None:
-        """Take the differences into the totals, and what changed into the comparison."""
-        statuses: dict[int, dict[tuple[str, str], int]] = {}
-        for cell, before, after, number in self._db.execute(_STATUSES):
-            statuses.setdefault(cell, {})[(before, after)] = number
-        keys = list(self._cells)
-        for cell, calls, changed, before, after, saving, premium in self._db.execute(_SUMS):
-            quarter, session_id, project, provider, response, request, path, *rest, tags = keys[cell - 1]
-            self._found.add_many(
-                provider, response or request, calls, changed, before, after, statuses.get(cell, {})
-            )
-            if after == before and not saving and not premium:
-                continue
-            self._totals.shift(
-                (
-                    quarter,
-                    True,
-                    session_id,
-                    project,
-                    provider,
-                    response,
-                    request,
-                    tuple(json.loads(path)) if path else (),
-                    *rest,
-                    tuple(sorted(json.loads(tags).items())) if tags else (),
-                ),
-                Amounts(cost=after - before, cache_saving=saving, cache_premium=premium),
-            )
+        """Take the differences into rollups and sessions, and what changed into the comparison."""
+        db = self._db
+        db.execute(_SUMS)
+        ((summed,),) = db.execute("SELECT COALESCE(SUM(calls), 0) FROM temp.reprice_sum").fetchall()
+        ((counted,),) = db.execute(
+            "SELECT COUNT(*) FROM temp.reprice_new AS n CROSS JOIN call ON call.rowid = n.row "
+            "WHERE call.counted AND NOT call.hidden"
+        ).fetchall()
+        if summed != counted:
+            # A row without its rollup: nothing is known of why, and adding differences would not mend it.
+            db.execute("DELETE FROM temp.reprice_new")
+            db.execute("DELETE FROM temp.reprice_sum")
+            return
+        statuses: dict[tuple[str | None, str | None], dict[tuple[str, str], int]] = {}
+        for provider, model, before, after, number in db.execute(_STATUSES):
+            statuses.setdefault((provider, model), {})[(before, after)] = number
+        for provider, model, calls, changed, old, new in db.execute(_BY_MODEL):
+            known = statuses.get((provider, model), {})
+            self._found.add_many(provider, model, calls, changed, old, new, known)
+        db.execute(_ADD_ROLLUPS)
+        db.execute(_ADD_SESSIONS)
 
 
 def _rates(one: Formula) -> _Values:
