@@ -4,8 +4,8 @@
     python bench/reprice.py 20000
 
 The ledger is made for it: tokens, models, hours, sessions and agents of the calls differ, and all are rated a
-little too high, so that each row is another one afterwards. The sums are compared with a recomputation from the
-raw usage.
+little too high, so that each row is another one afterwards. The sums are compared with a recomputation from
+the raw usage.
 """
 
 from __future__ import annotations
