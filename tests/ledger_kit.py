@@ -135,7 +135,7 @@ def dump(db: sqlite3.Connection) -> dict[str, list[Any]]:
 def take_out_version_4(db: sqlite3.Connection) -> None:
     """Take out of a ledger what its schema has from version 4 on; the caller sets the version."""
     db.execute("DROP TABLE rating_history")
-    of_a_call = ("cache_saving_nano_usd", "cache_premium_nano_usd", "counting", "cache_reported")
+    of_a_call = ("cache_saving_nano_usd", "cache_premium_nano_usd", "cache_reported")
     for table in ("call", "session", "rollup"):
         for (name,) in db.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall():
             if name in of_a_call or (table != "call" and name.startswith("cache_")):

@@ -95,8 +95,6 @@ class Rating(NamedTuple):
     """What reading from the provider's cache saved against the rate of uncached input."""
     cache_premium_nano_usd: int | None = None
     """What writing to it cost beyond that rate."""
-    counting: int = 0
-    """Version of the rules by which the ledger read the parts; 0 is not known."""
     cache_reported: bool = False
     """Whether the provider tells how much it read from its cache, be it nothing."""
 

@@ -38,7 +38,6 @@ STATE_COLUMNS: Final = (
     *UsageParts._fields,
     "cache_saving_nano_usd",
     "cache_premium_nano_usd",
-    "counting",
     "cache_reported",
 )
 COLUMNS: Final = (*RECORD_COLUMNS, *STATE_COLUMNS)
@@ -252,11 +251,11 @@ def encode(row: Row) -> list[Any]:
         values.append(sum(parts[:_OUTPUT]))
         values.append(parts.output_total)
         values += parts
-    values += cache  # saving, premium, counting, reported
+    values += cache  # saving, premium, reported
     return values
 
 
-_UNRATED: Final = (*((None,) * (len(STATE_COLUMNS) - 5)), 0, 0)
+_UNRATED: Final = (*((None,) * (len(STATE_COLUMNS) - 4)), 0)
 _PARTS_WIDTH: Final = len(UsageParts._fields)
 _WITHOUT_PARTS: Final = (None,) * (2 + _PARTS_WIDTH)
 _OUTPUT: Final = UsageParts._fields.index("output")
@@ -295,8 +294,8 @@ def decode(found: tuple[Any, ...]) -> Row:
     rating = None
     if status is not None:
         parts = None if numbers[0] is None else UsageParts(*numbers[:_PARTS_WIDTH])
-        saving, premium, counting, reported = numbers[_PARTS_WIDTH:]
-        rating = Rating(nano, status, parts, source, price_id, saving, premium, counting, bool(reported))
+        saving, premium, reported = numbers[_PARTS_WIDTH:]
+        rating = Rating(nano, status, parts, source, price_id, saving, premium, bool(reported))
     facts = Facts(CallRecord(*values), None if ranks is None else json.loads(ranks))
     return Row(facts, rating, bool(counted), bool(hidden))
 

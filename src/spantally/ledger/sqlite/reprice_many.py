@@ -1,8 +1,10 @@
 """Rating many rows anew at once: a cost is a formula over stored parts, which the database works out itself.
 
-Only for rows of which nothing but the rates can have changed: rated plainly before, their parts read by the
-counting rules in force, by a card whose rates are whole numbers. All others are rated one by one. Two rows of
-each card are, too, and where the formula says otherwise of them, so are all rows of that card.
+Only for rows of which nothing but the rates can have changed: rated plainly before, by a card whose rates are
+whole numbers, and read by the counting rules in force, which such a row shows in that its cache figures are
+known (releases before these were kept counted otherwise; one that comes and changes the rules has to tell the
+rows before it apart). All others are rated one by one. Two rows of each card are, too, and where the formula
+says otherwise of them, so are all rows of that card.
 """
 
 # ruff: noqa: S608 - only names of columns that stand in this package are put into SQL; values are bound.
@@ -19,7 +21,6 @@ from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.filters import Condition
 from spantally.ledger.sqlite.schema import statements
 from spantally.ledger.tally import QUARTER_NS, Dimension
-from spantally.pricing.counting import COUNTING
 from spantally.pricing.linear import MOST_TOKENS, MOST_USES, Formula, formula
 from spantally.pricing.rate import HOUR_NS, rate
 
@@ -40,7 +41,7 @@ _ALIKE: Final = " AND ".join(
 _ELIGIBLE: Final = (
     "call.cost_status IN ('priced', 'free', 'override') AND call.cost_nano_usd IS NOT NULL "
     "AND call.uncached_input IS NOT NULL AND call.cache_saving_nano_usd IS NOT NULL "
-    f"AND call.cache_premium_nano_usd IS NOT NULL AND call.counting = {COUNTING:d} AND NOT call.estimated "
+    "AND call.cache_premium_nano_usd IS NOT NULL AND NOT call.estimated "
     "AND call.status <> 'interrupted' AND call.usage IS NOT NULL "
     f"AND call.input_tokens + call.output_tokens BETWEEN 1 AND {MOST_TOKENS:d} "
     f"AND call.web_searches + call.file_searches <= {MOST_USES:d}"

@@ -67,7 +67,6 @@ _CACHE: Final = "".join(
     for name in (
         "cache_saving_nano_usd INTEGER",
         "cache_premium_nano_usd INTEGER",
-        "counting INTEGER NOT NULL DEFAULT 0",
         "cache_reported INTEGER NOT NULL DEFAULT 0",
     )
 )
@@ -146,7 +145,6 @@ CREATE TABLE call (
     file_searches      INTEGER,
     cache_saving_nano_usd  INTEGER,       -- what cached input cost less than uncached would have
     cache_premium_nano_usd INTEGER,       -- what written input cost more than uncached would have
-    counting           INTEGER NOT NULL DEFAULT 0,  -- version of the rules by which the parts were read
     cache_reported     INTEGER NOT NULL DEFAULT 0  -- 1 if the provider tells how much it read from its cache
 );
 CREATE INDEX call_session ON call (session_id, start_ns);

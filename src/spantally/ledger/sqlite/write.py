@@ -30,7 +30,6 @@ from spantally.ledger.sqlite.standing import restand
 from spantally.ledger.sqlite.totals import Totals
 from spantally.ledger.tally import Dimension, Row, sane
 from spantally.pricing.cached import reports_cache
-from spantally.pricing.counting import COUNTING
 
 _UPDATE_STANDING: Final = "UPDATE call SET counted = ?, hidden = ? WHERE call_id = ?"
 _OWN_OF_SPAN: Final = (
@@ -60,11 +59,9 @@ def rated(record: CallRecord, rate: Rater) -> Rating | None:
         return None
     try:
         rating = sane(rate(record))
-        if rating.parts is None or not record.usage or type(rate) is KnownRatings:
-            return rating
-        return rating._replace(
-            counting=COUNTING, cache_reported=reports_cache(record.usage, record.usage_format)
-        )
+        if rating.parts is not None and record.usage and reports_cache(record.usage, record.usage_format):
+            rating = rating._replace(cache_reported=True)
+        return rating
     except Exception as error:
         swallowed("ledger.rate", error)
         return PENDING
