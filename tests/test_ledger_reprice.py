@@ -33,8 +33,10 @@ from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.money import CostStatus, Rating
 from spantally.ground.records import CallRecord, UsageFormat
 from spantally.ledger.contract import Filter
-from spantally.ledger.sqlite import codec
+from spantally.ledger.sqlite import codec, reprice_many
+from spantally.ledger.sqlite import reprice as reprice_module
 from spantally.ledger.sqlite.store import SQLiteStore
+from spantally.pricing.linear import formula
 from spantally.pricing.rate import rate as real_rate
 from spantally.queries import Ledger, open_ledger
 
@@ -333,6 +335,147 @@ def test_the_real_table_from_raw(tmp_path: Path) -> None:
     db = sqlite3.connect(path)
     assert kept_totals(db) == recomputed(db)
     db.close()
+
+
+def overpriced(record: CallRecord) -> Rating:
+    """The real rating as another table might have had it: a little more, by another entry."""
+    found = real_rate(record)
+    if found.nano_usd is None or found.cache_saving_nano_usd is None:
+        return found
+    return found._replace(
+        nano_usd=found.nano_usd + 7,
+        price_id="other",
+        source="other 1",
+        cache_saving_nano_usd=found.cache_saving_nano_usd + 5,
+    )
+
+
+def varied(path: Path, calls: int) -> None:
+    """A ledger of calls that differ in all that a price depends on, rated a little too high."""
+    chance = random.Random(11)
+    store = SQLiteStore(path)
+    records: list[CallRecord] = []
+    for number in range(calls):
+        openai = chance.random() < 0.7
+        model = chance.choice(
+            [
+                "gpt-5",
+                "gpt-4o",
+                "o3",
+                "gpt-4o-mini-2024-07-18",
+                "gpt-4o-audio-preview",
+                "nobody-knows",
+                "ft:gpt-4o",
+            ]
+            if openai
+            else ["claude-sonnet-4-5", "claude-haiku-4-5", "claude-opus-4-1", "gemini-2.5-pro"]
+        )
+        total = chance.choice([20, 3000, 199_999, 200_000, 200_001, 900_000, 3_000_000])
+        read, written = chance.randrange(total), chance.choice([0, 0, 5])
+        parts = {
+            "uncached_input": total - read,
+            "cache_read": read,
+            "cache_write_5m": 0 if openai else written,
+            "cache_write_1h": 0 if openai else chance.choice([0, 3]),
+            "audio_input": chance.choice([0, 0, 0, 11]),
+            "output": chance.randrange(4000),
+            "web_searches": chance.choice([0, 0, 2]),
+        }
+        raw = {
+            "prompt_tokens": total,
+            "completion_tokens": chance.randrange(4000),
+            "prompt_tokens_details": {"cached_tokens": read},
+        }
+        plain = chance.random() < 0.5
+        context = {"service_tier": chance.choice(["default", "flex", "priority", "auto", "odd"])}
+        records.append(
+            chat(
+                f"v{number}",
+                f"s{number % 5}",
+                provider="openai" if openai else chance.choice(["anthropic", "gcp.gemini"]),
+                start_ns=T0 + number * HOUR // 9,
+                request_model=model,
+                response_model=chance.choice([model, None]),
+                usage=raw if plain else parts,
+                usage_format=UsageFormat.OPENAI_CHAT if plain else UsageFormat.PARTS,
+                price_context=chance.choice([None, context, {"batch": True}]),
+                server_address=chance.choice([None, "api.openai.com", "gateway.example"]),
+                estimated=chance.random() < 0.1,
+                status=chance.choice(["ok", "ok", "error", "interrupted"]),
+                agent_path=chance.choice([(), ("planner",), ("planner", "b c")]),
+                tags=chance.choice([(), (("k", "v"), ("m", "é"))]),
+                response_id=f"v{number // 2}" if number % 10 < 2 else None,
+                scope_name="spantally" if number % 2 else "other",
+            )
+        )
+    store.write([session("s0"), agent("a1", "s0"), *records], overpriced)
+    store.close()
+
+
+def test_many_at_once_is_as_one_by_one(tmp_path: Path) -> None:
+    """The formula over stored parts gives each row, sum and kept figure that rating row by row gives."""
+    paths = tmp_path / "many.db", tmp_path / "single.db"
+    found = []
+    for path, rater in zip(paths, (real_rate, lambda record: real_rate(record)), strict=True):
+        varied(path, 1200)
+        store = SQLiteStore(path)
+        found.append(store.reprice(rater, ALL))
+        store.close()
+    many, single = (sqlite3.connect(path) for path in paths)
+    assert dump(many) == dump(single)
+    kept = "SELECT call_id, cost_nano_usd, cost_status, cost_source, price_id FROM rating_history ORDER BY 1"
+    assert many.execute(kept).fetchall() == single.execute(kept).fetchall()
+    assert kept_totals(many) == recomputed(many)
+    assert found[0] == found[1]
+    assert found[0].changed_calls > 300
+    many.close()
+    single.close()
+
+
+def test_most_rows_are_rated_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plainly rated rows are not read one by one, so that a large ledger is rated anew in seconds."""
+    path = tmp_path / "ledger.db"
+    varied(path, 400)
+    singly: list[int] = []
+    chunk = reprice_module.Reprice._chunk
+
+    def counting(self: Any, some: list[Any], *, write: bool) -> None:
+        singly.append(len(some))
+        chunk(self, some, write=write)
+
+    monkeypatch.setattr(reprice_module.Reprice, "_chunk", counting)
+    store = SQLiteStore(path)
+    plain = sum(row.cost_status in ("priced", "free") for row in store.calls(ALL))
+    store.reprice(real_rate, ALL)
+    rated = sum(row.cost_status is not None for row in store.calls(ALL))
+    assert sum(singly) <= rated - plain * 0.8
+    store.close()
+
+
+def test_a_formula_that_is_not_right_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rating a row by itself says otherwise than the formula, all rows of its card are rated so."""
+    path = tmp_path / "ledger.db"
+    varied(path, 300)
+
+    def wrong(record: CallRecord) -> Any:
+        found = formula(record)
+        if found is None:
+            return None
+        steps = tuple(
+            step._replace(vector=tuple(one + 1_000_000 for one in step.vector)) for step in found.card.steps
+        )
+        return found._replace(card=found.card._replace(steps=steps))
+
+    monkeypatch.setattr(reprice_many, "formula", wrong)
+    store = SQLiteStore(path)
+    store.reprice(real_rate, ALL)
+    rows = {row.call_id: row for row in store.calls(ALL)}
+    loaded = codec.load(store._writing(), list(rows))
+    for call_id, row in rows.items():
+        if row.cost_status is not None:
+            assert row.cost_nano_usd == real_rate(loaded[call_id].record).nano_usd
+    assert kept_totals(store._writing()) == recomputed(store._writing())
+    store.close()
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -109,6 +109,25 @@ class Comparison:
             both = (str(old.status), str(new.status))
             sums.statuses[both] = sums.statuses.get(both, 0) + 1
 
+    def add_many(
+        self,
+        provider: str | None,
+        model: str | None,
+        calls: int,
+        changed: int,
+        before: int,
+        after: int,
+        statuses: Mapping[tuple[str, str], int],
+    ) -> None:
+        """Take in calls that count, all of which had a cost and have one."""
+        sums = self._sums.setdefault((provider, model), _Sums())
+        sums.calls += calls
+        sums.changed += changed
+        sums.before = (sums.before or 0) + before
+        sums.after = (sums.after or 0) + after
+        for both, number in statuses.items():
+            sums.statuses[both] = sums.statuses.get(both, 0) + number
+
     def result(self, *, dry_run: bool) -> Repricing:
         """What was gathered."""
         rows = [

@@ -18,12 +18,17 @@ from spantally.ledger.contract import Filter, Rater
 from spantally.ledger.repricing import PARTIAL, Comparison, Progress, Repricing, is_changed
 from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.filters import Condition, of_calls
+from spantally.ledger.sqlite.reprice_many import NOT_DONE, Many
 from spantally.ledger.sqlite.totals import Totals
 from spantally.ledger.sqlite.write import rated
 from spantally.ledger.tally import Dimension, Row
+from spantally.pricing.rate import rate
 
 CHUNK: Final = 1000
 """Rows read and written at a time."""
+
+STRETCH: Final = 250_000
+"""Row numbers of which all that can be is rated at once."""
 
 _UNREAD: Final = frozenset({"content", "attributes", "ranks"})
 """Large, or of no consequence to a price."""
@@ -70,28 +75,47 @@ class Reprice:
             total = self._db.execute(
                 f"SELECT COUNT(*) FROM call WHERE {condition.sql}", condition.values
             ).fetchone()[0]
+        # Another rater knows no formula; without writing there is no place for what it gives.
+        many = Many(self._db, self._found, self._now) if write and self._rate is rate else None
+        rest = condition if many is None else Condition(f"{condition.sql} AND {NOT_DONE}", condition.values)
         done = 0
-        for some in self._chunks(condition):
-            self._chunk(some, write=write)
-            done += len(some)
-            if progress is not None:
-                progress(done, total)
+        for first, last in self._stretches():
+            if many is not None:
+                many.run(condition, first, last)
+                done += self._db.execute("SELECT COUNT(*) FROM temp.reprice_new").fetchone()[0]
+                if progress is not None and done:
+                    progress(done, total)
+            for some in self._chunks(rest, first, last):
+                self._chunk(some, write=write)
+                done += len(some)
+                if progress is not None:
+                    progress(done, total)
+        if many is not None:
+            many.end()
         if write:
             self._totals.flush()
         return self._found.result(dry_run=not write)
 
-    def _chunks(self, condition: Condition) -> Iterator[list[tuple[Any, ...]]]:
+    def _stretches(self) -> Iterator[tuple[int, int]]:
+        """First and last row numbers of stretches, so that what is gathered of one stays small."""
+        low, high = self._db.execute("SELECT MIN(rowid), MAX(rowid) FROM call").fetchone()
+        if low is None:
+            return
+        for first in range(low, high + 1, STRETCH):
+            yield first, min(first + STRETCH - 1, high)
+
+    def _chunks(self, condition: Condition, first: int, last: int) -> Iterator[list[tuple[Any, ...]]]:
         """Rows in the order in which they lie; none is open while others are written."""
-        last = -(2**63)
+        at = first - 1
         while True:
             some = self._db.execute(
-                f"SELECT call.rowid, {_SELECT} FROM call WHERE call.rowid > ? AND {condition.sql} "
-                "ORDER BY call.rowid LIMIT ?",
-                (last, *condition.values, CHUNK),
+                f"SELECT call.rowid, {_SELECT} FROM call WHERE call.rowid > ? AND call.rowid <= ? "
+                f"AND {condition.sql} ORDER BY call.rowid LIMIT ?",
+                (at, last, *condition.values, CHUNK),
             ).fetchall()
             if not some:
                 return
-            last = some[-1][0]
+            at = some[-1][0]
             yield some
 
     def _chunk(self, some: list[tuple[Any, ...]], *, write: bool) -> None:

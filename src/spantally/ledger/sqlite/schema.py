@@ -58,16 +58,24 @@ _CACHE_FIELDS: Final = (
     "cache_saving",
     "cache_premium",
 )
-_CACHE: Final = "".join(
-    f"ALTER TABLE {table} ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0;\n"
-    for table in ("session", "rollup")
-    for name in _CACHE_FIELDS
-) + "".join(
-    f"ALTER TABLE call ADD COLUMN {name};\n"
-    for name in (
-        "cache_saving_nano_usd INTEGER",
-        "cache_premium_nano_usd INTEGER",
-        "cache_reported INTEGER NOT NULL DEFAULT 0",
+_FIND_DIMENSION: Final = """\
+DROP INDEX dimension_session;
+CREATE INDEX dimension_session ON dimension (session_id, model, agent_path);
+"""
+_CACHE: Final = (
+    _FIND_DIMENSION
+    + "".join(
+        f"ALTER TABLE {table} ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0;\n"
+        for table in ("session", "rollup")
+        for name in _CACHE_FIELDS
+    )
+    + "".join(
+        f"ALTER TABLE call ADD COLUMN {name};\n"
+        for name in (
+            "cache_saving_nano_usd INTEGER",
+            "cache_premium_nano_usd INTEGER",
+            "cache_reported INTEGER NOT NULL DEFAULT 0",
+        )
     )
 )
 """Of calls that are there already nothing is known until they are rated anew."""
@@ -241,7 +249,7 @@ CREATE TABLE dimension (
     tool               TEXT,
     tags               TEXT
 );
-CREATE INDEX dimension_session ON dimension (session_id);
+CREATE INDEX dimension_session ON dimension (session_id, model, agent_path);
 -- Sums of the rows that began in one quarter-hour (UTC) of one dimension.
 CREATE TABLE rollup (
     quarter            INTEGER NOT NULL,  -- start_ns / (900 * 10^9)

@@ -43,6 +43,9 @@ _ADD_DIMENSION: Final = (
     f"VALUES (?, {', '.join('?' * len(Dimension._fields))})"
 )
 
+_COUNTS: Final = 2
+"""Calls and errors come first: a rollup is empty only after one of them fell."""
+
 MOST_DIMENSIONS: Final = 20_000
 """Dimensions whose number is remembered between batches."""
 
@@ -153,7 +156,7 @@ class Totals:
         ]
         if cells:
             db.executemany(_ADD_ROLLUP, [(quarter, number, *cell) for quarter, number, cell in cells])
-            lowered = [(quarter, number) for quarter, number, cell in cells if min(cell) < 0]
+            lowered = [(quarter, number) for quarter, number, cell in cells if min(cell[:_COUNTS]) < 0]
             if lowered:
                 db.executemany(_DROP_EMPTY, lowered)
 
@@ -161,9 +164,12 @@ class Totals:
         number = self._numbers.get(of)
         if number is None:
             digest = of.digest()
-            self._db.execute(_ADD_DIMENSION, (digest, *of))
-            found = self._db.execute("SELECT dimension_id FROM dimension WHERE digest = ?", (digest,))
-            number = int(found.fetchone()[0])
+            question = "SELECT dimension_id FROM dimension WHERE digest = ?"
+            found = self._db.execute(question, (digest,)).fetchone()
+            if found is None:
+                self._db.execute(_ADD_DIMENSION, (digest, *of))
+                found = self._db.execute(question, (digest,)).fetchone()
+            number = int(found[0])
             if len(self._numbers) >= MOST_DIMENSIONS:
                 self._numbers.clear()
             self._numbers[of] = number
