@@ -75,6 +75,8 @@ class UsageFormat(enum.StrEnum):
     """``gen_ai.usage.*`` names without the prefix, input inclusive of cached tokens."""
     PARTS = "parts"
     """Already normalised parts, as ``spantally.usage`` carries them."""
+    ANTHROPIC = "anthropic"
+    """``usage`` of Anthropic's Messages API: cached tokens are beside ``input_tokens``."""
 
 
 class CallRecord(NamedTuple):

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from spantally.ground import semconv
 from spantally.ground.money import NANO, UsageParts
 from spantally.ground.records import UsageFormat
+from spantally.pricing.usage_anthropic import parts_of
 
 MAX_COUNT: Final = 100_000_000_000
 """No single call uses more of anything; larger is a unit error, and its cost would not fit 64 bits."""
@@ -297,11 +298,22 @@ def _parts(raw: Mapping[str, Any], provider: str | None) -> Reading:
     return Reading(parts)
 
 
+def _anthropic(raw: Mapping[str, Any], provider: str | None) -> Reading:
+    if raw.get("input_tokens") is None and raw.get("output_tokens") is None:
+        raise NoUsage("neither input_tokens nor output_tokens")
+    try:
+        parts, missing, assumed = parts_of(raw)
+    except ValueError as error:
+        raise BadUsage(str(error)) from None
+    return Reading(parts, missing, ttl_assumed=assumed)
+
+
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any], str | None], Reading]]] = {
     UsageFormat.OPENAI_CHAT: _chat,
     UsageFormat.OPENAI_RESPONSES: _responses,
     UsageFormat.SEMCONV: _semconv,
     UsageFormat.PARTS: _parts,
+    UsageFormat.ANTHROPIC: _anthropic,
 }
 
 
