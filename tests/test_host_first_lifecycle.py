@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import spantally
 import test_budgets_faults as budgets
+import test_host_first_anthropic as anthropic
 import test_host_first_faults as faults
 import test_host_first_sockets as sockets
 import test_propagation_faults as crossing
@@ -454,7 +455,7 @@ ELSEWHERE = {
 UNREACHED = {
     "api.said": "decisions and evaluations whose parts raise: tests/test_said_events.py",
     **dict.fromkeys(
-        ("calls.beside", "calls.scan", "sdk.keys", "openai.collected", "openai.response_body"),
+        ("calls.beside", "calls.scan", "sdk.keys", "sdk.collected", "sdk.response_body"),
         "texts that are scanned beside the loop, in parts that raise: tests/test_openai_large_texts.py",
     ),
     "sdk.key": "a key that a function gave and cannot be read: tests/test_openai_keys.py",
@@ -486,7 +487,9 @@ def _guards() -> dict[str, str]:
 def test_every_guard_on_a_calls_way_is_exercised() -> None:
     """A new place that swallows needs a test that makes it swallow, or a reason why there is none."""
     exercised = {
-        place for fault in (*faults.FAULTS, *sockets.FAULTS, *budgets.FAULTS) for place in fault.places
+        place
+        for fault in (*faults.FAULTS, *sockets.FAULTS, *budgets.FAULTS, *anthropic.FAULTS, *anthropic.NATIVE)
+        for place in fault.places
     }
     (cases,) = [mark.args[1] for mark in faults.test_failure_of_the_context_api_stays_ours.pytestmark]
     exercised |= {place for case in cases for place in case[2]}
