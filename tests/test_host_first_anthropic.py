@@ -1,4 +1,4 @@
-"""An exception forced into each part that reads Anthropic's wire: the program gets what it gets without us."""
+"""An exception forced into each part that reads Anthropic's wire: the program notices none of them."""
 
 from __future__ import annotations
 
