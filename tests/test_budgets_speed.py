@@ -15,7 +15,7 @@ from spantally.ground.brakes import Ask
 from spantally.ground.ids import new_call_id
 from spantally.ground.records import CallRecord
 from spantally.ground.session_state import SessionState
-from spantally.instrumentors.openai import asking
+from spantally.instrumentors.stainless import asking
 from spantally.pricing import load
 from spantally.testing import ScriptedServer
 from watching import Watched

@@ -20,8 +20,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 import spantally
 from conformance_kit import of_payloads
 from spantally.calls.shorten import DROPPED, note
-from spantally.instrumentors.openai import capture as capture_module
 from spantally.instrumentors.openai.wire import content as wire_content
+from spantally.instrumentors.stainless import capture as capture_module
 from spantally.redaction import register_literal
 from spantally.redaction.registry import forget_literals
 from spantally.testing import Reply, ScriptedServer, ToolCall

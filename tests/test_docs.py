@@ -24,8 +24,8 @@ from spantally.cli.main import cli
 from spantally.ground import settings
 from spantally.ground.money import CostStatus
 from spantally.ground.worker import GATHER_SECONDS
-from spantally.instrumentors.openai.asking import DEFAULT_OUTPUT
-from spantally.instrumentors.openai.beginning import _OPEN_WEIGHTS_PORTS
+from spantally.instrumentors.stainless.asking import DEFAULT_OUTPUT
+from spantally.instrumentors.stainless.places import _OPEN_WEIGHTS_PORTS
 from spantally.ledger.writer import MOST_KEPT
 from spantally.pricing.rates import STOP_SECONDS
 from spantally.testing import ScriptedServer

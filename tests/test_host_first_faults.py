@@ -46,9 +46,12 @@ class Fault(NamedTuple):
 
 BEGINNING = "spantally.instrumentors.openai.beginning"
 CALL = "spantally.instrumentors.openai.call"
-CAPTURE = "spantally.instrumentors.openai.capture"
-OPENAI = "spantally.instrumentors.openai.taps"
-STREAMS = "spantally.instrumentors.openai.streams"
+CAPTURE = "spantally.instrumentors.stainless.capture"
+CONTENT = "spantally.instrumentors.openai.wire.content"
+SHELL = "spantally.instrumentors.stainless.call"
+TAPS = "spantally.instrumentors.stainless.taps"
+PLACES = "spantally.instrumentors.stainless.places"
+STREAMS = "spantally.instrumentors.stainless.streams"
 FACTS = "spantally.instrumentors.openai.wire.stream"
 OPERATION = "spantally.calls.operation"
 STARTING = "spantally.calls.starting"
@@ -58,22 +61,22 @@ THREADS = "spantally.instrumentors.threads"
 
 FAULTS = (
     # the request
-    Fault(f"{BEGINNING}:classify", ("openai.begin",), metered=False),
-    Fault(f"{OPENAI}:begin", ("openai.begin",), metered=False),
-    Fault(f"{BEGINNING}:request.request_attributes", ("openai.request",)),
-    Fault(f"{BEGINNING}:request.varying_attributes", ("openai.request",)),
-    Fault(f"{BEGINNING}:request.shape_of", ("openai.request",)),
-    Fault(f"{BEGINNING}:request.request_model", ("openai.request",)),
-    Fault(f"{BEGINNING}:provider.provider_of", ("openai.request",)),
-    Fault(f"{BEGINNING}:vendor_of_rates", ("openai.request_facts",)),
-    Fault(f"{BEGINNING}:request.newest_message_is_user", ("openai.request_facts",)),
-    Fault(f"{BEGINNING}:remember_keys", ("openai.request",)),
+    Fault(f"{BEGINNING}:classify", ("sdk.begin",), metered=False),
+    Fault(f"{BEGINNING}:begin", ("sdk.begin",), metered=False),
+    Fault(f"{BEGINNING}:request.request_attributes", ("sdk.request",)),
+    Fault(f"{BEGINNING}:request.varying_attributes", ("sdk.request",)),
+    Fault(f"{BEGINNING}:request.shape_of", ("sdk.request",)),
+    Fault(f"{BEGINNING}:request.request_model", ("sdk.request",)),
+    Fault(f"{BEGINNING}:provider.provider_of", ("sdk.request",)),
+    Fault(f"{PLACES}:vendor_of_rates", ("sdk.request_facts",)),
+    Fault(f"{BEGINNING}:request.newest_message_is_user", ("sdk.request_facts",)),
+    Fault(f"{BEGINNING}:remember_keys", ("sdk.request",)),
     Fault("spantally.redaction:register_literal", ("calls.secrets",)),
-    Fault(f"{BEGINNING}:request.tool_results", ("openai.request_content",)),
-    Fault(f"{BEGINNING}:infer_tool_results", ("openai.request_content",)),
-    Fault(f"{BEGINNING}:Capture.__init__", ("openai.request_content",)),
-    Fault(f"{CAPTURE}:content.input_sources", ("openai.request_content",)),
-    Fault("spantally.calls.fragments:Maker.spoken", ("openai.request_content",)),
+    Fault(f"{BEGINNING}:request.tool_results", ("sdk.request_content",)),
+    Fault(f"{BEGINNING}:infer_tool_results", ("sdk.request_content",)),
+    Fault(f"{CAPTURE}:Capture.__init__", ("sdk.request_content",)),
+    Fault(f"{CONTENT}:input_sources", ("sdk.request_content",)),
+    Fault("spantally.calls.fragments:Maker.spoken", ("sdk.request_content",)),
     # another instrumentor's span
     Fault("spantally.otel.joining:SpanReader.shows", ("calls.join",)),
     # the start
@@ -88,44 +91,44 @@ FAULTS = (
     Fault(f"{STARTING}:is_instrumentation_enabled", ("calls.span_start",)),
     Fault("spantally.calls.own_spans:stamps", ("calls.span_start",)),
     Fault("opentelemetry.sdk.trace:Tracer.start_span", ("calls.span_start",)),
-    Fault(f"{OPERATION}:Operation.inner_context", ("openai.enter", "calls.inner_context")),
+    Fault(f"{OPERATION}:Operation.inner_context", ("sdk.enter", "calls.inner_context")),
     Fault("spantally.api.events:EventEmitter.is_heard", ("calls.exception_event",)),
     # the sums of agents
     Fault(f"{OPERATION}:add_to_agents", ("calls.rollup",)),
     Fault("spantally.calls.rollup:Rollup.attributes", ("calls.rollup_sums",)),
     # the middle
-    Fault(f"{CALL}:OpenAICall.read_response_head", ("openai.response",)),
-    Fault(f"{CALL}:OpenAICall.read_buffered", ("openai.response",)),
-    Fault(f"{CALL}:OpenAICall.read_body", ("openai.response", "openai.result")),
-    Fault(f"{OPENAI}:watch_bytes", ("openai.response",)),
-    Fault(f"{OPENAI}:watch", ("openai.stream",)),
-    Fault(f"{OPENAI}:watch_async", ("openai.stream",)),
-    Fault(f"{CALL}:StreamFacts.__init__", ("openai.chunk", "openai.bytes")),
-    Fault(f"{FACTS}:_CollectingChatFacts.observe", ("openai.chunk", "openai.bytes")),
-    Fault(f"{STREAMS}:SseScanner.feed", ("openai.bytes",)),
-    Fault(f"{STREAMS}:SseScanner.__init__", ("openai.bytes",)),
-    Fault(f"{OPERATION}:Operation.mark_first_chunk", ("openai.chunk", "openai.bytes")),
-    Fault(f"{STREAMS}:_read_json", ("openai.bytes_end",)),
-    Fault(f"{FACTS}:_ChatFacts.facts", ("openai.stream_facts",)),
-    Fault(f"{CALL}:response.response_facts", ("openai.response", "openai.result")),
-    Fault(f"{CALL}:response.add_usage_attributes", ("openai.response",)),
-    Fault(f"{CALL}:expect_tool_calls", ("openai.response",)),
+    Fault(f"{CALL}:OpenAICall.read_response_head", ("sdk.response",)),
+    Fault(f"{CALL}:OpenAICall.read_buffered", ("sdk.response",)),
+    Fault(f"{CALL}:OpenAICall.read_body", ("sdk.response", "sdk.result")),
+    Fault(f"{TAPS}:watch_bytes", ("sdk.response",)),
+    Fault(f"{TAPS}:watch", ("sdk.stream",)),
+    Fault(f"{TAPS}:watch_async", ("sdk.stream",)),
+    Fault(f"{CALL}:StreamFacts.__init__", ("sdk.chunk", "sdk.bytes")),
+    Fault(f"{FACTS}:_CollectingChatFacts.observe", ("sdk.chunk", "sdk.bytes")),
+    Fault(f"{STREAMS}:SseScanner.feed", ("sdk.bytes",)),
+    Fault(f"{STREAMS}:SseScanner.__init__", ("sdk.bytes",)),
+    Fault(f"{OPERATION}:Operation.mark_first_chunk", ("sdk.chunk", "sdk.bytes")),
+    Fault(f"{STREAMS}:_read_json", ("sdk.bytes_end",)),
+    Fault(f"{FACTS}:_ChatFacts.facts", ("sdk.stream_facts",)),
+    Fault(f"{CALL}:response.response_facts", ("sdk.response", "sdk.result")),
+    Fault(f"{CALL}:response.add_usage_attributes", ("sdk.response",)),
+    Fault(f"{CALL}:expect_tool_calls", ("sdk.response",)),
     # the end
-    Fault(f"{CALL}:OpenAICall.succeeded", ("openai.returned",)),
-    Fault(f"{CALL}:OpenAICall.failed", ("openai.raised", "openai.stream_end")),
-    Fault(f"{CALL}:last_event", ("openai.last_event",)),
-    Fault(f"{CALL}:OpenAICall.exhausted", ("openai.stream_end",)),
-    Fault(f"{CALL}:OpenAICall.left_early", ("openai.left",), metered=False),
-    Fault(f"{CALL}:errors.was_sent", ("openai.raised",)),
-    Fault(f"{CALL}:errors.error_type_of", ("openai.raised",)),
-    Fault(f"{CALL}:Capture.finish", ("openai.capture",)),
-    Fault(f"{CAPTURE}:governed", ("openai.capture",)),
-    Fault("spantally.api.events:EventEmitter.is_heard", ("openai.capture",)),
-    Fault(f"{CAPTURE}:attribute_limit", ("openai.capture",)),
-    Fault(f"{CAPTURE}:event_attributes", ("openai.capture",)),
-    Fault(f"{CALL}:Capture.take_output", ("openai.response", "openai.stream_facts")),
-    Fault(f"{OPERATION}:Operation.finish", ("openai.end", "calls.running"), metered=False),
-    Fault(f"{OPERATION}:Operation.finish_later", ("openai.left", "calls.running"), metered=False),
+    Fault(f"{CALL}:OpenAICall.succeeded", ("sdk.returned",)),
+    Fault(f"{CALL}:OpenAICall.failed", ("sdk.raised", "sdk.stream_end")),
+    Fault(f"{CALL}:last_event", ("sdk.last_event",)),
+    Fault(f"{CALL}:OpenAICall.exhausted", ("sdk.stream_end",)),
+    Fault(f"{CALL}:OpenAICall.left_early", ("sdk.left",), metered=False),
+    Fault(f"{SHELL}:errors.was_sent", ("sdk.raised",)),
+    Fault(f"{SHELL}:errors.error_type_of", ("sdk.raised",)),
+    Fault(f"{CAPTURE}:Capture.finish", ("sdk.capture",)),
+    Fault(f"{CAPTURE}:governed", ("sdk.capture",)),
+    Fault("spantally.api.events:EventEmitter.is_heard", ("sdk.capture",)),
+    Fault(f"{CAPTURE}:attribute_limit", ("sdk.capture",)),
+    Fault(f"{CAPTURE}:event_attributes", ("sdk.capture",)),
+    Fault(f"{CAPTURE}:Capture.take_output", ("sdk.response", "sdk.stream_facts")),
+    Fault(f"{OPERATION}:Operation.finish", ("sdk.end", "calls.running"), metered=False),
+    Fault(f"{OPERATION}:Operation.finish_later", ("sdk.left", "calls.running"), metered=False),
     Fault(f"{OPERATION}:Operation._end_span", ("calls.span_end",)),
     Fault(f"{OPERATION}:Operation._record", ("calls.record",), metered=False),
     Fault(f"{OPERATION}:type_name", ("calls.error_type",)),
@@ -138,7 +141,7 @@ FAULTS = (
     # redaction
     Fault("spantally.redaction:Redactor.attributes", ("calls.redaction",)),
     Fault("spantally.redaction:Redactor.text", ("calls.span_start",)),
-    Fault("spantally.redaction:Redactor.value", ("openai.request_content", "calls.tool_arguments")),
+    Fault("spantally.redaction:Redactor.value", ("sdk.request_content", "calls.tool_arguments")),
     # the worker
     Fault("spantally.ground.worker:Channel.put", ("calls.record",), metered=False),
     Fault("spantally.ground.worker:Channel.put_from_finaliser", ("calls.finish_later",), metered=False),
@@ -298,8 +301,8 @@ class _BrokenContext:
 @pytest.mark.parametrize(
     ("module", "name", "places"),
     [
-        (OPENAI, "attach", {"openai.enter"}),
-        (OPENAI, "detach", {"openai.leave"}),
+        (TAPS, "attach", {"sdk.enter"}),
+        (TAPS, "detach", {"sdk.leave"}),
         (THREADS, "attach", {"threads.attach", "threads.run"}),
         (THREADS, "detach", {"threads.detach"}),
         (THREADS, "get_current", {"threads.start", "threads.submit"}),
@@ -343,7 +346,7 @@ def test_failures_are_logged_once_without_their_text(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(f"{BEGINNING}.classify", fail)
         program.run(("chat", "responses"))
-    lines = [record.getMessage() for record in caplog.records if "openai.begin" in record.getMessage()]
+    lines = [record.getMessage() for record in caplog.records if "sdk.begin" in record.getMessage()]
     assert len(lines) == 1
     assert "Boom" in lines[0]
     assert "planted text" not in caplog.text

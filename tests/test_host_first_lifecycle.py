@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import spantally
 import test_budgets_faults as budgets
+import test_host_first_anthropic as anthropic
 import test_host_first_faults as faults
 import test_host_first_sockets as sockets
 import test_propagation_faults as crossing
@@ -35,8 +36,10 @@ from spantally.ground.records import Kind
 from spantally.ground.session_state import forget_sessions
 from spantally.ground.worker import worker
 from spantally.instrumentors import baggage as baggage_gate
-from spantally.instrumentors.openai import batches, peers
+from spantally.instrumentors.openai import batches as openai_batches
+from spantally.instrumentors.openai import peers
 from spantally.instrumentors.patching import Patch, PatchSet
+from spantally.instrumentors.stainless import batches
 from spantally.testing import Reply, ScriptedServer
 
 SOURCE = Path(spantally.__file__).parent
@@ -307,7 +310,7 @@ def _raising_attempts(patch: pytest.MonkeyPatch) -> None:
     """A failed attempt, the head of a refusal, a line of a batch and a late answer that cannot be noted."""
     spantally.instrument(ledger=False)
     patch.setattr("spantally.instrumentors.openai.call.OpenAICall.note_retry", fail)
-    patch.setattr("spantally.instrumentors.openai.call.headers.rate_limits", fail)
+    patch.setattr("spantally.instrumentors.openai.call.OpenAICall.head_facts", fail)
     chat: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
     replies = [Reply(status=500, error="oops"), Reply(text="fine"), Reply(status=429, error="slow down")]
     with (
@@ -318,7 +321,7 @@ def _raising_attempts(patch: pytest.MonkeyPatch) -> None:
         with pytest.raises(openai.RateLimitError):
             client.with_options(max_retries=0).chat.completions.create(**chat)
     spantally.instrument(ledger=False, stream_usage="request")
-    patch.setattr("spantally.instrumentors.openai.streams.is_extra", fail)
+    patch.setattr("spantally.instrumentors.openai.call.is_extra", fail)
     with (
         ScriptedServer() as server,
         openai.OpenAI(base_url=server.base_url, api_key="sk-made-up") as client,
@@ -327,7 +330,7 @@ def _raising_attempts(patch: pytest.MonkeyPatch) -> None:
     made = starting.start(telemetry.active, Plan(Kind.INFERENCE, "chat"))
     assert made is not None
     patch.setattr("spantally.instrumentors.openai.batches.batch_line", fail)
-    batches._reader(made, made.scope, b'{"custom_id": "a"}\n')()
+    batches._rows_of(made, openai_batches._READER, made.scope, b'{"custom_id": "a"}\n')()
     patch.setattr(operation.Operation, "_record", fail)
     made.settle("ok")
     made.finish()
@@ -420,10 +423,10 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
     _raising_gate: ("baggage.httpcore", "baggage.http_client", "baggage.aiohttp", "api.log_record"),
     _raising_beside: ("openai.peers", "openai.innermost", "patching.beneath"),
     _raising_attempts: (
-        "openai.retry",
-        "openai.error_head",
-        "openai.hide",
-        "openai.batch_line",
+        "sdk.retry",
+        "sdk.error_head",
+        "sdk.hide",
+        "sdk.batch_line",
         "calls.settle",
     ),
 }
@@ -452,10 +455,10 @@ ELSEWHERE = {
 UNREACHED = {
     "api.said": "decisions and evaluations whose parts raise: tests/test_said_events.py",
     **dict.fromkeys(
-        ("calls.beside", "calls.scan", "openai.keys", "openai.collected", "openai.response_body"),
+        ("calls.beside", "calls.scan", "sdk.keys", "sdk.collected", "sdk.response_body"),
         "texts that are scanned beside the loop, in parts that raise: tests/test_openai_large_texts.py",
     ),
-    "openai.key": "a key that a function gave and cannot be read: tests/test_openai_keys.py",
+    "sdk.key": "a key that a function gave and cannot be read: tests/test_openai_keys.py",
     "budgets.*": "callbacks and webhooks that raise: tests/test_budgets_telling.py",
     "report.*": "doctor's report asks each part under its own guard; its tests give it broken parts",
     "api.kept_record": "a redactor that raises at the ledger: tests/test_redaction_kept_records.py",
@@ -484,7 +487,9 @@ def _guards() -> dict[str, str]:
 def test_every_guard_on_a_calls_way_is_exercised() -> None:
     """A new place that swallows needs a test that makes it swallow, or a reason why there is none."""
     exercised = {
-        place for fault in (*faults.FAULTS, *sockets.FAULTS, *budgets.FAULTS) for place in fault.places
+        place
+        for fault in (*faults.FAULTS, *sockets.FAULTS, *budgets.FAULTS, *anthropic.FAULTS, *anthropic.NATIVE)
+        for place in fault.places
     }
     (cases,) = [mark.args[1] for mark in faults.test_failure_of_the_context_api_stays_ours.pytestmark]
     exercised |= {place for case in cases for place in case[2]}

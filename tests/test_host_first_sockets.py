@@ -69,8 +69,8 @@ FAULTS = (
     Fault(f"{FRAMES}:event_type", ("openai.socket_event",), metered=False),
     Fault(f"{FRAMES}:response_id", ("openai.socket_event",)),
     Fault(f"{REALTIME}:expect_tool_calls", ("openai.socket_event",)),
-    Fault(f"{FACTS}:response_facts", ("openai.stream_facts",)),
-    Fault(f"{FACTS}:RealtimeFacts.content", ("openai.stream_facts",)),
+    Fault(f"{FACTS}:response_facts", ("sdk.stream_facts",)),
+    Fault(f"{FACTS}:RealtimeFacts.content", ("sdk.stream_facts",)),
     Fault(f"{CONNECTION}:Connection.lost", ("openai.socket_lost",), metered=False),
     # the end
     Fault(f"{CONNECTION}:Connection.closed", ("openai.socket_close",), metered=False),

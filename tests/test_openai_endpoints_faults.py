@@ -112,22 +112,23 @@ def _work(client: openai.OpenAI) -> list[Any]:
     return outcomes
 
 
-SHELL = "spantally.instrumentors.openai"
+OURS = "spantally.instrumentors.openai"
+SHELL = "spantally.instrumentors.stainless"
 PARTS = (
     (f"{SHELL}.call.retries.note_failed_attempt", "unknown"),
-    (f"{SHELL}.call.background.learn", "unknown"),
-    (f"{SHELL}.call.background.expect", "unknown"),
-    (f"{SHELL}.background._complete", "unknown"),
-    (f"{SHELL}.call.batches.read_file", "unknown"),
+    (f"{OURS}.call.background.learn", "unknown"),
+    (f"{OURS}.call.background.expect", "unknown"),
+    (f"{OURS}.background._complete", "unknown"),
+    (f"{OURS}.call.batches.read_file", "unknown"),
     (f"{SHELL}.batches.hand_over", "unknown"),
-    (f"{SHELL}.batches.batch_line", "unknown"),
-    (f"{SHELL}.streams.ResultLines.feed", "unknown"),
-    (f"{SHELL}.streams.ResultLines.close", "unknown"),
-    (f"{SHELL}.call.headers.rate_limits", "unknown"),
-    (f"{SHELL}.beginning.path_attributes", "unknown"),
-    (f"{SHELL}.beginning.stream_usage.with_usage", "request"),
-    (f"{SHELL}.streams.is_extra", "request"),
-    (f"{SHELL}.beginning.estimate.input_tokens", "estimate"),
+    (f"{OURS}.batches.batch_line", "unknown"),
+    (f"{SHELL}.batches.ResultLines.feed", "unknown"),
+    (f"{SHELL}.batches.ResultLines.close", "unknown"),
+    (f"{OURS}.call.headers.head_facts", "unknown"),
+    (f"{OURS}.beginning.path_attributes", "unknown"),
+    (f"{OURS}.beginning.stream_usage.with_usage", "request"),
+    (f"{OURS}.call.is_extra", "request"),
+    (f"{OURS}.beginning.estimate.input_tokens", "estimate"),
     (f"{SHELL}.call.estimate.output_tokens", "estimate"),
 )
 

@@ -16,7 +16,8 @@ from spantally.api.summary import SummaryConsumer
 from spantally.calls import pipeline
 from spantally.ground.records import CallRecord, Kind
 from spantally.ground.worker import worker
-from spantally.instrumentors.openai import background, batches
+from spantally.instrumentors.openai import background
+from spantally.instrumentors.stainless import batches
 from spantally.ledger.contract import Filter
 from spantally.testing import Reply, ScriptedServer, Usage
 from spantally.testing.server import ScriptedServer as Server

@@ -104,9 +104,7 @@ def test_the_key_that_a_coroutine_gives_is_hidden(watched: Watched, server: Scri
     assert KEY not in spantally.redact(f"x {KEY} y")
 
 
-@pytest.mark.parametrize(
-    ("part", "place"), [("remember_keys", "openai.request"), ("remember_sent", "openai.key")]
-)
+@pytest.mark.parametrize(("part", "place"), [("remember_keys", "sdk.request"), ("remember_sent", "sdk.key")])
 def test_failing_to_learn_a_key_stays_ours(
     part: str, place: str, watched: Watched, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,8 +113,8 @@ def test_failing_to_learn_a_key_stays_ours(
     def fail(*args: Any) -> Any:
         raise RuntimeError
 
-    module = "keys" if part == "remember_sent" else "beginning"
-    monkeypatch.setattr(f"spantally.instrumentors.openai.{module}.{part}", fail)
+    module = "stainless.keys" if part == "remember_sent" else "openai.beginning"
+    monkeypatch.setattr(f"spantally.instrumentors.{module}.{part}", fail)
     with _function(server.base_url) as client:
         assert client.chat.completions.create(**ASK).choices
     assert len(watched.records) == 1

@@ -13,7 +13,8 @@ import pytest
 from spantally.calls import beside
 from spantally.ground import guard
 from spantally.ground.records import Status
-from spantally.instrumentors.openai import streams, taps
+from spantally.instrumentors.openai import beginning, taps
+from spantally.instrumentors.openai.wire import content
 from spantally.redaction import engine
 from spantally.redaction.registry import forget_literals
 from spantally.testing import Reply, ScriptedServer
@@ -199,17 +200,17 @@ def test_failing_to_look_for_texts_stays_ours(
     def fail(*args: Any) -> Any:
         raise RuntimeError
 
-    monkeypatch.setattr(taps, "remember_keys", fail)
-    monkeypatch.setattr(streams, "output_messages", fail)
+    monkeypatch.setattr(beginning, "remember_keys", fail)
+    monkeypatch.setattr(content, "output_messages", fail)
     run(server, lambda client: _chat_stream(client, "hello"))
     assert len(active.records) == 1
 
     async def process(client: Any) -> str:
         return "answer"
 
-    assert asyncio.run(taps.around_response_async(process)(None)) == "answer"
+    assert asyncio.run(taps.TAPS.around_response_async(process)(None)) == "answer"
     met = {where for where, _ in guard.failures}
-    assert {"openai.keys", "openai.collected", "openai.response_body"} <= met
+    assert {"sdk.keys", "sdk.collected", "sdk.response_body"} <= met
 
 
 def test_little_text_starts_no_thread(active: Watched, server: ScriptedServer) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from spantally.instrumentors.openai.wire.errors import (
+from spantally.instrumentors.stainless.wire.errors import (
     class_name,
     error_code,
     error_type_of,

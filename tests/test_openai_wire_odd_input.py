@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spantally.instrumentors.openai.wire import content, errors, request, response
+from spantally.instrumentors.openai.wire import content, request, response
 from spantally.instrumentors.openai.wire import operation as op
-from spantally.instrumentors.openai.wire.fields import field, plain
 from spantally.instrumentors.openai.wire.stream import StreamFacts, stream_error
+from spantally.instrumentors.stainless.wire import errors
+from spantally.instrumentors.stainless.wire.fields import field, plain
 
 OPERATIONS = [op.CHAT, op.RESPONSES, op.COMPLETIONS, op.EMBEDDINGS]
 

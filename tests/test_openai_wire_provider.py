@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from spantally.instrumentors.openai.wire.provider import HOSTS, priced_provider, provider_of
+from spantally.instrumentors.openai.wire.provider import provider_of
+from spantally.instrumentors.stainless.wire.hosts import HOSTS, priced_provider
 
 
 @pytest.mark.parametrize(

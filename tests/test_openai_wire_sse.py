@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spantally.instrumentors.openai.wire.encoding import Decoder
-from spantally.instrumentors.openai.wire.sse import SseScanner
+from spantally.instrumentors.stainless.wire.encoding import Decoder
+from spantally.instrumentors.stainless.wire.sse import SseScanner
 
 EVENTS: list[dict[str, Any]] = [{"n": 1, "text": "grün ☃ 🎈"}, {"n": 2}, {"n": 3, "type": "x"}]
 ALL = [*EVENTS, {"n": 4}]

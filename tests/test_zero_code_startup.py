@@ -15,6 +15,7 @@ NONE = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "L
 LATE = (
     "spantally.redaction",
     "spantally.instrumentors.openai.",
+    "spantally.instrumentors.stainless.",
     "spantally.pricing",
     "spantally.ledger",
     "spantally.queries",
@@ -58,7 +59,10 @@ def modules(source: str, tmp_path: Path, *before: str, **env: str) -> set[str]:
 
 def early(loaded: set[str]) -> list[str]:
     """Of what should wait, what did not."""
-    names_alone = {"spantally.instrumentors.openai.socket_places"}
+    names_alone = {
+        "spantally.instrumentors.openai.socket_places",
+        "spantally.instrumentors.stainless.instrumentor",
+    }
     return sorted(name for name in loaded - names_alone if name.startswith(LATE))
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         SettingsError,
         SpantallyError,
     )
+    from spantally.instrumentors.anthropic import AnthropicInstrumentor
     from spantally.instrumentors.baggage import BaggageInstrumentor
     from spantally.instrumentors.fastapi import FastAPIInstrumentor
     from spantally.instrumentors.httpx2 import HTTPX2Instrumentor
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AnthropicInstrumentor",
     "ArgumentError",
     "BaggageInstrumentor",
     "Budget",
@@ -148,6 +150,7 @@ _LAZY = {
     "uninstrument": "spantally.api.runtime",
     "Ledger": "spantally.queries.ledger",
     "open_ledger": "spantally.queries.ledger",
+    "AnthropicInstrumentor": "spantally.instrumentors.anthropic",
     "FastAPIInstrumentor": "spantally.instrumentors.fastapi",
     "HTTPX2Instrumentor": "spantally.instrumentors.httpx2",
     "MCPInstrumentor": "spantally.instrumentors.mcp",

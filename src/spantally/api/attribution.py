@@ -208,7 +208,7 @@ def bind(
         ArgumentError: (a ValueError) for a client of another kind, a session that was never entered, or
             where nothing is given.
     """
-    from spantally.instrumentors.openai.binding import bound_copy, is_client
+    from spantally.instrumentors.stainless.binding import bound_copy, is_client
 
     if not is_client(client):
         raise ArgumentError(f"bind({client!r}): pass a client of the OpenAI SDK (OpenAI, AsyncOpenAI, ...)")

@@ -170,6 +170,7 @@ current: Runtime | None = None
 
 def instrumentors() -> dict[str, TableInstrumentor]:
     """All our instrumentors, by the name of their entry point."""
+    from spantally.instrumentors.anthropic import AnthropicInstrumentor
     from spantally.instrumentors.baggage import BaggageInstrumentor
     from spantally.instrumentors.fastapi import FastAPIInstrumentor
     from spantally.instrumentors.httpx2 import HTTPX2Instrumentor
@@ -180,6 +181,7 @@ def instrumentors() -> dict[str, TableInstrumentor]:
     from spantally.instrumentors.tools import ToolsInstrumentor
 
     return {
+        "spantally_anthropic": AnthropicInstrumentor(),
         "spantally_fastapi": FastAPIInstrumentor(),
         "spantally_httpx2": HTTPX2Instrumentor(),
         "spantally_mcp": MCPInstrumentor(),

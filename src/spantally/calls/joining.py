@@ -11,6 +11,7 @@ What a span is can only be told by the room that reads spans; it registers itsel
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from contextvars import ContextVar
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from opentelemetry.trace import Span
 
 from spantally.calls import pipeline
+from spantally.calls.own_spans import safe_of
 from spantally.ground.guard import swallowed
 from spantally.ground.records import CallRecord, LateRecord, made
 
@@ -34,9 +36,11 @@ class Join(Enum):
     """The current span may be of this very call."""
     AFTERWARDS = 2
     """Another instrumentor is around that begins its span when the call has returned."""
+    WITHIN = 3
+    """The SDK begins its own span beneath the operation; one of this very call that is around comes first."""
 
 
-NOWHERE, AROUND, AFTERWARDS = Join.NOWHERE, Join.AROUND, Join.AFTERWARDS
+NOWHERE, AROUND, AFTERWARDS, WITHIN = Join.NOWHERE, Join.AROUND, Join.AFTERWARDS, Join.WITHIN
 # Names of the module: through the class they cost more than all else that is done when nobody is there.
 
 
@@ -59,11 +63,29 @@ awaiting: Final[ContextVar[Operation | None]] = ContextVar("spantally-awaits-a-s
 class Joined:
     """The span of another instrumentor that stands for an operation, in the place of one of ours."""
 
-    __slots__ = ("span",)
+    __slots__ = ("span", "within")
 
-    def __init__(self, span: Span | None) -> None:
+    def __init__(self, span: Span | None, *, within: bool = False) -> None:
         self.span = span
         """None until it has begun."""
+        self.within = within
+        """True where it is the SDK's own, which begins beneath the operation."""
+
+    def complete(self, operation: Operation, attributes: Mapping[str, Any]) -> None:
+        """Put attributes onto the span that it does not have itself, as long as it is open.
+
+        Args:
+            operation: that it stands for.
+            attributes: raw; they are redacted here.
+        """
+        span = self.span
+        if span is None or not span.is_recording():
+            return
+        known = getattr(span, "attributes", None) or {}
+        missing = {name: value for name, value in attributes.items() if name not in known}
+        if missing:
+            telemetry = operation.telemetry
+            span.set_attributes(safe_of(telemetry.redactor, telemetry.renames, missing))
 
     def ids(self) -> tuple[str | None, str | None, str | None]:
         """Hex ids of trace, span and parent span."""
@@ -112,6 +134,8 @@ def join(operation: Operation, current: Any, where: Join) -> Joined | None:
                 if reader.shows(current, operation.kind):
                     reader.mark(current, operation, beside=operation.telemetry.coexist == "own")
                     return Joined(current)
+        if where is WITHIN:
+            return Joined(None, within=True)
     except Exception as error:
         swallowed("calls.join", error)
     return None

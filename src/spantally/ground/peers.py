@@ -62,6 +62,9 @@ PEERS: Final = (
     ),
 )
 
+NATIVE_SCOPES: Final = ("com.anthropic.sdk.python",)
+"""Scopes of SDKs that trace themselves; clients of clouds put the cloud's name behind."""
+
 LOGFIRE_SCOPE: Final = "logfire.openai"
 
 _BY_SCOPE: Final = {scope: peer for peer in PEERS for scope in peer.scopes}
@@ -79,3 +82,12 @@ def peer_of(scope_name: str) -> Peer | None:
         head, dot, _ = scope_name.rpartition(".")
         found = _BY_SCOPE.get(head) if dot else None
     return found
+
+
+def is_native(scope_name: str) -> bool:
+    """True for the instrumentation scope of an SDK that traces itself.
+
+    Args:
+        scope_name: as a span names it.
+    """
+    return scope_name.startswith(NATIVE_SCOPES)

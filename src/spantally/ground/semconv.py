@@ -105,6 +105,11 @@ OPENAI_API_TYPE: Final = "openai.api.type"
 OPENAI_RATE_LIMIT_PREFIX: Final = "openai.response.rate_limit."
 """Before ``limit_requests``, ``remaining_tokens``, ``reset_requests``, ...: the headers of a response."""
 
+ANTHROPIC_REQUEST_SERVICE_TIER: Final = "anthropic.request.service_tier"
+ANTHROPIC_RESPONSE_SERVICE_TIER: Final = "anthropic.response.service_tier"
+ANTHROPIC_RATE_LIMIT_PREFIX: Final = "anthropic.response.rate_limit."
+"""Before ``requests_limit``, ``input_tokens_remaining``, ``tokens_reset``, ...: the headers of a response."""
+
 # -- ours --------------------------------------------------------------------------------------------
 ENTITY_TYPE: Final = "spantally.entity.type"
 ENTITY_ID: Final = "spantally.entity.id"

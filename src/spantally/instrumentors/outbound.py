@@ -41,7 +41,7 @@ def takes_our_keys(host: str) -> bool:
     Args:
         host: as in the URL, without port.
     """
-    from spantally.instrumentors.openai.wire.provider import priced_provider  # not before the first request
+    from spantally.instrumentors.stainless.wire.hosts import priced_provider  # not before the first request
 
     name = host.lower().strip("[]").rstrip(".")
     if _is_among(name, _denied) or (_allowed and not _is_among(name, _allowed)):

@@ -18,7 +18,7 @@ from spantally.calls.joining import readers, take_awaiting
 from spantally.calls.operation import Operation, open_operations
 from spantally.calls.telemetry import SCOPE_NAME
 from spantally.ground import semconv
-from spantally.ground.peers import LOGFIRE_SCOPE, peer_of
+from spantally.ground.peers import LOGFIRE_SCOPE, is_native, peer_of
 from spantally.ground.records import COUNTED_KINDS
 from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.lineage import STATE, SpanState, View
@@ -88,6 +88,12 @@ def recognise(span: Any, state: SpanState) -> None:
     """
     name = scope_name_of(span)
     state.peer = peer_of(name) is not None
+    if is_native(name):
+        operation = _traced_by_sdk(state)
+        if operation is not None and operation.joined is not None:
+            operation.joined.span = span
+            READER.mark(span, operation, beside=False)
+            return
     operation = _beneath(state)
     if operation is None:
         if name == LOGFIRE_SCOPE and span._attributes.get(LOGFIRE_SPAN_TYPE) == "log":
@@ -104,6 +110,16 @@ def recognise(span: Any, state: SpanState) -> None:
             return
     if operation is not None:
         READER.mark(span, operation, beside=True)
+
+
+def _traced_by_sdk(state: SpanState) -> Operation | None:
+    """The operation that waits for the SDK's own span, where this one begins inside of it."""
+    scope = state.scope
+    if scope is None or scope.call_id is None:
+        return None
+    operation = open_operations.get(scope.call_id)
+    joined = None if operation is None else operation.joined
+    return operation if joined is not None and joined.within and joined.span is None else None
 
 
 def _beneath(state: SpanState) -> Operation | None:

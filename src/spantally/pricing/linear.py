@@ -42,10 +42,15 @@ def formula(record: CallRecord) -> Formula | None:
     Args:
         record: its usage is of no consequence.
     """
+    context = record.price_context or {}
+    if "server_tools" in context or "search" in context:
+        return None  # fees beside the parts
     found = rate(record._replace(usage=_ONE, usage_format=UsageFormat.PARTS, estimated=False))
     card = _cards.get(_key(record))
     if found.status not in _STATUSES or not isinstance(card, Card) or card.estimated or found.source is None:
         return None
+    if card.units or (card.own is not None and card.own.per_second):
+        return None  # not by tokens alone
     rates = [(card.per_call, LARGEST_FEE)]
     for step in card.steps:
         rates.extend(zip(step.vector, _MOST, strict=True))
@@ -63,7 +68,7 @@ def _key(record: CallRecord) -> tuple[object, ...]:
         record.response_model,
         record.request_model,
         record.start_ns // HOUR_NS,
-        tuple(context.get(name) for name in ("service_tier", "batch", "speed", "geography")),
+        tuple(context.get(name) for name in ("service_tier", "batch", "speed", "geography", "search")),
         record.server_address or context.get("server_address"),
         record.precedence == Precedence.FOREIGN,
     )

@@ -123,7 +123,7 @@ class Request:
     def all_text(self) -> str:
         """Every text of the request: instructions, messages, input."""
         body = self.body or {}
-        names = ("instructions", "messages", "input", "prompt")
+        names = ("instructions", "system", "messages", "input", "prompt")
         return "\n".join(text for name in names for text in texts_of(body.get(name)))
 
     def input_tokens(self) -> int:

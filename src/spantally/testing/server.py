@@ -1,4 +1,4 @@
-"""The scripted server: an OpenAI-compatible API over real HTTP with every answer and bill known."""
+"""The scripted server: OpenAI-compatible and Anthropic APIs over real HTTP, every answer and bill known."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ from spantally.testing.made import (
     transcript_body,
     transcript_chunks,
 )
+from spantally.testing.message_batches import MessageBatches
+from spantally.testing.messages import (
+    as_message_request,
+    bedrock_events,
+    complete_body,
+    complete_events,
+    message_body,
+    message_error,
+    message_events,
+)
+from spantally.testing.messages import count_body as message_count_body
 from spantally.testing.responses import response_body, response_events
 from spantally.testing.script import Reply, Request, Script, ScriptSource
 from spantally.testing.stored import Found, Stored, is_background, unfinished_response
@@ -51,8 +62,15 @@ _ENDPOINTS: Final[Mapping[str, tuple[_Body, _Chunks | None]]] = {
     "/audio/translations": (transcript_body, None),
     "/moderations": (moderation_body, None),
     "/decisions": (decision_body, None),
+    "/messages": (message_body, message_events),
+    "/messages/count_tokens": (message_count_body, None),
+    "/complete": (complete_body, complete_events),
+    "/invoke-with-response-stream": (message_body, bedrock_events),
 }
-_FREE: Final = frozenset({"/moderations", "/responses/input_tokens"})
+_ANTHROPIC: Final = frozenset(
+    {"/messages", "/messages/count_tokens", "/complete", "/invoke-with-response-stream"}
+)
+_FREE: Final = frozenset({"/moderations", "/responses/input_tokens", "/messages/count_tokens"})
 _WITHOUT_MODEL: Final = frozenset({"/images/", "/moderations", "/responses/compact", "/input_tokens"})
 """Parts of paths whose requests need not name a model."""
 MODELS: Final = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "text-embedding-3-small")
@@ -60,13 +78,14 @@ MODELS: Final = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "text-embed
 
 
 class ScriptedServer(LoopbackServer):
-    """An OpenAI-compatible server on loopback, for tests and demonstrations.
+    """A server of OpenAI's and Anthropic's APIs on loopback, for tests and demonstrations.
 
     It serves ``/v1/chat/completions``, ``/v1/responses``, ``/v1/embeddings``, ``/v1/completions``, images,
     audio, moderations (streamed where asked), ``/v1/models``, and what is stored: responses, files, batches,
-    vector-store search, conversations, assistants and runs. Any prefix in place of ``/v1`` works as well, so
-    that clients of other hosts and of Azure can be pointed at it. Without a script it echoes the last message
-    and counts tokens by the rule of :mod:`spantally.testing.usage`.
+    vector-store search, conversations, assistants and runs. Of Anthropic's API: ``/v1/messages``, batches,
+    counting tokens and ``/v1/complete``, also by the paths of Bedrock and Vertex. Any prefix in place of
+    ``/v1`` works as well, so that clients of other hosts and of Azure can be pointed at it. Without a script
+    it echoes the last message and counts tokens by the rule of :mod:`spantally.testing.usage`.
 
     Example:
         >>> with ScriptedServer([Reply(text="four", usage=Usage(input=9, output=1))]) as server:
@@ -90,11 +109,17 @@ class ScriptedServer(LoopbackServer):
         self._answers = itertools.count(1)
         self._lock = threading.Lock()
         self._stored = Stored(self._work, self._batch_body)
+        self._message_batches = MessageBatches(self._work)
 
     @property
     def base_url(self) -> str:
         """What a client takes as its base URL: ``http://127.0.0.1:PORT/v1``."""
         return f"{self.url}/v1"
+
+    @property
+    def anthropic_url(self) -> str:
+        """What a client of the Anthropic SDK takes as its base URL: ``http://127.0.0.1:PORT``."""
+        return self.url
 
     @property
     def billed(self) -> dict[str, Billed]:
@@ -118,7 +143,11 @@ class ScriptedServer(LoopbackServer):
         if request.method == "GET" and request.path.rstrip("/").endswith("/models"):
             connection.answer_json(200, _models())
             return
-        endpoint = next((end for end in _ENDPOINTS if request.path.endswith(end)), None)
+        batch = self._message_batches.answer(request, self.url)
+        if batch is not None:
+            self._send(connection, batch)
+            return
+        endpoint, request = _endpoint_of(request)
         found = None if endpoint is not None and request.method == "POST" else self._stored.answer(request)
         if found is not None:
             self._send(connection, found)
@@ -148,14 +177,14 @@ class ScriptedServer(LoopbackServer):
         if reply.body is not None:
             connection.answer(reply.status, reply.body, headers)
         elif reply.status >= 400:
-            connection.answer_json(reply.status, {"error": error_object(reply)}, headers)
+            connection.answer_json(reply.status, _error_body(endpoint, reply), headers)
         elif request.stream and make_chunks is not None:
             self._stream(connection, answer, make_chunks(answer), headers)
         elif reply.drop_after_chunks is not None:
             self._bill(answer, reported=False)
             connection.cut()
         elif reply.error is not None and endpoint != "/responses":
-            connection.answer_json(reply.status, {"error": error_object(reply)}, headers)
+            connection.answer_json(reply.status, _error_body(endpoint, reply), headers)
         else:
             # Billed before it is sent: a client that has the answer must find it in `billed`.
             if endpoint not in _FREE:
@@ -206,6 +235,8 @@ class ScriptedServer(LoopbackServer):
             connection.cut()
             return
         headers["content-type"] = "text/event-stream; charset=utf-8"
+        if answer.request.path.endswith("/invoke-with-response-stream"):
+            headers["content-type"] = "application/vnd.amazon.eventstream"
         headers["cache-control"] = "no-cache"
         faulty = (reply.error, reply.drop_after_chunks, reply.malformed_after_chunks) != (None, None, None)
         self._bill(answer, reported=not faulty and _carries_usage(answer))
@@ -274,10 +305,23 @@ def _carries_usage(answer: Answer) -> bool:
     return isinstance(options, dict) and options.get("include_usage") is True
 
 
+def _endpoint_of(request: Request) -> tuple[str | None, Request]:
+    """The endpoint that a request asks for, and the request as that endpoint has it."""
+    asked = as_message_request(request) if request.method == "POST" else None
+    if asked is not None:
+        return asked
+    return next((end for end in _ENDPOINTS if request.path.endswith(end)), None), request
+
+
+def _error_body(endpoint: str, reply: Reply) -> dict[str, Any]:
+    return message_error(reply) if endpoint in _ANTHROPIC else {"error": error_object(reply)}
+
+
 def _headers(answer: Answer) -> dict[str, str]:
     headers = {
         "content-type": "application/json",
         "x-request-id": f"req_scripted_{answer.number}",
+        "request-id": f"req_scripted_{answer.number}",
         "openai-processing-ms": "1",
         "openai-version": "2020-10-01",
     }

@@ -35,7 +35,7 @@ class Usage(NamedTuple):
 
     @classmethod
     def of(cls, value: Usage | Mapping[str, Any]) -> Usage:
-        """Read a usage of our own names, or any usage object that an API of OpenAI returns.
+        """Read a usage of our own names, or any usage object that an API of OpenAI or Anthropic returns.
 
         Args:
             value: ``{"input": 10, "output": 2}``, or ``prompt_tokens`` ..., or ``input_tokens`` ...; a count
@@ -45,13 +45,18 @@ class Usage(NamedTuple):
             return value
         inputs = _first(value, "input", "prompt_tokens", "input_tokens")
         outputs = _first(value, "output", "completion_tokens", "output_tokens")
+        # Anthropic counts cached tokens beside the others.
+        beside = _first(value, "cache_read_input_tokens")
+        inputs += beside + _first(value, "cache_creation_input_tokens")
         read_in = _details(value, "prompt_tokens_details", "input_tokens_details")
         read_out = _details(value, "completion_tokens_details", "output_tokens_details")
         return cls(
             inputs,
             outputs,
-            _first(value, "cached") or _first(read_in, "cached_tokens"),
-            _first(value, "reasoning") or _first(read_out, "reasoning_tokens"),
+            _first(value, "cached") or _first(read_in, "cached_tokens") or beside,
+            _first(value, "reasoning")
+            or _first(read_out, "reasoning_tokens")
+            or _first(read_out, "thinking_tokens"),
         )
 
     def as_chat(self) -> dict[str, Any]:
@@ -85,6 +90,17 @@ class Usage(NamedTuple):
             "output_tokens": self.output,
             "output_tokens_details": {"reasoning_tokens": self.reasoning},
             "total_tokens": self.input + self.output,
+        }
+
+    def as_messages(self) -> dict[str, Any]:
+        """The usage object of Anthropic's messages, which has cached tokens beside the others."""
+        return {
+            "input_tokens": self.input - self.cached,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": self.cached,
+            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+            "output_tokens": self.output,
+            "output_tokens_details": {"thinking_tokens": self.reasoning},
         }
 
     def as_embeddings(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import json
 from importlib.util import find_spec
 from typing import Final
 
-SDKS: Final = ("openai",)
+SDKS: Final = ("openai", "anthropic")
 """SDKs that our instrumentors patch when they are imported."""
 
 

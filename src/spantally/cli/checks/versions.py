@@ -15,6 +15,8 @@ OLDEST_DISTRO: Final = (0, 62)
 """Below it a resolver fell back to a distro of 2024, which cannot start with a current core."""
 TESTED_OPENAI: Final = (2, 4)
 """The tested majors of the openai SDK: from the first, below the second."""
+TESTED_ANTHROPIC: Final = ((0, 40), (3, 0))
+"""The tested versions of the anthropic SDK: from the first, below the second."""
 
 _REQUIRED = (
     "opentelemetry-api",
@@ -67,6 +69,7 @@ def check() -> list[Finding]:
         else:
             found.append(Finding(SECTION, name, present))
     found.append(check_openai(installed("openai")))
+    found.append(check_anthropic(installed("anthropic")))
     return found
 
 
@@ -101,3 +104,18 @@ def check_openai(text: str | None) -> Finding:
         return Finding(SECTION, "openai", text)
     advice = f"tested are {TESTED_OPENAI[0]}.x up to, not including, {TESTED_OPENAI[1]}.0"
     return Finding(SECTION, "openai", text, Level.NOTE, advice)
+
+
+def check_anthropic(text: str | None) -> Finding:
+    """The anthropic SDK against the range that is tested.
+
+    Args:
+        text: its version, None where it is not installed.
+    """
+    if text is None:
+        return Finding(SECTION, "anthropic", "not installed", Level.NOTE)
+    first, end = TESTED_ANTHROPIC
+    if first <= release(text) < end:
+        return Finding(SECTION, "anthropic", text)
+    advice = f"tested are {first[0]}.{first[1]} up to, not including, {end[0]}.0"
+    return Finding(SECTION, "anthropic", text, Level.NOTE, advice)

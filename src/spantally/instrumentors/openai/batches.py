@@ -1,164 +1,40 @@
-"""Results of a batch: when the program downloads the file, each line's usage becomes a row of its own.
-
-The file is read on the worker thread, line by line. A row's id is made from the line's own id, so that a file
-that is downloaded twice counts once. Rows are marked as of a batch, which is billed at rates of its own.
-"""
+"""Results of OpenAI's batches: what reads their lines, for the rows that each becomes."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any
 
-from opentelemetry.context import Context
-
-from spantally.calls import pipeline
 from spantally.calls.operation import Operation
-from spantally.ground.guard import swallowed
-from spantally.ground.records import Status
-from spantally.ground.scope import Scope, current_scope
 from spantally.instrumentors.openai.background import add_price_facts
-from spantally.instrumentors.openai.wire.batch import MAX_LINE, BatchLine, batch_line, is_batch_line
-from spantally.instrumentors.openai.wire.encoding import Decoder
-
-MAX_SEEN: Final = 100_000
-"""Lines that are remembered as counted; the ledger knows the others by their ids."""
-
-MAX_AGE_NS: Final = 30 * 86_400 * 1_000_000_000
-"""An answer that says it is older was dated by a clock that is wrong."""
-
-_seen: Final[OrderedDict[str, None]] = OrderedDict()
-_lock: Final = threading.Lock()
+from spantally.instrumentors.openai.wire.batch import batch_line, is_batch_line
+from spantally.instrumentors.stainless import batches
+from spantally.instrumentors.stainless.batches import BatchLine, ResultLines
 
 
-class ResultLines:
-    """Takes a downloaded file piece by piece; one that holds no results costs a look at its first line."""
+class _Reader:
+    """Reads the lines of a file that the Files API serves."""
 
-    __slots__ = ("_decoder", "_operation", "_rest", "_size", "_wanted")
+    def is_line(self, line: bytes) -> bool:
+        """True if a line is one of a results file."""
+        return is_batch_line(line)
 
-    def __init__(self, operation: Operation, content_encoding: str | None = None) -> None:
-        self._operation = operation
-        self._decoder = Decoder(content_encoding)
-        self._rest: list[bytes] = []
-        self._size = 0
-        self._wanted: bool | None = None
+    def read_line(self, line: bytes, provider: str | None) -> BatchLine | None:
+        """What a line bills."""
+        return batch_line(line, provider)
 
-    def feed(self, data: bytes) -> None:
-        """The next piece of the body as it came."""
-        if self._wanted is False:
-            return
-        for piece in self._decoder.feed(data):
-            if self._wanted is None and not self._rest and piece[:1] != b"{":
-                self._wanted = False
-            if self._wanted is False:
-                return
-            self._take(piece)
+    def add_price_facts(self, context: dict[str, Any], facts: Any) -> None:
+        """Put what chooses the rate into a price context."""
+        add_price_facts(context, facts)
 
-    def _take(self, piece: bytes) -> None:
-        head, newline, tail = piece.rpartition(b"\n")
-        if not newline:
-            self._keep(tail)
-            return
-        whole = b"".join((*self._rest, head))
-        self._rest, self._size = [], 0
-        self._keep(tail)
-        self._hand_over(whole)
 
-    def _keep(self, rest: bytes) -> None:
-        if rest:
-            self._rest.append(rest)
-            self._size += len(rest)
-            if self._size > MAX_LINE:
-                self._rest, self._wanted = [], False
-
-    def _hand_over(self, whole: bytes) -> None:
-        if self._wanted is None:
-            self._wanted = is_batch_line(whole.partition(b"\n")[0])
-        if self._wanted:
-            hand_over(self._operation, whole)
-
-    def close(self) -> None:
-        """The body has ended."""
-        if self._wanted is not False and self._rest:
-            self._hand_over(b"".join(self._rest))
+_READER = _Reader()
 
 
 def read_file(operation: Operation, content: bytes) -> None:
-    """Read a file that is in memory as a whole; one that is no file of results is left alone."""
-    if content[:1] == b"{" and is_batch_line(content[: max(0, content.find(b"\n")) or MAX_LINE]):
-        hand_over(operation, content)
+    """Read a file that is in memory as a whole."""
+    batches.read_file(operation, _READER, content)
 
 
-def hand_over(operation: Operation, lines: bytes) -> None:
-    """Give lines to the worker, under the scope that is in force inside the download."""
-    scope = current_scope(operation.inner_context(Context()))
-    if scope is not None:
-        pipeline.late.put(_reader(operation, scope, lines))
-
-
-def _reader(operation: Operation, scope: Scope, lines: bytes) -> Callable[[], None]:
-    def read() -> None:
-        for line in _split(lines):
-            try:
-                found = batch_line(line, operation.provider)
-                if found is not None and _is_new(found.key):
-                    _add_row(operation, scope, found)
-            except Exception as error:
-                swallowed("openai.batch_line", error)
-
-    return read
-
-
-def _split(lines: bytes) -> Iterator[bytes]:
-    """One line after the other, without a copy of the whole."""
-    start = 0
-    while start < len(lines):
-        end = lines.find(b"\n", start)
-        if end < 0:
-            end = len(lines)
-        yield lines[start:end].strip()
-        start = end + 1
-
-
-def _is_new(key: str) -> bool:
-    with _lock:
-        if key in _seen:
-            return False
-        _seen[key] = None
-        if len(_seen) > MAX_SEEN:
-            _seen.popitem(last=False)
-        return True
-
-
-def _add_row(download: Operation, scope: Scope, line: BatchLine) -> None:
-    """The row of one answer, beneath the download; it has no span: its request was made by nobody here."""
-    facts, wire = line.facts, line.operation
-    row = Operation(download.telemetry, wire.kind, wire.name, scope)
-    row.call_id = line.key
-    row.start_ns = _moment(line.created_s)
-    row.parent_context = download.inner_context(Context())
-    row.provider = download.provider
-    row.request_model = row.response_model = facts.model
-    row.response_id = facts.response_id
-    row.usage = facts.usage
-    row.usage_format = wire.usage_format
-    row.server_address, row.server_port = download.server_address, download.server_port
-    row.price_context = {**(download.price_context or {}), "api": wire.api, "batch": True}
-    add_price_facts(row.price_context, facts)
-    status = Status.OK if facts.error_type is None else Status.ERROR
-    row.finish(status, error_type=facts.error_type, end_ns=row.start_ns)
-
-
-def _moment(created_s: int | None) -> int:
-    """When the answer was made, or now where that is not told or cannot be."""
-    now = time.time_ns()
-    made = (created_s or 0) * 1_000_000_000
-    return made if now - MAX_AGE_NS < made <= now else now
-
-
-def forget() -> None:
-    """Forget which lines were counted (tests)."""
-    with _lock:
-        _seen.clear()
+def lines(operation: Operation, content_encoding: str | None) -> ResultLines:
+    """What reads a file piece by piece."""
+    return ResultLines(operation, _READER, content_encoding)

@@ -20,9 +20,10 @@ from spantally.calls.telemetry import Telemetry
 from spantally.ground.guard import counted
 from spantally.ground.scope import is_paused
 from spantally.instrumentors.openai.beginning import begin
-from spantally.instrumentors.openai.call import OpenAICall, parsed
+from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.wire import frames
-from spantally.instrumentors.openai.wire.fields import field, items, plain, text
+from spantally.instrumentors.stainless.call import parsed
+from spantally.instrumentors.stainless.wire.fields import field, items, plain, text
 
 MAX_OPEN: Final = 1024
 """Responses of one connection that are open at once; the oldest is taken for left."""

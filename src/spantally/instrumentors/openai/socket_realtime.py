@@ -11,8 +11,8 @@ from spantally.ground import semconv
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.socket_connection import Connection, Options, Target, types_of
 from spantally.instrumentors.openai.wire import frames, realtime
-from spantally.instrumentors.openai.wire.fields import field, items, plain, text
 from spantally.instrumentors.openai.wire.request import ToolResult
+from spantally.instrumentors.stainless.wire.fields import field, items, plain, text
 
 MAX_ITEMS: Final = 256
 """Items kept between two responses."""

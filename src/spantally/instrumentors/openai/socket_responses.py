@@ -8,7 +8,7 @@ from spantally.calls.telemetry import Telemetry
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.socket_connection import Connection, Options, Target, types_of
 from spantally.instrumentors.openai.wire import frames
-from spantally.instrumentors.openai.wire.fields import field, text
+from spantally.instrumentors.stainless.wire.fields import field, text
 
 
 class ResponsesConnection(Connection):

@@ -16,13 +16,13 @@ from spantally.calls.telemetry import Telemetry
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import BAGGAGE_KEY, with_values
-from spantally.instrumentors.openai import asking
 from spantally.instrumentors.openai.socket_connection import Connection, is_closing, target_of
 from spantally.instrumentors.openai.socket_realtime import RealtimeConnection
 from spantally.instrumentors.openai.socket_responses import ResponsesConnection
 from spantally.instrumentors.openai.wire import frames
-from spantally.instrumentors.openai.wire.fields import plain, text
 from spantally.instrumentors.patching import Wrapper
+from spantally.instrumentors.stainless import asking
+from spantally.instrumentors.stainless.wire.fields import plain, text
 
 _KEY: Final = "_spantally_connection"
 """Attribute of the SDK's connection that holds ours."""
@@ -208,7 +208,7 @@ class _Sending:
 
 def _sent_raw(data: Any) -> Any:
     """The event in a frame that the program made itself, where it is one that is read."""
-    from spantally.instrumentors.openai.call import parsed
+    from spantally.instrumentors.stainless.call import parsed
 
     frame = frames.raw(data)
     if frame is None or len(frame) > frames.MAX_PARSED:

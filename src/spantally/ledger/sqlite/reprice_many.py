@@ -43,6 +43,10 @@ _ELIGIBLE: Final = (
     "AND call.uncached_input IS NOT NULL AND call.cache_saving_nano_usd IS NOT NULL "
     "AND call.cache_premium_nano_usd IS NOT NULL AND NOT call.estimated "
     "AND call.status <> 'interrupted' AND call.usage IS NOT NULL "
+    # Other usage objects choose the rate as well, by a tier, passes or a place of their own.
+    "AND call.usage_format IN ('openai.chat', 'openai.responses', 'semconv', 'parts') "
+    "AND COALESCE(call.provider, '') NOT IN ('mistral_ai', 'perplexity', 'x_ai', 'xai') "
+    "AND instr(call.usage, '\"cost') = 0 "
     f"AND call.input_tokens + call.output_tokens BETWEEN 1 AND {MOST_TOKENS:d} "
     f"AND call.web_searches + call.file_searches <= {MOST_USES:d}"
 )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from spantally.instrumentors.openai.wire.fields import field, integer, items, text
 from spantally.instrumentors.openai.wire.operation import (
     CHAT,
     COMPLETIONS,
@@ -14,27 +13,15 @@ from spantally.instrumentors.openai.wire.operation import (
     RESPONSES,
     Operation,
 )
-from spantally.instrumentors.openai.wire.response import ResponseFacts, response_facts
-
-MAX_LINE: Final = 8 * 1024 * 1024
-"""Longest line that is read, in bytes."""
+from spantally.instrumentors.openai.wire.response import response_facts
+from spantally.instrumentors.stainless.batches import MAX_LINE, BatchLine
+from spantally.instrumentors.stainless.wire.fields import field, integer, items, text
 
 _OBJECTS: Final = {
     "chat.completion": CHAT,
     "response": RESPONSES,
     "text_completion": COMPLETIONS,
 }
-
-
-class BatchLine(NamedTuple):
-    """One answer of a batch that was billed."""
-
-    key: str
-    """The same at every reading of the file: 32 hex digits."""
-    operation: Operation
-    facts: ResponseFacts
-    created_s: int | None
-    """When it was made, in UNIX seconds."""
 
 
 def is_batch_line(line: bytes) -> bool:

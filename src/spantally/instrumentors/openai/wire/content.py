@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from spantally.instrumentors.openai.wire import realtime_content
-from spantally.instrumentors.openai.wire.fields import field, items, number, plain, text, texts
-from spantally.instrumentors.openai.wire.media import media_text
 from spantally.instrumentors.openai.wire.operation import Operation
 from spantally.instrumentors.openai.wire.parts import (
     Message,
@@ -22,6 +20,8 @@ from spantally.instrumentors.openai.wire.parts import (
     text_part,
 )
 from spantally.instrumentors.openai.wire.stream import StreamFacts
+from spantally.instrumentors.stainless.wire.fields import field, items, number, plain, text, texts
+from spantally.instrumentors.stainless.wire.media import media_text
 
 _PROMPTS: Final = {
     "completions": "prompt",

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from spantally.ground import semconv
 from spantally.ground.records import UsageFormat
-from spantally.instrumentors.openai.wire.fields import (
+from spantally.instrumentors.openai.wire.operation import Operation
+from spantally.instrumentors.stainless.wire.fields import (
     AttributeValue,
     field,
     integer,
@@ -21,7 +22,6 @@ from spantally.instrumentors.openai.wire.fields import (
     plain_mapping,
     text,
 )
-from spantally.instrumentors.openai.wire.operation import Operation
 
 _MODALITY: Final[Mapping[str, str]] = {"images": "image_tokens", "speech": "audio_tokens"}
 """What the output of an endpoint is made of, where its usage does not say so itself."""

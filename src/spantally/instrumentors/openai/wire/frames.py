@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spantally.instrumentors.openai.wire.fields import field
+from spantally.instrumentors.stainless.wire.fields import field
 
 _HEAD: Final = 256
 """How far into a frame its type is looked for: servers put it first, or after an id."""

@@ -6,30 +6,15 @@ anything. A further endpoint is one line of :data:`ROUTES`.
 
 from __future__ import annotations
 
-import functools
 import re
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from spantally.ground import semconv
 from spantally.ground.records import Kind, UsageFormat
-from spantally.instrumentors.openai.wire.fields import field, text
+from spantally.instrumentors.stainless.wire.fields import field, text
+from spantally.instrumentors.stainless.wire.routes import Operation, Routes, segments_of
 
-
-class Operation(NamedTuple):
-    """What kind of operation an endpoint does."""
-
-    kind: Kind
-    """Kinds that bill are counted; whatever only reads, stores or lists is ``OTHER``."""
-    name: str
-    """The conventions' operation where they have one, else a verb and a noun: its span is a plain one."""
-    api: str
-    """Which shapes request and response have: ``chat_completions``, ``responses``, ``images``, ..."""
-    usage_format: UsageFormat
-    ids: tuple[str, ...] = ()
-    """Attributes of the ids in the path, one for each ``{}`` of the route; empty where it tells nothing."""
-    rereads: bool = False
-    """Reads what an earlier call made: its usage counts only where that call had none yet."""
-
+__all__ = ["ROUTES", "Operation", "classify", "path_attributes"]
 
 _CHAT: Final = UsageFormat.OPENAI_CHAT
 _RESPONSES: Final = UsageFormat.OPENAI_RESPONSES
@@ -129,7 +114,7 @@ ROUTES: Final[tuple[tuple[str, str, Operation | None], ...]] = (
 None: an endpoint that is known and not traced.
 """
 
-_COMPILED: Final = tuple((method, tuple(end.split("/")), operation) for method, end, operation in ROUTES)
+_route: Final = Routes(ROUTES).find
 _WORD: Final = re.compile(r"[a-z][a-z_-]{0,31}")
 """What a path's last segment looks like where it names an action and no thing."""
 
@@ -162,26 +147,6 @@ def path_attributes(method: str, path: str) -> tuple[tuple[str, str], ...]:
         return ()
 
 
-@functools.lru_cache(maxsize=256)
-def _route(method: str, path: str) -> tuple[bool, Operation | None, tuple[tuple[str, str], ...]]:
-    """Whether a route fits, its operation, and the ids in the path."""
-    method = method.upper()
-    segments = _segments(path)
-    for wanted, end, operation in _COMPILED:
-        if method == wanted and len(segments) >= len(end):
-            tail = segments[-len(end) :]
-            if all(part in ("{}", segment) for part, segment in zip(end, tail, strict=True)):
-                found = [segment for part, segment in zip(end, tail, strict=True) if part == "{}"]
-                names = () if operation is None else operation.ids
-                return True, operation, tuple(zip(names, found, strict=False))
-    return False, None, ()
-
-
-def _segments(path: str) -> list[str]:
-    rest = path.partition("#")[0].partition("://")
-    return (rest[2] or rest[0]).strip("/").split("/")
-
-
 def _unknown(path: str) -> Operation:
-    last = _segments(path.partition("?")[0])[-1]
+    last = segments_of(path.partition("?")[0])[-1]
     return Operation(Kind.OTHER, last if _WORD.fullmatch(last) else "request", "unknown", _CHAT)

@@ -5,45 +5,33 @@ Values stay raw: whoever exports them redacts them first. Base64 media never pas
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from spantally.calls.media import blob, referenced, without_data_urls, without_media
-from spantally.instrumentors.openai.wire.fields import field, items, plain, text
-from spantally.instrumentors.openai.wire.media import media_text
+from spantally.calls.media import blob, referenced, without_media
 from spantally.instrumentors.openai.wire.response import CLIENT_TOOLS
+from spantally.instrumentors.stainless.wire.fields import field, items, plain, text
+from spantally.instrumentors.stainless.wire.media import media_text
+from spantally.instrumentors.stainless.wire.parts import (
+    Message,
+    Part,
+    generic_part,
+    parsed,
+    reasoning_part,
+    text_part,
+    tool_call_part,
+)
 
-Part: TypeAlias = dict[str, Any]
-Message: TypeAlias = dict[str, Any]
+__all__ = ["Message", "Part", "chat_message", "item_message", "reasoning_part", "text_part", "tool_call_part"]
 
 _ROLES: Final = {"developer": "system", "function": "tool"}
 _TEXTS: Final = frozenset({"text", "input_text", "output_text", "summary_text"})
-_MAX_ARGUMENTS: Final = 1 << 16
-"""Longest arguments, in characters, that are parsed; longer ones stay a text."""
 
 
 def role_of(message: Any, default: str = "user") -> str:
     """The role in the conventions' words: system, user, assistant, tool, or what else was sent."""
     role = text(field(message, "role")) or default
     return _ROLES.get(role, role)
-
-
-def text_part(content: str) -> Part:
-    """A text part."""
-    return {"type": "text", "content": without_data_urls(content)}
-
-
-def tool_call_part(call_id: Any, name: Any, arguments: Any) -> Part:
-    """A tool call; arguments that are a JSON object or array are parsed, others kept as sent."""
-    part: Part = {"type": "tool_call", "name": text(name) or ""}
-    known = text(call_id)
-    if known is not None:
-        part["id"] = known
-    value = parsed(arguments)
-    if value is not None:
-        part["arguments"] = value
-    return part
 
 
 def tool_response_part(call_id: Any, content: Any) -> Part:
@@ -62,18 +50,6 @@ def response_value(content: Any) -> Any:
     if items(content) is not None:
         return content_parts(content)
     return without_media(plain(content))
-
-
-def parsed(arguments: Any) -> Any:
-    """Arguments as structured as they were meant: JSON is parsed where it is valid and not huge."""
-    if type(arguments) is not str:
-        return without_media(plain(arguments))
-    if len(arguments) <= _MAX_ARGUMENTS and arguments[:1] in ("{", "["):
-        try:
-            return json.loads(arguments)
-        except (ValueError, RecursionError):
-            return arguments
-    return arguments
 
 
 def content_parts(content: Any) -> list[Part]:
@@ -105,18 +81,6 @@ def content_part(part: Any) -> Part | None:
     return found if found is not None else generic_part(part, kind)
 
 
-def generic_part(thing: Any, kind: str) -> Part:
-    """Any other part or item: its own fields, media replaced, secrets of the provider's left out."""
-    fields = plain(thing)
-    found: Part = {"type": kind}
-    if type(fields) is dict:
-        fields.pop("encrypted_content", None)
-        for name, value in fields.items():
-            if name != "type" and value is not None:
-                found[name] = without_media(value)
-    return found
-
-
 def _refusal(part: Any) -> Part | None:
     content = media_text(field(part, "refusal"))
     return None if content is None else text_part(content)
@@ -125,11 +89,6 @@ def _refusal(part: Any) -> Part | None:
 def _reasoning(part: Any) -> Part | None:
     content = media_text(field(part, "text")) or media_text(field(part, "thinking"))
     return None if content is None else reasoning_part(content)
-
-
-def reasoning_part(content: str) -> Part:
-    """A reasoning part."""
-    return {"type": "reasoning", "content": content}
 
 
 def _linked(name: str, kind: str) -> Callable[[Any], Part | None]:

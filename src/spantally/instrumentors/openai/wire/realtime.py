@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from spantally.ground import semconv
-from spantally.instrumentors.openai.wire.errors import error_code
-from spantally.instrumentors.openai.wire.fields import AttributeValue, field, integer, items, plain, text
 from spantally.instrumentors.openai.wire.operation import REALTIME
 from spantally.instrumentors.openai.wire.parts import Message
 from spantally.instrumentors.openai.wire.realtime_content import output_message, pieces_message
@@ -20,6 +18,8 @@ from spantally.instrumentors.openai.wire.response import (
     usage_of,
 )
 from spantally.instrumentors.openai.wire.stream import StreamFacts
+from spantally.instrumentors.stainless.wire.errors import error_code
+from spantally.instrumentors.stainless.wire.fields import AttributeValue, field, integer, items, plain, text
 
 _MAX_ITEMS: Final = 1024
 """Output items of one response that are told apart."""

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from spantally.calls.media import blob
-from spantally.instrumentors.openai.wire.fields import field, items, text
-from spantally.instrumentors.openai.wire.media import media_text
 from spantally.instrumentors.openai.wire.parts import (
     Message,
     Part,
@@ -17,6 +15,8 @@ from spantally.instrumentors.openai.wire.parts import (
     text_part,
 )
 from spantally.instrumentors.openai.wire.parts import item_message as plain_message
+from spantally.instrumentors.stainless.wire.fields import field, items, text
+from spantally.instrumentors.stainless.wire.media import media_text
 
 _SPOKEN: Final = frozenset({"audio", "input_audio", "output_audio"})
 

@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from spantally.ground import semconv
 from spantally.ground.records import Kind
-from spantally.instrumentors.openai.wire.fields import (
+from spantally.instrumentors.openai.wire.operation import Operation
+from spantally.instrumentors.stainless.wire.fields import (
     AttributeValue,
     field,
     integer,
@@ -16,7 +17,6 @@ from spantally.instrumentors.openai.wire.fields import (
     text,
     texts,
 )
-from spantally.instrumentors.openai.wire.operation import Operation
 
 _Read: TypeAlias = Callable[[Any], AttributeValue | None]
 

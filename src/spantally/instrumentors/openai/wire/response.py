@@ -14,8 +14,11 @@ from spantally.instrumentors.openai.wire.endpoints import (
     usage_of_embeddings,
     usage_of_endpoint,
 )
-from spantally.instrumentors.openai.wire.errors import error_code
-from spantally.instrumentors.openai.wire.fields import (
+from spantally.instrumentors.openai.wire.operation import Operation
+from spantally.instrumentors.openai.wire.request import tool_name
+from spantally.instrumentors.openai.wire.usage import add_usage_attributes, usage_attributes
+from spantally.instrumentors.stainless.wire.errors import error_code
+from spantally.instrumentors.stainless.wire.fields import (
     AttributeValue,
     field,
     integer,
@@ -24,9 +27,6 @@ from spantally.instrumentors.openai.wire.fields import (
     plain_mapping,
     text,
 )
-from spantally.instrumentors.openai.wire.operation import Operation
-from spantally.instrumentors.openai.wire.request import tool_name
-from spantally.instrumentors.openai.wire.usage import add_usage_attributes, usage_attributes
 
 __all__ = [
     "ResponseFacts",

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Final, Self
 
-from spantally.instrumentors.openai.wire.errors import error_code
-from spantally.instrumentors.openai.wire.fields import field, integer, items, text
 from spantally.instrumentors.openai.wire.operation import Operation
 from spantally.instrumentors.openai.wire.parts import Message
 from spantally.instrumentors.openai.wire.request import tool_name
@@ -24,6 +22,8 @@ from spantally.instrumentors.openai.wire.response import (
     usage_of,
 )
 from spantally.instrumentors.openai.wire.stream_content import ChatContent, ResponseContent
+from spantally.instrumentors.stainless.wire.errors import error_code
+from spantally.instrumentors.stainless.wire.fields import field, integer, items, text
 
 _HEAD: Final = 3
 """How many chunks at the start are looked at in full, until id and model are known."""

@@ -10,8 +10,6 @@ import hashlib
 from typing import Any, Final
 
 from spantally.calls import media
-from spantally.instrumentors.openai.wire.fields import field, integer, items, text
-from spantally.instrumentors.openai.wire.media import media_text
 from spantally.instrumentors.openai.wire.parts import (
     Message,
     Part,
@@ -21,6 +19,8 @@ from spantally.instrumentors.openai.wire.parts import (
     text_part,
     tool_call_part,
 )
+from spantally.instrumentors.stainless.wire.fields import field, integer, items, text
+from spantally.instrumentors.stainless.wire.media import media_text
 
 _MOST_HEARD: Final = 33_554_432
 """Most bytes of sound that are gathered to be kept."""

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 from spantally.ground import semconv
 from spantally.ground.records import UsageFormat
 from spantally.instrumentors.openai.wire.endpoints import usage_format_of
-from spantally.instrumentors.openai.wire.fields import field, integer, number
 from spantally.instrumentors.openai.wire.operation import Operation
+from spantally.instrumentors.stainless.wire.fields import field, integer, number
 
 _INPUT_DETAILS: Final = (
     ("cached_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from spantally.instrumentors.openai.wire.encoding import Decoder
+from spantally.instrumentors.stainless.wire.encoding import Decoder
 
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 """Longest event that is read; the last one of a response repeats all of it."""

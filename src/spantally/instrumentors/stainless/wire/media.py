@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spantally.instrumentors.openai.wire.fields import text
+from spantally.instrumentors.stainless.wire.fields import text
 
 
 def media_text(value: Any) -> str | None:

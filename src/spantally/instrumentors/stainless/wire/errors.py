@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from spantally.instrumentors.openai.wire.fields import field, integer, text
+from spantally.instrumentors.stainless.wire.fields import field, integer, text
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
 """What a code looks like: some servers put whole sentences, even quoted input, into that field."""

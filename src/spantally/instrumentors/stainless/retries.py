@@ -9,30 +9,29 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from spantally.calls.operation import Operation
 from spantally.ground import semconv
-from spantally.instrumentors.openai.wire import errors
-from spantally.instrumentors.openai.wire.headers import rate_limits
+from spantally.instrumentors.stainless.wire import errors
 
 
-def note_failed_attempt(operation: Operation, retries_taken: int, response: Any) -> bool:
+def note_failed_attempt(call: Any, retries_taken: int, response: Any) -> bool:
     """Put the event of a failed attempt onto the span of its call.
 
     Args:
-        operation: the call.
+        call: the call.
         retries_taken: how many attempts had failed before this one.
         response: the answer, or None where there was none.
 
     Returns:
         True if the attempt was sent and nobody knows whether it was billed: a time-out, a lost connection.
     """
+    operation = call.operation
     operation.attempts = retries_taken + 2  # this one, and the one that follows
     attributes: dict[str, Any] = {semconv.ATTEMPT: retries_taken + 1}
     billed = False
     if response is not None:
         attributes[semconv.ERROR_TYPE] = str(response.status_code)
         attributes[semconv.HTTP_STATUS_CODE] = int(response.status_code)
-        attributes.update(rate_limits(response.headers.raw))
+        attributes.update(call.head_facts(response.headers.raw)[1])
     else:
         error = sys.exc_info()[1]
         if error is not None:

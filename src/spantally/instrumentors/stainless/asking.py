@@ -9,7 +9,7 @@ from spantally.calls import admission
 from spantally.calls.operation import Operation
 from spantally.ground.brakes import Ask
 from spantally.ground.records import COUNTED_KINDS, Kind
-from spantally.instrumentors.openai.call import OpenAICall
+from spantally.instrumentors.stainless.call import SdkCall
 
 CHARACTERS_PER_TOKEN: Final = 4
 """Of ASCII text; any other text counts a token for each character."""
@@ -25,6 +25,7 @@ _TEXTS: Final = (
     "messages",
     "input",
     "instructions",
+    "system",
     "prompt",
     "tools",
     "functions",
@@ -37,36 +38,25 @@ _SHORT: Final = 256
 """No inline medium is as short, in characters."""
 
 
-class BudgetedCall(OpenAICall):
-    """A call that has reserved something: what it used is read at once, so that the next one knows."""
-
-    __slots__ = ()
-
-    def _may_be_read_later(self, body: bytes) -> bool:
-        return False
-
-
-def admit(call: OpenAICall, body: Any) -> None:
+def admit(call: SdkCall, body: Any) -> None:
     """Have a call let through or refused.
 
     Raises:
         BudgetExceeded: it must not be sent.
     """
     if call.operation.kind in COUNTED_KINDS:
-        if type(call) is OpenAICall:
-            call.__class__ = BudgetedCall
+        call.reads_at_once = True
         admission.admit(call.operation, lambda: ask_of(call.operation, call.choices, body))
 
 
-async def admit_async(call: OpenAICall, body: Any) -> None:
+async def admit_async(call: SdkCall, body: Any) -> None:
     """The same in an event loop.
 
     Raises:
         BudgetExceeded: it must not be sent.
     """
     if call.operation.kind in COUNTED_KINDS:
-        if type(call) is OpenAICall:
-            call.__class__ = BudgetedCall
+        call.reads_at_once = True
         await admission.admit_async(call.operation, lambda: ask_of(call.operation, call.choices, body))
 
 

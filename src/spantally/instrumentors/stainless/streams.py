@@ -13,18 +13,15 @@ from typing import Any, Final
 
 from spantally.calls.beside import scan_beside
 from spantally.ground.guard import counted, guard, swallowed
-from spantally.instrumentors.openai.batches import ResultLines
-from spantally.instrumentors.openai.call import OpenAICall, parsed
-from spantally.instrumentors.openai.stream_usage import is_extra
-from spantally.instrumentors.openai.wire.content import output_messages
-from spantally.instrumentors.openai.wire.encoding import Decoder
-from spantally.instrumentors.openai.wire.sse import SseScanner
+from spantally.instrumentors.stainless.call import SdkCall, parsed
+from spantally.instrumentors.stainless.wire.encoding import Decoder
+from spantally.instrumentors.stainless.wire.sse import SseScanner
 
 MAX_RAW_BODY: Final = 8 * 1024 * 1024
 """Largest JSON body, in bytes, that is gathered when the program reads a response itself."""
 
 
-def watch(call: OpenAICall, inner: Iterator[Any]) -> Generator[Any, None, None]:
+def watch(call: SdkCall, inner: Iterator[Any]) -> Generator[Any, None, None]:
     """The SDK's iterator again, with its chunks noted; no context token is held over a yield."""
     call.watched = True
     observe, look = _observer(call)
@@ -40,7 +37,7 @@ def watch(call: OpenAICall, inner: Iterator[Any]) -> Generator[Any, None, None]:
                 if look is not None:
                     look(chunk)
             except Exception as error:
-                swallowed("openai.chunk", error)
+                swallowed("sdk.chunk", error)
                 look = _ignore
             yield chunk
     except GeneratorExit:
@@ -52,7 +49,7 @@ def watch(call: OpenAICall, inner: Iterator[Any]) -> Generator[Any, None, None]:
     _exhausted(call)
 
 
-async def watch_async(call: OpenAICall, inner: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+async def watch_async(call: SdkCall, inner: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
     """The same for an asynchronous iterator."""
     call.watched = True
     observe, look = _observer(call)
@@ -68,7 +65,7 @@ async def watch_async(call: OpenAICall, inner: AsyncIterator[Any]) -> AsyncGener
                 if look is not None:
                     look(chunk)
             except Exception as error:
-                swallowed("openai.chunk", error)
+                swallowed("sdk.chunk", error)
                 look = _ignore
             yield chunk
     except GeneratorExit:
@@ -84,41 +81,41 @@ async def watch_async(call: OpenAICall, inner: AsyncIterator[Any]) -> AsyncGener
         _exhausted(call)
 
 
-def _collected(call: OpenAICall) -> Any:
+def _collected(call: SdkCall) -> Any:
     try:
-        return output_messages(call.wire, call.stream_facts)
+        return call.output_messages(call.stream_facts)
     except Exception as error:
-        swallowed("openai.collected", error)
+        swallowed("sdk.collected", error)
         return None
 
 
-def _exhausted(call: OpenAICall) -> None:
+def _exhausted(call: SdkCall) -> None:
     try:
         call.exhausted()
     except Exception as error:
-        swallowed("openai.stream_end", error)
-        with guard("openai.end"):
+        swallowed("sdk.stream_end", error)
+        with guard("sdk.end"):
             call.operation.finish()
 
 
-def _failed(call: OpenAICall, error: BaseException) -> None:
+def _failed(call: SdkCall, error: BaseException) -> None:
     try:
         call.failed(error)
     except Exception as failure:
-        swallowed("openai.stream_end", failure)
-        with guard("openai.end"):
+        swallowed("sdk.stream_end", failure)
+        with guard("sdk.end"):
             call.operation.finish("error", error=error)
 
 
-def _leave_early(call: OpenAICall) -> None:
+def _leave_early(call: SdkCall) -> None:
     """Note that a stream was left early; perhaps in a finaliser, so nothing is logged."""
     try:
         call.left_early()
     except Exception as error:
-        counted("openai.left", error)
+        counted("sdk.left", error)
 
 
-def _observer(call: OpenAICall) -> tuple[Callable[[Any], bool | None], Callable[[Any], None] | None]:
+def _observer(call: SdkCall) -> tuple[Callable[[Any], bool | None], Callable[[Any], None] | None]:
     """What looks at each chunk: the first gives the time; a failure ends the looking, not the stream.
 
     Returns:
@@ -133,7 +130,7 @@ def _observer(call: OpenAICall) -> tuple[Callable[[Any], bool | None], Callable[
             call.stream_facts = facts
         look = facts.observe
     except Exception as error:
-        swallowed("openai.chunk", error)
+        swallowed("sdk.chunk", error)
     first = True
 
     def observe(chunk: Any) -> None:
@@ -144,7 +141,7 @@ def _observer(call: OpenAICall) -> tuple[Callable[[Any], bool | None], Callable[
                 call.operation.mark_first_chunk()
             look(chunk)
         except Exception as error:
-            swallowed("openai.chunk", error)
+            swallowed("sdk.chunk", error)
             look = _ignore
 
     if not call.hides_usage:
@@ -153,9 +150,9 @@ def _observer(call: OpenAICall) -> tuple[Callable[[Any], bool | None], Callable[
     def observe_and_hide(chunk: Any) -> bool:
         observe(chunk)
         try:
-            return is_extra(chunk)
+            return call.is_extra(chunk)
         except Exception as error:
-            swallowed("openai.hide", error)
+            swallowed("sdk.hide", error)
             return False
 
     return observe_and_hide, None
@@ -168,15 +165,15 @@ def _ignore(chunk: Any) -> None:
 class _Bytes:
     """What the synchronous and the asynchronous byte stream share."""
 
-    spantally_call: OpenAICall
+    spantally_call: SdkCall
     _inner: Any
     _scan: Callable[[bytes], None] | None
     _scanner: SseScanner | None
-    _lines: ResultLines | None
+    _lines: Any
     _gathered: list[bytes]
     _size: int
 
-    def _begin(self, call: OpenAICall, inner: Any, headers: Any) -> None:
+    def _begin(self, call: SdkCall, inner: Any, headers: Any) -> None:
         self.spantally_call = call
         self._inner = inner
         self._gathered = []
@@ -194,8 +191,8 @@ class _Bytes:
                 return
             kind = self._headers.get("content-type", "")
             encoding = self._headers.get("content-encoding")
-            if call.wire.api == "file_content":
-                self._lines = ResultLines(call.operation, encoding)
+            if call.wire.api == call.file_api:
+                self._lines = call.file_lines(encoding)
                 self._scan = self._lines.feed
             elif "text/event-stream" in kind:
                 facts = call.new_stream_facts()
@@ -205,7 +202,7 @@ class _Bytes:
             elif "json" in kind:
                 self._scan = functools.partial(self._gather, encoding)
         except Exception as error:
-            swallowed("openai.bytes", error)
+            swallowed("sdk.bytes", error)
 
     def _feed_events(self, scan: Callable[[bytes], None], chunk: bytes) -> None:
         self.spantally_call.operation.mark_first_chunk()
@@ -224,7 +221,7 @@ class _Bytes:
             try:
                 self._scan(chunk)
             except Exception as error:
-                swallowed("openai.bytes", error)
+                swallowed("sdk.bytes", error)
                 self._scan = None
 
     def _ended(self) -> None:
@@ -241,7 +238,7 @@ class _Bytes:
                 _read_json(call, b"".join(self._gathered), self._headers.get("content-encoding"))
             call.exhausted()
         except Exception as error:
-            swallowed("openai.bytes_end", error)
+            swallowed("sdk.bytes_end", error)
             _leave_early(call)
 
     def _failed(self, error: BaseException) -> None:
@@ -256,7 +253,7 @@ class _Bytes:
             if not call.operation.ended and not self._is_running():
                 call.left_early()
         except Exception as error:
-            counted("openai.left", error)
+            counted("sdk.left", error)
 
     def _is_running(self) -> bool:
         """True while the watched iterator is inside its next item: it then tells the end itself."""
@@ -271,7 +268,7 @@ class _Bytes:
         except AttributeError:
             pass  # never begun
         except Exception as error:
-            counted("openai.left", error)
+            counted("sdk.left", error)
 
 
 def _inner_attribute(stream: Any, name: str) -> Any:
@@ -281,7 +278,7 @@ def _inner_attribute(stream: Any, name: str) -> Any:
     return getattr(inner, name)
 
 
-def _read_json(call: OpenAICall, content: bytes, encoding: str | None) -> None:
+def _read_json(call: SdkCall, content: bytes, encoding: str | None) -> None:
     decoder = Decoder(encoding)
     if not decoder.readable:
         return
@@ -302,7 +299,7 @@ def _sync_class(base: type) -> type:
     class WatchedByteStream(_Bytes, base):  # type: ignore[misc]
         """The response's byte stream with its ends watched."""
 
-        def __init__(self, call: OpenAICall, inner: Any, headers: Any) -> None:
+        def __init__(self, call: SdkCall, inner: Any, headers: Any) -> None:
             self._begin(call, inner, headers)
 
         def __iter__(self) -> Iterator[bytes]:
@@ -333,7 +330,7 @@ def _async_class(base: type) -> type:
     class WatchedAsyncByteStream(_Bytes, base):  # type: ignore[misc]
         """The response's asynchronous byte stream with its ends watched."""
 
-        def __init__(self, call: OpenAICall, inner: Any, headers: Any) -> None:
+        def __init__(self, call: SdkCall, inner: Any, headers: Any) -> None:
             self._begin(call, inner, headers)
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -359,7 +356,7 @@ def _async_class(base: type) -> type:
     return WatchedAsyncByteStream
 
 
-def watch_bytes(call: OpenAICall, response: Any) -> None:
+def watch_bytes(call: SdkCall, response: Any) -> None:
     """Put a watched byte stream in the response's place for it.
 
     ``response.stream`` is left out of a response's pickled state, and httpx itself replaces it on the way.

@@ -22,10 +22,16 @@ class Bound(Protocol):
         """The Context that a call of the client begins in."""
 
 
+_SDKS: Final = ("openai._base_client", "anthropic._base_client")
+
+
 def is_client(client: Any) -> bool:
-    """Whether this is a client of the OpenAI SDK; the SDK is not imported for it."""
-    sdk = sys.modules.get("openai._base_client")
-    return sdk is not None and isinstance(client, sdk.BaseClient) and not isinstance(client, type)
+    """Whether this is a client of an SDK that we instrument; no SDK is imported for it."""
+    for name in _SDKS:
+        sdk = sys.modules.get(name)
+        if sdk is not None and isinstance(client, sdk.BaseClient) and not isinstance(client, type):
+            return True
+    return False
 
 
 def bound_copy(client: Any, bound: Bound) -> Any:
