@@ -135,8 +135,7 @@ def _tool_turn(client: Any) -> Any:
 
 def _batch(client: Any) -> Any:
     batch = client.messages.batches.create(requests=[{"custom_id": "a", "params": ASK}])
-    with client.messages.batches.with_streaming_response.results(batch.id) as raw:
-        return raw.read()
+    return [line.to_dict() for line in client.messages.batches.results(batch.id)]
 
 
 FORMS: dict[str, Callable[[Any], Any]] = {

@@ -22,6 +22,9 @@ class Bound(Protocol):
         """The Context that a call of the client begins in."""
 
 
+_WRAPPERS: Final = ("with_raw_response", "with_streaming_response")
+"""What else holds the resources of a client, where it is made with the client."""
+
 _SDKS: Final = ("openai._base_client", "anthropic._base_client")
 
 
@@ -44,8 +47,11 @@ def bound_copy(client: Any, bound: Bound) -> Any:
     made = copy.copy(client)  # the SDK's own copy() calls __init__, which a subclass may have changed
     for name, value in tuple(made.__dict__.items()):
         # Resources that the client has made hold the client that made them; others are made when asked for.
-        if hasattr(type(client), name) and getattr(value, "_client", None) is client:
+        held = getattr(value, "_client", None) is client
+        if held and hasattr(type(client), name):
             del made.__dict__[name]
+        elif held or name in _WRAPPERS:  # older SDKs make them all at once
+            made.__dict__[name] = type(value)(made)
     made.__dict__[BOUND] = bound
     for name in _COPIES:
         if callable(getattr(type(client), name, None)):
