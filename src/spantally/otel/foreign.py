@@ -23,12 +23,12 @@ from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, LinkRecord
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState, remember_session
 from spantally.ground.settings import parse_id
-from spantally.otel.dialects import Facts, register
+from spantally.otel.dialects import Facts
+from spantally.otel.dialects_providers import is_loopback
 from spantally.otel.implicit import scope_of_trace
 from spantally.otel.lineage import SpanState, own_call_id
-from spantally.otel.openinference import OPENINFERENCE
 
-NATIVE_SCOPES: Final = frozenset({SCOPE_NAME, "anthropic", "mcp", "pydantic-ai"})
+NATIVE_SCOPES: Final = frozenset({SCOPE_NAME, "com.anthropic.sdk.python", "mcp-python-sdk", "pydantic-ai"})
 """Instrumentation scopes of spans that an SDK (or we) made by itself, not somebody's patch of it."""
 
 PATH_SEPARATOR: Final = " > "
@@ -43,8 +43,6 @@ _MAYBE_BILLED: Final = (
     "readerror",
 )
 _MAX_KEPT: Final = 65536
-
-register(OPENINFERENCE)
 
 
 def scope_of_span(
@@ -146,7 +144,8 @@ def call_record(
         possibly_billed=_possibly_billed(kind, status, error_type, abandoned, facts),
         usage=facts.usage,
         usage_format=facts.usage_format,
-        price_context=facts.price_context,
+        price_context=_price_context(facts, scope_name),
+        estimated=facts.estimated,
         agent_path=path,
         run_id=run_id,
         tool=tool,
@@ -154,11 +153,25 @@ def call_record(
         tool_call_id=facts.tool_call_id,
         project=_project(span, telemetry),
         scope_name=scope_name,
-        server_address=_text(attributes, semconv.SERVER_ADDRESS),
-        server_port=_port(attributes),
+        server_address=facts.server_address,
+        server_port=facts.server_port,
         content=_content(attributes, telemetry.ledger_limits.span) if telemetry.keep_content else None,
     )
     return record, scope
+
+
+def _price_context(facts: Facts, scope_name: str | None) -> Mapping[str, Any] | None:
+    """What chooses the rate.
+
+    Frameworks call each host that speaks OpenAI's API ``openai``. Of rows that an SDK made by itself the
+    rater takes the provider's word, so a host that is somebody else's is told here.
+    """
+    host = facts.server_address
+    if scope_name == SCOPE_NAME or scope_name not in NATIVE_SCOPES or facts.provider != "openai":
+        return facts.price_context
+    if host is None or is_loopback(host) or f".{host.lower()}".endswith(".openai.com"):
+        return facts.price_context
+    return {**(facts.price_context or {}), "provider": ""}
 
 
 def _position(
@@ -239,11 +252,6 @@ def _project(span: ReadableSpan, telemetry: Telemetry) -> str | None:
 def _text(attributes: Mapping[str, Any], key: str) -> str | None:
     value = attributes.get(key)
     return value if isinstance(value, str) and value else None
-
-
-def _port(attributes: Mapping[str, Any]) -> int | None:
-    value = attributes.get(semconv.SERVER_PORT)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 _CONTENT_KEYS: Final[Mapping[str, str]] = {

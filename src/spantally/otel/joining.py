@@ -17,7 +17,7 @@ from spantally.calls.joining import readers, take_awaiting
 from spantally.calls.operation import Operation, open_operations
 from spantally.calls.telemetry import SCOPE_NAME
 from spantally.ground import semconv
-from spantally.ground.peers import LOGFIRE_SCOPE, peer_of
+from spantally.ground.peers import LOGFIRE_SCOPES, peer_of
 from spantally.ground.records import COUNTED_KINDS
 from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.lineage import STATE, SpanState, View
@@ -89,7 +89,7 @@ def recognise(span: Any, state: SpanState) -> None:
     state.peer = peer_of(name) is not None
     operation = _beneath(state)
     if operation is None:
-        if name == LOGFIRE_SCOPE and span._attributes.get(LOGFIRE_SPAN_TYPE) == "log":
+        if name in LOGFIRE_SCOPES and span._attributes.get(LOGFIRE_SPAN_TYPE) == "log":
             call_id = _take_expected(_stream_key(span))
             if call_id is not None:
                 _mark(span, call_id, View.BESIDE)
@@ -136,7 +136,7 @@ def expect_log(span: Any, attributes: Mapping[str, Any], call_id: str | None) ->
         call_id: of the call.
     """
     name = scope_name_of(span)
-    if name != LOGFIRE_SCOPE or call_id is None:
+    if name not in LOGFIRE_SCOPES or call_id is None:
         return
     facts = facts_of(attributes, span.name)
     failed = span.status.status_code is StatusCode.ERROR
@@ -164,10 +164,9 @@ def opens_stream(scope_name: str | None, attributes: Mapping[str, Any], facts: F
         facts: what its dialect read from them.
     """
     return (
-        scope_name == LOGFIRE_SCOPE
+        scope_name in LOGFIRE_SCOPES
         and attributes.get(LOGFIRE_SPAN_TYPE) == "span"
         and facts.kind in COUNTED_KINDS
         and facts.usage is None
-        and facts.response_model is None
         and facts.response_id is None
     )
