@@ -83,6 +83,27 @@ peers: $(PEERS:%=.venv-peer-%/.ready) ## environments with the instrumentors of 
 		'openlit>=1.45'
 	@touch $@
 
+# All of them in one environment, each in a folder of its own: PYTHONPATH chooses who is installed.
+PAIRS := .venv-peer-pairs
+PAIR_official := opentelemetry-instrumentation-genai-openai opentelemetry-instrumentation-genai-anthropic
+PAIR_openinference := openinference-instrumentation-openai openinference-instrumentation-anthropic \
+	openinference-instrumentation openinference-semantic-conventions
+PAIR_openllmetry := opentelemetry-instrumentation-openai opentelemetry-instrumentation-anthropic
+
+peers: $(PAIRS)/.ready
+
+$(PAIRS)/.ready: pyproject.toml
+	@$(FIND_PYTHON); echo "setting up $(PAIRS) with $$("$$found" --version)"; "$$found" -m venv $(PAIRS)
+	@$(PAIRS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(PAIRS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[otlp]' 'openai>=3,<4' \
+		'anthropic>=2.11,<3' 'pydantic-ai-slim[openai,anthropic]>=2' httpx opentelemetry-util-genai \
+		opentelemetry-semantic-conventions-ai wrapt
+	@for peer in $(foreach name,official openinference openllmetry,'$(name) $(PAIR_$(name))'); do \
+		set -- $$peer; folder=$(PAIRS)/peers/$$1; shift; \
+		$(PAIRS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+			--target $$folder "$$@" || exit 1; done
+	@touch $@
+
 # What makes the spans that our readers of others' dialects are tested with (tests/foreign_spans).
 FOREIGN := wire logfire agents openlit
 FOREIGN_wire := openai 'anthropic>=2.11' httpx opentelemetry-sdk opentelemetry-instrumentation-genai-openai \

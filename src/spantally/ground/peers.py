@@ -62,7 +62,7 @@ PEERS: Final = (
     ),
 )
 
-LOGFIRE_SCOPES: Final = frozenset({"logfire.openai", "logfire.anthropic"})
+LOGFIRE_SCOPE: Final = "logfire.openai"
 
 _BY_SCOPE: Final = {scope: peer for peer in PEERS for scope in peer.scopes}
 

@@ -65,7 +65,8 @@ class Node(NamedTuple):
     server: str | None
     """``host:port`` that the request went to."""
     detail: int
-    """How much of what chooses the rate is known: 2 for the host, 1 for usage in the provider's own parts."""
+    """How much of what chooses the rate is known: 1 for usage in the provider's own parts, 2 for the host
+    where that decides, since every host that speaks OpenAI's API is called ``openai`` by somebody."""
     counted: int
     """As stored."""
     hidden: int

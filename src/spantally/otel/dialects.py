@@ -32,7 +32,9 @@ SIGNED: Final[tuple[tuple[frozenset[str], str], ...]] = (
     (frozenset({"gen_ai.sdk.version", "telemetry.sdk.name"}), "spantally.otel.dialects_openlit"),
     (frozenset({"gen_ai.usage.raw", "request_data"}), "spantally.otel.dialects_logfire"),
     (
-        frozenset({"traceloop.span.kind", "llm.request.type", "gen_ai.openai.api_base"}),
+        frozenset(
+            {"traceloop.span.kind", "llm.request.type", "gen_ai.openai.api_base", "gen_ai.is_streaming"}
+        ),
         "spantally.otel.dialects_openllmetry",
     ),
     (

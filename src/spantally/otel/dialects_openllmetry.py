@@ -1,7 +1,8 @@
 """The dialect of OpenLLMetry (Traceloop): ``traceloop.*`` for structure, older ``llm.*`` for calls.
 
 Its newer spans speak the GenAI names. Cached tokens are within the input, for Anthropic too: its instrumentor
-adds them. Of an Anthropic *stream* it counts the one output token that the first event names twice.
+adds them. Of an Anthropic *stream* it adds the output tokens that the first event names to those of the last,
+which contain them: its usage is taken for an estimate.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from spantally.otel.dialects_providers import place_of, provider_of
 SPAN_KIND: Final = "traceloop.span.kind"
 ENTITY_NAME: Final = "traceloop.entity.name"
 REQUEST_TYPE: Final = "llm.request.type"
+STREAMING: Final = "gen_ai.is_streaming"
 API_BASE: Final = "gen_ai.openai.api_base"
 
 _STRUCTURE: Final[Mapping[str, tuple[str, Kind]]] = {
@@ -43,7 +45,7 @@ _OLDER: Final[Mapping[str, str]] = {
 
 def recognises(attributes: Mapping[str, Any]) -> bool:
     """True for a span of the structure, or a call in the older names."""
-    return SPAN_KIND in attributes or REQUEST_TYPE in attributes or API_BASE in attributes
+    return any(sign in attributes for sign in (SPAN_KIND, REQUEST_TYPE, API_BASE, STREAMING))
 
 
 def read(attributes: Mapping[str, Any], span_name: str) -> Facts | None:
@@ -58,6 +60,8 @@ def read(attributes: Mapping[str, Any], span_name: str) -> Facts | None:
     facts = read_genai({**made, **attributes}, span_name)
     if facts is None:
         return None
+    if facts.provider == "anthropic" and attributes.get(STREAMING) is True:
+        facts = facts._replace(estimated=True)
     host, port = place_of(attributes.get(API_BASE))
     if host is not None and facts.server_address is None:
         context = {**(facts.price_context or {}), "server_address": host}

@@ -52,10 +52,10 @@ def raw_usage(value: object) -> Usage | None:
         return dict(value), UsageFormat.OPENAI_CHAT
     if not is_count(value.get("input_tokens")):
         return None
-    if "input_tokens_details" in value or "output_tokens_details" in value:
-        return dict(value), UsageFormat.OPENAI_RESPONSES
     if "cache_read_input_tokens" in value or "cache_creation_input_tokens" in value:
         return anthropic_parts(value), UsageFormat.PARTS
+    if "input_tokens_details" in value or "output_tokens_details" in value:
+        return dict(value), UsageFormat.OPENAI_RESPONSES
     return None
 
 

@@ -28,8 +28,8 @@ from spantally.otel.dialects_providers import is_loopback
 from spantally.otel.implicit import scope_of_trace
 from spantally.otel.lineage import SpanState, own_call_id
 
-NATIVE_SCOPES: Final = frozenset({SCOPE_NAME, "com.anthropic.sdk.python", "mcp-python-sdk", "pydantic-ai"})
-"""Instrumentation scopes of spans that an SDK (or we) made by itself, not somebody's patch of it."""
+NATIVE_SCOPES: Final = (SCOPE_NAME, "com.anthropic.sdk.python", "mcp-python-sdk", "pydantic-ai")
+"""How scopes of spans begin that an SDK (or we) made by itself, not somebody's patch of it."""
 
 PATH_SEPARATOR: Final = " > "
 
@@ -42,6 +42,7 @@ _MAYBE_BILLED: Final = (
     "remoteprotocol",
     "readerror",
 )
+_LOCAL_ERRORS: Final = frozenset({"TypeError", "ValueError", "builtins.TypeError", "builtins.ValueError"})
 _MAX_KEPT: Final = 65536
 
 
@@ -108,7 +109,8 @@ def call_record(
     scope = scope_of_span(attributes, facts, state, context.trace_id, telemetry)
     scope_name = None if span.instrumentation_scope is None else span.instrumentation_scope.name
     status, error_type = _outcome(span, attributes)
-    kind, abandoned = facts.kind, attributes.get(semconv.CALL_ABANDONED) is True
+    abandoned = attributes.get(semconv.CALL_ABANDONED) is True
+    kind = Kind.OTHER if _never_sent(facts, status, error_type) else facts.kind
     call_id = (state.call_id if state is not None else None) or own_call_id(attributes)
     call_id = call_id or ids.foreign_call_id(trace_hex, span_hex)
     path, run_id, tool, parent_call_id = _position(attributes, facts, state, scope, call_id)
@@ -121,7 +123,7 @@ def call_record(
         start_ns=span.start_time or 0,
         end_ns=span.end_time,
         status=status,
-        precedence=Precedence.NATIVE if scope_name in NATIVE_SCOPES else Precedence.FOREIGN,
+        precedence=Precedence.NATIVE if _is_native(scope_name) else Precedence.FOREIGN,
         parent_call_id=parent_call_id,
         trace_id=trace_hex,
         span_id=span_hex,
@@ -160,6 +162,11 @@ def call_record(
     return record, scope
 
 
+def _is_native(scope_name: str | None) -> bool:
+    """True for a scope of an SDK's own; clients of clouds put the cloud's name behind."""
+    return scope_name is not None and scope_name.startswith(NATIVE_SCOPES)
+
+
 def _price_context(facts: Facts, scope_name: str | None) -> Mapping[str, Any] | None:
     """What chooses the rate.
 
@@ -167,7 +174,7 @@ def _price_context(facts: Facts, scope_name: str | None) -> Mapping[str, Any] | 
     rater takes the provider's word, so a host that is somebody else's is told here.
     """
     host = facts.server_address
-    if scope_name == SCOPE_NAME or scope_name not in NATIVE_SCOPES or facts.provider != "openai":
+    if scope_name == SCOPE_NAME or not _is_native(scope_name) or facts.provider != "openai":
         return facts.price_context
     if host is None or is_loopback(host) or f".{host.lower()}".endswith(".openai.com"):
         return facts.price_context
@@ -207,6 +214,17 @@ def _outcome(span: ReadableSpan, attributes: Mapping[str, Any]) -> tuple[str, st
     if any(word in lowered for word in _CANCELLED):
         return Status.CANCELLED, error_type
     return (Status.INTERRUPTED if lowered == "interrupted" else Status.ERROR), error_type
+
+
+def _never_sent(facts: Facts, status: str, error_type: str | None) -> bool:
+    """True for a call that the SDK refused by itself: its arguments were wrong, nobody was asked."""
+    return (
+        status == Status.ERROR
+        and error_type in _LOCAL_ERRORS
+        and facts.kind in COUNTED_KINDS
+        and facts.usage is None
+        and facts.response_id is None
+    )
 
 
 def _exception_type(span: ReadableSpan) -> str | None:

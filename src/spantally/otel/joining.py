@@ -17,11 +17,13 @@ from spantally.calls.joining import readers, take_awaiting
 from spantally.calls.operation import Operation, open_operations
 from spantally.calls.telemetry import SCOPE_NAME
 from spantally.ground import semconv
-from spantally.ground.peers import LOGFIRE_SCOPES, peer_of
+from spantally.ground.peers import LOGFIRE_SCOPE, peer_of
 from spantally.ground.records import COUNTED_KINDS
+from spantally.otel.beside import look_beside, stands_beside
 from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.lineage import STATE, SpanState, View
 
+LOGFIRE_SCOPES: Final = frozenset({LOGFIRE_SCOPE, "logfire.anthropic"})
 LOGFIRE_SPAN_TYPE: Final = "logfire.span_type"
 
 
@@ -55,9 +57,16 @@ class SpanReader:
         facts = facts_of(attributes, span.name)
         return facts is not None and facts.kind == kind
 
+    def stands_beside(self, span: Any, current: Any, kind: str) -> bool:
+        """True if the span was begun for the operation that is now beginning, and not made current."""
+        return stands_beside(span, current, kind)
+
     def mark(self, span: Any, operation: Operation, *, beside: bool) -> None:
         """Write the call's id onto the span, and note that nobody need tally it."""
         _mark(span, operation.call_id, View.BESIDE if beside else View.INSTEAD)
+        state: SpanState | None = getattr(span, STATE, None)
+        if state is not None and state.beside:
+            state.shown = operation
         if operation.scope.call_id is not None:
             span.set_attribute(semconv.CALL_PARENT_ID, operation.scope.call_id)
 
@@ -88,6 +97,8 @@ def recognise(span: Any, state: SpanState) -> None:
     name = scope_name_of(span)
     state.peer = peer_of(name) is not None
     operation = _beneath(state)
+    if operation is None and state.kind in COUNTED_KINDS:
+        look_beside(span, state, name)
     if operation is None:
         if name in LOGFIRE_SCOPES and span._attributes.get(LOGFIRE_SPAN_TYPE) == "log":
             call_id = _take_expected(_stream_key(span))

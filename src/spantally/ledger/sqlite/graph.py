@@ -25,7 +25,8 @@ _NODE: Final = (
     "call.inferred, call.tool_call_id, "
     "CASE WHEN call.usage IS NULL THEN 0 WHEN call.estimated THEN 1 ELSE 2 END, call.end_ns, "
     "call.server_address || ':' || COALESCE(call.server_port, ''), "
-    "2 * (call.server_address IS NOT NULL) + (COALESCE(call.usage_format, 'semconv') <> 'semconv'), "
+    "2 * (call.server_address IS NOT NULL AND COALESCE(call.provider, '') = 'openai') "
+    "+ (COALESCE(call.usage_format, 'semconv') <> 'semconv'), "
     "call.counted, call.hidden"
 )
 # CROSS JOIN keeps the wanted keys outermost: each is one look-up in an index.
@@ -119,7 +120,8 @@ def node_of(row: Row) -> Node:
         0 if record.usage is None else 1 if record.estimated else 2,
         record.end_ns,
         None if record.server_address is None else f"{record.server_address}:{record.server_port or ''}",
-        2 * (record.server_address is not None) + ((record.usage_format or "semconv") != "semconv"),
+        2 * (record.server_address is not None and record.provider == "openai")
+        + ((record.usage_format or "semconv") != "semconv"),
         int(row.counted),
         int(row.hidden),
     )
