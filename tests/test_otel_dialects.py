@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import random
+from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from foreign_kit import FILES, counted, recorded, replayed, rows, stored
-from spantally.ground.records import Kind, Precedence
+from ledger_kit import dump
+from spantally.ground.records import CallRecord, Kind, Precedence, Record
+from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.otel.dialects import SIGNED, dialect_of, facts_of
+from spantally.pricing.rate import rate
 
 GPT, EMBEDDING, CLAUDE = "gpt-4o-mini", "text-embedding-3-small", "claude-sonnet-4-5"
 
@@ -84,6 +91,61 @@ def test_each_call_is_counted_once_with_its_cost(name: str, early: bool) -> None
         guessed = lost or (name in NO_RETENTION and model == CLAUDE)
         assert row.cost_status == ("estimated" if guessed else "priced"), (row.model, place)
     assert {row.kind for row in found} <= {Kind.INFERENCE, Kind.EMBEDDINGS}
+
+
+MIXED = [
+    *(
+        "official-openai",
+        "openinference-openai",
+        "openllmetry-openai",
+        "logfire-openai",
+        "langsmith",
+        "mlflow",
+    ),
+    *(
+        "vercel-v5",
+        "openlit-openai",
+        "official-anthropic",
+        "openinference-anthropic",
+        "openllmetry-anthropic",
+    ),
+    *("logfire-anthropic", "openlit-anthropic"),
+]
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_all_dialects_at_once_in_any_order_count_each_response_once(chance: random.Random) -> None:
+    """Rows of thirteen instrumentors about the same responses: one counted each, whatever comes first."""
+    records = mixed()
+    calls = [record for record in records if isinstance(record, CallRecord)]
+    responses = {record.response_id for record in calls if record.response_id}
+    straight = stored(records)
+    expected = dump(straight._writer)  # type: ignore[arg-type]
+    again = [*records, *chance.sample(records, len(records) // 3)]
+    chance.shuffle(again)
+    store = SQLiteStore(":memory:")
+    while again:
+        size = chance.randint(1, 9)
+        store.write(again[:size], rate)
+        del again[:size]
+    assert dump(store._writer) == expected  # type: ignore[arg-type]
+    found = [row for row in counted(store) if row.kind == Kind.INFERENCE]
+    assert sorted(row.response_id for row in found) == sorted(responses)
+    assert {row.cost_nano_usd for row in found} == {185_400, 2_460_000}
+    assert {row.cost_status for row in found} == {"priced"}
+
+
+@cache
+def mixed() -> list[Record]:
+    """What all of them say of the same calls; the SDK's own spans, which three files have, once."""
+    native = "com.anthropic.sdk.python"
+    return [
+        record
+        for name in MIXED
+        for record in replayed(recorded(name)["spans"])
+        if name == "official-anthropic" or getattr(record, "scope_name", None) != native
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(SPEAKS))
