@@ -122,8 +122,8 @@ def test_a_fault_of_ours_in_looking_beside_is_not_noticed(
 
     monkeypatch.setattr(joining, "stands_beside", broken)
     monkeypatch.setattr(joining, "look_beside", broken)
-    span = watched.provider.get_tracer("langfuse-sdk").start_span("x", attributes=LANGFUSE)
     before = guard.failures.total()
+    span = watched.provider.get_tracer("langfuse-sdk").start_span("x", attributes=LANGFUSE)
     assert kit.ask(server).choices
     span.end()
     assert guard.failures.total() > before
