@@ -20,7 +20,8 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 \
 	exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real test test-all peers readers propagation check format docs bench bench-redaction build clean
+.PHONY: help setup demo demo-real test test-all peers readers foreign-spans propagation check format docs bench \
+	bench-redaction build clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +95,61 @@ readers: $(READERS:%=.venv-reader-%/.ready) ## environments with Phoenix and MLf
 	@$(FIND_PYTHON); echo "setting up .venv-reader-$* with $$("$$found" --version)"; "$$found" -m venv .venv-reader-$*
 	@.venv-reader-$*/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@.venv-reader-$*/bin/python -m pip install --quiet --disable-pip-version-check $(READER_$*)
+	@touch $@
+
+# All of them in one environment, each in a folder of its own: PYTHONPATH chooses who is installed.
+PAIRS := .venv-peer-pairs
+PAIR_official := opentelemetry-instrumentation-genai-openai opentelemetry-instrumentation-genai-anthropic
+PAIR_openinference := openinference-instrumentation-openai openinference-instrumentation-anthropic \
+	openinference-instrumentation openinference-semantic-conventions
+PAIR_openllmetry := opentelemetry-instrumentation-openai opentelemetry-instrumentation-anthropic
+
+peers: $(PAIRS)/.ready
+
+$(PAIRS)/.ready: pyproject.toml
+	@$(FIND_PYTHON); echo "setting up $(PAIRS) with $$("$$found" --version)"; "$$found" -m venv $(PAIRS)
+	@$(PAIRS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(PAIRS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[otlp]' 'openai>=3,<4' \
+		'anthropic>=2.11,<3' 'pydantic-ai-slim[openai,anthropic]>=2' httpx opentelemetry-util-genai \
+		opentelemetry-semantic-conventions-ai wrapt
+	@for peer in $(foreach name,official openinference openllmetry,'$(name) $(PAIR_$(name))'); do \
+		set -- $$peer; folder=$(PAIRS)/peers/$$1; shift; \
+		$(PAIRS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+			--target $$folder "$$@" || exit 1; done
+	@touch $@
+
+# What makes the spans that our readers of others' dialects are tested with (tests/foreign_spans).
+FOREIGN := wire logfire agents openlit
+FOREIGN_wire := openai 'anthropic>=2.11' httpx opentelemetry-sdk opentelemetry-instrumentation-genai-openai \
+	opentelemetry-instrumentation-genai-anthropic openinference-instrumentation-openai \
+	openinference-instrumentation-anthropic opentelemetry-instrumentation-openai \
+	opentelemetry-instrumentation-anthropic
+FOREIGN_logfire := openai 'anthropic>=2.11' httpx logfire genai-prices 'pydantic-ai-slim[openai,anthropic]' langfuse
+FOREIGN_agents := openai httpx openai-agents openinference-instrumentation-openai-agents \
+	opentelemetry-instrumentation-openai-agents opentelemetry-instrumentation-genai-openai-agents langsmith \
+	mlflow-tracing sqlparse traceloop-sdk mcp opentelemetry-exporter-otlp-proto-http
+FOREIGN_openlit := 'openai<3' 'anthropic<1' opentelemetry-sdk opentelemetry-instrumentation requests httpx \
+	opentelemetry-exporter-otlp-proto-http
+VERCEL := @opentelemetry/api @opentelemetry/sdk-trace-base @opentelemetry/context-async-hooks
+
+foreign-spans: $(FOREIGN:%=.venv-foreign-%/.ready) .venv-foreign-js/.ready .venv-foreign-js5/.ready ## record anew what others' spans look like
+	@PYTHONPATH=src .venv-foreign-wire/bin/python tests/foreign_record.py
+
+# Needs node, as the next one; without it their files stay as they are.
+.venv-foreign-js/.ready:
+	@mkdir -p $(@D) && cd $(@D) && if command -v npm >/dev/null; then npm init -y >/dev/null && \
+		npm install --silent ai@7 @ai-sdk/openai @ai-sdk/anthropic @ai-sdk/otel $(VERCEL); fi && touch .ready
+
+.venv-foreign-js5/.ready:
+	@mkdir -p $(@D) && cd $(@D) && if command -v npm >/dev/null; then npm init -y >/dev/null && \
+		npm install --silent ai@5 @ai-sdk/openai@2 @ai-sdk/anthropic@2 zod@3 $(VERCEL); fi && touch .ready
+
+.venv-foreign-%/.ready:
+	@$(FIND_PYTHON); echo "setting up .venv-foreign-$* with $$("$$found" --version)"; \
+	"$$found" -m venv .venv-foreign-$*
+	@.venv-foreign-$*/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@.venv-foreign-$*/bin/python -m pip install --quiet --disable-pip-version-check $(FOREIGN_$*)
+	@[ $* != openlit ] || .venv-foreign-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps openlit
 	@touch $@
 
 propagation: .venv-propagation/.ready ## every boundary of a session, with the real libraries on its far side

@@ -1,9 +1,9 @@
 """One call, two instrumentors: an operation of ours joined to the span that another one makes for it.
 
 The other one wraps the SDK as we do, most often around us: its span is current when the operation begins.
-Some begin it only once the request has returned. Either way its span stays the only one (or, where the
-setting says so, ours stands beside it), the operation is metered by us, and the span carries the
-operation's call id, so that nobody counts it again.
+Some begin it beside us and never make it current, some only once the request has returned. Either way its
+span stays the only one (or, where the setting says so, ours stands beside it), the operation is metered by
+us, and the span carries the operation's call id, so that nobody counts it again.
 
 What a span is can only be told by the room that reads spans; it registers itself in :data:`readers`.
 """
@@ -50,6 +50,9 @@ class Reader(Protocol):
     def shows(self, span: Any, kind: str) -> bool:
         """True if the span was made for an operation of that kind which is now beginning."""
 
+    def stands_beside(self, span: Any, current: Any, kind: str) -> bool:
+        """True if a span that is not current was begun, where the operation begins, for one of that kind."""
+
     def mark(self, span: Any, operation: Operation, *, beside: bool) -> None:
         """Note on the span whose view it is; ``beside`` where a span of ours stands, too."""
 
@@ -58,6 +61,10 @@ readers: Final[list[Reader]] = []
 
 awaiting: Final[ContextVar[Operation | None]] = ContextVar("spantally-awaits-a-span", default=None)
 """The operation whose span another instrumentor begins when the call has returned."""
+
+
+detached: Final[ContextVar[Any]] = ContextVar("spantally-began-beside", default=None)
+"""A weak reference to the model span of somebody else that began last here: it may never become current."""
 
 
 class Joined:
@@ -134,10 +141,23 @@ def join(operation: Operation, current: Any, where: Join) -> Joined | None:
                 if reader.shows(current, operation.kind):
                     reader.mark(current, operation, beside=operation.telemetry.coexist == "own")
                     return Joined(current)
+        if detached.get() is not None:
+            return _beside(operation, current)
         if where is WITHIN:
             return Joined(None, within=True)
     except Exception as error:
         swallowed("calls.join", error)
+    return None
+
+
+def _beside(operation: Operation, current: Any) -> Joined | None:
+    """A span that was begun for the operation, and not made current."""
+    span = detached.get()()
+    if span is not None:
+        for reader in readers:
+            if reader.stands_beside(span, current, operation.kind):
+                reader.mark(span, operation, beside=operation.telemetry.coexist == "own")
+                return Joined(span)
     return None
 
 

@@ -12,7 +12,7 @@ from opentelemetry.trace import INVALID_SPAN
 
 from spantally.calls import implicit
 from spantally.calls.hidden import start_hidden
-from spantally.calls.joining import AROUND, NOWHERE, Join, Joined, join
+from spantally.calls.joining import AROUND, NOWHERE, Join, Joined, detached, join
 from spantally.calls.operation import SPAN_KEY, Operation, open_operations
 from spantally.calls.own_spans import MARK, OwnSpan, revision_of, safe_of, stamped, without_genai
 from spantally.calls.plans import Plan
@@ -69,7 +69,7 @@ def start(
         made.parent_context = context
         open_operations[made.call_id] = made  # before the span: the processor finds it there
         found: Joined | None = None
-        if joins is not NOWHERE and (context or joins is not AROUND):
+        if joins is not NOWHERE and (context or joins is not AROUND or detached.get() is not None):
             found = join(made, context.get(SPAN_KEY), joins)
         if found is None or telemetry.coexist == "own":
             _start_span(made, context, plan, attributes)

@@ -300,6 +300,9 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
         "gen_ai.usage.cache_creation_input_tokens",
     ),
     USAGE_CACHE_READ_INPUT_TOKENS: ("gen_ai.usage.cache_read_input_tokens",),
-    USAGE_REASONING_OUTPUT_TOKENS: ("gen_ai.usage.reasoning_tokens",),
+    USAGE_REASONING_OUTPUT_TOKENS: (
+        "gen_ai.usage.reasoning_tokens",
+        "gen_ai.usage.details.reasoning_tokens",
+    ),
 }
 """Older spellings, in order of preference, that reading a foreign span falls back to."""

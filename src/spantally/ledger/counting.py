@@ -6,9 +6,14 @@ The rules, each a pure function of the *set* of rows, so that order of arrival c
    messages is hidden where a real one of the same session and tool call id exists.
 2. Eligible is a visible row of a kind that costs. Eligible rows of one (provider, response id) from
    *different* instrumentation scopes are views of one operation: the first of each scope belong together,
-   the second of each, and so on. Rows of the same scope are never the same operation.
+   the second of each, and so on. Rows of the same scope are different operations (servers on this machine
+   use their ids again), with two exceptions. A response that somebody else's instrumentor saw being fetched
+   again (polling) is one. And so is a call that passed a gateway of one's own, seen before it and behind it:
+   by different processes, at different addresses, the inner within the time of the outer
+   (:func:`passes_on`).
 3. An eligible row with an eligible descendant of another operation is covered: its usage is theirs.
-4. Of each operation the best view that is not covered counts: known usage first, then precedence.
+4. Of each operation the best view that is not covered counts: known usage first; behind a gateway rather than
+   before it; then precedence, and what chooses the rate (:attr:`Node.detail`).
 """
 
 from __future__ import annotations
@@ -16,8 +21,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from spantally.ground.ids import foreign_call_id
-from spantally.ground.records import COUNTED_KINDS, Kind
+from spantally.ground.ids import foreign_call_id, process_of
+from spantally.ground.records import COUNTED_KINDS, Kind, Precedence
 
 ResponseKey: TypeAlias = tuple[str, str]
 SpanKey: TypeAlias = tuple[str, str]
@@ -25,6 +30,16 @@ ToolKey: TypeAlias = tuple[str, str]
 
 COMMON_RESPONSE: Final = 64
 """A response id that more rows than this carry identifies nothing (servers that always say the same)."""
+
+
+CLOCK_SKEW_NS: Final = 5_000_000_000
+"""How far the clocks of two machines may be apart for a call to be seen as one at both."""
+
+UNIQUE: Final = 22
+"""A response id of so many letters and digits is made by nobody twice."""
+
+STORED: Final = "resp_"
+"""Beginning of the ids of responses that can be fetched again."""
 
 
 class Node(NamedTuple):
@@ -46,6 +61,12 @@ class Node(NamedTuple):
     tool_call_id: str | None
     usage_known: int
     """2 as reported, 1 estimated, 0 unknown."""
+    end_ns: int | None
+    server: str | None
+    """``host:port`` that the request went to."""
+    detail: int
+    """How much of what chooses the rate is known: 1 for usage in the provider's own parts, 2 for the host
+    where that decides, since every host that speaks OpenAI's API is called ``openai`` by somebody."""
     counted: int
     """As stored."""
     hidden: int
@@ -127,11 +148,53 @@ def operations(members: Iterable[Node]) -> list[list[Node]]:
     found: list[list[Node]] = []
     for views in by_scope.values():
         views.sort(key=lambda node: (node.start_ns, node.call_id))
-        for place, node in enumerate(views):
-            if place == len(found):
+        place = 0
+        for node in views:
+            again = _is_stored(node)
+            here = 0 if again else place
+            if here == len(found):
                 found.append([])
-            found[place].append(node)
+            found[here].append(node)
+            place = max(place, 1) if again else place + 1
+    return _joined(found)
+
+
+def _is_stored(node: Node) -> bool:
+    """True for a row that may tell of fetching a response again; our own instrumentor knows better."""
+    return node.precedence < Precedence.METERED and (node.response_id or "").startswith(STORED)
+
+
+def _joined(found: list[list[Node]]) -> list[list[Node]]:
+    """The operations, those that are one call before and behind a gateway made one."""
+    place = 0
+    while place < len(found):
+        for other in range(place + 1, len(found)):
+            if any(
+                passes_on(one, two) or passes_on(two, one) for one in found[place] for two in found[other]
+            ):
+                found[place] += found.pop(other)
+                break
+        else:
+            place += 1
     return found
+
+
+def passes_on(outer: Node, inner: Node) -> bool:
+    """True if a gateway that got the outer call made the inner one for it.
+
+    Both tell of one response id. An id that somebody may give twice needs strict nesting in time.
+    """
+    if outer.scope_name != inner.scope_name or outer.end_ns is None or inner.end_ns is None:
+        return False
+    if outer.server is None or inner.server is None or outer.server == inner.server:
+        return False
+    if process_of(outer.call_id) == process_of(inner.call_id) and not (outer.foreign and inner.foreign):
+        return False
+    letters = sum(char.isalnum() for char in outer.response_id or "")
+    slack = CLOCK_SKEW_NS if letters >= UNIQUE else 0
+    if inner.end_ns - inner.start_ns > outer.end_ns - outer.start_ns:
+        return False
+    return outer.start_ns - slack <= inner.start_ns and inner.end_ns <= outer.end_ns + slack
 
 
 def same_operation(node: Node, around: Neighbours) -> list[Node]:
@@ -148,4 +211,10 @@ def same_operation(node: Node, around: Neighbours) -> list[Node]:
 
 def best_view(views: Iterable[Node]) -> Node:
     """Rule 4: the view that stands for the operation."""
-    return max(views, key=lambda node: (node.usage_known, node.precedence, node.call_id))
+    group = list(views)
+    most = max(node.usage_known for node in group)
+    known = [node for node in group if node.usage_known == most]
+    innermost = [node for node in known if not any(passes_on(node, other) for other in known)]
+    return max(
+        innermost or known, key=lambda node: (node.precedence, node.detail, -node.start_ns, node.call_id)
+    )

@@ -95,7 +95,9 @@ def join(left: Facts, right: Facts) -> Facts:
     for name, places, by_end in FIELD_GROUPS:
         ours = _rank_of(left, name, places[0], by_end)
         theirs = _rank_of(right, name, places[0], by_end)
-        if theirs > ours or (theirs == ours and theirs >= 0 and _larger(right.record, left.record, places)):
+        # Of a group whose first value is absent at both, the rest must not depend on who came first either.
+        decided = theirs >= 0 or len(places) > 1
+        if theirs > ours or (theirs == ours and decided and _larger(right.record, left.record, places)):
             for place in places:
                 values[place] = right.record[place]
             ours = theirs

@@ -1,192 +1,19 @@
-"""From the attributes of somebody's GenAI span to plain facts; one reader for each dialect.
+"""From the attributes of somebody's GenAI span to plain facts: which dialect reads which span.
 
-A dialect is a pair of pure functions over attributes: does it recognise them, and what do they say. The first
-that recognises a span reads it. The newest GenAI names, with their older spellings, are read here; other
-dialects join by :func:`register`.
+The first dialect that recognises a span reads it. The GenAI names are read by
+:mod:`~spantally.otel.dialects_genai`; every other dialect is a module of its own, loaded with the first span
+that bears a sign of it (:data:`SIGNED`), or joins by :func:`register`.
 """
 
-# Annotations are not postponed: making a named tuple compiles each that is a text, 25 µs a field.
+from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final
 
-from spantally.ground import semconv
-from spantally.ground.records import Kind, UsageFormat
+from spantally.otel.dialects_genai import GENAI, Dialect, Facts, read_genai
 
-GENAI_PREFIX: Final = "gen_ai."
-USAGE_PREFIX: Final = "gen_ai.usage."
-
-KINDS: Final[Mapping[str, Kind]] = {
-    "chat": Kind.INFERENCE,
-    "text_completion": Kind.INFERENCE,
-    "generate_content": Kind.INFERENCE,
-    "embeddings": Kind.EMBEDDINGS,
-    "retrieval": Kind.RETRIEVAL,
-    "execute_tool": Kind.TOOL,
-    "invoke_agent": Kind.AGENT,
-    "invoke_workflow": Kind.WORKFLOW,
-    "create_memory_store": Kind.MEMORY,
-    "delete_memory_store": Kind.MEMORY,
-    "create_memory": Kind.MEMORY,
-    "update_memory": Kind.MEMORY,
-    "upsert_memory": Kind.MEMORY,
-    "search_memory": Kind.MEMORY,
-    "delete_memory": Kind.MEMORY,
-}
-"""Kind of row by ``gen_ai.operation.name``; what is not listed (``create_agent``, ``plan``) is OTHER."""
-
-NAME_KEYS: Final[Mapping[str, str]] = {
-    Kind.AGENT: semconv.AGENT_NAME,
-    Kind.TOOL: semconv.TOOL_NAME,
-    Kind.WORKFLOW: semconv.WORKFLOW_NAME,
-}
-"""Which attribute names an agent, tool or workflow."""
-
-
-class Facts(NamedTuple):
-    """What the attributes of a GenAI span say, in one vocabulary."""
-
-    operation: str
-    kind: str
-    name: str | None = None
-    provider: str | None = None
-    request_model: str | None = None
-    response_model: str | None = None
-    response_id: str | None = None
-    conversation_id: str | None = None
-    usage: Mapping[str, Any] | None = None
-    usage_format: str | None = None
-    price_context: Mapping[str, Any] | None = None
-    first_chunk_ns: int | None = None
-    tool_call_id: str | None = None
-
-
-class Dialect(NamedTuple):
-    """One way of writing GenAI spans.
-
-    Attributes:
-        name: shown by ``doctor``.
-        recognises: True if attributes are written this way; called for every span, so it is cheap.
-        read: what they say, or None where they describe no operation. The second argument is the span's name.
-    """
-
-    name: str
-    recognises: Callable[[Mapping[str, Any]], bool]
-    read: Callable[[Mapping[str, Any], str], Facts | None]
-
-
-def _text(attributes: Mapping[str, Any], key: str) -> str | None:
-    value = attributes.get(key)
-    if value is None:
-        for older in semconv.ALIASES.get(key, ()):
-            value = attributes.get(older)
-            if value is not None:
-                break
-    return value if isinstance(value, str) and value else None
-
-
-def recognises_genai(attributes: Mapping[str, Any]) -> bool:
-    """True if any attribute is of the GenAI namespace."""
-    if semconv.OPERATION_NAME in attributes:
-        return True
-    return any(key.startswith(GENAI_PREFIX) for key in attributes)
-
-
-def _operation(attributes: Mapping[str, Any], span_name: str) -> str | None:
-    named = _text(attributes, semconv.OPERATION_NAME)
-    if named is not None:
-        return named
-    # Spans from before gen_ai.operation.name: a model operation is known by its model or usage.
-    if (
-        semconv.REQUEST_MODEL in attributes
-        or semconv.RESPONSE_MODEL in attributes
-        or any(key.startswith(USAGE_PREFIX) for key in attributes)
-    ):
-        return "embeddings" if "embedding" in span_name.lower() else "chat"
-    return None
-
-
-def read_genai(attributes: Mapping[str, Any], span_name: str) -> Facts | None:
-    """Read the newest GenAI names, falling back to older spellings."""
-    operation = _operation(attributes, span_name)
-    if operation is None:
-        return None
-    kind = KINDS.get(operation, Kind.OTHER)
-    usage, usage_format = _usage(attributes)
-    first_chunk: Any = attributes.get(semconv.RESPONSE_TIME_TO_FIRST_CHUNK)
-    return Facts(
-        operation=operation,
-        kind=kind,
-        name=_text(attributes, NAME_KEYS[kind]) if kind in NAME_KEYS else None,
-        provider=_text(attributes, semconv.PROVIDER_NAME),
-        request_model=_text(attributes, semconv.REQUEST_MODEL),
-        response_model=_text(attributes, semconv.RESPONSE_MODEL),
-        response_id=_text(attributes, semconv.RESPONSE_ID),
-        conversation_id=_text(attributes, semconv.CONVERSATION_ID),
-        usage=usage,
-        usage_format=usage_format,
-        price_context=_price_context(attributes),
-        first_chunk_ns=round(first_chunk * 1e9) if _is_number(first_chunk) else None,
-        tool_call_id=_text(attributes, semconv.TOOL_CALL_ID),
-    )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-_CANONICAL: Final[Mapping[str, str]] = {
-    alias: name
-    for name, aliases in semconv.ALIASES.items()
-    if name.startswith(USAGE_PREFIX)
-    for alias in aliases
-}
-
-
-def _usage(attributes: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str | None]:
-    """The usage a span carries: our normalised parts where the conventions could not say all, else theirs."""
-    parts = attributes.get(semconv.USAGE)
-    if isinstance(parts, str):
-        try:
-            parsed = json.loads(parts)
-        except ValueError:
-            parsed = None
-        if isinstance(parsed, dict) and parsed:
-            return parsed, UsageFormat.PARTS
-    found: dict[str, Any] = {}
-    older: dict[str, Any] = {}
-    for key, value in attributes.items():
-        if not key.startswith(USAGE_PREFIX) or not _is_number(value):
-            continue
-        canonical = _CANONICAL.get(key)
-        if canonical is None:
-            found[key[len(USAGE_PREFIX) :]] = value
-        else:
-            older.setdefault(canonical[len(USAGE_PREFIX) :], value)
-    for name, value in older.items():
-        found.setdefault(name, value)
-    return (found, UsageFormat.SEMCONV) if found else (None, None)
-
-
-def _price_context(attributes: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    found: dict[str, Any] = {}
-    tier = _text(attributes, semconv.OPENAI_RESPONSE_SERVICE_TIER)
-    if tier is not None:
-        found["service_tier"] = tier  # what was asked for is not always what was served and billed
-    requested = _text(attributes, semconv.OPENAI_REQUEST_SERVICE_TIER)
-    if requested is not None and requested != "auto":
-        found["requested_tier"] = requested
-    address = _text(attributes, semconv.SERVER_ADDRESS)
-    if address is not None:
-        found["server_address"] = address
-    api = _text(attributes, semconv.OPENAI_API_TYPE)
-    if api is not None:
-        found["api"] = api
-    return found or None
-
-
-GENAI: Final = Dialect("gen_ai", recognises_genai, read_genai)
+__all__ = ["SIGNED", "Dialect", "Facts", "dialect_of", "facts_of", "read_genai", "register"]
 
 _dialects: list[Dialect] = [GENAI]
 
@@ -196,9 +23,50 @@ def register(dialect: Dialect) -> None:
     _dialects[:] = [dialect, *(one for one in _dialects if one.name != dialect.name)]
 
 
+SIGNED: Final[tuple[tuple[frozenset[str], str], ...]] = (
+    (frozenset({"openinference.span.kind"}), "spantally.otel.openinference"),
+    (frozenset({"langfuse.observation.type"}), "spantally.otel.dialects_langfuse"),
+    (frozenset({"langsmith.span.kind"}), "spantally.otel.dialects_langsmith"),
+    (frozenset({"mlflow.spanType"}), "spantally.otel.dialects_mlflow"),
+    (frozenset({"ai.operationId"}), "spantally.otel.dialects_vercel"),
+    (frozenset({"gen_ai.sdk.version", "telemetry.sdk.name"}), "spantally.otel.dialects_openlit"),
+    (frozenset({"gen_ai.usage.raw", "request_data"}), "spantally.otel.dialects_logfire"),
+    (
+        frozenset(
+            {"traceloop.span.kind", "llm.request.type", "gen_ai.openai.api_base", "gen_ai.is_streaming"}
+        ),
+        "spantally.otel.dialects_openllmetry",
+    ),
+    (
+        frozenset(
+            {"anthropic.response.service_tier", "anthropic.usage.cache_creation.ephemeral_1h_input_tokens"}
+        ),
+        "spantally.otel.dialects_anthropic",
+    ),
+)
+"""Attributes that a dialect's spans bear, and the module that reads it; the first that recognises a span."""
+
+_ALL_SIGNS: Final = frozenset().union(*(signs for signs, _ in SIGNED))
+
+
+def _signed(attributes: Mapping[str, Any]) -> Dialect | None:
+    if _ALL_SIGNS.isdisjoint(attributes):
+        return None  # the way of nearly all spans
+    for signs, module in SIGNED:
+        if not signs.isdisjoint(attributes):
+            dialect: Dialect = import_module(module).DIALECT
+            if dialect.recognises(attributes):
+                return dialect
+    return None
+
+
 def dialect_of(attributes: Mapping[str, Any]) -> Dialect | None:
     """The dialect that recognises the attributes, or None: then the span is no GenAI span."""
     for dialect in _dialects:
+        if dialect is GENAI:
+            signed = _signed(attributes)
+            if signed is not None:
+                return signed
         if dialect.recognises(attributes):
             return dialect
     return None

@@ -23,13 +23,13 @@ from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, LinkRecord
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState, remember_session
 from spantally.ground.settings import parse_id
-from spantally.otel.dialects import Facts, register
+from spantally.otel.dialects import Facts
+from spantally.otel.dialects_providers import is_loopback
 from spantally.otel.implicit import scope_of_trace
 from spantally.otel.lineage import SpanState, own_call_id
-from spantally.otel.openinference import OPENINFERENCE
 
-NATIVE_SCOPES: Final = frozenset({SCOPE_NAME, "anthropic", "mcp", "pydantic-ai"})
-"""Instrumentation scopes of spans that an SDK (or we) made by itself, not somebody's patch of it."""
+NATIVE_SCOPES: Final = (SCOPE_NAME, "com.anthropic.sdk.python", "mcp-python-sdk", "pydantic-ai")
+"""How scopes of spans begin that an SDK (or we) made by itself, not somebody's patch of it."""
 
 PATH_SEPARATOR: Final = " > "
 
@@ -42,9 +42,8 @@ _MAYBE_BILLED: Final = (
     "remoteprotocol",
     "readerror",
 )
+_LOCAL_ERRORS: Final = frozenset({"TypeError", "ValueError", "builtins.TypeError", "builtins.ValueError"})
 _MAX_KEPT: Final = 65536
-
-register(OPENINFERENCE)
 
 
 def scope_of_span(
@@ -110,7 +109,8 @@ def call_record(
     scope = scope_of_span(attributes, facts, state, context.trace_id, telemetry)
     scope_name = None if span.instrumentation_scope is None else span.instrumentation_scope.name
     status, error_type = _outcome(span, attributes)
-    kind, abandoned = facts.kind, attributes.get(semconv.CALL_ABANDONED) is True
+    abandoned = attributes.get(semconv.CALL_ABANDONED) is True
+    kind = Kind.OTHER if _never_sent(facts, status, error_type) else facts.kind
     call_id = (state.call_id if state is not None else None) or own_call_id(attributes)
     call_id = call_id or ids.foreign_call_id(trace_hex, span_hex)
     path, run_id, tool, parent_call_id = _position(attributes, facts, state, scope, call_id)
@@ -123,7 +123,7 @@ def call_record(
         start_ns=span.start_time or 0,
         end_ns=span.end_time,
         status=status,
-        precedence=Precedence.NATIVE if scope_name in NATIVE_SCOPES else Precedence.FOREIGN,
+        precedence=Precedence.NATIVE if _is_native(scope_name) else Precedence.FOREIGN,
         parent_call_id=parent_call_id,
         trace_id=trace_hex,
         span_id=span_hex,
@@ -146,7 +146,8 @@ def call_record(
         possibly_billed=_possibly_billed(kind, status, error_type, abandoned, facts),
         usage=facts.usage,
         usage_format=facts.usage_format,
-        price_context=facts.price_context,
+        price_context=_price_context(facts, scope_name),
+        estimated=facts.estimated,
         agent_path=path,
         run_id=run_id,
         tool=tool,
@@ -154,11 +155,30 @@ def call_record(
         tool_call_id=facts.tool_call_id,
         project=_project(span, telemetry),
         scope_name=scope_name,
-        server_address=_text(attributes, semconv.SERVER_ADDRESS),
-        server_port=_port(attributes),
+        server_address=facts.server_address,
+        server_port=facts.server_port,
         content=_content(attributes, telemetry.ledger_limits.span) if telemetry.keep_content else None,
     )
     return record, scope
+
+
+def _is_native(scope_name: str | None) -> bool:
+    """True for a scope of an SDK's own; clients of clouds put the cloud's name behind."""
+    return scope_name is not None and scope_name.startswith(NATIVE_SCOPES)
+
+
+def _price_context(facts: Facts, scope_name: str | None) -> Mapping[str, Any] | None:
+    """What chooses the rate.
+
+    Frameworks call each host that speaks OpenAI's API ``openai``. Of rows that an SDK made by itself the
+    rater takes the provider's word, so a host that is somebody else's is told here.
+    """
+    host = facts.server_address
+    if scope_name == SCOPE_NAME or not _is_native(scope_name) or facts.provider != "openai":
+        return facts.price_context
+    if host is None or is_loopback(host) or f".{host.lower()}".endswith(".openai.com"):
+        return facts.price_context
+    return {**(facts.price_context or {}), "provider": ""}
 
 
 def _position(
@@ -194,6 +214,17 @@ def _outcome(span: ReadableSpan, attributes: Mapping[str, Any]) -> tuple[str, st
     if any(word in lowered for word in _CANCELLED):
         return Status.CANCELLED, error_type
     return (Status.INTERRUPTED if lowered == "interrupted" else Status.ERROR), error_type
+
+
+def _never_sent(facts: Facts, status: str, error_type: str | None) -> bool:
+    """True for a call that the SDK refused by itself: its arguments were wrong, nobody was asked."""
+    return (
+        status == Status.ERROR
+        and error_type in _LOCAL_ERRORS
+        and facts.kind in COUNTED_KINDS
+        and facts.usage is None
+        and facts.response_id is None
+    )
 
 
 def _exception_type(span: ReadableSpan) -> str | None:
@@ -239,11 +270,6 @@ def _project(span: ReadableSpan, telemetry: Telemetry) -> str | None:
 def _text(attributes: Mapping[str, Any], key: str) -> str | None:
     value = attributes.get(key)
     return value if isinstance(value, str) and value else None
-
-
-def _port(attributes: Mapping[str, Any]) -> int | None:
-    value = attributes.get(semconv.SERVER_PORT)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 _CONTENT_KEYS: Final[Mapping[str, str]] = {

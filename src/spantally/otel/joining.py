@@ -20,9 +20,11 @@ from spantally.calls.telemetry import SCOPE_NAME
 from spantally.ground import semconv
 from spantally.ground.peers import LOGFIRE_SCOPE, is_native, peer_of
 from spantally.ground.records import COUNTED_KINDS
+from spantally.otel.beside import look_beside, stands_beside
 from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.lineage import STATE, SpanState, View
 
+LOGFIRE_SCOPES: Final = frozenset({LOGFIRE_SCOPE, "logfire.anthropic"})
 LOGFIRE_SPAN_TYPE: Final = "logfire.span_type"
 
 
@@ -56,9 +58,16 @@ class SpanReader:
         facts = facts_of(attributes, span.name)
         return facts is not None and facts.kind == kind
 
+    def stands_beside(self, span: Any, current: Any, kind: str) -> bool:
+        """True if the span was begun for the operation that is now beginning, and not made current."""
+        return stands_beside(span, current, kind)
+
     def mark(self, span: Any, operation: Operation, *, beside: bool) -> None:
         """Write the call's id onto the span, and note that nobody need tally it."""
         _mark(span, operation.call_id, View.BESIDE if beside else View.INSTEAD)
+        state: SpanState | None = getattr(span, STATE, None)
+        if state is not None and state.beside:
+            state.shown = operation
         if operation.scope.call_id is not None:
             span.set_attribute(semconv.CALL_PARENT_ID, operation.scope.call_id)
 
@@ -95,8 +104,10 @@ def recognise(span: Any, state: SpanState) -> None:
             READER.mark(span, operation, beside=False)
             return
     operation = _beneath(state)
+    if operation is None and state.kind in COUNTED_KINDS:
+        look_beside(span, state, name)
     if operation is None:
-        if name == LOGFIRE_SCOPE and span._attributes.get(LOGFIRE_SPAN_TYPE) == "log":
+        if name in LOGFIRE_SCOPES and span._attributes.get(LOGFIRE_SPAN_TYPE) == "log":
             call_id = _take_expected(_stream_key(span))
             if call_id is not None:
                 _mark(span, call_id, View.BESIDE)
@@ -155,7 +166,7 @@ def expect_log(span: Any, attributes: Mapping[str, Any], call_id: str | None) ->
         call_id: of the call.
     """
     name = scope_name_of(span)
-    if name != LOGFIRE_SCOPE or call_id is None:
+    if name not in LOGFIRE_SCOPES or call_id is None:
         return
     facts = facts_of(attributes, span.name)
     failed = span.status.status_code is StatusCode.ERROR
@@ -183,10 +194,9 @@ def opens_stream(scope_name: str | None, attributes: Mapping[str, Any], facts: F
         facts: what its dialect read from them.
     """
     return (
-        scope_name == LOGFIRE_SCOPE
+        scope_name in LOGFIRE_SCOPES
         and attributes.get(LOGFIRE_SPAN_TYPE) == "span"
         and facts.kind in COUNTED_KINDS
         and facts.usage is None
-        and facts.response_model is None
         and facts.response_id is None
     )

@@ -33,6 +33,7 @@ class SpanState:
 
     __slots__ = (
         "agent_path",
+        "beside",
         "call_id",
         "genai",
         "has_children",
@@ -47,8 +48,11 @@ class SpanState:
         "peer",
         "run_id",
         "scope",
+        "shown",
         "tallied",
+        "told_of",
         "tool",
+        "twin",
         "view",
     )
 
@@ -60,6 +64,14 @@ class SpanState:
         self.peer = False
         """True for a span of an instrumentor that we know: of whatever kind, it is of the call beneath it."""
         self.view: View | None = None
+        self.beside = False
+        """True for a span that was open, and not current, when the operation that it shows began."""
+        self.shown: Operation | None = None
+        """That operation."""
+        self.twin: SpanState | None = None
+        """The span of a third party for the same call: of the two, the first began and stayed beside it."""
+        self.told_of: frozenset[str] | None = None
+        """The models whose usage a tally has read from it; None before, empty where it told none."""
         self.local_root = False
         self.paused = False
         self.tallied: tuple[object, ...] = ()

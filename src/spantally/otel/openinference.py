@@ -1,4 +1,8 @@
-"""The dialect of OpenInference: ``openinference.span.kind``, ``llm.*``, ``embedding.*``, ``tool.*``."""
+"""The dialect of OpenInference: ``openinference.span.kind``, ``llm.*``, ``embedding.*``, ``tool.*``.
+
+``llm.token_count.prompt`` includes cached tokens, for Anthropic too: its instrumentor adds them. No attribute
+names the response; where ``output.value`` holds it as JSON, its id, tier and usage are read from there.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spantally.ground import semconv
-from spantally.ground.records import Kind, UsageFormat
-from spantally.otel.dialects import Dialect, Facts
+from spantally.ground.records import COUNTED_KINDS, Kind, UsageFormat
+from spantally.otel.dialects_anthropic import tier_facts
+from spantally.otel.dialects_genai import Dialect, Facts
+from spantally.otel.dialects_providers import provider_of
+from spantally.otel.dialects_raw import raw_usage, response_id_of, response_of
 
 SPAN_KIND: Final = "openinference.span.kind"
 
@@ -43,22 +50,41 @@ def read(attributes: Mapping[str, Any], span_name: str) -> Facts | None:
     if found is None:
         return None
     operation, kind = found
-    usage = {
+    if kind not in COUNTED_KINDS:
+        named = _name(attributes, kind, span_name)
+        return Facts(operation, kind, named, tool_call_id=_text(attributes, "tool_call.id"))
+    counts = {
         name[_PREFIX:]: attributes[key]
         for key, name in _USAGE.items()
         if isinstance(attributes.get(key), (int, float)) and not isinstance(attributes[key], bool)
     }
+    output = attributes.get("output.value")
+    body = response_of(output)
+    usage = raw_usage(body.get("usage")) if counts else None
+    if usage is None and counts:
+        usage = counts, UsageFormat.SEMCONV
+    provider = provider_of(_text(attributes, "llm.provider") or _text(attributes, "llm.system"))
     model = _text(attributes, "llm.model_name") or _text(attributes, "embedding.model_name")
     return Facts(
         operation=operation,
         kind=kind,
-        name=_name(attributes, kind, span_name),
-        provider=_text(attributes, "llm.provider") or _text(attributes, "llm.system"),
-        request_model=model,
-        usage=usage or None,
-        usage_format=UsageFormat.SEMCONV if usage else None,
-        tool_call_id=_text(attributes, "tool_call.id"),
+        provider=provider,
+        request_model=_text(attributes, "llm.request.model_name") or model,
+        response_model=_text(attributes, "llm.response.model_name"),
+        response_id=response_id_of(output, body),
+        usage=None if usage is None else usage[0],
+        usage_format=None if usage is None else usage[1],
+        price_context=_price_context(body, provider),
     )
+
+
+def _price_context(body: Mapping[str, Any], provider: str | None) -> Mapping[str, Any] | None:
+    """The tier that served, of the response that the span carries."""
+    if provider == "anthropic":
+        usage = body.get("usage")
+        return tier_facts(usage.get("service_tier")) or None if isinstance(usage, Mapping) else None
+    tier = body.get("service_tier")
+    return {"service_tier": tier} if isinstance(tier, str) else None
 
 
 def _name(attributes: Mapping[str, Any], kind: Kind, span_name: str) -> str | None:
@@ -74,4 +100,4 @@ def _text(attributes: Mapping[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-OPENINFERENCE: Final = Dialect("openinference", recognises, read)
+DIALECT: Final = Dialect("openinference", recognises, read)

@@ -34,9 +34,10 @@ from spantally.ground.scope import Scope, current_scope, is_hidden
 from spantally.ground.settings import from_argument
 from spantally.ground.worker import worker
 from spantally.otel import foreign, joining
+from spantally.otel.beside import is_of_another_call, is_told_by_twin, told_models
 from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.implicit import enter_trace, scope_of_trace
-from spantally.otel.lineage import STATE, SpanState, View, own_call_id
+from spantally.otel.lineage import STATE, SpanState, View, own_call_id, span_call_id
 from spantally.otel.redaction_net import (
     SafeAttributes,
     close_span,
@@ -322,9 +323,11 @@ class SpanProcessor(SdkSpanProcessor):
             state.tallied += (self._tally_key,)
             if state.view is not None and self._tally_key == "active":
                 joining.expect_log(span, attributes, state.call_id)
-                if state.view is View.BESIDE:
-                    self._link(span, state)
-                return
+                if not is_of_another_call(state, span, attributes):
+                    if state.view is View.BESIDE:
+                        self._link(span, state)
+                    return
+                state.call_id = span_call_id(span)
             if state.call_id is not None and self._is_metered(state.call_id):
                 return
         facts = facts_of(attributes, span.name)
@@ -341,6 +344,11 @@ class SpanProcessor(SdkSpanProcessor):
         call_id = (state.call_id if state is not None else None) or own_call_id(attributes)
         if call_id is not None and self._is_metered(call_id):
             return
+        if state is not None:
+            if is_told_by_twin(state, facts):
+                self._link(span, state)
+                return
+            state.told_of = told_models(facts)
         record, scope = foreign.call_record(span, attributes, facts, state, self._telemetry)
         if record.status == Status.OK and joining.opens_stream(record.scope_name, attributes, facts):
             return

@@ -23,7 +23,11 @@ _NODE: Final = (
     "call.call_id, call.kind, call.precedence, call.session_id, call.parent_call_id, call.trace_id, "
     "call.span_id, call.parent_span_id, call.provider, call.response_id, call.scope_name, call.start_ns, "
     "call.inferred, call.tool_call_id, "
-    "CASE WHEN call.usage IS NULL THEN 0 WHEN call.estimated THEN 1 ELSE 2 END, call.counted, call.hidden"
+    "CASE WHEN call.usage IS NULL THEN 0 WHEN call.estimated THEN 1 ELSE 2 END, call.end_ns, "
+    "call.server_address || ':' || COALESCE(call.server_port, ''), "
+    "2 * (call.server_address IS NOT NULL AND COALESCE(call.provider, '') = 'openai') "
+    "+ (COALESCE(call.usage_format, 'semconv') <> 'semconv'), "
+    "call.counted, call.hidden"
 )
 # CROSS JOIN keeps the wanted keys outermost: each is one look-up in an index.
 _BY_ID: Final = f"SELECT {_NODE} FROM json_each(?) AS w CROSS JOIN call ON call.call_id = w.value"
@@ -114,6 +118,10 @@ def node_of(row: Row) -> Node:
         int(record.inferred),
         record.tool_call_id,
         0 if record.usage is None else 1 if record.estimated else 2,
+        record.end_ns,
+        None if record.server_address is None else f"{record.server_address}:{record.server_port or ''}",
+        2 * (record.server_address is not None and record.provider == "openai")
+        + ((record.usage_format or "semconv") != "semconv"),
         int(row.counted),
         int(row.hidden),
     )
