@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from spantally.instrumentors.baggage import BaggageInstrumentor
     from spantally.instrumentors.fastapi import FastAPIInstrumentor
     from spantally.instrumentors.httpx2 import HTTPX2Instrumentor
+    from spantally.instrumentors.langchain import LangChainInstrumentor
     from spantally.instrumentors.mcp import MCPInstrumentor
     from spantally.instrumentors.openai import OpenAIInstrumentor
     from spantally.instrumentors.processes import ProcessesInstrumentor
@@ -59,6 +60,7 @@ __all__ = [
     "GraphEdge",
     "GraphNode",
     "HTTPX2Instrumentor",
+    "LangChainInstrumentor",
     "Ledger",
     "LedgerError",
     "LogFilter",
@@ -142,6 +144,7 @@ _LAZY = {
     "open_ledger": "spantally.queries.ledger",
     "FastAPIInstrumentor": "spantally.instrumentors.fastapi",
     "HTTPX2Instrumentor": "spantally.instrumentors.httpx2",
+    "LangChainInstrumentor": "spantally.instrumentors.langchain",
     "MCPInstrumentor": "spantally.instrumentors.mcp",
     "ProcessesInstrumentor": "spantally.instrumentors.processes",
     "OpenAIInstrumentor": "spantally.instrumentors.openai",

@@ -173,6 +173,7 @@ def instrumentors() -> dict[str, TableInstrumentor]:
     from spantally.instrumentors.baggage import BaggageInstrumentor
     from spantally.instrumentors.fastapi import FastAPIInstrumentor
     from spantally.instrumentors.httpx2 import HTTPX2Instrumentor
+    from spantally.instrumentors.langchain import LangChainInstrumentor
     from spantally.instrumentors.mcp import MCPInstrumentor
     from spantally.instrumentors.openai import OpenAIInstrumentor
     from spantally.instrumentors.processes import ProcessesInstrumentor
@@ -182,6 +183,7 @@ def instrumentors() -> dict[str, TableInstrumentor]:
     return {
         "spantally_fastapi": FastAPIInstrumentor(),
         "spantally_httpx2": HTTPX2Instrumentor(),
+        "spantally_langchain": LangChainInstrumentor(),
         "spantally_mcp": MCPInstrumentor(),
         "spantally_openai": OpenAIInstrumentor(),
         "spantally_processes": ProcessesInstrumentor(),

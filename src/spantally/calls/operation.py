@@ -63,11 +63,13 @@ class Operation:
         "first_chunk_ns",
         "joined",
         "kind",
+        "listeners",
         "mark",
         "name",
         "operation",
         "parent_context",
         "possibly_billed",
+        "precedence",
         "price_context",
         "provider",
         "request_model",
@@ -129,6 +131,10 @@ class Operation:
         """Attributes for the end that are redacted already: content, put in by making another mapping."""
         self.rollup: Rollup | None = None
         """Sums of what runs beneath, of an agent whose span is recorded."""
+        self.precedence = _METERED
+        """Lower where the usage is only what a framework says of it."""
+        self.listeners: tuple[Any, ...] = ()
+        """Get its record, beside its session."""
         self._ending: list[None] = [None]
 
     # -- while it runs -------------------------------------------------------------------------------
@@ -263,6 +269,11 @@ class Operation:
             self.scope.session.add(ended)
         except Exception as failure:
             swallowed("calls.tally", failure)
+        for listener in self.listeners:
+            try:
+                listener(ended)
+            except Exception as failure:
+                swallowed("calls.listener", failure)
 
     def finish_later(self, **outcome: Any) -> None:
         """Note the end from a finaliser: one append; the worker ends the operation with this time."""
@@ -338,7 +349,7 @@ class Operation:
             self.start_ns,
             end_ns,
             str(status),
-            _METERED,
+            self.precedence,
             scope.call_id,
             trace_id,
             span_id,

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from opentelemetry.trace import StatusCode
 
+from spantally.calls import claims
 from spantally.calls.joining import readers, take_awaiting
 from spantally.calls.operation import Operation, open_operations
 from spantally.calls.telemetry import SCOPE_NAME
@@ -87,6 +88,8 @@ def recognise(span: Any, state: SpanState) -> None:
     """
     name = scope_name_of(span)
     state.peer = peer_of(name) is not None
+    if claims.announced.get() and (state.peer or state.kind in COUNTED_KINDS):
+        claims.note_span(span)
     operation = _beneath(state)
     if operation is None:
         if name == LOGFIRE_SCOPE and span._attributes.get(LOGFIRE_SPAN_TYPE) == "log":
