@@ -36,6 +36,7 @@ def start(
     start_ns: int | None = None,
     joins: Join = NOWHERE,
     within: Callable[[Context], Context] | None = None,
+    takes_announced: bool = True,
 ) -> Operation | None:
     """Begin an operation, or None inside ``spantally.paused()`` and where telemetry itself fails.
 
@@ -48,6 +49,7 @@ def start(
         start_ns: when it began, where that is past; now, by default.
         joins: where another instrumentor's span of the same operation may be.
         within: makes the Context that it begins in from the current one; None leaves it as it is.
+        takes_announced: whether it may be a call that a framework has announced here.
     """
     announced: claims.Announced | None = None
     try:
@@ -56,7 +58,7 @@ def start(
         context = otel_context.get_current()
         if context and is_paused(context):
             return None
-        if claims.announced.get() and plan.kind == Kind.INFERENCE:
+        if claims.announced.get() and takes_announced and plan.kind == Kind.INFERENCE:
             announced = claims.take()
             if announced is not None:
                 context = announced.place(context)

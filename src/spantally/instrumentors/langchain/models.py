@@ -114,6 +114,7 @@ def _count(run: Run, call: Announced, response: Any, error: BaseException | None
             _plan(operation, about, answer),
             start_ns=run.start_ns,
             within=lambda _: run.around(),
+            takes_announced=False,
         )
     if made is None:
         return
