@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from spantally.instrumentors.langchain import LangChainInstrumentor
     from spantally.instrumentors.mcp import MCPInstrumentor
     from spantally.instrumentors.openai import OpenAIInstrumentor
+    from spantally.instrumentors.openai_agents import OpenAIAgentsInstrumentor
     from spantally.instrumentors.processes import ProcessesInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
@@ -68,6 +69,7 @@ __all__ = [
     "LoopGuard",
     "MCPInstrumentor",
     "Merged",
+    "OpenAIAgentsInstrumentor",
     "OpenAIInstrumentor",
     "ProcessesInstrumentor",
     "RedactingLogExporter",
@@ -147,6 +149,7 @@ _LAZY = {
     "LangChainInstrumentor": "spantally.instrumentors.langchain",
     "MCPInstrumentor": "spantally.instrumentors.mcp",
     "ProcessesInstrumentor": "spantally.instrumentors.processes",
+    "OpenAIAgentsInstrumentor": "spantally.instrumentors.openai_agents",
     "OpenAIInstrumentor": "spantally.instrumentors.openai",
     "ThreadingInstrumentor": "spantally.instrumentors.threads",
     "ToolsInstrumentor": "spantally.instrumentors.tools",

@@ -176,6 +176,7 @@ def instrumentors() -> dict[str, TableInstrumentor]:
     from spantally.instrumentors.langchain import LangChainInstrumentor
     from spantally.instrumentors.mcp import MCPInstrumentor
     from spantally.instrumentors.openai import OpenAIInstrumentor
+    from spantally.instrumentors.openai_agents import OpenAIAgentsInstrumentor
     from spantally.instrumentors.processes import ProcessesInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
@@ -186,6 +187,7 @@ def instrumentors() -> dict[str, TableInstrumentor]:
         "spantally_langchain": LangChainInstrumentor(),
         "spantally_mcp": MCPInstrumentor(),
         "spantally_openai": OpenAIInstrumentor(),
+        "spantally_openai_agents": OpenAIAgentsInstrumentor(),
         "spantally_processes": ProcessesInstrumentor(),
         "spantally_threading": ThreadingInstrumentor(),
         "spantally_tools": ToolsInstrumentor(),

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from spantally.ground.guard import swallowed
 from spantally.instrumentors.base import TableInstrumentor
-from spantally.instrumentors.langchain.context import CONTEXT_PATCHES
+from spantally.instrumentors.langchain.places import CONTEXT_PATCHES
 from spantally.instrumentors.patching import Patch, PatchSet
 
 __all__ = ["LangChainInstrumentor"]

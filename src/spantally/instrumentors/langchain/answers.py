@@ -7,26 +7,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from spantally.ground.records import UsageFormat
-
-PROVIDERS: Final[Mapping[str, str]] = {
-    "azure": "azure.ai.openai",
-    "azure_openai": "azure.ai.openai",
-    "azure_ai": "azure.ai.inference",
-    "google_genai": "gcp.gemini",
-    "google_vertexai": "gcp.vertex_ai",
-    "google_anthropic_vertex": "gcp.vertex_ai",
-    "vertexai": "gcp.vertex_ai",
-    "amazon_bedrock": "aws.bedrock",
-    "bedrock": "aws.bedrock",
-    "bedrock_converse": "aws.bedrock",
-    "mistralai": "mistral_ai",
-    "mistral": "mistral_ai",
-    "xai": "x_ai",
-    "fireworks": "fireworks_ai",
-    "together": "together_ai",
-    "watsonx": "ibm.watsonx.ai",
-}
-"""LangChain's names of providers, where ``gen_ai.provider.name`` has another."""
+from spantally.instrumentors.providers import provider_of
 
 _ADDRESSES: Final = (
     "openai_api_base",
@@ -83,7 +64,7 @@ def asked(serialized: Any, metadata: Any, parameters: Any) -> Asked:
         for name in _ADDRESSES:
             if address is None:
                 address, port = _host(source.get(name))
-    return Asked(_provider(_text(about, "ls_provider") or _kind(given)), model, address, port)
+    return Asked(provider_of(_text(about, "ls_provider") or _kind(given)), model, address, port)
 
 
 _MODELS: Final = ("model", "model_name", "model_id", "deployment_name")
@@ -92,13 +73,6 @@ _MODELS: Final = ("model", "model_name", "model_id", "deployment_name")
 def _kind(given: Mapping[str, Any]) -> str | None:
     kind = _text(given, "_type")
     return None if kind is None else kind.removesuffix("-chat").replace("-", "_")
-
-
-def _provider(name: str | None) -> str | None:
-    if name is None:
-        return None
-    lowered = name.lower()
-    return PROVIDERS.get(lowered, lowered)
 
 
 def _host(value: Any) -> tuple[str | None, int | None]:
@@ -134,7 +108,7 @@ def answered(result: Any) -> Answered:
         usage_format=usage_format,
         counts=counts,
         service_tier=_text(metadata, "service_tier"),
-        provider=_provider(_text(metadata, "model_provider")),
+        provider=provider_of(_text(metadata, "model_provider")),
         finish_reason=_first(metadata, _REASONS) or _first(info, _REASONS),
         from_cache=cached,
     )

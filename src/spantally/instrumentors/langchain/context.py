@@ -7,7 +7,7 @@ whatever thread or task that runs, and no one need take it out again.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from opentelemetry import context as otel_context
 
@@ -16,10 +16,10 @@ from spantally.calls.hosted import innermost
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import with_values
 from spantally.instrumentors.langchain.runs import runs
-from spantally.instrumentors.patching import Patch, PatchSet
 
 
-def _set_context(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def set_context(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Around LangChain's function that puts a run's configuration into force, in the copy of the context."""
     result = wrapped(*args, **kwargs)
     try:
         config = args[0] if args else kwargs.get("config")
@@ -34,13 +34,3 @@ def _set_context(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dic
     except Exception as error:
         swallowed("langchain.context", error)
     return result
-
-
-CONTEXT_PATCHES: Final = PatchSet(
-    "langchain.context",
-    (
-        Patch("langchain_core.runnables.config", "_set_config_context", _set_context, required=False),
-        Patch("langgraph._internal._runnable", "_set_config_context", _set_context, required=False),
-    ),
-)
-"""In force with the instrumentor, and as soon as the program has a handler of ours."""
