@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from spantally.instrumentors.openai import OpenAIInstrumentor
     from spantally.instrumentors.openai_agents import OpenAIAgentsInstrumentor
     from spantally.instrumentors.processes import ProcessesInstrumentor
+    from spantally.instrumentors.pydantic_ai import PydanticAIInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
     from spantally.ledger.merging import Merged, merge_ledgers
@@ -72,6 +73,7 @@ __all__ = [
     "OpenAIAgentsInstrumentor",
     "OpenAIInstrumentor",
     "ProcessesInstrumentor",
+    "PydanticAIInstrumentor",
     "RedactingLogExporter",
     "RedactingMetricExporter",
     "RedactingSpanExporter",
@@ -150,6 +152,7 @@ _LAZY = {
     "MCPInstrumentor": "spantally.instrumentors.mcp",
     "ProcessesInstrumentor": "spantally.instrumentors.processes",
     "OpenAIAgentsInstrumentor": "spantally.instrumentors.openai_agents",
+    "PydanticAIInstrumentor": "spantally.instrumentors.pydantic_ai",
     "OpenAIInstrumentor": "spantally.instrumentors.openai",
     "ThreadingInstrumentor": "spantally.instrumentors.threads",
     "ToolsInstrumentor": "spantally.instrumentors.tools",

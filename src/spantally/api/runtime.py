@@ -178,6 +178,7 @@ def instrumentors() -> dict[str, TableInstrumentor]:
     from spantally.instrumentors.openai import OpenAIInstrumentor
     from spantally.instrumentors.openai_agents import OpenAIAgentsInstrumentor
     from spantally.instrumentors.processes import ProcessesInstrumentor
+    from spantally.instrumentors.pydantic_ai import PydanticAIInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
 
@@ -189,6 +190,7 @@ def instrumentors() -> dict[str, TableInstrumentor]:
         "spantally_openai": OpenAIInstrumentor(),
         "spantally_openai_agents": OpenAIAgentsInstrumentor(),
         "spantally_processes": ProcessesInstrumentor(),
+        "spantally_pydantic_ai": PydanticAIInstrumentor(),
         "spantally_threading": ThreadingInstrumentor(),
         "spantally_tools": ToolsInstrumentor(),
         "spantally_baggage": BaggageInstrumentor(),

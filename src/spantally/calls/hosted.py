@@ -13,6 +13,7 @@ from opentelemetry.context import Context
 
 from spantally.calls import starting
 from spantally.calls import telemetry as telemetry_module
+from spantally.calls.joining import NOWHERE, Join
 from spantally.calls.operation import Operation
 from spantally.calls.telemetry import Telemetry
 from spantally.calls.tool_results import take_tool_call
@@ -87,6 +88,7 @@ def begin(
     start_ns: int | None = None,
     tool_call_id: str | None = None,
     arguments: Any = None,
+    joins: Join = NOWHERE,
 ) -> Hosted | None:
     """Begin a work of a framework; None inside ``paused()`` and ``untracked()``. Never raises.
 
@@ -99,6 +101,7 @@ def begin(
         start_ns: when it began, where that is past.
         tool_call_id: the model's id of a tool's call, where the framework tells it.
         arguments: a tool's.
+        joins: where the framework's own span of the same work may be.
     """
     try:
         if is_disabled() or is_paused(context):
@@ -109,6 +112,7 @@ def begin(
             work._plan(name, description),
             name=name,
             start_ns=start_ns,
+            joins=joins,
             within=lambda _: context,
         )
         if made is None:

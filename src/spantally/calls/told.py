@@ -9,6 +9,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from spantally.calls.claims import Announced
+from spantally.calls.joining import NOWHERE, Join
 from spantally.calls.operation import Operation, type_name
 from spantally.calls.plans import Plan
 from spantally.calls.starting import start
@@ -51,6 +52,7 @@ def count(
     start_ns: int,
     end_ns: int,
     error: BaseException | None = None,
+    joins: Join = NOWHERE,
 ) -> None:
     """Count a call that no operation has taken: as a span and a row, or, where a span tells it, in totals only.
 
@@ -63,6 +65,7 @@ def count(
         start_ns: when it began.
         end_ns: when it ended.
         error: what it ended by; GeneratorExit where it was left.
+        joins: where another instrumentor's span of the same call may be.
     """
     if call.told_elsewhere:
         _tell_listeners(call, told, start_ns, end_ns)
@@ -71,6 +74,7 @@ def count(
         telemetry,
         _plan(told),
         start_ns=start_ns,
+        joins=joins,
         within=lambda _: context,
         takes_announced=False,
     )
