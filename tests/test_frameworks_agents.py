@@ -1,4 +1,4 @@
-"""openai-agents: its own spans become agents and tools, its model calls are counted once, its export goes on."""
+"""openai-agents: its spans become agents and tools, its model calls count once, its export goes on."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_handoffs_go_on_with_the_run(watched: Watched) -> None:
     """The agent that another hands over to is an agent of the same run, and the handoff is a tool."""
 
     def answers(request: Request) -> Reply:
-        if any(one.get("type") == "function_call_output" for one in request.body["input"]):
+        if any(one.get("type") == "function_call_output" for one in (request.body or {})["input"]):
             return Reply(text="done", usage=Usage(input=20, output=5))
         return Reply(tool_calls=(ToolCall("transfer_to_billing_desk"),), usage=Usage(input=10, output=4))
 
@@ -147,7 +147,7 @@ def test_errors_agents_as_tools_and_guardrails(watched: Watched) -> None:
     """A failed tool is an error; an agent used as a tool is one beneath it; a guardrail has its row."""
 
     def answers(request: Request) -> Reply:
-        told = [one for one in request.body["input"] if one.get("type") == "function_call_output"]
+        told = [one for one in (request.body or {})["input"] if one.get("type") == "function_call_output"]
         if "inner task" in request.last_text and not told:
             return Reply(text="inner answer", usage=Usage(input=1, output=1))
         if told:
@@ -197,7 +197,7 @@ def test_failed_run_is_an_error(watched: Watched) -> None:
 def test_model_of_no_patched_sdk_is_counted(watched: Watched) -> None:
     """What the framework says of a model that nobody patches is counted, with its provider's name."""
 
-    class Other(agents.Model):  # type: ignore[misc, name-defined]
+    class Other(agents.Model):  # type: ignore[name-defined]
         """A model of somebody else's."""
 
         async def get_response(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""LangChain and LangGraph: agents, tools and model calls as rows, each call once, and the handler's totals."""
+"""LangChain and LangGraph: agents, tools and calls as rows, each call once, and the handler's totals."""
 
 from __future__ import annotations
 
@@ -48,11 +48,14 @@ def _collected() -> Iterator[None]:
         gc.collect()
 
 
+ANSWERED = {"model_name": "gemini-2.5-flash", "model_provider": "google_genai"}
+
+
 class Unpatched(BaseChatModel):
     """A chat model whose SDK nobody patches."""
 
     usage: Any = GEMINI
-    metadata_of_answer: dict[str, Any] = {"model_name": "gemini-2.5-flash", "model_provider": "google_genai"}
+    metadata_of_answer: Any = ANSWERED
     fails: int = 0
     asked: int = 0
 
@@ -63,7 +66,9 @@ class Unpatched(BaseChatModel):
     def _get_ls_params(self, stop: Any = None, **kwargs: Any) -> Any:
         return {"ls_provider": "google_genai", "ls_model_name": "gemini-2.5-flash", "ls_model_type": "chat"}
 
-    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+    def _generate(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
         self.asked += 1
         if self.asked <= self.fails:
             raise TimeoutError("no answer")
@@ -287,7 +292,7 @@ def test_answer_from_langchains_cache_costs_nothing(patched: bool, watched: Watc
 
 
 def test_two_handlers_and_the_installed_one_make_one_row(watched: Watched) -> None:
-    """However many handlers of ours hear of a call, it has one row, and each handler's totals have it once."""
+    """However many handlers hear of a call, it has one row, and each handler's totals have it once."""
     first, second = CallbackHandler(), CallbackHandler()
     chain = RunnableLambda(lambda text: Unpatched().invoke(text, config={"callbacks": [second]}))
     chain.invoke("hello", config={"callbacks": [first]})
@@ -318,9 +323,12 @@ def test_tools_take_the_models_id_and_hold_what_runs_inside(watched: Watched) ->
         @tool
         def asks(word: str) -> str:
             """Ask a model."""
-            return sdk_client(server).chat.completions.create(
-                model="gpt-4o", messages=[{"role": "user", "content": word}]
-            ).choices[0].message.content  # type: ignore[no-any-return]
+            return (
+                sdk_client(server)
+                .chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": word}])
+                .choices[0]
+                .message.content
+            )
 
         call: Any = {"name": "asks", "args": {"word": "x"}, "id": "call_7", "type": "tool_call"}
         asks.invoke(call)

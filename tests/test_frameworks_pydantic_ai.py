@@ -111,7 +111,7 @@ def test_delegates_errors_and_calls_inside_tools(native: bool, watched: Watched)
     def answers(request: Request) -> Reply:
         if "inner" in request.last_text:
             return Reply(text="inner answer", usage=Usage(input=1, output=1))
-        if any(one.get("role") == "tool" for one in request.body["messages"]):
+        if any(one.get("role") == "tool" for one in (request.body or {})["messages"]):
             return Reply(text="done", usage=Usage(input=20, output=5))
         return Reply(tool_calls=(ToolCall("delegate"), ToolCall("straight")), usage=Usage(input=10, output=4))
 
@@ -172,7 +172,7 @@ def test_exceptions_pass_and_are_told(native: bool, watched: Watched) -> None:
     ]
 
 
-class Other(Model):  # type: ignore[misc]
+class Other(Model):
     """A model over an SDK that nobody patches."""
 
     @property
@@ -201,7 +201,7 @@ class Other(Model):  # type: ignore[misc]
 def test_model_of_no_patched_sdk_is_counted(
     native: bool, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What pydantic-ai reads of Gemini's usage is counted once, as one span, whether it traces itself or not."""
+    """What pydantic-ai reads of Gemini's usage is counted once, as one span, traced by itself or not."""
     from spantally.instrumentors.pydantic_ai import hooks
 
     hooks.use(lambda: spantally.PydanticAIInstrumentor().telemetry)

@@ -21,8 +21,8 @@ from spantally.ground import ids
 from spantally.ground.guard import swallowed
 from spantally.ground.records import CallRecord, LateRecord
 from spantally.ground.session_state import SessionState
-from spantally.instrumentors.langchain.places import CONTEXT_PATCHES
 from spantally.instrumentors.langchain.handler import Handler
+from spantally.instrumentors.langchain.places import CONTEXT_PATCHES
 from spantally.instrumentors.langchain.runs import Run
 
 __all__ = ["CallbackHandler"]

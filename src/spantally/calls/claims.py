@@ -88,7 +88,9 @@ class Announced:
     def told_elsewhere(self) -> bool:
         """True where such a span tells the tokens: whoever reads the spans counts the call."""
         return any(
-            key.startswith(_USAGE) for span in self._spans for key in (getattr(span, "attributes", None) or ())
+            key.startswith(_USAGE)
+            for span in self._spans
+            for key in (getattr(span, "attributes", None) or ())
         )
 
 

@@ -6,6 +6,7 @@ whoever begins a work says in which Context, and gets the one inside it to put i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -72,9 +73,7 @@ class Hosted:
 def _status_of(error: BaseException | None, error_type: str | None) -> str:
     if error is None:
         return Status.OK if error_type is None else Status.ERROR
-    cancelled = (
-        isinstance(error, (KeyboardInterrupt, SystemExit)) or type(error).__name__ == "CancelledError"
-    )
+    cancelled = isinstance(error, (KeyboardInterrupt, SystemExit)) or type(error).__name__ == "CancelledError"
     return Status.CANCELLED if cancelled else Status.ERROR
 
 
@@ -106,7 +105,7 @@ def begin(
     try:
         if is_disabled() or is_paused(context):
             return None
-        work = _work_of(kind, name, description)
+        work = _work_of(kind, name, description)  # type: ignore[arg-type] # the class itself is hashed
         made = starting.start(
             telemetry or telemetry_module.active,
             work._plan(name, description),
@@ -136,7 +135,7 @@ def begin(
 
 
 @lru_cache(maxsize=512)
-def _work_of(kind: type[Work], name: str, description: str | None) -> Work:
+def _work_of(kind: Callable[..., Work], name: str, description: str | None) -> Work:
     return kind(name, description)
 
 

@@ -54,7 +54,7 @@ def count(
     error: BaseException | None = None,
     joins: Join = NOWHERE,
 ) -> None:
-    """Count a call that no operation has taken: as a span and a row, or, where a span tells it, in totals only.
+    """Count a call that no operation has taken: as span and row, or, where a span tells it, in totals.
 
     Args:
         call: as it was announced.

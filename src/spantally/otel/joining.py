@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from opentelemetry.trace import StatusCode
 
-from spantally.calls import claims
 from spantally.calls.joining import readers, take_awaiting
 from spantally.calls.operation import Operation, open_operations
 from spantally.calls.telemetry import SCOPE_NAME
@@ -88,8 +87,6 @@ def recognise(span: Any, state: SpanState) -> None:
     """
     name = scope_name_of(span)
     state.peer = peer_of(name) is not None
-    if claims.announced.get() and (state.peer or state.kind in COUNTED_KINDS):
-        claims.note_span(span)
     operation = _beneath(state)
     if operation is None:
         if name == LOGFIRE_SCOPE and span._attributes.get(LOGFIRE_SPAN_TYPE) == "log":

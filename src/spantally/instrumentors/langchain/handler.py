@@ -1,4 +1,4 @@
-"""The callback handler: LangChain's hooks, each under a guard, and what they tell turned into works and calls."""
+"""The callback handler: LangChain's hooks, each under a guard, and what they tell as works and calls."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Handler(BaseCallbackHandler):
     One handler serves any number of runs, at once and from any thread.
     """
 
-    run_inline: ClassVar[bool] = True  # type: ignore[misc]
+    run_inline: ClassVar[bool] = True
     """In the context of the run itself, also where that is asynchronous; nothing here waits."""
-    raise_error: ClassVar[bool] = False  # type: ignore[misc]
+    raise_error: ClassVar[bool] = False
 
     def __init__(self, telemetry: Callable[[], Telemetry] | None = None) -> None:
         super().__init__()
@@ -108,7 +108,9 @@ class Handler(BaseCallbackHandler):
     ) -> None:
         """A tool begins."""
         about = serialized if isinstance(serialized, Mapping) else {}
-        run = self._begin(run_id, parent_run_id, _text(about.get("name")) or _name(serialized, kwargs), metadata)
+        run = self._begin(
+            run_id, parent_run_id, _text(about.get("name")) or _name(serialized, kwargs), metadata
+        )
         self._open(
             run,
             ToolWork,

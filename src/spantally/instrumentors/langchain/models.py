@@ -1,4 +1,4 @@
-"""Model calls of LangChain: announced to the SDK beneath, and counted here where no SDK of ours counted them."""
+"""Model calls of LangChain: announced to the SDK beneath, and counted here where none of ours did."""
 
 from __future__ import annotations
 

@@ -111,8 +111,6 @@ class Run:
 
     def open(self, kind: type[Work], name: str | None = None, **values: Any) -> None:
         """Make it a work of ours, once."""
-        if self.opened:
-            return
         with _lock:
             if self.opened:
                 return

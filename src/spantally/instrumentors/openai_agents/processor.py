@@ -36,7 +36,17 @@ _MODELS: Final = frozenset({"generation", "response"})
 class _Open:
     """One of the SDK's spans that is under way."""
 
-    __slots__ = ("announced", "around", "before", "context", "entered", "first", "hosted", "parent", "start_ns")
+    __slots__ = (
+        "announced",
+        "around",
+        "before",
+        "context",
+        "entered",
+        "first",
+        "hosted",
+        "parent",
+        "start_ns",
+    )
 
     def __init__(self, parent: _Open | None) -> None:
         self.parent = parent
