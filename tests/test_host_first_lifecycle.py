@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import spantally
 import test_budgets_faults as budgets
+import test_frameworks_faults as frameworks
 import test_host_first_faults as faults
 import test_host_first_sockets as sockets
 import test_propagation_faults as crossing
@@ -492,6 +493,7 @@ def test_every_guard_on_a_calls_way_is_exercised() -> None:
         place for places in (*LIFE.values(), *OTHERS.values(), *budgets.OTHERS.values()) for place in places
     }
     exercised |= crossing.EXERCISED
+    exercised |= frameworks.EXERCISED
     exercised |= set(budgets.GIVEN_UP)
     guards = _guards()
     assert len(guards) > 80

@@ -17,7 +17,7 @@ from spantally.ground.guard import guarded
 from spantally.instrumentors.langchain.answers import answered, asked
 from spantally.instrumentors.langchain.runs import Run
 
-SCOPE_NAME: Final = "spantally.langchain"
+SCOPE_NAME: Final = "spantally/langchain"
 """What the row says of who saw the call: an SDK's own row of the same response is the same call."""
 
 

@@ -23,7 +23,7 @@ from spantally.ground.records import UsageFormat
 from spantally.ground.scope import SCOPE_KEY, is_paused, with_values
 from spantally.instrumentors.providers import provider_of
 
-SCOPE_NAME: Final = "spantally.openai_agents"
+SCOPE_NAME: Final = "spantally/openai_agents"
 """What a row says of who saw a model call that no SDK of ours has seen."""
 
 MOST_OPEN: Final = 20_000

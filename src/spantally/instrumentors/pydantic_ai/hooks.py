@@ -28,7 +28,7 @@ from spantally.ground.guard import guard, swallowed
 from spantally.ground.scope import is_paused
 from spantally.instrumentors.pydantic_ai.answers import told_of
 
-SCOPE_NAME: Final = "spantally.pydantic_ai"
+SCOPE_NAME: Final = "spantally/pydantic_ai"
 """What a row says of who saw a model call that no SDK of ours has seen."""
 
 _telemetry: list[Callable[[], Telemetry]] = [lambda: active_telemetry]
@@ -91,13 +91,25 @@ async def _around(open_: Callable[[], _Around], inner: Callable[..., Awaitable[A
     return result
 
 
-def _seen(key: Any) -> bool:
+def _seen(where: str, key: Any) -> bool:
     """True where an outer level has seen it; else it is noted, for the levels within."""
+    with guard(where):
+        if not _enter(key):
+            return False
+    return True
+
+
+def _enter(key: Any) -> bool:
     known = _inside.get()
     if key in known:
         return True
     _inside.set((*known[-_MOST_LEVELS:], key))
     return False
+
+
+def _leave(key: Any) -> None:
+    with guard("pydantic_ai.leave"):
+        _inside.set(tuple(one for one in _inside.get() if one != key))
 
 
 _MOST_LEVELS: Final = 64
@@ -113,7 +125,7 @@ def wrap_run(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[st
         key = ("run", context.run_id)
 
         async def run() -> Any:
-            if _seen(key):
+            if _seen("pydantic_ai.run", key):
                 return await wrapped(*args, **kwargs)
 
             async def inner() -> Any:
@@ -122,7 +134,7 @@ def wrap_run(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[st
             try:
                 return await wrapped(*args, **{**kwargs, "handler": inner})
             finally:
-                _inside.set(tuple(one for one in _inside.get() if one != key))
+                _leave(key)
 
         return run()
     except Exception as error:
@@ -149,7 +161,7 @@ def wrap_tool_execute(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs
         key = ("tool", context.run_id, call.tool_call_id)
 
         async def run() -> Any:
-            if _seen(key):
+            if _seen("pydantic_ai.tool", key):
                 return await wrapped(*args, **kwargs)
 
             async def inner(given: Any) -> Any:
@@ -158,7 +170,7 @@ def wrap_tool_execute(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs
             try:
                 return await wrapped(*args, **{**kwargs, "handler": inner})
             finally:
-                _inside.set(tuple(one for one in _inside.get() if one != key))
+                _leave(key)
 
         return run()
     except Exception as error:
