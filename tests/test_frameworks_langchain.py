@@ -538,3 +538,24 @@ def test_wrong_session_is_named(wrong: Any) -> None:
     """What is no session is refused at once."""
     with pytest.raises(ValueError, match="session"):
         CallbackHandler(session=wrong)
+
+
+def test_limits_of_the_program_hold(watched: Watched) -> None:
+    """A loop guard stops a tool that is called alike again, and a budget an agent's turn."""
+    graphs = pytest.importorskip("langgraph.graph")
+    with spantally.session("loop", loop_guard=spantally.LoopGuard(identical=2, on_loop="raise")):
+        lookup.invoke({"word": "x"})
+        with pytest.raises(spantally.LoopDetected):
+            lookup.invoke({"word": "x"})
+    assert [row.status for row in watched.of("tool")] == ["ok", "error"]
+    with ScriptedServer(script) as server:
+        builder = graphs.StateGraph(graphs.MessagesState)
+        builder.add_node("step", lambda state: {"messages": [openai_model(server).invoke("plain")]})
+        builder.add_edge(graphs.START, "step")
+        graph = builder.compile(name="house")
+        with spantally.session("turns", budget=spantally.Budget(calls=1, on_exceed="soft")):
+            graph.invoke({"messages": []})
+            with pytest.raises(spantally.BudgetExceeded):
+                graph.invoke({"messages": []})
+        assert len(server.requests) == 1
+    assert [row.status for row in watched.of("agent")] == ["ok", "error"]

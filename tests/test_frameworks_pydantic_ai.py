@@ -228,3 +228,17 @@ def test_uninstrument_takes_the_hooks_out(watched: Watched) -> None:
         assert counted(watched) == billed(server)
     assert {row.kind for row in watched.records} == {"inference", "tool"}  # the tool by its result alone
     assert watched.of("tool")[0].inferred
+
+
+def test_limits_of_the_program_hold(watched: Watched) -> None:
+    """A loop guard stops a tool that is called alike again and again, as it does for tools of ours."""
+    reply = Reply(tool_calls=(ToolCall("lookup", {"word": "x"}),), usage=Usage(input=10, output=4))
+
+    async def work(model: Any) -> None:
+        guard_of_loops = spantally.LoopGuard(identical=3, on_loop="raise")
+        with spantally.session("mine", loop_guard=guard_of_loops):
+            await researcher(model, watched, native=False).run("hello")
+
+    with ScriptedServer(reply) as server, pytest.raises(spantally.LoopDetected):
+        run(server, work)
+    assert [row.status for row in watched.of("tool")][-1] == "error"

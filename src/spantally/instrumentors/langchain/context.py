@@ -13,6 +13,7 @@ from opentelemetry import context as otel_context
 
 from spantally.calls.entering import KEYS
 from spantally.calls.hosted import innermost
+from spantally.ground.errors import Refusal
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import with_values
 from spantally.instrumentors.langchain.runs import runs
@@ -21,11 +22,13 @@ from spantally.instrumentors.langchain.runs import runs
 def set_context(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Around LangChain's function that puts a run's configuration into force, in the copy of the context."""
     result = wrapped(*args, **kwargs)
+    refusal: Refusal | None = None
     try:
         config = args[0] if args else kwargs.get("config")
         callbacks = config.get("callbacks") if config else None
         run = runs.get(getattr(callbacks, "parent_run_id", None))
         if run is not None:
+            refusal = run.refused()
             ambient = otel_context.get_current()
             inner = innermost(ambient, run.context())
             if inner is not ambient:
@@ -33,4 +36,6 @@ def set_context(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict
                 otel_context.attach(with_values(ambient, {key: inner.get(key) for key in KEYS}))
     except Exception as error:
         swallowed("langchain.context", error)
+    if refusal is not None:
+        raise refusal  # the program has asked for it, by a budget or a loop guard
     return result

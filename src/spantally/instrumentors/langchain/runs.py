@@ -20,10 +20,12 @@ from typing import Any, Final
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
+from spantally.calls import admission
 from spantally.calls.claims import Announced, Listener
 from spantally.calls.hosted import Hosted, begin, innermost
 from spantally.calls.telemetry import Telemetry
-from spantally.calls.work import AgentWork, Work, WorkflowWork
+from spantally.calls.work import AgentWork, ToolWork, Work, WorkflowWork
+from spantally.ground.errors import Refusal
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import PAUSED_KEY, is_paused, raw_scope, with_values
 
@@ -56,6 +58,7 @@ class Run:
         "opened",
         "parent",
         "paused",
+        "refusal",
         "start_ns",
         "telemetry",
     )
@@ -81,6 +84,8 @@ class Run:
         self.hosted: Hosted | None = None
         """The work of ours that it is, once it is one."""
         self.opened = False
+        self.refusal: Refusal | None = None
+        """By what the program itself has limited; raised where the run's inside begins."""
         self.announced: Announced | None = None
         self.facts: Any = None
         """What was known of a model call at its start."""
@@ -123,6 +128,24 @@ class Run:
                 **values,
             )
             self.opened = True
+        if self.hosted is not None:
+            self._ask(kind, self.hosted, values.get("arguments"))
+
+    def _ask(self, kind: type[Work], hosted: Hosted, arguments: Any) -> None:
+        """Have it let through or refused by the budgets and loop guards of its session."""
+        try:
+            if kind is AgentWork:
+                admission.admit_turn(hosted.operation)
+            elif kind is ToolWork:
+                admission.note_tool(hosted.operation, hosted.operation.name or "", lambda: arguments)
+        except Refusal as refusal:
+            self.refusal = refusal
+
+    def refused(self) -> Refusal | None:
+        """What refuses this run, or the one whose step it is."""
+        if self.refusal is not None or self.parent is None:
+            return self.refusal
+        return self.parent.refusal
 
     def show_chains(self) -> None:
         """Something worth a row begins inside: the chains around it become what they are."""

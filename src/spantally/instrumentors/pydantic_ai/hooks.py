@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from opentelemetry import context as otel_context
 
-from spantally.calls import claims, told
+from spantally.calls import admission, claims, told
 from spantally.calls.claims import Announced
 from spantally.calls.entering import Entered
 from spantally.calls.hosted import Hosted, begin
@@ -49,6 +49,8 @@ class _Around:
     """One agent or tool that runs."""
 
     def __init__(self, kind: type[Work], name: str, **values: Any) -> None:
+        self.kind = kind
+        self.arguments = values.get("arguments")
         self.hosted: Hosted | None = begin(
             kind,
             name,
@@ -58,6 +60,21 @@ class _Around:
             **values,
         )
         self.entered = None if self.hosted is None else Entered(self.hosted.context)
+
+    def ask(self) -> None:
+        """Have it let through or refused by what the program itself has limited.
+
+        Raises:
+            BudgetExceeded: the agent must not begin.
+            LoopDetected: the tool must not run.
+        """
+        if self.hosted is None:
+            return
+        operation = self.hosted.operation
+        if self.kind is AgentWork:
+            admission.admit_turn(operation)
+        elif self.kind is ToolWork:
+            admission.note_tool(operation, operation.name or "", lambda: self.arguments)
 
     def end(self, error: BaseException | None = None, result: Any = None) -> None:
         """It has ended."""
@@ -81,6 +98,7 @@ async def _around(open_: Callable[[], _Around], inner: Callable[..., Awaitable[A
     if work is None:
         return await inner(*args)
     try:
+        work.ask()
         result = await inner(*args)
     except BaseException as error:
         with guard("pydantic_ai.end"):
