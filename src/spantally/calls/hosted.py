@@ -65,6 +65,15 @@ class Hosted:
         except Exception as failure:
             swallowed("calls.hosted", failure)
 
+    def name_call(self, tool_call_id: str | None) -> None:
+        """Take the model's id of a tool's call, where it is known by now and was not at the beginning."""
+        operation = self.operation
+        if tool_call_id is None or operation.tool_call_id is not None:
+            return
+        take_tool_call(operation.scope, tool_call_id, operation.name or "")
+        operation.tool_call_id = tool_call_id
+        operation.end_attributes[semconv.TOOL_CALL_ID] = tool_call_id
+
     def leave(self) -> None:
         """It was left early, perhaps in a finaliser; never raises."""
         self.operation.finish_later(abandoned=True)

@@ -227,6 +227,9 @@ class Handler(BaseCallbackHandler):
         run = runs.pop(run_id)
         if run is not None:
             failed = getattr(output, "status", None) == "error"
+            if run.hosted is not None:
+                # Before langchain-core 1.1 only the answer tells it.
+                run.hosted.name_call(_text(getattr(output, "tool_call_id", None)))
             run.end(error_type="tool_error" if failed else None, result=_content(output))
 
     @guarded("langchain.tool_end")

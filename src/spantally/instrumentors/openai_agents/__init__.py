@@ -18,7 +18,7 @@ class OpenAIAgentsInstrumentor(TableInstrumentor):
     disabled in the SDK nothing tells of agents; their model calls are counted all the same.
     """
 
-    supported: ClassVar[tuple[str, ...]] = ("openai-agents >= 0.14, < 1",)
+    supported: ClassVar[tuple[str, ...]] = ("openai-agents >= 0.20, < 1",)
 
     def make_patches(self) -> PatchSet:
         """Where the SDK's list of processors is made and replaced; both happen at the first use."""
