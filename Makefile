@@ -20,7 +20,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 \
 	exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real test test-all peers propagation frameworks check format docs bench bench-redaction build clean
+.PHONY: help setup demo demo-real test test-all peers propagation check format docs bench bench-redaction build clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,7 @@ propagation: .venv-propagation/.ready ## every boundary of a session, with the r
 		--group propagation
 	@touch $@
 
+.PHONY: frameworks
 frameworks: .venv-frameworks/.ready ## LangChain, LangGraph, openai-agents, pydantic-ai and MCP, on the scripted server
 	@.venv-frameworks/bin/python -m pytest -q -p no:cacheprovider tests/test_frameworks_*.py
 

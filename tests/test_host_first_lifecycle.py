@@ -19,7 +19,6 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import spantally
 import test_budgets_faults as budgets
-import test_frameworks_faults as frameworks
 import test_host_first_faults as faults
 import test_host_first_sockets as sockets
 import test_propagation_faults as crossing
@@ -484,6 +483,8 @@ def _guards() -> dict[str, str]:
 
 def test_every_guard_on_a_calls_way_is_exercised() -> None:
     """A new place that swallows needs a test that makes it swallow, or a reason why there is none."""
+    import test_frameworks_faults as frameworks
+
     exercised = {
         place for fault in (*faults.FAULTS, *sockets.FAULTS, *budgets.FAULTS) for place in fault.places
     }
