@@ -194,6 +194,22 @@ def test_usage_is_found_in_response_metadata(metadata: Any, expected: tuple[int,
     assert (totals.input_tokens, totals.output_tokens) == expected
 
 
+@pytest.mark.parametrize(
+    ("address", "priced"),
+    [("https://api.openai.com/v1", True), ("https://gateway.example.com/v1", False), (None, True)],
+)
+def test_name_alone_is_no_price(address: str | None, priced: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of a vendor's name on a host that is not the vendor's has no known rate."""
+    parameters = {"ls_provider": "openai", "ls_model_name": "gpt-4o", "ls_model_type": "chat"}
+    monkeypatch.setattr(Unpatched, "_get_ls_params", lambda *args, **kwargs: parameters)
+    monkeypatch.setattr(Unpatched, "_get_invocation_params", lambda *args, **kwargs: {"base_url": address})
+    handler = CallbackHandler()
+    model = Unpatched(metadata_of_answer={"model_name": "gpt-4o"})
+    model.invoke("hello", config={"callbacks": [handler]})
+    assert (handler.total_cost is not None) is priced
+    assert handler.total_tokens == 1100
+
+
 def test_no_usage_is_said_and_not_zero(watched: Watched) -> None:
     """A call of which nobody tells the tokens is a call without a cost, not one that is free."""
     handler = CallbackHandler()

@@ -69,7 +69,6 @@ class Operation:
         "operation",
         "parent_context",
         "possibly_billed",
-        "precedence",
         "price_context",
         "provider",
         "request_model",
@@ -131,8 +130,6 @@ class Operation:
         """Attributes for the end that are redacted already: content, put in by making another mapping."""
         self.rollup: Rollup | None = None
         """Sums of what runs beneath, of an agent whose span is recorded."""
-        self.precedence = _METERED
-        """Lower where the usage is only what a framework says of it."""
         self.listeners: tuple[Any, ...] = ()
         """Get its record, beside its session."""
         self._ending: list[None] = [None]
@@ -349,7 +346,7 @@ class Operation:
             self.start_ns,
             end_ns,
             str(status),
-            self.precedence,
+            _METERED,
             scope.call_id,
             trace_id,
             span_id,

@@ -15,7 +15,7 @@ from spantally.calls.plans import Plan
 from spantally.calls.starting import start
 from spantally.calls.telemetry import Telemetry
 from spantally.ground import semconv
-from spantally.ground.records import Kind, Precedence, Status
+from spantally.ground.records import CallRecord, Kind, Precedence, Status
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState
 
@@ -40,6 +40,15 @@ class Told(NamedTuple):
     finish_reason: str | None = None
     address: str | None = None
     port: int | None = None
+
+
+class ToldOperation(Operation):
+    """A model call whose usage is only what a framework says of it: whoever metered it wins."""
+
+    __slots__ = ()
+
+    def _record(self, *args: Any) -> CallRecord:
+        return super()._record(*args)._replace(precedence=Precedence.FOREIGN)
 
 
 def count(
@@ -80,6 +89,8 @@ def count(
     )
     if made is None:
         return
+    if not made.hidden:
+        made.__class__ = ToldOperation
     _fill(made, told)
     made.scope_name = scope_name
     call.belongs_to(made)
@@ -100,7 +111,7 @@ def _tell_listeners(call: Announced, told: Told, start_ns: int, end_ns: int) -> 
     if not call.listeners:
         return
     scope = Scope(SessionState("unrecorded", start_ns=start_ns, implicit=True))
-    made = Operation(Telemetry(), Kind.INFERENCE, told.operation, scope)
+    made = ToldOperation(Telemetry(), Kind.INFERENCE, told.operation, scope)
     made.start_ns = start_ns
     _fill(made, told)
     record = made._record(Status.OK, None, end_ns, None)
@@ -125,7 +136,6 @@ def _plan(told: Told) -> Plan:
 
 
 def _fill(made: Operation, told: Told) -> None:
-    made.precedence = Precedence.FOREIGN
     made.provider = told.provider
     made.request_model = told.request_model
     made.response_model = told.response_model
@@ -134,8 +144,12 @@ def _fill(made: Operation, told: Told) -> None:
     made.usage_format = told.usage_format
     made.server_address = told.address
     made.server_port = told.port
+    context: dict[str, Any] = {}
     if told.service_tier is not None:
-        made.price_context = {"service_tier": told.service_tier}
+        context["service_tier"] = told.service_tier
+    if told.provider == "openai" and told.address is not None and not _is_openai(told.address):
+        context["provider"] = None  # whatever is compatible is called so: its host says whose rates apply
+    made.price_context = context or None
     put = made.end_attributes
     if told.response_model is not None:
         put[semconv.RESPONSE_MODEL] = told.response_model
@@ -145,3 +159,8 @@ def _fill(made: Operation, told: Told) -> None:
         put[semconv.RESPONSE_FINISH_REASONS] = (told.finish_reason,)
     for name, number in (told.counts or {}).items():
         put[f"{_PREFIX}{name}"] = number
+
+
+def _is_openai(host: str) -> bool:
+    """Also on this machine, where gateways and scripted servers stand."""
+    return host.endswith(".openai.com") or host in ("localhost", "::1") or host.startswith("127.")
