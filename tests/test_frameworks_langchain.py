@@ -575,3 +575,41 @@ def test_limits_of_the_program_hold(watched: Watched) -> None:
                 graph.invoke({"messages": []})
         assert len(server.requests) == 1
     assert [row.status for row in watched.of("agent")] == ["ok", "error"]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_steps_side_by_side_are_of_one_agent(asynchronous: bool, watched: Watched) -> None:
+    """Steps that run at once, in threads or tasks, hang beneath one agent, each call once."""
+    graphs = pytest.importorskip("langgraph.graph")
+    builder = graphs.StateGraph(graphs.MessagesState)
+    for number in range(8):
+        builder.add_node(f"step{number}", lambda state: {"messages": [Unpatched().invoke("hello")]})
+        builder.add_edge(graphs.START, f"step{number}")
+    graph = builder.compile(name="wide")
+    if asynchronous:
+        asyncio.run(graph.ainvoke({"messages": []}))
+    else:
+        graph.invoke({"messages": []})
+    assert tree(watched.records) == ["agent wide", *["agent wide > inference gemini-2.5-flash"] * 8]
+
+
+@pytest.mark.parametrize("collected", [False, True])
+def test_graph_that_is_left_is_abandoned(collected: bool, watched: Watched) -> None:
+    """A graph's stream that the program leaves, or drops, ends its agent, and nothing stays in force."""
+    graphs = pytest.importorskip("langgraph.graph")
+    builder = graphs.StateGraph(graphs.MessagesState)
+    builder.add_node("first", lambda state: {"messages": [Unpatched().invoke("hello")]})
+    builder.add_node("second", lambda state: {"messages": [Unpatched().invoke("hello")]})
+    builder.add_edge(graphs.START, "first")
+    builder.add_edge("first", "second")
+    stream = builder.compile(name="left").stream({"messages": []})
+    next(stream)
+    if not collected:
+        stream.close()
+    del stream
+    gc.collect()
+    (agent,) = watched.of("agent")
+    assert (agent.status, agent.abandoned) == ("ok", True)
+    assert len(watched.of("inference")) == 1
+    assert spantally.ground.scope.current_scope() is None
+    assert len(runs) == 0
