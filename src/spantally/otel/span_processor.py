@@ -33,8 +33,9 @@ from spantally.ground.records import Kind, Record, SessionStatus, Status
 from spantally.ground.scope import Scope, current_scope, is_hidden
 from spantally.ground.settings import from_argument
 from spantally.ground.worker import worker
-from spantally.otel import foreign, frameworks, joining
+from spantally.otel import foreign, joining
 from spantally.otel.dialects import Facts, facts_of
+from spantally.otel.frameworks import enrich, recognise
 from spantally.otel.implicit import enter_trace, scope_of_trace
 from spantally.otel.lineage import STATE, SpanState, View, own_call_id
 from spantally.otel.redaction_net import (
@@ -202,7 +203,7 @@ class SpanProcessor(SdkSpanProcessor):
         state: SpanState | None = getattr(span, STATE, None)
         if state is None:
             if made is None:
-                frameworks.enrich(span, context)
+                enrich(span, context)
             state = self._inherit(span, context) if made is None else self._inherit_own(span, context, made)
             setattr(span, STATE, state)
             if made is None and not state.paused:
@@ -213,7 +214,7 @@ class SpanProcessor(SdkSpanProcessor):
     def _recognise(self, span: Any, state: SpanState) -> None:
         try:
             joining.recognise(span, state)
-            frameworks.recognise(span, state)
+            recognise(span, state)
         except Exception as error:
             swallowed("otel.join", error)
 
