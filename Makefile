@@ -163,6 +163,18 @@ propagation: .venv-propagation/.ready ## every boundary of a session, with the r
 		--group propagation
 	@touch $@
 
+.PHONY: frameworks
+frameworks: .venv-frameworks/.ready ## LangChain, LangGraph, openai-agents, pydantic-ai and MCP, on the scripted server
+	@.venv-frameworks/bin/python -m pytest -q -p no:cacheprovider tests/test_frameworks_*.py
+
+.venv-frameworks/.ready: pyproject.toml
+	@$(FIND_PYTHON); echo "setting up .venv-frameworks with $$("$$found" --version)"; \
+	"$$found" -m venv .venv-frameworks
+	@.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
+		--group frameworks
+	@touch $@
+
 check: $(READY) ## lint, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

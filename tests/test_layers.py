@@ -44,9 +44,11 @@ def modules() -> dict[str, Path]:
 
 
 def room_of(module: str) -> str:
-    """The folder under src/spantally that a module lies in; the package itself is its own room."""
+    """The folder under src/spantally that a module lies in; a file beside the folders is its own room."""
     parts = module.split(".")
-    return parts[1] if len(parts) > 1 else FACE
+    if len(parts) == 1:
+        return FACE
+    return f"{parts[1]}.py" if (SOURCE / f"{parts[1]}.py").is_file() else parts[1]
 
 
 def _typing_lines(tree: ast.Module) -> set[int]:

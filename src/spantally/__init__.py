@@ -32,9 +32,12 @@ if TYPE_CHECKING:
     from spantally.instrumentors.baggage import BaggageInstrumentor
     from spantally.instrumentors.fastapi import FastAPIInstrumentor
     from spantally.instrumentors.httpx2 import HTTPX2Instrumentor
+    from spantally.instrumentors.langchain import LangChainInstrumentor
     from spantally.instrumentors.mcp import MCPInstrumentor
     from spantally.instrumentors.openai import OpenAIInstrumentor
+    from spantally.instrumentors.openai_agents import OpenAIAgentsInstrumentor
     from spantally.instrumentors.processes import ProcessesInstrumentor
+    from spantally.instrumentors.pydantic_ai import PydanticAIInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
     from spantally.ledger.merging import Merged, merge_ledgers
@@ -64,6 +67,7 @@ __all__ = [
     "GraphEdge",
     "GraphNode",
     "HTTPX2Instrumentor",
+    "LangChainInstrumentor",
     "Ledger",
     "LedgerError",
     "LogFilter",
@@ -71,8 +75,10 @@ __all__ = [
     "LoopGuard",
     "MCPInstrumentor",
     "Merged",
+    "OpenAIAgentsInstrumentor",
     "OpenAIInstrumentor",
     "ProcessesInstrumentor",
+    "PydanticAIInstrumentor",
     "RedactingLogExporter",
     "RedactingMetricExporter",
     "RedactingSpanExporter",
@@ -153,8 +159,11 @@ _LAZY = {
     "AnthropicInstrumentor": "spantally.instrumentors.anthropic",
     "FastAPIInstrumentor": "spantally.instrumentors.fastapi",
     "HTTPX2Instrumentor": "spantally.instrumentors.httpx2",
+    "LangChainInstrumentor": "spantally.instrumentors.langchain",
     "MCPInstrumentor": "spantally.instrumentors.mcp",
     "ProcessesInstrumentor": "spantally.instrumentors.processes",
+    "OpenAIAgentsInstrumentor": "spantally.instrumentors.openai_agents",
+    "PydanticAIInstrumentor": "spantally.instrumentors.pydantic_ai",
     "OpenAIInstrumentor": "spantally.instrumentors.openai",
     "ThreadingInstrumentor": "spantally.instrumentors.threads",
     "ToolsInstrumentor": "spantally.instrumentors.tools",

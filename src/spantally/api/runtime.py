@@ -174,9 +174,12 @@ def instrumentors() -> dict[str, TableInstrumentor]:
     from spantally.instrumentors.baggage import BaggageInstrumentor
     from spantally.instrumentors.fastapi import FastAPIInstrumentor
     from spantally.instrumentors.httpx2 import HTTPX2Instrumentor
+    from spantally.instrumentors.langchain import LangChainInstrumentor
     from spantally.instrumentors.mcp import MCPInstrumentor
     from spantally.instrumentors.openai import OpenAIInstrumentor
+    from spantally.instrumentors.openai_agents import OpenAIAgentsInstrumentor
     from spantally.instrumentors.processes import ProcessesInstrumentor
+    from spantally.instrumentors.pydantic_ai import PydanticAIInstrumentor
     from spantally.instrumentors.threads import ThreadingInstrumentor
     from spantally.instrumentors.tools import ToolsInstrumentor
 
@@ -184,9 +187,12 @@ def instrumentors() -> dict[str, TableInstrumentor]:
         "spantally_anthropic": AnthropicInstrumentor(),
         "spantally_fastapi": FastAPIInstrumentor(),
         "spantally_httpx2": HTTPX2Instrumentor(),
+        "spantally_langchain": LangChainInstrumentor(),
         "spantally_mcp": MCPInstrumentor(),
         "spantally_openai": OpenAIInstrumentor(),
+        "spantally_openai_agents": OpenAIAgentsInstrumentor(),
         "spantally_processes": ProcessesInstrumentor(),
+        "spantally_pydantic_ai": PydanticAIInstrumentor(),
         "spantally_threading": ThreadingInstrumentor(),
         "spantally_tools": ToolsInstrumentor(),
         "spantally_baggage": BaggageInstrumentor(),

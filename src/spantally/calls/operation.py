@@ -64,6 +64,7 @@ class Operation:
         "first_chunk_ns",
         "joined",
         "kind",
+        "listeners",
         "mark",
         "name",
         "operation",
@@ -135,6 +136,8 @@ class Operation:
         """Attributes for the end that are redacted already: content, put in by making another mapping."""
         self.rollup: Rollup | None = None
         """Sums of what runs beneath, of an agent whose span is recorded."""
+        self.listeners: tuple[Any, ...] = ()
+        """Get its record, beside its session."""
         self._ending: list[None] = [None]
 
     # -- while it runs -------------------------------------------------------------------------------
@@ -272,6 +275,11 @@ class Operation:
             self.scope.session.add(ended)
         except Exception as failure:
             swallowed("calls.tally", failure)
+        for listener in self.listeners:
+            try:
+                listener(ended)
+            except Exception as failure:
+                swallowed("calls.listener", failure)
 
     def finish_later(self, **outcome: Any) -> None:
         """Note the end from a finaliser: one append; the worker ends the operation with this time."""

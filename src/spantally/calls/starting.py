@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import INVALID_SPAN
 
-from spantally.calls import implicit
+from spantally.calls import claims, implicit
 from spantally.calls.hidden import start_hidden
 from spantally.calls.joining import AROUND, NOWHERE, Join, Joined, detached, join
 from spantally.calls.operation import SPAN_KEY, Operation, open_operations
@@ -19,6 +19,7 @@ from spantally.calls.plans import Plan
 from spantally.calls.telemetry import Telemetry
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
+from spantally.ground.records import Kind
 from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, is_hidden, is_paused
 
 first_start: Final[list[Callable[[], None]]] = []
@@ -35,6 +36,7 @@ def start(
     start_ns: int | None = None,
     joins: Join = NOWHERE,
     within: Callable[[Context], Context] | None = None,
+    takes_announced: bool = True,
 ) -> Operation | None:
     """Begin an operation, or None inside ``spantally.paused()`` and where telemetry itself fails.
 
@@ -47,13 +49,19 @@ def start(
         start_ns: when it began, where that is past; now, by default.
         joins: where another instrumentor's span of the same operation may be.
         within: makes the Context that it begins in from the current one; None leaves it as it is.
+        takes_announced: whether it may be a call that a framework has announced here.
     """
+    announced: claims.Announced | None = None
     try:
         if first_start:
             _run_first_start()
         context = otel_context.get_current()
         if context and is_paused(context):
             return None
+        if claims.announced.get() and takes_announced and plan.kind == Kind.INFERENCE:
+            announced = claims.take()
+            if announced is not None:
+                context = announced.place(context)
         if within is not None:
             try:
                 context = within(context)
@@ -61,7 +69,10 @@ def start(
                 swallowed("calls.within", error)
         scope = _scope_for(context, telemetry, conversation_id)
         if context and is_hidden(context):
-            return start_hidden(telemetry, plan, scope, context)
+            hidden = start_hidden(telemetry, plan, scope, context)
+            if hidden is not None and announced is not None:
+                announced.belongs_to(hidden)
+            return hidden
         made = Operation(telemetry, plan.kind, plan.operation, scope)
         made.name = name
         if start_ns is not None:
@@ -75,9 +86,13 @@ def start(
             _start_span(made, context, plan, attributes)
         if found is not None and made.span is INVALID_SPAN:
             made.joined = found
+        if announced is not None:
+            announced.belongs_to(made)
         return made
     except Exception as error:
         swallowed("calls.start", error)
+        if announced is not None:
+            announced.give_back()
         return None
 
 

@@ -75,6 +75,14 @@ def claim_tool_call(scope: Scope, name: str) -> str | None:
     return None
 
 
+def take_tool_call(scope: Scope, tool_call_id: str, name: str) -> None:
+    """Note that a tool runs for the asked-for call of this id, where a framework tells the id."""
+    session = scope.session
+    session.claimed_tools[tool_call_id] = session.expected_tools.pop(tool_call_id, (name, scope.call_id))
+    while len(session.claimed_tools) > MAX_EXPECTED:
+        session.claimed_tools.pop(next(iter(session.claimed_tools)), None)
+
+
 def _around(scope: Scope) -> set[str | None]:
     found: set[str | None] = {None}
     within: Scope | None = scope

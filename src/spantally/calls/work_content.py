@@ -24,6 +24,16 @@ def keep_arguments(
         swallowed("calls.tool_arguments", error)
 
 
+def keep_given_arguments(operation: Operation, arguments: Any) -> None:
+    """Keep the redacted arguments of a tool's execution, as a framework tells them."""
+    try:
+        if arguments is None or not _is_wanted(operation):
+            return
+        _put(operation, semconv.TOOL_CALL_ARGUMENTS, "arguments", arguments)
+    except Exception as error:
+        swallowed("calls.tool_arguments", error)
+
+
 def keep_result(operation: Operation, value: Any) -> None:
     """Keep the redacted result of a tool's execution."""
     try:

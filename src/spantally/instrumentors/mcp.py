@@ -11,16 +11,17 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from opentelemetry import context as otel_context
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 
-from spantally.calls import implicit
+from spantally.calls import implicit, mcp_calls
 from spantally.ground.guard import swallowed
-from spantally.ground.scope import BAGGAGE_KEY, SCOPE_KEY, with_values
+from spantally.ground.scope import BAGGAGE_KEY, SCOPE_KEY, Scope, with_values
 from spantally.instrumentors.base import TableInstrumentor
 from spantally.instrumentors.patching import Patch, PatchSet
 
 _META: Final = "_meta"
+_METHOD_PLACE: Final = 1
 _PARAMS_PLACE: Final = 2
 
 
@@ -39,11 +40,30 @@ def _attach(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         changed: dict[str, object] = {BAGGAGE_KEY: carried}
         scope = implicit.inbound_scope(inbound)
         if scope is not None:
-            changed[SCOPE_KEY] = scope  # not that of whoever started the server
+            # Not that of whoever started the server.
+            changed[SCOPE_KEY] = _inside_tool(scope, inbound, args, kwargs)
         return otel_context.attach(with_values(otel_context.get_current(), changed))
     except Exception as error:
         swallowed("mcp.attach", error)
         return None
+
+
+def _inside_tool(scope: Scope, inbound: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Scope:
+    """The scope inside a tool's execution, whose row the client's span names."""
+    try:
+        method = args[_METHOD_PLACE] if len(args) > _METHOD_PLACE else kwargs.get("method")
+        params = args[_PARAMS_PLACE] if len(args) > _PARAMS_PLACE else kwargs.get("params")
+        if method != "tools/call" or not isinstance(params, Mapping):
+            return scope
+        name = params.get("name")
+        request_id = getattr(args[0] if args else kwargs.get("dctx"), "request_id", None)
+        row = mcp_calls.row_of(trace.get_current_span(inbound).get_span_context(), request_id)
+        if row is None or request_id is None:
+            return scope
+        return scope.child(call_id=row, tool=name if isinstance(name, str) else None)
+    except Exception as error:
+        swallowed("mcp.tool", error)
+        return scope
 
 
 def _detach(token: Any) -> None:

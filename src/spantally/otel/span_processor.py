@@ -36,6 +36,7 @@ from spantally.ground.worker import worker
 from spantally.otel import foreign, joining
 from spantally.otel.beside import is_of_another_call, is_told_by_twin, told_models
 from spantally.otel.dialects import Facts, facts_of
+from spantally.otel.frameworks import enrich, recognise
 from spantally.otel.implicit import enter_trace, scope_of_trace
 from spantally.otel.lineage import STATE, SpanState, View, own_call_id, span_call_id
 from spantally.otel.redaction_net import (
@@ -202,6 +203,8 @@ class SpanProcessor(SdkSpanProcessor):
         made = _operation_of(span)
         state: SpanState | None = getattr(span, STATE, None)
         if state is None:
+            if made is None:
+                enrich(span, context)
             state = self._inherit(span, context) if made is None else self._inherit_own(span, context, made)
             setattr(span, STATE, state)
             if made is None and not state.paused:
@@ -212,6 +215,7 @@ class SpanProcessor(SdkSpanProcessor):
     def _recognise(self, span: Any, state: SpanState) -> None:
         try:
             joining.recognise(span, state)
+            recognise(span, state)
         except Exception as error:
             swallowed("otel.join", error)
 
