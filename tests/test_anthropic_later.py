@@ -65,7 +65,9 @@ def test_results_of_a_batch_are_rows_of_a_batch(watched: Watched, tracer: str, t
     download = next(record for record in watched.records if record.operation == "fetch_batch_results")
     assert {row.parent_call_id for row in rows} == {download.call_id}
     assert totals(watched.records, tmp_path) == (2, 2 * INPUT, 2 * OUTPUT)
-    half, whole = rate(rows[0]), rate(rows[0]._replace(price_context={"provider": "anthropic"}))
+    usage = {**(rows[0].usage or {}), "service_tier": "standard"}
+    whole = rate(rows[0]._replace(usage=usage, price_context={"provider": "anthropic"}))
+    half = rate(rows[0])
     assert half.nano_usd is not None
     assert half.nano_usd * 2 == whole.nano_usd
     assert not guard.failures, guard.failures

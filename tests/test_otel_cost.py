@@ -235,3 +235,20 @@ def providers_metrics() -> Any:
     """What records metrics in this process."""
     assert runtime.current is not None
     return runtime.current.providers.metrics
+
+
+def test_an_operation_has_what_its_price_is_read_from() -> None:
+    """Whoever prices an operation in the place of its record finds every field that pricing asks for."""
+    import re
+    from pathlib import Path
+
+    from spantally.calls.operation import Operation
+
+    room = Path(rate.__file__).parent
+    asked = {
+        name
+        for path in room.glob("*.py")
+        for name in re.findall(r"\brecord\.([a-z_]+)\b(?!\()", path.read_text())
+    }
+    assert "usage" in asked
+    assert {name for name in asked - {"_replace"} if not hasattr(Operation, name)} == set()

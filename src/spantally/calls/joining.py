@@ -142,7 +142,9 @@ def join(operation: Operation, current: Any, where: Join) -> Joined | None:
                     reader.mark(current, operation, beside=operation.telemetry.coexist == "own")
                     return Joined(current)
         if detached.get() is not None:
-            return _beside(operation, current)
+            found = _beside(operation, current)
+            if found is not None:
+                return found
         if where is WITHIN:
             return Joined(None, within=True)
     except Exception as error:

@@ -60,6 +60,7 @@ class Operation:
         "call_id",
         "content",
         "end_attributes",
+        "end_ns",
         "estimated",
         "first_chunk_ns",
         "joined",
@@ -106,6 +107,7 @@ class Operation:
         """What the row says of who saw the call: rows of one response id and different names are one call."""
         self.call_id = ids.new_call_id()
         self.start_ns = time.time_ns()
+        self.end_ns: int | None = None
         self.status: str = Status.RUNNING
         self.name: str | None = None
         self.span: Span = INVALID_SPAN
@@ -216,7 +218,7 @@ class Operation:
             return False
         open_operations.pop(self.call_id, None)
         self.status = status
-        end = time.time_ns() if end_ns is None else end_ns
+        self.end_ns = end = time.time_ns() if end_ns is None else end_ns
         if error_type is None and error is not None:
             with guard("calls.error_type"):
                 error_type = type_name(error)
