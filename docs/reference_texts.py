@@ -281,6 +281,13 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
         "chat",
         "Followed by a limit's name (`remaining_requests`, ...): what the answer's rate-limit headers say.",
     ),
+    "ANTHROPIC_REQUEST_SERVICE_TIER": ("string", "chat", "Tier asked for."),
+    "ANTHROPIC_RESPONSE_SERVICE_TIER": ("string", "chat", "Tier that served."),
+    "ANTHROPIC_RATE_LIMIT_PREFIX": (
+        "int or string",
+        "chat",
+        "Followed by a limit's name (`requests_remaining`, ...): what the answer's rate-limit headers say.",
+    ),
     "ATTEMPT": ("int", "attempt", "Number of the failed attempt, from 1."),
     "ATTEMPT_POSSIBLY_BILLED": ("boolean", "attempt", "True where the attempt may have been billed."),
     "HTTP_STATUS_CODE": ("int", "attempt", "Status of the answer, where there was one."),

@@ -19,7 +19,7 @@ from watching import Watched
 KEY = "sk-ant-made-up-for-tests-0001"
 MODEL = "claude-sonnet-5-5"
 VERSION = tuple(int(part) for part in anthropic.__version__.split(".")[:2])
-TRACES_ITSELF = VERSION >= (2, 11)
+TRACES_ITSELF = "open_telemetry" in inspect.signature(anthropic.Anthropic.__init__).parameters
 """Whether this version of the SDK makes spans of its own."""
 
 INPUT, OUTPUT, CACHED, THOUGHT = 30, 9, 10, 4

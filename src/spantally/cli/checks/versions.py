@@ -15,7 +15,7 @@ OLDEST_DISTRO: Final = (0, 62)
 """Below it a resolver fell back to a distro of 2024, which cannot start with a current core."""
 TESTED_OPENAI: Final = (2, 4)
 """The tested majors of the openai SDK: from the first, below the second."""
-TESTED_ANTHROPIC: Final = ((0, 40), (3, 0))
+TESTED_ANTHROPIC: Final = ((0, 45), (3, 0))
 """The tested versions of the anthropic SDK: from the first, below the second."""
 
 _REQUIRED = (

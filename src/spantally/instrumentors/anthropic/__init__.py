@@ -14,10 +14,10 @@ class AnthropicInstrumentor(StainlessInstrumentor):
 
     Messages in all their forms, the tool runner's among them, batches and their results, legacy completions;
     synchronous, asynchronous, streamed, raw and parsed; Anthropic's own API, Bedrock, Vertex and Foundry.
-    A client that traces itself (anthropic 2.11 and newer) makes the spans, and the calls are metered all the
+    A client that traces itself (anthropic 2.x) makes the spans, and the calls are metered all the
     same.
     """
 
-    supported: ClassVar[tuple[str, ...]] = ("anthropic >= 0.40, < 3",)
+    supported: ClassVar[tuple[str, ...]] = ("anthropic >= 0.45, < 3",)
     package: ClassVar[str] = "anthropic"
     taps_module: ClassVar[str] = "spantally.instrumentors.anthropic.taps"

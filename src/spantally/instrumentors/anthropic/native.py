@@ -1,4 +1,4 @@
-"""Clients that trace themselves (anthropic 2.11 and newer): when they do, and whose span stands for a call.
+"""Clients that trace themselves (anthropic 2.x): when they do, and whose span stands for a call.
 
 Their span begins inside of ``request()``, beneath our operation. Where it will begin, at the provider that we
 report to, we make none: the call is metered, and their span completed while it is open.
