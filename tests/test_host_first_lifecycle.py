@@ -22,6 +22,7 @@ import test_budgets_faults as budgets
 import test_host_first_anthropic as anthropic
 import test_host_first_faults as faults
 import test_host_first_sockets as sockets
+import test_otel_cost as costs
 import test_propagation_faults as crossing
 from host_kit import Program, script
 from spantally.api import children, runtime, termination
@@ -499,7 +500,7 @@ def test_every_guard_on_a_calls_way_is_exercised() -> None:
         place for places in (*LIFE.values(), *OTHERS.values(), *budgets.OTHERS.values()) for place in places
     }
     exercised |= crossing.EXERCISED
-    exercised |= frameworks.EXERCISED
+    exercised |= frameworks.EXERCISED | costs.EXERCISED
     exercised |= set(budgets.GIVEN_UP)
     guards = _guards()
     assert len(guards) > 80

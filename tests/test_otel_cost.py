@@ -25,6 +25,8 @@ from watching import Watched, attributes
 
 CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello there"}]}
 OWN = "spantally.cost"
+EXERCISED = {"calls.cost"}
+"""Guards that fail in these tests."""
 
 
 @pytest.fixture
