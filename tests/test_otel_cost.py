@@ -254,3 +254,15 @@ def test_an_operation_has_what_its_price_is_read_from() -> None:
     }
     assert "usage" in asked
     assert {name for name in asked - {"_replace"} if not hasattr(Operation, name)} == set()
+
+
+def test_pricing_that_is_being_imported_is_left_alone(
+    watched: Watched, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that another thread is importing just now is not asked, and nothing fails."""
+    monkeypatch.delattr(pricing, "quote")
+    monkeypatch.delattr(rate, "quote")
+    with client_of(server) as client:
+        client.chat.completions.create(**CHAT)
+    assert costs(watched.spans[0]) == {}
+    assert not guard.failures

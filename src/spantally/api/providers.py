@@ -44,9 +44,10 @@ def _rate(record: CallRecord) -> Rating:
 
 def _quote(operation: Any) -> Rating | None:
     """The price of what has just ended; its record, which is not made yet, has the same fields."""
-    pricing = sys.modules.get("spantally.pricing.rate")
-    # Not imported here: the first call of a program would wait for it.
-    return None if pricing is None else pricing.quote(operation)
+    # Not imported here: the first call of a program would wait for it. Another thread may be importing it just
+    # now; the package has the function once its module is whole.
+    quote = getattr(sys.modules.get("spantally.pricing"), "quote", None)
+    return None if quote is None else quote(operation)
 
 
 def _on_prices(callback: Callable[[], None]) -> None:

@@ -6,8 +6,17 @@ rates of one call, :mod:`~spantally.pricing.rate` puts them together. (``pricing
 the function of that name is imported from it.)
 """
 
-from spantally.pricing.rate import rate_if_loaded
+from spantally.pricing.rate import quote, rate_if_loaded
 from spantally.pricing.rates import ensure_loading, load, loaded, on_loaded
 from spantally.pricing.usage import BadUsage, normalise
 
-__all__ = ["BadUsage", "ensure_loading", "load", "loaded", "normalise", "on_loaded", "rate_if_loaded"]
+__all__ = [
+    "BadUsage",
+    "ensure_loading",
+    "load",
+    "loaded",
+    "normalise",
+    "on_loaded",
+    "quote",
+    "rate_if_loaded",
+]
