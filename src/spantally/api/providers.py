@@ -44,8 +44,8 @@ def _rate(record: CallRecord) -> Rating:
 
 def _quote(operation: Any) -> Rating | None:
     """The price of what has just ended; its record, which is not made yet, has the same fields."""
-    # Not imported here: the first call of a program would wait for it. Another thread may be importing it just
-    # now; the package has the function once its module is whole.
+    # Not imported here: the first call of a program would wait for it. Another thread may be importing it;
+    # the package has the function once its module is whole.
     quote = getattr(sys.modules.get("spantally.pricing"), "quote", None)
     return None if quote is None else quote(operation)
 
