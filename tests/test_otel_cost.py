@@ -266,3 +266,15 @@ def test_pricing_that_is_being_imported_is_left_alone(
         client.chat.completions.create(**CHAT)
     assert costs(watched.spans[0]) == {}
     assert not guard.failures
+
+
+@pytest.mark.usefixtures("prices")
+def test_a_response_that_is_read_again_costs_once(watched: Watched, server: ScriptedServer) -> None:
+    """The costs of all spans add up to the bill, though the response was fetched a second time."""
+    with client_of(server) as client:
+        made = client.responses.create(model="gpt-4o-mini", input="hello")
+        client.responses.retrieve(made.id)
+    told = [costs(span).get(semconv.COST_NANO_USD) for span in watched.spans]
+    assert len(told) == 2
+    assert told[1] is None
+    assert (told[0] or 0) > 0
