@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -430,6 +431,34 @@ def test_many_at_once_is_as_one_by_one(tmp_path: Path) -> None:
     assert found[0].changed_calls > 300
     many.close()
     single.close()
+
+
+def test_rates_that_change_on_a_date_or_by_the_hour_of_a_day(tmp_path: Path) -> None:
+    """A formula serves only the time for which its rates hold: each call has the rates of its own hour."""
+    changes = int(datetime(2025, 6, 10, tzinfo=UTC).timestamp()) * 1_000_000_000  # those of o3
+    records = [
+        chat(
+            f"{model}-{hour}",
+            "s",
+            provider=provider,
+            start_ns=changes + hour * HOUR,
+            request_model=model,
+            usage={"uncached_input": 1000 + hour, "output": 10},
+            usage_format=UsageFormat.PARTS,
+        )
+        for model, provider in (("o3", "openai"), ("deepseek-chat", "deepseek"), ("gpt-5", "openai"))
+        for hour in range(-30, 30)
+    ]
+    store = SQLiteStore(tmp_path / "ledger.db")
+    store.write([session("s"), *records], overpriced)
+    store.reprice(real_rate, ALL)
+    costs = {row.call_id: row.cost_nano_usd for row in store.calls(ALL)}
+    store.close()
+    assert costs == {one.call_id: real_rate(one).nano_usd for one in records}
+    before, after = costs["o3--1"], costs["o3-1"]
+    assert before is not None
+    assert after is not None
+    assert before > after * 2
 
 
 def test_most_rows_are_rated_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

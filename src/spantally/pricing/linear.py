@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 
 from spantally.ground.money import CostStatus, UsageParts
 from spantally.ground.records import CallRecord, Precedence, UsageFormat
+from spantally.pricing import rates
 from spantally.pricing.card import Card
+from spantally.pricing.periods import periods_of
 from spantally.pricing.rate import HOUR_NS, _cards, rate
 
 LARGEST_RATE: Final = 4 * 10**11
@@ -34,6 +36,8 @@ class Formula(NamedTuple):
     source: str
     status: str
     """Of a call that costs something."""
+    steady: bool
+    """True if it holds for the whole period (:mod:`~spantally.pricing.periods`), not only for the hour."""
 
 
 def formula(record: CallRecord) -> Formula | None:
@@ -51,13 +55,27 @@ def formula(record: CallRecord) -> Formula | None:
         return None
     if card.units or (card.own is not None and card.own.per_second):
         return None  # not by tokens alone
-    rates = [(card.per_call, LARGEST_FEE)]
+    found_rates = [(card.per_call, LARGEST_FEE)]
     for step in card.steps:
-        rates.extend(zip(step.vector, _MOST, strict=True))
-    if any(not isinstance(one, int) or abs(one) > most for one, most in rates):
+        found_rates.extend(zip(step.vector, _MOST, strict=True))
+    table = rates.table()
+    if table is None or any(not isinstance(one, int) or abs(one) > most for one, most in found_rates):
         return None
+    daily = periods_of(table).daily
     status = CostStatus.PRICED if found.status == CostStatus.FREE else found.status
-    return Formula(card, found.source, str(status))
+    steady = card.own is None and all(_model_of(step.price_id) not in daily for step in card.steps)
+    return Formula(card, found.source, str(status), steady)
+
+
+def period(hour: int) -> int:
+    """The number of the stretch of time, in which no listed rate changes, in which an hour lies."""
+    table = rates.table()
+    return -1 if table is None else periods_of(table).number(hour)
+
+
+def _model_of(price_id: str) -> str:
+    """Vendor and model, which a price id begins with."""
+    return price_id.partition("@")[0].partition(";")[0]
 
 
 def _key(record: CallRecord) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from spantally.ground.money import Rating, UsageParts
@@ -21,15 +22,16 @@ from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.filters import Condition
 from spantally.ledger.sqlite.schema import statements
 from spantally.ledger.tally import QUARTER_NS, Dimension
-from spantally.pricing.linear import MOST_TOKENS, MOST_USES, Formula, formula
+from spantally.pricing.linear import MOST_TOKENS, MOST_USES, Formula, formula, period
 from spantally.pricing.rate import HOUR_NS, rate
 
 _PARTS: Final = UsageParts._fields
 _KEY: Final = (
     "call.kind, call.provider, call.response_model, call.request_model, "
-    f"call.start_ns / {HOUR_NS:d}, call.precedence, call.price_context, call.server_address"
+    f"call.start_ns / {HOUR_NS:d}, call.precedence, call.price_context, call.server_address, "
+    "call.input_tokens"
 )
-_ARGUMENTS: Final = 8
+_ARGUMENTS: Final = 9
 _ALIKE: Final = " AND ".join(
     [
         "d.session_id = call.session_id",
@@ -50,17 +52,15 @@ _ELIGIBLE: Final = (
     f"AND call.input_tokens + call.output_tokens BETWEEN 1 AND {MOST_TOKENS:d} "
     f"AND call.web_searches + call.file_searches <= {MOST_USES:d}"
 )
-_FAR: Final = 2**62
-"""More than any input."""
+SAMPLE: Final = 97
+"""Of so many rows one is looked at first, for the cards that are needed."""
 
 _TABLES: Final = f"""\
-CREATE TEMP TABLE IF NOT EXISTS reprice_row (row INTEGER PRIMARY KEY, card INTEGER NOT NULL);
 CREATE TEMP TABLE IF NOT EXISTS reprice_step (
-    step INTEGER PRIMARY KEY, card INTEGER NOT NULL, above INTEGER NOT NULL, upto INTEGER NOT NULL,
-    per_call INTEGER, long_write INTEGER, source TEXT, status TEXT, price_id TEXT,
-    {", ".join(f"r_{name} INTEGER, g_{name} INTEGER" for name in _PARTS)}
+    step INTEGER PRIMARY KEY, card INTEGER NOT NULL, per_call INTEGER, long_write INTEGER, source TEXT,
+    status TEXT, price_id TEXT, {", ".join(f"r_{name} INTEGER" for name in _PARTS)},
+    {", ".join(f"g_{name} INTEGER" for name in _PARTS)}
 );
-CREATE INDEX IF NOT EXISTS temp.reprice_step_card ON reprice_step (card);
 CREATE TEMP TABLE IF NOT EXISTS reprice_new (
     row INTEGER PRIMARY KEY, step INTEGER, nano INTEGER, saving INTEGER, premium INTEGER, status TEXT,
     old_nano INTEGER, old_status TEXT, more_saving INTEGER, more_premium INTEGER, figure INTEGER,
@@ -79,12 +79,6 @@ def _rounded(amount: str) -> str:
     return f"({nano} + ({rest} > 500000 OR ({rest} = 500000 AND {nano} & 1)))"
 
 
-_SUM: Final = " + ".join(f"call.{name} * s.r_{name}" for name in _PARTS)
-_GAPS: Final = (
-    " + ".join(f"call.{name} * s.g_{name}" for name in _PARTS if name != "reasoning")
-    + " + (call.cache_read + call.cache_write_5m + call.cache_write_1h) * s.g_uncached_input"
-    + " + call.cache_audio_read * s.g_audio_input"
-)
 _SAVED: Final = (
     "call.cache_read * (s.r_uncached_input - s.r_cache_read) "
     "+ call.cache_audio_read * (s.r_audio_input - s.r_cache_audio_read)"
@@ -93,7 +87,37 @@ _MORE: Final = (
     "call.cache_write_5m * (s.r_cache_write_5m - s.r_uncached_input) "
     "+ call.cache_write_1h * (s.r_cache_write_1h - s.r_uncached_input)"
 )
-_WORK_OUT: Final = f"""\
+_BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
+    "uncached_input": ("cache_read", "cache_write_5m", "cache_write_1h"),
+    "audio_input": ("cache_audio_read",),
+}
+"""Parts whose cache figures need the rate of another part."""
+
+
+def _work_out(formulas: Sequence[Formula], condition: str) -> str:
+    """The statement that works the rows of a stretch out.
+
+    Only parts on which some formula has a say are multiplied: reading a column costs as much as a sum.
+
+    Args:
+        formulas: of which there are steps.
+        condition: which rows.
+    """
+    steps = [step for one in formulas for step in one.card.steps]
+    amount = ["s.per_call"]
+    never: set[str] = set()
+    sometimes: list[str] = []
+    for index, name in enumerate(_PARTS):
+        if any(step.vector[index] for step in steps):
+            amount.append(f"call.{name} * s.r_{name}")
+        gaps = 0 if name == "reasoning" else sum(index in step.gaps for step in steps)
+        if gaps == len(steps):
+            never.update((name, *_BESIDE.get(name, ())))
+        elif gaps:
+            sometimes += (f"call.{one} * s.g_{name}" for one in (name, *_BESIDE.get(name, ())))
+    without = [f"({' | '.join(f'call.{name}' for name in sorted(never))}) = 0"] if never else []
+    without += [f"{' + '.join(sometimes)} = 0"] if sometimes else []
+    return f"""\
 INSERT INTO temp.reprice_new
 SELECT row, step, nano, saving, premium, status, old_nano, old_status,
     (saving - old_saving) * reported, (premium - old_premium) * reported,
@@ -105,22 +129,22 @@ FROM (
         {_rounded("amount")} AS nano, {_rounded("saved")} AS saving, {_rounded("more")} AS premium,
         CASE WHEN amount = 0 THEN 'free' ELSE status END AS status
     FROM (
-        SELECT r.row AS row, s.step AS step, s.status AS status,
+        SELECT call.rowid AS row, s.step AS step, s.status AS status,
             s.price_id AS price_id, call.cost_nano_usd AS old_nano, call.cost_status AS old_status,
             call.price_id AS old_price_id, call.cache_saving_nano_usd AS old_saving,
             call.cache_premium_nano_usd AS old_premium, call.cache_reported AS reported,
-            s.per_call + {_SUM} AS amount, {_SAVED} AS saved, {_MORE} AS more
-        FROM temp.reprice_row AS r CROSS JOIN call ON call.rowid = r.row
-        JOIN temp.reprice_step AS s ON s.card = r.card
-            AND call.input_tokens > s.above AND call.input_tokens <= s.upto
-        WHERE {_GAPS} = 0 AND NOT (s.long_write AND call.cache_write_5m)
+            {" + ".join(amount)} AS amount, {_SAVED} AS saved, {_MORE} AS more
+        FROM call CROSS JOIN temp.reprice_step AS s ON s.step = reprice_step({_KEY})
+        WHERE {condition} AND NOT (s.long_write AND call.cache_write_5m)
+            AND {" AND ".join(without) or "TRUE"}
         LIMIT -1
     )
     WHERE amount >= 0 AND saved >= 0 AND more >= 0 AND (amount > 0 OR status = 'priced')
     LIMIT -1
 )
-"""
-"""Without its limits SQLite would put the inner questions into the outer one: each sum many times."""
+"""  # Without its limits SQLite would put the inner questions into the outer one: each sum many times.
+
+
 _HISTORY: Final = """\
 INSERT OR REPLACE INTO rating_history
 SELECT call.call_id, ?, call.cost_nano_usd, call.cost_status, call.cost_source, call.price_id
@@ -168,6 +192,10 @@ NOT_DONE: Final = "NOT EXISTS (SELECT 1 FROM temp.reprice_new AS done WHERE done
 """A row that is left for being rated by itself."""
 
 _Values: TypeAlias = tuple[Any, ...]
+_Steps: TypeAlias = tuple[tuple[int, int], ...]
+"""Thresholds, the largest first, with the numbers of the steps above them."""
+_NONE: Final[_Steps] = ((-1, -1),)
+"""No formula."""
 
 
 class Many:
@@ -184,12 +212,13 @@ class Many:
         self._db = db
         self._found = found
         self._now = now_ns
-        self._cards: dict[_Values, int] = {}
-        self._formulas: list[Formula] = []
-        self._stepped = 0
+        self._keys: dict[_Values, _Steps] = {}
+        self._periods: dict[_Values, _Steps] = {}
+        self._formulas: list[tuple[Formula, _Steps]] = []
+        self._stored = 0
         for statement in statements(_TABLES):
             db.execute(statement)
-        db.create_function("reprice_card", _ARGUMENTS, self._card_of)
+        db.create_function("reprice_step", _ARGUMENTS, self._step_of)
 
     def run(self, condition: Condition, first: int, last: int) -> None:
         """Rate the rows of a stretch that can be.
@@ -200,16 +229,23 @@ class Many:
             last: ... and of the last.
         """
         db = self._db
-        for name in ("reprice_row", "reprice_new", "reprice_sum"):
+        for name in ("reprice_new", "reprice_sum"):
             db.execute(f"DELETE FROM temp.{name}")
-        db.execute(
-            f"INSERT INTO temp.reprice_row SELECT * FROM (SELECT call.rowid, reprice_card({_KEY}) AS card "
-            f"FROM call WHERE call.rowid BETWEEN ? AND ? AND {_ELIGIBLE} AND {condition.sql} LIMIT -1) "
-            "WHERE card >= 0",
-            (first, last, *condition.values),
-        )
-        self._store_steps()
-        db.execute(_WORK_OUT)
+        which = f"call.rowid BETWEEN ? AND ? AND {_ELIGIBLE} AND {condition.sql}"
+        values = (first, last, *condition.values)
+        # The statement finds only cards that are stored. A few rows tell most of them beforehand; if it meets
+        # others, it runs once more for the rows of these.
+        meet = f"SELECT SUM(reprice_step({_KEY})) FROM call WHERE"
+        db.execute(f"{meet} call.rowid % {SAMPLE:d} = 0 AND {which}", values).fetchall()
+        if not self._formulas:
+            db.execute(f"{meet} {which}", values).fetchall()
+        rest = ""
+        while self._formulas:
+            self._store_steps()
+            db.execute(_work_out([one for one, _ in self._formulas], which + rest), values)
+            if self._stored == len(self._formulas):
+                break
+            rest = f" AND {NOT_DONE}"
         self._check()
         self._add_up()
         db.execute(_HISTORY, (self._now,))
@@ -217,22 +253,30 @@ class Many:
 
     def end(self) -> None:
         """Take the tables away."""
-        self._db.create_function("reprice_card", _ARGUMENTS, None)
-        for name in ("reprice_row", "reprice_step", "reprice_new", "reprice_sum"):
+        self._db.create_function("reprice_step", _ARGUMENTS, None)
+        for name in ("reprice_step", "reprice_new", "reprice_sum"):
             self._db.execute(f"DROP TABLE temp.{name}")
 
-    # -- which card ---------------------------------------------------------------------------------------
+    # -- which rates --------------------------------------------------------------------------------------
 
-    def _card_of(self, *key: Any) -> int:
-        """The number of a row's card; negative where it must be rated by itself."""
-        card = self._cards.get(key)
-        if card is None:
-            card = self._cards[key] = self._card(key)
-        return card
+    def _step_of(self, *values: Any) -> int:
+        """The number of the step by which a row is rated; negative where it must be rated by itself."""
+        key = values[:-1]
+        steps = self._keys.get(key)
+        if steps is None:
+            steps = self._keys[key] = self._steps_for(key)
+        if len(steps) == 1:
+            return steps[0][1]
+        size = values[-1]
+        return next(number for above, number in steps if size > above)
 
-    def _card(self, key: _Values) -> int:
-        """The number of the card for rows alike, -1 where there is no formula."""
+    def _steps_for(self, key: _Values) -> _Steps:
+        """The steps of rows alike, :data:`_NONE` where there is no formula."""
         kind, provider, response, request, hour, precedence, context, host = key
+        alike = (*key[:4], period(hour), *key[5:])
+        known = self._periods.get(alike)
+        if known is not None:
+            return known
         found = formula(
             CallRecord(
                 call_id="-",
@@ -249,42 +293,34 @@ class Many:
             )
         )
         if found is None:
-            return -1
-        for number, known in enumerate(self._formulas):
+            return _NONE
+        steps = self._steps_of(found)
+        if found.steady:
+            self._periods[alike] = steps
+        return steps
+
+    def _steps_of(self, found: Formula) -> _Steps:
+        """The steps of a formula, which are numbered when it is first seen."""
+        for known, steps in self._formulas:
             if _rates(known) == _rates(found):
-                return number
-        self._formulas.append(found)
-        return len(self._formulas) - 1
+                return steps
+        first = sum(len(steps) for _, steps in self._formulas)
+        steps = tuple((step.above, first + place) for place, step in enumerate(found.card.steps))
+        self._formulas.append((found, steps))
+        return steps
 
     def _store_steps(self) -> None:
         rows: list[_Values] = []
-        for number in range(self._stepped, len(self._formulas)):
-            card, source, status = self._formulas[number]
-            upto = _FAR
-            for step in card.steps:  # the largest threshold first
-                rates = [
-                    value for index, one in enumerate(step.vector) for value in (one, int(index in step.gaps))
-                ]
-                rows.append(
-                    (
-                        number,
-                        step.above,
-                        upto,
-                        card.per_call,
-                        card.long_write,
-                        source,
-                        status,
-                        step.price_id,
-                        *rates,
-                    )
-                )
-                upto = step.above
-        self._stepped = len(self._formulas)
-        self._db.executemany(
-            "INSERT INTO temp.reprice_step VALUES "
-            f"(NULL, ?, ?, ?, ?, ?, ?, ?, ?, {', '.join('?' * 2 * len(_PARTS))})",
-            rows,
-        )
+        for number, (found, steps) in enumerate(self._formulas[self._stored :], self._stored):
+            card = found.card
+            for (_, place), step in zip(steps, card.steps, strict=True):
+                gaps = [int(index in step.gaps) for index in range(len(_PARTS))]
+                about = (place, number, card.per_call, card.long_write, found.source, found.status)
+                rows.append((*about, step.price_id, *step.vector, *gaps))
+        self._stored = len(self._formulas)
+        if rows:
+            places = ", ".join("?" * len(rows[0]))
+            self._db.executemany(f"INSERT INTO temp.reprice_step VALUES ({places})", rows)
 
     # -- what became of them ------------------------------------------------------------------------------
 
