@@ -446,7 +446,7 @@ def test_rates_that_change_on_a_date_or_by_the_hour_of_a_day(tmp_path: Path) -> 
             usage={"uncached_input": 1000 + hour, "output": 10},
             usage_format=UsageFormat.PARTS,
         )
-        for model, provider in (("o3", "openai"), ("deepseek-chat", "deepseek"), ("gpt-5", "openai"))
+        for model, provider in (("o3", "openai"), ("deepseek-flash", "deepseek"), ("gpt-5", "openai"))
         for hour in range(-30, 30)
     ]
     store = SQLiteStore(tmp_path / "ledger.db")
