@@ -309,7 +309,7 @@ class Worker:
             self.sleeping = True
             # An item that came between the test above and the flag would have found the flag down.
             due = self._look()
-            if self.pending() or self._waiters or self._stopping or due is not None:
+            if due is not None or self.pending() or self._waiters or self._stopping:
                 self.sleeping = False
                 return due
             self._wake.acquire()
