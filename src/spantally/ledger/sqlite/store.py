@@ -50,6 +50,7 @@ class SQLiteStore:
     """
 
     keeps_marks = True
+    """Takes started marks, too."""
 
     def __init__(
         self, target: str | os.PathLike[str], *, synchronous: str = "normal", read_only: bool = False
