@@ -27,7 +27,7 @@ from spantally.cli import exits, jsonout, overviewjson, reconcile, reprice, tree
 from spantally.cli.main import cli
 from spantally.ground import semconv, settings
 from spantally.ground.cache_use import NO_CACHE
-from spantally.ledger.contract import CallRow, CostRow, EventRow, SessionRow
+from spantally.ledger.contract import CallRow, CostRow, EventRow, OpenRow, SessionRow
 from spantally.ledger.repricing import RepriceRow, Repricing
 from spantally.ledger.sqlite import schema
 from spantally.queries.figures import Figures
@@ -268,7 +268,7 @@ def _commands(group: click.Group, parent: click.Context, path: str) -> Iterator[
 def _dummy(row: type, **given: Any) -> Any:
     values = {one.name: None for one in dataclasses.fields(row)}
     values.update({name: 0 for name in values if name.endswith("_ns")})
-    for name in ("agents", "models", "agent_path", "labels"):
+    for name in ("agents", "models", "agent_path", "labels", "running"):
         values.update({name: ()} if name in values else {})
     for name in ("calls", "errors", "input_tokens", "output_tokens", "unpriced_calls", "pending_calls"):
         values.update({name: 0} if name in values and row is not CallRow else {})
@@ -306,6 +306,12 @@ def json_section() -> Iterator[str]:
             "`sessions`, and the outermost object of `show`, which has `events` and `children` as well.",
             jsonout.session_object(session),
             (SessionRow, SessionRecord),
+        ),
+        (
+            "Running",
+            "In the `running` of a session: what has begun and not ended.",
+            jsonout.open_object(_dummy(OpenRow)),
+            (OpenRow,),
         ),
         ("Call", "`calls`; its cost is its own.", own, (CallRow, CallRecord)),
         (

@@ -38,6 +38,7 @@ JSON_TEXTS: Final[Mapping[str, str]] = {
     "input_tokens": "Cached ones included.",
     "output_tokens": "Reasoning included.",
     "reasoning": "Within the output.",
+    "operation": "`gen_ai.operation.name`.",
     "kind": "`inference`, `embeddings`, `tool`, `agent`, `workflow`, ...",
     "children": "Rows beneath, in the same form.",
     "error_type": "`error.type`.",

@@ -173,7 +173,7 @@ def test_forked_child_that_leaves_by_sys_exit_ends_only_its_own(programs: Progra
         spantally.flush()
         (row,) = spantally.open_ledger().sessions()
         assert row.status == "running", row
-        assert [row.status for row in spantally.open_ledger().calls(kind="agent")] == []
+        assert [row.status for row in spantally.open_ledger().calls(kind="agent")] in ([], ["running"])
         raise ValueError
     """
     ok(programs.run(source), 1)

@@ -227,6 +227,27 @@ def _raising_worker(patch: pytest.MonkeyPatch) -> None:
         children._in_child(None)
 
 
+def _raising_marks(patch: pytest.MonkeyPatch) -> None:
+    """An open operation of which no mark can be made, a taker that raises, and a look that does."""
+    from spantally.calls import open_work
+    from spantally.ground.worker import Worker
+
+    broken: Any = fail
+    patch.setattr(open_work, "MARK_SECONDS", 0.0)
+    patch.setattr(open_work, "_marked", set())
+    patch.setattr(open_work, "_takers", [broken])
+    with spantally.agent("planner"):
+        assert open_work.look() is None
+    patch.setattr(open_work, "_marked", set())
+    patch.setattr(open_work, "mark_of", broken)
+    with spantally.agent("planner"):
+        assert open_work.look() is None
+    watched = Worker(gather_seconds=0.01)
+    watched.watch(broken)
+    watched.watch(lambda: 0.5)
+    assert watched._look() == 0.5
+
+
 def _raising_settle(patch: pytest.MonkeyPatch) -> None:
     from spantally.api import store
 
@@ -406,6 +427,7 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
         "api.before_fork",
         "api.after_fork",
     ),
+    _raising_marks: ("calls.mark", "calls.mark_taker", "worker.watch"),
     _raising_settle: ("api.settle", "api.ledger_stop"),
     _raising_first_calls: ("calls.first_start", "calls.implicit", "calls.project"),
     _raising_hook: ("otel.pre_instrument",),

@@ -19,7 +19,7 @@ from spantally.api.folding import FoldingConsumer
 from spantally.api.media import keep_media
 from spantally.api.providers import Providers
 from spantally.api.store import LedgerConsumer
-from spantally.calls import carrier, implicit, pipeline
+from spantally.calls import carrier, implicit, open_work, pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.operation import interrupt_open_operations
 from spantally.calls.telemetry import Telemetry
@@ -101,6 +101,7 @@ class Runtime:
                 config.ledger, config.synchronous or self.config.synchronous or "normal"
             )
             pipeline.add_consumer(self.ledger)
+            open_work.add_taker(self.ledger.take_marks)
 
     def _use_media(self, config: Config, telemetry: Telemetry) -> None:
         if config.media_files is not None:
@@ -112,6 +113,7 @@ class Runtime:
 
     def _drop_ledger(self) -> None:
         if self.ledger is not None:
+            open_work.remove_taker(self.ledger.take_marks)
             pipeline.remove_consumer(self.ledger)
             self.ledger.close()
             self.ledger = None

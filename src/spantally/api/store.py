@@ -10,7 +10,7 @@ from spantally.calls import pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.telemetry import RedactorLike
 from spantally.ground.guard import swallowed
-from spantally.ground.records import Record
+from spantally.ground.records import CallRecord, Record
 from spantally.ground.settings import from_argument, from_environment
 from spantally.ground.worker import worker
 
@@ -35,6 +35,12 @@ class LedgerConsumer:
     def __call__(self, batch: Sequence[Record]) -> None:
         """Take a batch, on the worker."""
         self.open().handle(self._kept(batch))
+
+    def take_marks(self, marks: Sequence[CallRecord]) -> None:
+        """Take started marks, on the worker; only a store that knows what they are is given any."""
+        writer = self.open()
+        if getattr(writer.store, "keeps_marks", False):
+            writer.handle(self._kept(marks))
 
     def open(self) -> Any:
         """The writer, made at the first need; a store that cannot be opened is the writer's to report."""

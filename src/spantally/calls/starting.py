@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import INVALID_SPAN
 
-from spantally.calls import claims, implicit
+from spantally.calls import claims, implicit, open_work
 from spantally.calls.hidden import start_hidden
 from spantally.calls.joining import AROUND, NOWHERE, Join, Joined, detached, join
 from spantally.calls.operation import SPAN_KEY, Operation, open_operations
@@ -70,6 +70,7 @@ def start(
         scope = _scope_for(context, telemetry, conversation_id)
         if context and is_hidden(context):
             hidden = start_hidden(telemetry, plan, scope, context)
+            open_work.began()
             if hidden is not None and announced is not None:
                 announced.belongs_to(hidden)
             return hidden
@@ -88,6 +89,7 @@ def start(
             made.joined = found
         if announced is not None:
             announced.belongs_to(made)
+        open_work.began()
         return made
     except Exception as error:
         swallowed("calls.start", error)

@@ -10,7 +10,7 @@ from spantally.cli.moments import rfc3339
 from spantally.cli.render.output import write
 from spantally.ground.cache_use import CacheUse
 from spantally.ground.money import usd_text
-from spantally.ledger.contract import CallRow, CostRow, SessionRow
+from spantally.ledger.contract import CallRow, CostRow, OpenRow, SessionRow
 
 
 def print_array(objects: Sequence[Mapping[str, Any]]) -> None:
@@ -100,9 +100,25 @@ def session_object(row: SessionRow) -> dict[str, Any]:
         "started_at": rfc3339(row.started_ns),
         "ended_at": rfc3339(row.ended_ns),
         "duration_ms": row.duration_ms,
+        "running": [open_object(one) for one in row.running],
         "metrics": dict(row.metrics),
         "input": row.input,
         "output": row.output,
+    }
+
+
+def open_object(row: OpenRow) -> dict[str, Any]:
+    """What runs, and for how long."""
+    return {
+        "call_id": row.call_id,
+        "session_id": row.session_id,
+        "kind": row.kind,
+        "operation": row.operation,
+        "name": row.name,
+        "model": row.model,
+        "process": row.process,
+        "started_at": rfc3339(row.started_ns),
+        "running_ms": row.running_ms,
     }
 
 
@@ -170,6 +186,8 @@ def call_object(row: CallRow) -> dict[str, Any]:
     made["started_at"] = rfc3339(row.started_ns)
     made["ended_at"] = rfc3339(row.ended_ns)
     made["duration_ms"] = row.duration_ms
+    made["running_ms"] = row.running_ms
+    made["process"] = row.process
     made["time_to_first_chunk_ms"] = row.time_to_first_chunk_ms
     return made
 

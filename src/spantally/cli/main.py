@@ -12,6 +12,7 @@ from spantally.cli.calls import calls
 from spantally.cli.conformance import conformance
 from spantally.cli.cost import cost
 from spantally.cli.demo import demo
+from spantally.cli.diff import diff
 from spantally.cli.doctor import doctor
 from spantally.cli.graph import graph
 from spantally.cli.ledger import ledger as ledger_group
@@ -20,6 +21,7 @@ from spantally.cli.prices import prices
 from spantally.cli.reconcile import reconcile
 from spantally.cli.redact import redact
 from spantally.cli.render.output import forget_stdout
+from spantally.cli.replay import replay
 from spantally.cli.reprice import reprice
 from spantally.cli.run import run
 from spantally.cli.sessions import sessions
@@ -66,6 +68,8 @@ for _command in (
     show,
     summary,
     graph,
+    replay,
+    diff,
     cost,
     calls,
     prices,

@@ -52,7 +52,7 @@ def sessions(explicit: str | None, /, as_json: bool, order: str, limit: int, **w
     elif rows:
         from spantally.cli.render.tables import print_table
 
-        print_table(_columns(names), rows)
+        print_table([*_columns(names), *_running(rows)], rows)
         if limit and len(rows) == limit:
             say(f"(the first {limit}; --limit 0 for all)")
     elif ledger is not None:
@@ -82,6 +82,24 @@ def _short_names(ledger: Ledger, rows: Sequence[SessionRow], *, whole: bool) -> 
         except ArgumentError:  # a session that is not shown begins so too
             names[ident] = ident
     return names
+
+
+def _running(rows: Sequence[SessionRow]) -> list[Column[SessionRow]]:
+    """The column of what runs and for how long, where anything does."""
+    from spantally.cli.render.numbers import NONE
+    from spantally.cli.render.rows import open_text
+    from spantally.cli.render.tables import Column, status_style
+
+    if not any(row.running for row in rows):
+        return []
+    return [
+        Column(
+            "RUNNING",
+            lambda row: open_text(row.running, most=1) or NONE,
+            keep=8,
+            style=lambda row: status_style("running") if row.running else None,
+        )
+    ]
 
 
 def _columns(names: Mapping[str, str]) -> list[Column[SessionRow]]:

@@ -65,6 +65,21 @@ def is_alive(process: str) -> bool:
     return _signalable(pid)
 
 
+def is_dead(process: str | None, alive: dict[str, bool]) -> bool:
+    """True if a process is known to be gone.
+
+    Args:
+        process: ``host:pid:start``, or None where nobody said.
+        alive: what is known of processes; grows, so that each is asked after once.
+    """
+    if process is None:
+        return False
+    known = alive.get(process)
+    if known is None:
+        known = alive[process] = is_alive(process)
+    return not known
+
+
 def _signalable(pid: int) -> bool:
     """Whether a process of this pid exists, on systems without /proc."""
     if os.name == "nt":

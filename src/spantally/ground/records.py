@@ -148,6 +148,18 @@ class CallRecord(NamedTuple):
     """What the ledger may keep, already redacted: input, output, arguments, result."""
     attributes: Mapping[str, Any] | None = None
     """Further redacted attributes worth keeping with the row."""
+    process: str | None = None
+    """``host:pid:start`` of who runs it, in a started mark; None in what somebody saw the end of."""
+
+
+def is_mark(record: CallRecord) -> bool:
+    """True for a started mark: its process says that the operation is open, and knows no more of it."""
+    return record.process is not None and record.status == Status.RUNNING
+
+
+def is_left_behind(record: CallRecord) -> bool:
+    """True for what became of a started mark whose process ended, and that nobody saw the end of."""
+    return record.process is not None and record.status != Status.RUNNING
 
 
 def possibly_billed(record: CallRecord) -> bool:

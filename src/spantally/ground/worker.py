@@ -13,6 +13,9 @@ Why it looks as it does:
   channel is empty. While items keep coming it goes on so without being woken: a thread that is woken waits
   for the interpreter lock, and every time the program lets go of that lock for a moment, waiting costs both
   of them a switch. After :data:`IDLE_WAITS` gatherings without an item it sleeps until it is woken.
+* Who watches something that no item tells of (:meth:`Worker.watch`) is asked after each gathering, names the
+  moment at which it wants to be asked again, and keeps the worker awake until then; nobody is asked while the
+  worker sleeps.
 * A fork takes no thread along, and a thread alive at the fork makes Python 3.12 warn: the worker drains
   and stops before a fork and starts again, in parent and child, with the next item.
 * From 3.12 on no thread starts while the interpreter shuts down: :meth:`Worker.flush` then drains on the
@@ -120,6 +123,7 @@ class Worker:
         self.sleeping = False
         self.running = False
         self._channels: tuple[Channel[Any], ...] = ()
+        self._watchers: tuple[Callable[[], float | None], ...] = ()
         self._wake = _thread.allocate_lock()
         self._urgent = _thread.allocate_lock()
         self._thread: threading.Thread | None = None
@@ -149,6 +153,16 @@ class Worker:
         with self._start_lock:
             self._channels += (made,)
         return made
+
+    def watch(self, look: Callable[[], float | None]) -> None:
+        """Ask ``look`` on the worker after each gathering.
+
+        Args:
+            look: answers in how many seconds it wants to be asked again, at the latest; None while it has
+                nothing to wait for. Whoever gives it something wakes the worker. What it raises is swallowed.
+        """
+        with self._start_lock:
+            self._watchers += (look,)
 
     def close_channel(self, channel: Channel[Any]) -> None:
         """Drain a channel and take it out."""
@@ -266,15 +280,19 @@ class Worker:
     def _run(self) -> None:
         try:
             idle = 0
+            due: float | None = None
             while True:
                 if idle >= IDLE_WAITS:
-                    self._sleep_until_woken()
+                    due = self._sleep_until_woken()
                 if not self._stopping and not self._waiters:
                     # acquire() with a timeout is the gathering; flush() and stop() cut it short.
-                    self._urgent.acquire(timeout=self.gather_seconds)
+                    gather = self.gather_seconds if due is None else min(due, self.gather_seconds)
+                    self._urgent.acquire(timeout=gather)
                 with self._drain_lock:
                     waiting = self._take_waiters()
-                    idle = 0 if self._drain() or waiting else idle + 1
+                    busy = self._drain() or bool(waiting)
+                    due = self._look()
+                idle = 0 if busy or due is not None else idle + 1
                 self._tell(waiting)
                 if self._stopping and not self.pending():
                     break
@@ -285,15 +303,31 @@ class Worker:
             self.sleeping = False
             self._tell_waiters()
 
-    def _sleep_until_woken(self) -> None:
+    def _sleep_until_woken(self) -> float | None:
+        """Sleep; returns in how many seconds a watcher wants to be asked."""
         while not self._stopping and not self._waiters and not self.pending():
             self.sleeping = True
             # An item that came between the test above and the flag would have found the flag down.
-            if self.pending() or self._waiters or self._stopping:
+            due = self._look()
+            if due is not None or self.pending() or self._waiters or self._stopping:
                 self.sleeping = False
-                return
+                return due
             self._wake.acquire()
             self.sleeping = False
+        return None
+
+    def _look(self) -> float | None:
+        """Ask the watchers; returns the shortest time that one of them names."""
+        soonest: float | None = None
+        for look in self._watchers:
+            try:
+                due = look()
+            except Exception as error:
+                swallowed("worker.watch", error)
+                continue
+            if due is not None and (soonest is None or due < soonest):
+                soonest = due
+        return soonest
 
     def _drain(self) -> bool:
         """Run every channel until all are empty; an earlier channel may feed a later one.

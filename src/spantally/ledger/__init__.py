@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow, Store
+    from spantally.ledger.contract import (
+        CallRow,
+        CostRow,
+        EventRow,
+        Filter,
+        Health,
+        OpenRow,
+        Rater,
+        SessionRow,
+        Store,
+    )
 
-__all__ = ["CallRow", "CostRow", "EventRow", "Filter", "Health", "Rater", "SessionRow", "Store"]
+__all__ = ["CallRow", "CostRow", "EventRow", "Filter", "Health", "OpenRow", "Rater", "SessionRow", "Store"]
 
 
 def __getattr__(name: str) -> Any:

@@ -50,6 +50,24 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRow:
+    """What a session is doing: a call, agent, tool or workflow that has begun and not ended."""
+
+    call_id: str
+    session_id: str
+    kind: str
+    operation: str
+    name: str | None
+    model: str | None
+    """The one that answers, else the one asked for."""
+    process: str | None
+    """``host:pid:start`` of who runs it; None of an answer that the provider works on by itself."""
+    started_ns: int
+    running_ms: float
+    """For how long, at the moment of reading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRow:
     """One session with its totals (inclusive of its child sessions unless a name says own)."""
 
@@ -106,6 +124,8 @@ class SessionRow:
     input: Any = None
     """What the session was given, where the ledger may keep it; redacted."""
     output: Any = None
+    running: tuple[OpenRow, ...] = ()
+    """What runs now, by start; inclusive."""
 
     @property
     def total_cost(self) -> str | None:
@@ -189,6 +209,10 @@ class CallRow:
     content: Mapping[str, Any] | None = None
     list_nano_usd: int | None = None
     """What a covered call would have cost by the rates of the list; no part of the cost."""
+    running_ms: float | None = None
+    """For how long it has been running, at the moment of reading; None once it ended."""
+    process: str | None = None
+    """``host:pid:start`` of the process that runs it, or that ended while it ran."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +289,10 @@ class Store(Protocol):
     in another order, leaves the same totals. A record that cannot be stored is quarantined and counted;
     it never keeps the others out. Reading works while others write. All methods may be called from
     any thread.
+
+    A store whose ``keeps_marks`` is true is also given started marks: running records with a ``process``.
+    They count in no sum, and nothing of them is left once another record of the same call id was written,
+    before or after. Those of processes that are gone become interrupted calls with :meth:`settle`.
     """
 
     def write(self, records: Sequence[Record], rate: Rater) -> None:

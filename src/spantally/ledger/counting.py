@@ -3,14 +3,15 @@
 The rules, each a pure function of the *set* of rows, so that order of arrival cannot matter:
 
 1. A foreign row is hidden where an own row has the same trace and span id. A tool row inferred from
-   messages is hidden where a real one of the same session and tool call id exists.
-2. Eligible is a visible row of a kind that costs. Eligible rows of one (provider, response id) from
-   *different* instrumentation scopes are views of one operation: the first of each scope belong together,
-   the second of each, and so on. Rows of the same scope are different operations (servers on this machine
-   use their ids again), with two exceptions. A response that somebody else's instrumentor saw being fetched
-   again (polling) is one. And so is a call that passed a gateway of one's own, seen before it and behind it:
-   by different processes, at different addresses, the inner within the time of the outer
-   (:func:`passes_on`).
+   messages is hidden where a real one of the same session and tool call id exists. A started mark hides
+   nothing.
+2. Eligible is a visible row of a kind that costs, and no started mark. Eligible rows of one (provider,
+   response id) from *different* instrumentation scopes are views of one operation: the first of each scope
+   belong together, the second of each, and so on. Rows of the same scope are different operations (servers
+   on this machine use their ids again), with two exceptions. A response that somebody else's instrumentor
+   saw being fetched again (polling) is one. And so is a call that passed a gateway of one's own, seen
+   before it and behind it: by different processes, at different addresses, the inner within the time of
+   the outer (:func:`passes_on`).
 3. An eligible row with an eligible descendant of another operation is covered: its usage is theirs.
 4. Of each operation the best view that is not covered counts: known usage first; behind a gateway rather than
    before it; then precedence, and what chooses the rate (:attr:`Node.detail`).
@@ -71,6 +72,8 @@ class Node(NamedTuple):
     """As stored."""
     hidden: int
     """As stored."""
+    mark: int = 0
+    """1 for a started mark: it says nothing yet that could count."""
 
     @property
     def span(self) -> SpanKey | None:
@@ -124,7 +127,8 @@ class Neighbours(Protocol):
 def is_hidden(node: Node, around: Neighbours) -> bool:
     """Rule 1."""
     span = node.span
-    if span is not None and node.foreign and any(not other.foreign for other in around.by_span(span)):
+    twins = around.by_span(span) if span is not None and node.foreign else ()
+    if any(not (other.foreign or other.mark) for other in twins):
         return True
     key = node.tool_key
     if key is None or not node.inferred:
@@ -137,7 +141,7 @@ def is_hidden(node: Node, around: Neighbours) -> bool:
 
 def is_eligible(node: Node, around: Neighbours) -> bool:
     """Visible and of a kind that costs."""
-    return node.kind in COUNTED_KINDS and not is_hidden(node, around)
+    return node.kind in COUNTED_KINDS and not node.mark and not is_hidden(node, around)
 
 
 def operations(members: Iterable[Node]) -> list[list[Node]]:

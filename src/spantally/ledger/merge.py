@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from spantally.ground.records import CallRecord, Status
+from spantally.ground.records import CallRecord, Status, is_mark
 
 _GROUPS: Final[tuple[tuple[str, ...], ...]] = (
     # Values that only mean something together are one field; the first decides whether it is absent.
@@ -25,7 +25,7 @@ _GROUPS: Final[tuple[tuple[str, ...], ...]] = (
 )
 _END_GROUPS: Final[tuple[tuple[str, ...], ...]] = (
     # An observer that saw the end beats one of any precedence that only saw the beginning.
-    ("status", "error_type", "abandoned"),
+    ("status", "error_type", "abandoned", "process"),
     ("end_ns",),
 )
 _APART: Final = frozenset({"call_id", "precedence"})
@@ -60,6 +60,13 @@ def is_running(record: CallRecord) -> bool:
     return record.status == Status.RUNNING
 
 
+def _told(record: CallRecord) -> int:
+    """How far a view of an operation goes: a started mark, what became of it, or what somebody saw."""
+    if record.process is None:
+        return 2
+    return 0 if is_mark(record) else 1
+
+
 def _own_rank(record: CallRecord, by_end: bool) -> int:
     ended = 0 if is_running(record) else 1
     if by_end:
@@ -90,6 +97,11 @@ def join(left: Facts, right: Facts) -> Facts:
     """
     if left.ranks is None and left.record == right.record and right.ranks is None:
         return left
+    told, more = _told(left.record), _told(right.record)
+    if told != more:
+        # A mark stands only until somebody saw more: then nothing of it is left, whichever came first.
+        record = right.record._replace(call_id=left.record.call_id)
+        return left if told > more else Facts(record, right.ranks)
     values: list[Any] = list(left.record)
     ranks: dict[str, int] = {}
     for name, places, by_end in FIELD_GROUPS:

@@ -12,7 +12,7 @@ import json
 from typing import Final, NamedTuple, TypeAlias
 
 from spantally.ground.money import CostStatus, Rating, UsageParts
-from spantally.ground.records import COUNTED_KINDS, CallRecord, Status, possibly_billed
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Status, is_mark, possibly_billed
 from spantally.ledger.merge import Facts
 
 QUARTER_NS: Final = 900 * 1_000_000_000
@@ -138,7 +138,7 @@ def amounts(row: Row) -> Amounts:
     record = row.record
     is_model = record.kind in COUNTED_KINDS
     error = record.status == Status.ERROR
-    turn = bool(record.turn) and (row.counted or not is_model)
+    turn = bool(record.turn) and (row.counted or not is_model) and not is_mark(record)
     if not row.counted or row.rating is None:
         return Amounts(rows=1, turns=turn, errors=error)
     nano, status, parts = row.rating.nano_usd, row.rating.status, row.rating.parts

@@ -11,7 +11,7 @@ from typing import Final
 
 from spantally.ground.errors import LedgerError
 from spantally.ground.guard import say_once, swallowed
-from spantally.ground.records import COUNTED_KINDS, CallRecord, EventRecord, LinkRecord, Record
+from spantally.ground.records import COUNTED_KINDS, CallRecord, EventRecord, LinkRecord, Record, is_mark
 from spantally.ledger.contract import Health, Rater, Store
 
 SUB_BATCH: Final = 64
@@ -164,7 +164,7 @@ class LedgerWriter:
             self._count_dropped(self._kept.popleft())
 
     def _count_dropped(self, record: Record) -> None:
-        if isinstance(record, CallRecord) and record.kind in COUNTED_KINDS:
+        if isinstance(record, CallRecord) and record.kind in COUNTED_KINDS and not is_mark(record):
             self.dropped_calls += 1
         else:
             self.dropped += 1
@@ -214,6 +214,8 @@ class LedgerWriter:
 
 
 def _is_context(record: Record) -> bool:
+    if isinstance(record, CallRecord):
+        return is_mark(record)
     return isinstance(record, (LinkRecord, EventRecord))
 
 

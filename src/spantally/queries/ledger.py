@@ -435,7 +435,10 @@ class Ledger:
     # -- the rest -----------------------------------------------------------------------------------
 
     def _settled(self) -> Store:
-        """The store, its pending rows rated as far as prices are known: nobody reads "pending" forever."""
+        """The store, its pending rows rated as far as prices are known: nobody reads "pending" forever.
+
+        What a process that is gone left open is interrupted by then.
+        """
         if self._copy is not None:
             return self._copy
         store = self._store
@@ -451,7 +454,7 @@ class Ledger:
         return store
 
     def _settled_copy(self, store: SQLiteStore) -> Store:
-        if not store.any_pending() or Path(store.target).stat().st_size > LARGEST_COPY:
+        if not store.any_waiting() or Path(store.target).stat().st_size > LARGEST_COPY:
             return store
         copy = store.in_memory_copy()
         while copy.settle(self._rate, SETTLE_BATCH) == SETTLE_BATCH:

@@ -6,6 +6,7 @@ from spantally.cli.moments import local_text, span_text
 from spantally.cli.render.caching import cache_text
 from spantally.cli.render.numbers import cost_text, count_text, money_text, safe
 from spantally.cli.render.output import draw
+from spantally.cli.render.rows import open_text
 from spantally.cli.render.tables import status_style
 from spantally.ledger.contract import SessionRow
 
@@ -55,6 +56,7 @@ def facts(row: SessionRow) -> list[tuple[str, str]]:
         ("project", row.project),
         ("status", status),
         ("started", f"{local_text(row.started_ns)}, took {span_text(row.duration_ms)}"),
+        ("running", open_text(row.running)),
         ("models", ", ".join(row.models)),
         ("calls", counted),
         ("tokens", f"{count_text(row.input_tokens)} in, {count_text(row.output_tokens)} out"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from spantally.cli.moments import span_text
 from spantally.cli.render.output import can_draw_lines, on_terminal, terminal_width
+from spantally.cli.render.rows import state_text
 from spantally.cli.render.tables import Column, print_table, status_style
 from spantally.cli.render.tree import Line, outline
 
@@ -73,7 +74,7 @@ def print_timeline(roots: Sequence[TreeNode]) -> None:
         Column[Line]("LATENCY", lambda line: span_text(line.node.call.duration_ms), number=True, keep=3),
         Column[Line](
             "STATUS",
-            lambda line: line.node.call.status,
+            lambda line: state_text(line.node.call),
             keep=1,
             style=lambda line: status_style(line.node.call.status),
         ),

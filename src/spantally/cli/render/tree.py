@@ -46,7 +46,8 @@ def describe(row: CallRow) -> str:
     if row.kind in (Kind.AGENT, Kind.TOOL, Kind.WORKFLOW):
         return f"{row.kind} {row.name or '(unnamed)'}"
     text = f"{row.operation} {row.model or row.name or ''}".rstrip()
-    return text if row.counted or row.kind not in COUNTED_KINDS else f"{text} (counted elsewhere)"
+    elsewhere = row.kind in COUNTED_KINDS and not row.counted and row.running_ms is None
+    return f"{text} (counted elsewhere)" if elsewhere else text
 
 
 def outline(roots: Sequence[TreeNode]) -> list[Line]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from spantally.ground.ids import foreign_call_id
+from spantally.ground.records import is_mark
 from spantally.ledger.counting import (
     COMMON_RESPONSE,
     Node,
@@ -27,7 +28,7 @@ _NODE: Final = (
     "call.server_address || ':' || COALESCE(call.server_port, ''), "
     "2 * (call.server_address IS NOT NULL AND COALESCE(call.provider, '') = 'openai') "
     "+ (COALESCE(call.usage_format, 'semconv') <> 'semconv'), "
-    "call.counted, call.hidden"
+    "call.counted, call.hidden, call.process IS NOT NULL AND call.status = 'running'"
 )
 # CROSS JOIN keeps the wanted keys outermost: each is one look-up in an index.
 _BY_ID: Final = f"SELECT {_NODE} FROM json_each(?) AS w CROSS JOIN call ON call.call_id = w.value"
@@ -124,6 +125,7 @@ def node_of(row: Row) -> Node:
         + ((record.usage_format or "semconv") != "semconv"),
         int(row.counted),
         int(row.hidden),
+        int(is_mark(record)),
     )
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 
+from spantally.ground.process import is_dead
 from spantally.ground.records import COUNTED_KINDS, Status, possibly_billed
 from spantally.ledger.contract import CallRow, EventRow, Filter
 from spantally.ledger.ordering import CALL_ORDERS, resolve_order
 from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.filters import of_calls
 from spantally.ledger.sqlite.graph import Graph
-from spantally.ledger.sqlite.read_sessions import is_dead
+from spantally.ledger.sqlite.read_open import age_ms
 from spantally.ledger.tally import Row
 
 _ORDER_SQL: Final = {
@@ -27,6 +29,7 @@ _ORDER_SQL: Final = {
     "name": "call.name",
 }
 _UNSURE: Final = (Status.RUNNING, Status.INTERRUPTED)
+_EITHER: Final = " AND call.status IN ('running', 'interrupted')"
 
 
 def any_pending(db: sqlite3.Connection) -> bool:
@@ -42,9 +45,11 @@ def calls(db: sqlite3.Connection, where: Filter) -> list[CallRow]:
     values: list[Any] = list(condition.values)
     # Whether a running row is interrupted shows only when its process is asked after.
     unsure = where.status in _UNSURE
-    if where.status is not None:
+    if unsure:
+        sql += _EITHER
+    elif where.status is not None:
         sql += " AND call.status = ?"
-        values.append(str(Status.RUNNING) if unsure else where.status)
+        values.append(where.status)
     order, way = _ORDER_SQL[field], "DESC" if descending else "ASC"
     if field != "started_ns":
         sql += f" ORDER BY {order} IS NULL, {order} {way}, call.start_ns {way}, call.call_id {way}"
@@ -54,9 +59,10 @@ def calls(db: sqlite3.Connection, where: Filter) -> list[CallRow]:
         sql += " LIMIT ? OFFSET ?"
         values.extend((-1 if where.limit is None else where.limit, where.offset))
     found = [codec.decode(row) for row in db.execute(sql, values)]
-    dead = _dead_sessions(db, found)
+    dead = _dead(db, found)
     parents = resolved_parents(db, found)
-    rows = [_call_row(row, parents, interrupted=row.record.session_id in dead) for row in found]
+    now = time.time_ns()
+    rows = [_call_row(row, parents, interrupted=row.record.call_id in dead, now=now) for row in found]
     if not unsure:
         return rows
     rows = [row for row in rows if row.status == where.status]
@@ -86,18 +92,23 @@ def events(db: sqlite3.Connection, session_id: str) -> list[EventRow]:
     ]
 
 
-def _dead_sessions(db: sqlite3.Connection, rows: Iterable[Row]) -> set[str]:
-    """Sessions of running rows whose process is gone."""
-    wanted = {row.record.session_id for row in rows if row.record.status == Status.RUNNING}
-    if not wanted:
+def _dead(db: sqlite3.Connection, rows: Iterable[Row]) -> set[str]:
+    """Running rows whose process is gone: that of the row itself, or where it names none of its session."""
+    running = [row.record for row in rows if row.record.status == Status.RUNNING]
+    if not running:
         return set()
     alive: dict[str, bool] = {}
     found = db.execute(
         "SELECT session.session_id, session.process FROM json_each(?) AS w "
         "CROSS JOIN session ON session.session_id = w.value",
-        (json.dumps(sorted(wanted)),),
+        (json.dumps(sorted({record.session_id for record in running})),),
     )
-    return {session_id for session_id, process in found if is_dead(process, alive)}
+    of_session = dict(found.fetchall())
+    return {
+        record.call_id
+        for record in running
+        if is_dead(record.process or of_session.get(record.session_id), alive)
+    }
 
 
 def resolved_parents(db: sqlite3.Connection, rows: list[Row]) -> dict[str, str | None]:
@@ -149,7 +160,7 @@ def _follow_spans(
         open_spans = following
 
 
-def _call_row(row: Row, parents: dict[str, str | None], *, interrupted: bool) -> CallRow:
+def _call_row(row: Row, parents: dict[str, str | None], *, interrupted: bool, now: int) -> CallRow:
     record, rating = row.record, row.rating
     parts = None if rating is None else rating.parts
     stopped = interrupted and record.status == Status.RUNNING
@@ -216,4 +227,6 @@ def _call_row(row: Row, parents: dict[str, str | None], *, interrupted: bool) ->
         duration_ms=None if end is None or inferred else (end - record.start_ns) / 1e6,
         time_to_first_chunk_ms=None if record.first_chunk_ns is None else record.first_chunk_ns / 1e6,
         content=record.content,
+        running_ms=age_ms(record.start_ns, now) if record.status == Status.RUNNING and not stopped else None,
+        process=record.process,
     )

@@ -165,9 +165,11 @@ def _from_rows(db: sqlite3.Connection, groupings: tuple[str, ...], where: Filter
         f"WHERE call.hidden = 0 AND (call.counted OR call.status = 'error') AND {condition.sql}"
     )
     values.extend(condition.values)
-    if where.status is not None:
+    if where.status == Status.INTERRUPTED:
+        sql += " AND call.status IN ('running', 'interrupted')"
+    elif where.status is not None:
         sql += " AND call.status = ?"
-        values.append(str(Status.RUNNING) if where.status == Status.INTERRUPTED else where.status)
+        values.append(where.status)
     return db.execute(f"{sql} GROUP BY {_numbers(groupings)}", values)
 
 

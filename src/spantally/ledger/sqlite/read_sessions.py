@@ -9,10 +9,11 @@ import sqlite3
 from typing import Any, Final, NamedTuple
 
 from spantally.ground.cache_use import NO_CACHE, CacheUse
-from spantally.ground.process import is_alive
+from spantally.ground.process import is_dead
 from spantally.ground.records import SessionStatus
-from spantally.ledger.contract import Filter, SessionRow
+from spantally.ledger.contract import Filter, OpenRow, SessionRow
 from spantally.ledger.ordering import SESSION_ORDERS, resolve_order
+from spantally.ledger.sqlite import read_open
 from spantally.ledger.sqlite.filters import of_sessions
 from spantally.ledger.tally import Amounts
 
@@ -108,16 +109,6 @@ def status_of(status: str | None, running: int, process: str | None, alive: dict
     return status
 
 
-def is_dead(process: str | None, alive: dict[str, bool]) -> bool:
-    """True if the process is known to be gone; each is asked after once."""
-    if process is None:
-        return False
-    known = alive.get(process)
-    if known is None:
-        known = alive[process] = is_alive(process)
-    return not known
-
-
 def sessions(db: sqlite3.Connection, where: Filter) -> list[SessionRow]:
     """Sessions that match, with inclusive and own totals."""
     field, descending = resolve_order(where.order_by, SESSION_ORDERS, "-started")
@@ -188,6 +179,7 @@ class _Family:
         self._alive: dict[str, bool] = {}
         self._names: dict[str, tuple[set[str], set[str]]] = {}
         self._below = _descendants(db, found)
+        self._open = read_open.running(db)
 
     def load_names(self, db: sqlite3.Connection, found: list[_Stored], *, everything: bool) -> None:
         """Read agents and models of sessions and of those below them."""
@@ -218,11 +210,19 @@ class _Family:
 
     def status(self, one: _Stored) -> str:
         """The status as it reads now."""
-        return status_of(one.status, one.running, one.process, self._alive)
+        running = one.running or len(self._open.get(one.session_id, ()))
+        return status_of(one.status, running, one.process, self._alive)
+
+    def open_rows(self, one: _Stored) -> tuple[OpenRow, ...]:
+        """What runs in a session and in those below it, by start."""
+        family = (one, *self._below.get(one.session_id, ()))
+        rows = [row for each in family for row in self._open.get(each.session_id, ())]
+        return tuple(sorted(rows, key=lambda row: (row.started_ns, row.call_id)))
 
     def ended(self, one: _Stored) -> int | None:
         """When it ended; a session that only its calls tell of ends with the last of them."""
-        return one.ended_ns if one.status is not None or one.running else one.last_ns
+        runs = one.running or one.session_id in self._open
+        return one.ended_ns if one.status is not None or runs else one.last_ns
 
     def value(self, one: _Stored, field: str) -> Any:
         """The value of a field of the row, without making the row."""
@@ -287,6 +287,7 @@ class _Family:
             started_ns=one.started_ns,
             ended_ns=ended,
             duration_ms=None if ended is None else (ended - one.started_ns) / 1e6,
+            running=self.open_rows(one) if self._open else (),
         )
 
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from spantally.ground.errors import LedgerError
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 """1: first release. 2: lost attempts. 3: budgets, and what programs say of sessions.
-4: prompt caches, list values, earlier ratings and more parts."""
+4: prompt caches, list values, earlier ratings and more parts. 5: started marks."""
 
 APPLICATION_ID: Final = 0x5350_544C
 """Tells a ledger from another program's database (``SPTL``)."""
@@ -80,6 +80,10 @@ _CACHE: Final = (
 )
 """Of calls that are there already nothing is known until they are rated anew."""
 
+_FIND_RUNNING: Final = "CREATE INDEX call_running ON call (session_id) WHERE status = 'running';\n"
+_MARKS: Final = "ALTER TABLE call ADD COLUMN process TEXT;\n" + _FIND_RUNNING
+"""Operations that have begun: earlier releases told of none of them."""
+
 SCHEMA: Final = (
     """
 -- One row per operation: model call, agent, tool or workflow; the merge of all that was said of it.
@@ -90,7 +94,7 @@ CREATE TABLE call (
     operation          TEXT NOT NULL,     -- gen_ai.operation.name
     start_ns           INTEGER NOT NULL,  -- UNIX time
     end_ns             INTEGER,
-    status             TEXT NOT NULL,     -- running, ok, error, cancelled
+    status             TEXT NOT NULL,     -- running, ok, error, cancelled, interrupted
     precedence         INTEGER NOT NULL,  -- highest of the observers
     parent_call_id     TEXT,
     trace_id           TEXT,
@@ -129,6 +133,7 @@ CREATE TABLE call (
     server_port        INTEGER,
     content            TEXT,              -- JSON, redacted
     attributes         TEXT,              -- JSON, redacted
+    process            TEXT,              -- host:pid:start of who runs it; NULL once somebody saw its end
     ranks              TEXT,              -- JSON: rank of each field, where several observers differ
     counted            INTEGER NOT NULL,  -- 1 if the row counts as a call
     hidden             INTEGER NOT NULL,  -- 1 if another row shows the same operation
@@ -175,6 +180,9 @@ CREATE INDEX call_parent_span ON call (trace_id, parent_span_id) WHERE parent_sp
 CREATE INDEX call_response ON call (response_id) WHERE response_id IS NOT NULL;
 CREATE INDEX call_tool ON call (tool_call_id) WHERE tool_call_id IS NOT NULL;
 CREATE INDEX call_pending ON call (start_ns) WHERE cost_status = 'pending';
+"""
+    + _FIND_RUNNING
+    + """\
 -- One row per session; the integers are the session's own totals, without its child sessions.
 CREATE TABLE session (
     session_id         TEXT PRIMARY KEY,
@@ -353,6 +361,7 @@ ALTER TABLE rollup ADD COLUMN list_value INTEGER NOT NULL DEFAULT 0;
     + _CACHE
     + _HISTORY
     + _MORE_PARTS,
+    4: _MARKS,
 }
 """SQL that brings a ledger of the version in the key to the next one."""
 

@@ -67,7 +67,9 @@ def _standings(graph: Graph, touched: dict[str, Node]) -> dict[str, Standing]:
     graph.load_tools(node.tool_key for node in touched.values() if node.tool_key is not None)
     hidden = {call_id: is_hidden(node, graph) for call_id, node in touched.items()}
     eligible = [
-        node for call_id, node in touched.items() if not hidden[call_id] and node.kind in COUNTED_KINDS
+        node
+        for call_id, node in touched.items()
+        if not hidden[call_id] and not node.mark and node.kind in COUNTED_KINDS
     ]
     views = {node.call_id: same_operation(node, graph) for node in eligible}
     everyone = {view.call_id: view for group in views.values() for view in group}

@@ -17,7 +17,7 @@ from spantally.ground.guard import say_once
 from spantally.ground.records import Record
 from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow
 from spantally.ledger.repricing import Progress, Repricing
-from spantally.ledger.sqlite import connect, files, read_calls, read_cost, read_sessions, schema
+from spantally.ledger.sqlite import connect, files, read_calls, read_cost, read_open, read_sessions, schema
 from spantally.ledger.sqlite.budgets import BudgetLedger
 from spantally.ledger.sqlite.codec import PoisonError
 from spantally.ledger.sqlite.reprice import Reprice
@@ -48,6 +48,9 @@ class SQLiteStore:
     usable from any thread and, after a fork, in the child too, which opens connections of its own (a store
     in memory is empty there).
     """
+
+    keeps_marks = True
+    """Takes started marks, too."""
 
     def __init__(
         self, target: str | os.PathLike[str], *, synchronous: str = "normal", read_only: bool = False
@@ -273,11 +276,15 @@ class SQLiteStore:
 
     def settle(self, rate: Rater, limit: int = 500) -> int:
         """See :meth:`spantally.ledger.Store.settle`."""
-        # Without a pending row no lock is taken, so that reading never waits for a writer.
-        if not self.any_pending():
+        # Where nothing waits no lock is taken, so that reading never waits for a writer.
+        pending, gone = self._read(read_open.waiting)
+        if not pending and not gone:
             return 0
         with self._transaction() as db:
-            return Batch(db, self._dimensions).settle(rate, limit)
+            batch = Batch(db, self._dimensions)
+            if gone:
+                batch.interrupt(gone, rate)
+            return batch.settle(rate, limit)
 
     def reprice(
         self,
@@ -337,6 +344,10 @@ class SQLiteStore:
     def any_pending(self) -> bool:
         """True if a row waits for its price."""
         return self._read(read_calls.any_pending)
+
+    def any_waiting(self) -> bool:
+        """True if there is something for :meth:`settle` to do."""
+        return any(self._read(read_open.waiting))
 
     def in_memory_copy(self) -> SQLiteStore:
         """A store in memory with the same rows, for what must not be written to this one."""

@@ -159,6 +159,8 @@ class Totals:
             lowered = [(quarter, number) for quarter, number, cell in cells if min(cell[:_COUNTS]) < 0]
             if lowered:
                 db.executemany(_DROP_EMPTY, lowered)
+        for written in (self._sessions, self._names, self._rollups):
+            written.clear()
 
     def _number(self, of: Dimension) -> int:
         number = self._numbers.get(of)

@@ -18,6 +18,8 @@ from spantally.ground.records import (
     LinkRecord,
     Record,
     SessionRecord,
+    Status,
+    is_mark,
 )
 from spantally.ledger.contract import Rater
 from spantally.ledger.counting import Node, SpanKey
@@ -54,8 +56,11 @@ def check(record: Record) -> Record:
 
 
 def rated(record: CallRecord, rate: Rater) -> Rating | None:
-    """The rating of a record; None for kinds without a cost. A rater that fails leaves it pending."""
-    if record.kind not in COUNTED_KINDS:
+    """The rating of a record; None for kinds without a cost, and while it is a started mark.
+
+    A rater that fails leaves it pending.
+    """
+    if record.kind not in COUNTED_KINDS or is_mark(record):
         return None
     try:
         rating = sane(rate(record))
@@ -156,19 +161,56 @@ class Batch:
         """Merge views of operations into their rows; returns the rows that changed."""
         changed, before = self._merge(views)
         if changed or links:
-            after = {
-                call_id: Row(
-                    facts,
-                    rated(facts.record, rate),
-                    # The usual case: nobody else shows or covers it. restand() corrects the rest.
-                    facts.record.kind in COUNTED_KINDS,
-                    hidden=False,
-                )
-                for call_id, facts in changed.items()
-            }
-            self._db.executemany(codec.UPSERT, [codec.encode(row) for row in after.values()])
-            self._restand(after, before, links)
+            self._keep(changed, before, links, rate)
         return changed
+
+    def _keep(
+        self, changed: Mapping[str, Facts], before: Mapping[str, Row], links: list[SpanKey], rate: Rater
+    ) -> None:
+        """Write changed rows, and what follows from them for others and for the totals."""
+        after = {
+            call_id: Row(
+                facts,
+                rated(facts.record, rate),
+                # The usual case: nobody else shows or covers it. restand() corrects the rest.
+                facts.record.kind in COUNTED_KINDS and not is_mark(facts.record),
+                hidden=False,
+            )
+            for call_id, facts in changed.items()
+        }
+        self._db.executemany(codec.UPSERT, [codec.encode(row) for row in after.values()])
+        self._restand(after, before, links)
+
+    def interrupt(self, processes: Iterable[str], rate: Rater) -> int:
+        """Turn the started marks of processes that are gone into interrupted operations.
+
+        When each ended is not known. A model call was sent and may have been billed.
+
+        Returns:
+            How many there were.
+        """
+        found = self._db.execute(
+            f"SELECT {codec.SELECT} FROM json_each(?) AS w CROSS JOIN call ON call.process = w.value "
+            "WHERE call.status = 'running'",
+            (json.dumps(list(processes)),),
+        ).fetchall()
+        before = {values[0]: codec.decode(values) for values in found}
+        changed: dict[str, Facts] = {
+            call_id: Facts(
+                row.record._replace(
+                    status=str(Status.INTERRUPTED),
+                    error_type="interrupted",
+                    possibly_billed=row.record.kind in COUNTED_KINDS,
+                )
+            )
+            for call_id, row in before.items()
+        }
+        spans = [(facts.record.trace_id, facts.record.span_id) for facts in changed.values()]
+        twins = [foreign_call_id(trace, span) for trace, span in spans if trace and span]
+        self._merge_twins(changed, {**before, **codec.load(self._db, twins)})
+        self._keep(changed, before, [], rate)
+        self._totals.flush()
+        return len(changed)
 
     def settle(self, rate: Rater, limit: int) -> int:
         """Rate pending rows; returns how many have a rating now."""
@@ -239,6 +281,8 @@ class Batch:
                 continue
             for call_id in ids:
                 facts = changed[call_id] if call_id in changed else before[call_id].facts
+                if is_mark(facts.record):
+                    continue  # what replaces it takes the twin in
                 merged = join(facts, twin)
                 if merged != facts:
                     changed[call_id] = merged

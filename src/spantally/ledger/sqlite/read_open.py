@@ -1,0 +1,55 @@
+"""Reading what runs: started marks, and answers that providers still work on."""
+
+# ruff: noqa: S608 - only names of columns that stand in this package are put into SQL; values are bound.
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Final
+
+from spantally.ground.process import is_alive, is_dead
+from spantally.ledger.contract import OpenRow
+
+_OPEN: Final = "call.status = 'running'"
+"""As the index ``call_running`` says it, so that it is used."""
+
+
+def waiting(db: sqlite3.Connection) -> tuple[bool, list[str]]:
+    """What a reader finds undone: whether rows wait for their price, and processes that left marks behind."""
+    pending = db.execute("SELECT 1 FROM call WHERE cost_status = 'pending' LIMIT 1").fetchone() is not None
+    found = db.execute(f"SELECT DISTINCT call.process FROM call WHERE {_OPEN} AND call.process IS NOT NULL")
+    return pending, [process for (process,) in found if not is_alive(process)]
+
+
+def running(db: sqlite3.Connection) -> dict[str, list[OpenRow]]:
+    """What runs in this ledger, by the session that it belongs to, by start."""
+    found: dict[str, list[OpenRow]] = {}
+    now = time.time_ns()
+    alive: dict[str, bool] = {}
+    for call_id, session_id, kind, operation, name, model, process, start in db.execute(
+        "SELECT call.call_id, call.session_id, call.kind, call.operation, call.name, "
+        "COALESCE(call.response_model, call.request_model), COALESCE(call.process, session.process), "
+        "call.start_ns FROM call LEFT JOIN session ON session.session_id = call.session_id "
+        f"WHERE {_OPEN} AND call.hidden = 0 ORDER BY call.start_ns, call.call_id"
+    ):
+        if is_dead(process, alive):
+            continue
+        found.setdefault(session_id, []).append(
+            OpenRow(
+                call_id=call_id,
+                session_id=session_id,
+                kind=kind,
+                operation=operation,
+                name=name,
+                model=model,
+                process=process,
+                started_ns=start,
+                running_ms=age_ms(start, now),
+            )
+        )
+    return found
+
+
+def age_ms(start_ns: int, now_ns: int) -> float:
+    """For how long something has been running; clocks of two machines may be apart."""
+    return max(0, now_ns - start_ns) / 1e6
