@@ -101,6 +101,7 @@ def session_object(row: SessionRow) -> dict[str, Any]:
         "ended_at": rfc3339(row.ended_ns),
         "duration_ms": row.duration_ms,
         "metrics": dict(row.metrics),
+        "reported": dict(row.reported),
         "input": row.input,
         "output": row.output,
     }

@@ -103,6 +103,9 @@ class SessionRow:
     """Those of the unpriced calls that are paid otherwise, by a flat plan."""
     list_nano_usd: int = 0
     """What these would have cost by the rates of the list; no part of the cost."""
+    reported: Mapping[str, int] = field(default_factory=dict)
+    """What the program says that the session used: ``cost_nano_usd``, ``input_tokens``, ``output_tokens``.
+    Beside the tally, never part of it."""
     input: Any = None
     """What the session was given, where the ledger may keep it; redacted."""
     output: Any = None
