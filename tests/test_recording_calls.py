@@ -154,9 +154,7 @@ def test_the_past_is_priced_by_its_own_rates(tmp_path: Path) -> None:
         assert [row.started_ns for row in rows] == [
             int((day + timedelta(minutes=index)).timestamp()) * 10**9 for index in range(3)
         ]
-        assert {row.cost_nano_usd for row in rows} == {
-            1_800_000_000
-        }  # $6 a million until March 2026
+        assert {row.cost_nano_usd for row in rows} == {1_800_000_000}  # $6 a million until March 2026
         assert stored is not None
         assert (stored.calls, stored.cost_nano_usd, stored.status) == (3, 5_400_000_000, "succeeded")
         assert (stored.started_ns, stored.ended_ns) == (rows[0].started_ns, rows[-1].ended_ns)
