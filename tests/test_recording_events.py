@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import spantally
 from spantally.api import recorded_events, session
 from spantally.calls import telemetry
+from spantally.cli.main import cli
 from spantally.ground import guard
 from spantally.ground.records import EventRecord
 from spantally.ground.worker import worker
@@ -60,6 +63,33 @@ def test_a_history_is_stored_once(tmp_path: Path) -> None:
     assert row.started_ns == int(day.timestamp()) * 10**9
     assert row.ended_ns == row.started_ns + 9_999 * 10**9
     assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.glob("ledger.db*"))
+
+
+def test_the_command_lists_events(tmp_path: Path) -> None:
+    """`spantally events` gives what was told, by type, agent and time."""
+    seen = Watched(ledger=tmp_path / "ledger.db")
+    try:
+        with spantally.session("s1") as here:
+            here.record_message("user", "hello", timestamp="2025-01-01T00:00:00Z")
+            with spantally.agent("planner"):
+                here.event("cart.opened", {"items": 3})
+                spantally.decision("because")
+        assert worker.flush(10)
+    finally:
+        seen.close()
+
+    def told(*arguments: str) -> list[str]:
+        done = CliRunner().invoke(
+            cli, ["--ledger", str(tmp_path / "ledger.db"), "events", "s1", *arguments, "--json"]
+        )
+        assert done.exit_code == 0, done.output
+        return [one["type"] for one in json.loads(done.stdout)]
+
+    assert told() == ["spantally.message", "cart.opened", "spantally.decision"]
+    assert told("--type", "message") == ["spantally.message"]
+    assert told("--type", "cart.opened", "--agent", "planner") == ["cart.opened"]
+    assert told("--agent", "writer") == []
+    assert told("--since", "1h") == ["cart.opened", "spantally.decision"]
 
 
 def test_an_event_is_of_session_and_agent(watched: Watched) -> None:

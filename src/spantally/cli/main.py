@@ -13,6 +13,7 @@ from spantally.cli.conformance import conformance
 from spantally.cli.cost import cost
 from spantally.cli.demo import demo
 from spantally.cli.doctor import doctor
+from spantally.cli.events import events
 from spantally.cli.graph import graph
 from spantally.cli.ledger import ledger as ledger_group
 from spantally.cli.path import path
@@ -64,6 +65,7 @@ def cli(ctx: click.Context, ledger: str | None) -> None:
 for _command in (
     sessions,
     show,
+    events,
     summary,
     graph,
     cost,
