@@ -126,6 +126,34 @@ def test_more_is_said_later(tmp_path: Path) -> None:
     assert (row.cost_nano_usd, row.input_tokens) == (10**9, 0)
 
 
+def test_sessions_are_found_by_what_was_said(tmp_path: Path) -> None:
+    """By labels and by keys of the metadata, on the command line and in Python; all given must match."""
+    seen = Watched(ledger=tmp_path / "ledger.db")
+    try:
+        for index in range(3):
+            with spantally.session(f"s{index}", labels=["pilot", f"l{index}"]) as here:
+                here.set(metadata={"ticket": index, "vip": index == 1, "a.b": "x y"})
+        assert worker.flush(10)
+        with spantally.open_ledger(tmp_path / "ledger.db") as ledger:
+            found = ledger.sessions(labels=["pilot"], metadata={"ticket": 2, "vip": False})
+            with pytest.raises(ValueError, match="use a list of texts"):
+                ledger.sessions(labels="pilot")
+    finally:
+        seen.close()
+    assert [row.session_id for row in found] == ["s2"]
+    for arguments, wanted in (
+        (["--label", "pilot", "--label", "l1"], ["s1"]),
+        (["--meta", "vip=true", "--meta", "a.b=x y"], ["s1"]),
+        (["--meta", "ticket=1"], ["s1"]),
+        (["--label", "none"], []),
+    ):
+        done = CliRunner().invoke(
+            cli, ["--ledger", str(tmp_path / "ledger.db"), "sessions", *arguments, "--json"]
+        )
+        assert done.exit_code == 0, done.output
+        assert [one["session_id"] for one in json.loads(done.stdout)] == wanted
+
+
 def test_recording_leaves_the_status_to_others(tmp_path: Path) -> None:
     """What is recorded in a session that runs, or has failed, says nothing of how it stands."""
     seen = Watched(ledger=tmp_path / "ledger.db")

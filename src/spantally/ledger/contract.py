@@ -31,6 +31,10 @@ class Filter:
     tags: tuple[tuple[str, str], ...] = ()
     any_tag: bool = False
     """True: one of ``tags`` is enough; False: all must match."""
+    labels: tuple[str, ...] = ()
+    """Of sessions: all of these labels."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """Of sessions: all of these keys of the metadata, with these values as text."""
     agent: str | None = None
     """Name of an agent anywhere on the path."""
     model: str | None = None

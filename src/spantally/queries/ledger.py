@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -167,6 +167,8 @@ class Ledger:
         entity: str | tuple[str, str] | None = None,
         tags: Any = None,
         any_tag: bool = False,
+        labels: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
         agent: str | None = None,
         model: str | None = None,
         project: str | None = None,
@@ -185,6 +187,8 @@ class Ledger:
             entity=entity,
             tags=tags,
             any_tag=any_tag,
+            labels=labels,
+            metadata=None if metadata is None else dict(metadata),
             agent=agent,
             model=model,
             project=project,
