@@ -272,7 +272,7 @@ def _dummy(row: type, **given: Any) -> Any:
         values.update({name: ()} if name in values else {})
     for name in ("calls", "errors", "input_tokens", "output_tokens", "unpriced_calls", "pending_calls"):
         values.update({name: 0} if name in values and row is not CallRow else {})
-    for name in ("tags", "metadata", "metrics"):
+    for name in ("tags", "metadata", "metrics", "reported"):
         values.update({name: {}} if name in values else {})
     values.update({one.name: False for one in dataclasses.fields(row) if one.type == "bool"})
     values.update({"cache": NO_CACHE} if "cache" in values else {})

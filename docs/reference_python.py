@@ -143,7 +143,13 @@ def _class(heading: str, owner: type) -> Iterator[str]:
         )
         rows += [(f"`{name}`", cell(texts.get(name) or JSON_TEXTS.get(name, ""))) for name in fields]
     members: list[str] = []
-    for name, value in vars(owner).items():
+    listed: dict[str, Any] = {}
+    for one in owner.__mro__:  # what a class has from parts of ours that have no name of their own, too
+        if one is owner or (
+            owner.__name__ == "Session" and one.__module__.startswith("spantally.api.session_")
+        ):
+            listed = {**listed, **{key: value for key, value in vars(one).items() if key not in listed}}
+    for name, value in listed.items():
         if name.startswith("_") or name in _HOOKS:
             continue
         if isinstance(value, property):

@@ -23,6 +23,9 @@ SEVERITIES: Final[Mapping[str, SeverityNumber]] = {
 }
 """Severity of each event, by the conventions."""
 
+_OWN: Final = SeverityNumber.INFO
+"""Of the events that a program names itself."""
+
 _VARIABLES: Final = ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
 
 
@@ -66,22 +69,25 @@ class EventEmitter:
         if enabled is None:
             # An older API does not tell, but for a logger that drops all.
             return not isinstance(getattr(self.logger, "_logger", self.logger), _logs.NoOpLogger)
-        return bool(enabled(severity_number=SEVERITIES[name], event_name=name))
+        return bool(enabled(severity_number=SEVERITIES.get(name, _OWN), event_name=name))
 
-    def __call__(self, name: str, attributes: Mapping[str, Any], context: Context) -> None:
+    def __call__(
+        self, name: str, attributes: Mapping[str, Any], context: Context, time_ns: int | None = None
+    ) -> None:
         """Send one event.
 
         Args:
             name: of the event, by the conventions.
             attributes: redacted, structured.
             context: whose span the event belongs to.
+            time_ns: when it happened; now, by default.
         """
         try:
-            severity = SEVERITIES[name]
+            severity = SEVERITIES.get(name, _OWN)
             self.logger.emit(
                 LogRecord(
                     event_name=name,
-                    timestamp=time.time_ns(),
+                    timestamp=time_ns or time.time_ns(),
                     severity_number=severity,
                     severity_text=severity.name,
                     attributes=dict(attributes),

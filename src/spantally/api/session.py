@@ -23,11 +23,13 @@ from spantally.api.session_ids import (
     note_use,
     resumed_or_next,
 )
-from spantally.api.session_said import begun, parse_metrics
+from spantally.api.session_reading import Reading
+from spantally.api.session_recording import Money, Recording
+from spantally.api.session_said import begun, parse_metrics, parse_reported, with_more
 from spantally.api.session_said import ended as spoken_at_end
+from spantally.api.session_telling import status_of, tell_begun, tell_ended, tell_more
 from spantally.api.tags import merged_tags
-from spantally.api.totals import Totals, totals_of
-from spantally.calls import implicit, pipeline
+from spantally.calls import pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.entering import Entered, take_entry
 from spantally.calls.operation import type_name
@@ -37,21 +39,19 @@ from spantally.ground.errors import ArgumentError
 from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import guard, swallowed
 from spantally.ground.records import SessionStatus
-from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, raw_scope, with_values
+from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, is_paused, raw_scope, with_values
 from spantally.ground.session_state import SessionState, known_session, remember_session
 from spantally.ground.settings import is_disabled
 from spantally.otel.baggage import with_baggage
 
 if TYPE_CHECKING:
-    from spantally.budgets.budget import Budget, Remaining
+    from spantally.budgets.budget import Budget
     from spantally.budgets.loops import LoopGuard
-    from spantally.queries.graph import SessionGraph
-    from spantally.queries.summary import Summary
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-class Session:
+class Session(Reading, Recording):
     """A session of the program: made by :func:`session`; a context manager and a decorator.
 
     Attributes:
@@ -88,59 +88,16 @@ class Session:
         self._state: SessionState | None = None
         self._stack: list[tuple[Entered | None, Scope | None]] = []
         self._owner = 0
+        self._last_scope: Scope | None = None
+        """Of what is recorded while the session is not the one in force."""
+        self._entered_yet = True
+        """False while only recordings tell of a session without a given id: entering goes on with it."""
         self._reopened = False
         """True where the session entered had ended, and goes on."""
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<spantally.Session {self.id or 'not entered'}>"
-
-    @property
-    def totals(self) -> Totals:
-        """What the session has spent so far, child sessions included: calls, tokens, cost, unpriced calls.
-
-        Live: read from memory. Off an event loop it waits for the price data the first time (under a second);
-        inside one it never waits, and ``pending_calls`` says how many calls are not rated yet.
-        """
-        return totals_of(self._state)
-
-    @property
-    def remaining(self) -> Remaining:
-        """What is left of the session's budgets and of those around it, calls in flight taken off.
-
-        By unit the least of them; None where nothing limits that unit. Budgets of the settings file are not
-        among them.
-        """
-        from spantally.api.limits import remaining_of
-
-        return remaining_of(self._state)
-
-    def graph(self) -> SessionGraph:
-        """Who called whom so far, child sessions included: agents, tools and models with calls, cost, times.
-
-        Read from the ledger of this process. Inside an event loop it does not wait for what the ledger does
-        not hold yet; ``await asyncio.to_thread(session.graph)`` does.
-
-        Raises:
-            LedgerError: this process keeps no ledger, or it cannot be read.
-        """
-        from spantally.api.overview import graph_of
-
-        return graph_of(self.id)
-
-    def summary(self) -> Summary:
-        """What was done and spent so far, child sessions included, by agent, run, model and tool.
-
-        Read from the ledger of this process. Inside an event loop it does not wait for what the ledger does
-        not hold yet, and ``unwritten_calls`` says how many calls that are; in
-        ``await asyncio.to_thread(session.summary)`` it waits.
-
-        Raises:
-            LedgerError: this process keeps no ledger, or it cannot be read.
-        """
-        from spantally.api.overview import summary_of
-
-        return summary_of(self.id, lambda: self.totals)
 
     # -- enter ---------------------------------------------------------------------------------------
 
@@ -189,9 +146,7 @@ class Session:
         except Exception as error:
             swallowed("session.enter", error)
             return self._without_effect()
-        inherited = telemetry_module.active.tags if outer is None else outer.tags
-        stranger = outer is not None and outer.session.implicit
-        tags = merged_tags(inherited, self._tags, trusted=not stranger)  # raises before any effect
+        tags = self._tags_within(outer)  # raises before any effect
         self._given_id = self._named_id(outer)  # raises likewise
         if disabled:
             return self._without_effect()
@@ -201,13 +156,21 @@ class Session:
         except Exception as error:
             swallowed("session.enter", error)
             return self._without_effect()
+        # One of which only recordings told until now begins to run.
+        news = self._reopened or bool(self._said) or scope.session.entries == 0
         scope.session.entries += 1
         self._owner = os.getpid()
+        self._last_scope = scope
         self._stack.append((entered, scope))
         with guard("session.record"):
             self._note_use()
-            _tell_begun(scope, news=self._reopened or bool(self._said))
+            tell_begun(scope, news=news)
         return self
+
+    def _tags_within(self, outer: Scope | None) -> tuple[tuple[str, str], ...]:
+        inherited = telemetry_module.active.tags if outer is None else outer.tags
+        stranger = outer is not None and outer.session.implicit
+        return merged_tags(inherited, self._tags, trusted=not stranger)
 
     def _without_effect(self) -> Self:
         self.id = self.id or self._given_id or ids.new_session_id()
@@ -258,7 +221,8 @@ class Session:
 
     def _resolve_state(self, outer: Scope | None) -> SessionState:
         """The session meant: the one in force again, one this process knows, or a new one."""
-        if self._state is not None and self._given_id is None and self._stack:
+        if self._state is not None and self._given_id is None and (self._stack or not self._entered_yet):
+            self._entered_yet = True
             return self._state  # entered again while it is open
         self._reopened = False
         parent = None if outer is None or outer.session.implicit else outer.session
@@ -300,6 +264,57 @@ class Session:
         if self._idle_seconds is not None and self._given_id is not None and self.id is not None:
             note_use(self._given_id, self.id)
 
+    # -- record --------------------------------------------------------------------------------------
+
+    def _place(self) -> tuple[str, Context | None]:
+        context = otel_context.get_current()
+        outer = current_scope(context)
+        disabled = is_disabled()
+        state = self._state
+        if state is not None and outer is not None and outer.session is state and not disabled:
+            return state.session_id, context
+        if self._last_scope is None:
+            named = self._named_id(outer)  # raises before any effect, and so does the next one
+            tags = self._tags_within(outer)
+            if disabled:
+                self.id = self.id or named or ids.new_session_id()
+                return self.id, None
+            self._given_id = named
+            try:
+                self._last_scope = self._recorded_only(context, outer, tags)
+            except Exception as error:
+                swallowed("session.place", error)
+                self.id = self.id or named or ids.new_session_id()
+                return self.id, None
+        scope = self._last_scope
+        return scope.session.session_id, None if disabled else with_values(context, {SCOPE_KEY: scope})
+
+    def _recorded_only(
+        self, context: Context, outer: Scope | None, tags: tuple[tuple[str, str], ...]
+    ) -> Scope:
+        """The scope of a session that is not entered: how it stands is others' to say."""
+        scope, _ = self._scope(context, outer, tags)
+        state = scope.session
+        self._entered_yet = False
+        if self._reopened:
+            state.ended, self._reopened = True, False
+        if not state.recorded or self._said:
+            state.recorded = True
+            tell_more(scope)
+        return scope
+
+    def _say_more(self, said: Mapping[str, Any]) -> None:
+        _, context = self._place()
+        if context is None or is_paused(context):
+            return
+        try:
+            scope = current_scope(context)
+            assert scope is not None
+            scope.session.said = with_more(telemetry_module.active, scope.session.said, said)
+            tell_more(scope)
+        except Exception as error:
+            swallowed("session.set", error)
+
     # -- leave ---------------------------------------------------------------------------------------
 
     def __exit__(
@@ -322,6 +337,9 @@ class Session:
         metrics: Mapping[str, int | float] | None = None,
         input: Any = None,  # noqa: A002 - the name that users type
         output: Any = None,
+        cost_usd: Money | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
     ) -> None:
         """Leave what :meth:`begin` entered, and say how it went; inside a ``with`` block, too.
 
@@ -332,6 +350,10 @@ class Session:
             input: what the session was given; kept redacted, where ``ledger_content`` keeps what is handed
                 to this API.
             output: what it gave.
+            cost_usd: what it cost by the program's own reckoning. Like the two that follow kept as
+                ``reported`` beside the tally, and never added to it; :meth:`record_call` adds.
+            input_tokens: likewise.
+            output_tokens: likewise.
 
         Raises:
             ArgumentError: (a ValueError) for arguments of other types.
@@ -340,7 +362,8 @@ class Session:
             raise ArgumentError(f"finish(success={success!r}): use True or False")
         if reason is not None and not isinstance(reason, str):
             raise ArgumentError(f"finish(reason={reason!r}): use a string")
-        said = (parse_metrics(metrics), {"input": input, "output": output})
+        given = {"input": input, "output": output}
+        said = (parse_metrics(metrics), given, parse_reported(cost_usd, input_tokens, output_tokens))
         if self._leave(None, failed=not success, reason=reason, said=said):
             wait_until_kept()
 
@@ -350,7 +373,7 @@ class Session:
         *,
         failed: bool = False,
         reason: str | None = None,
-        said: tuple[dict[str, int | float] | None, dict[str, Any]] | None = None,
+        said: tuple[dict[str, int | float] | None, dict[str, Any], dict[str, int] | None] | None = None,
     ) -> bool:
         try:
             entered, scope = take_entry(self._stack, _entered_of)
@@ -366,7 +389,7 @@ class Session:
             state.entries -= 1
             if state.entries > 0 or self._owner == os.getppid():
                 return False  # in a forked child the session is its parent's to end
-            status = SessionStatus.FAILED if failed else _status_of(error)
+            status = SessionStatus.FAILED if failed else status_of(error)
             state.ended = True
             outcome = {
                 "end_ns": time.time_ns(),
@@ -374,12 +397,12 @@ class Session:
                 "error_type": None if error is None or status != SessionStatus.FAILED else type_name(error),
             }
             if said is not None:
-                outcome.update(spoken_at_end(telemetry_module.active, *said))
+                outcome.update(spoken_at_end(telemetry_module.active, state.said, *said))
             if isinstance(error, GeneratorExit):
                 # Perhaps the collector closes the generator, inside any lock: the worker tells the ledger.
-                pipeline.late.put_from_finaliser(functools.partial(_tell_ended, scope, outcome, None))
+                pipeline.late.put_from_finaliser(functools.partial(tell_ended, scope, outcome, None))
             else:
-                _tell_ended(scope, outcome, reason)
+                tell_ended(scope, outcome, reason)
             return True
         except Exception as failure:
             swallowed("session.leave", failure)
@@ -444,37 +467,3 @@ class _Running:
     def _end(self, error: BaseException | None) -> None:
         if self.session._leave(error):
             wait_until_kept()
-
-
-def _tell_begun(scope: Scope, *, news: bool) -> None:
-    """Tell the ledger of a session: once, and again where it goes on after its end or more is said of it."""
-    telemetry = telemetry_module.active
-    if news and scope.session.recorded:
-        # Its moment is now, later than the end that was told; the earliest moment stays its beginning.
-        pipeline.emit(implicit.session_record(scope, telemetry)._replace(start_ns=time.time_ns()))
-    else:
-        implicit.record_session(scope, telemetry)
-
-
-def _tell_ended(scope: Scope, outcome: dict[str, Any], reason: str | None) -> None:
-    """Tell the ledger that a session has ended."""
-    telemetry = telemetry_module.active
-    if not telemetry.keep_explicit:
-        reason = None
-    if reason is not None:
-        try:
-            reason = telemetry.redactor.text(reason, "reason")
-        except Exception as error:
-            swallowed("session.reason", error)
-            reason = None
-    pipeline.emit(implicit.session_record(scope, telemetry)._replace(reason=reason, **outcome))
-
-
-def _status_of(error: BaseException | None) -> SessionStatus:
-    if error is None or isinstance(error, GeneratorExit):
-        return SessionStatus.SUCCEEDED
-    if isinstance(error, SystemExit) and error.code in (None, 0):
-        return SessionStatus.SUCCEEDED
-    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
-        return SessionStatus.CANCELLED
-    return SessionStatus.FAILED

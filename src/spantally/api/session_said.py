@@ -120,18 +120,66 @@ def begun(
     return said
 
 
+def with_more(
+    telemetry: Telemetry, before: Mapping[str, Any] | None, more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is said of a session with more of it: labels and names are added, a title takes the other's place.
+
+    Args:
+        telemetry: gives the redactor.
+        before: what was said, redacted.
+        more: checked values by field.
+    """
+    said = dict(before or {})
+    safe = begun(telemetry, more.get("title"), more.get("metadata"), more.get("labels", ()))
+    if "title" in safe:
+        said["title"] = safe["title"]
+    if "labels" in safe:
+        said["labels"] = tuple(sorted({*said.get("labels", ()), *safe["labels"]}))
+    for name, values in (("metadata", safe.get("metadata")), ("metrics", more.get("metrics"))):
+        if values:
+            said[name] = {**(said.get(name) or {}), **values}
+    return said
+
+
+def parse_reported(cost_usd: object, input_tokens: object, output_tokens: object) -> dict[str, int] | None:
+    """What a program says that a session used, by the names under which it is kept; None for nothing.
+
+    Raises:
+        ArgumentError: for what is no amount, and no count.
+    """
+    from spantally.api.record_arguments import parse_cost, parse_count
+
+    figures = {
+        "cost_nano_usd": parse_cost("finish(cost_usd", cost_usd),
+        "input_tokens": parse_count("finish(input_tokens", input_tokens),
+        "output_tokens": parse_count("finish(output_tokens", output_tokens),
+    }
+    return {name: number for name, number in figures.items() if number is not None} or None
+
+
 def ended(
-    telemetry: Telemetry, metrics: dict[str, int | float] | None, given: Mapping[str, Any]
+    telemetry: Telemetry,
+    before: Mapping[str, Any] | None,
+    metrics: dict[str, int | float] | None,
+    given: Mapping[str, Any],
+    reported: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """Fields of the session's record for what is said at its end.
 
     Args:
         telemetry: gives redactor, limits and policy.
+        before: what was said until then.
         metrics: checked numbers.
+        reported: what the program says that it used.
         given: input and output as the program has them; kept only where the ledger keeps what a user hands
             to our API (``ledger_content``).
     """
-    said: dict[str, Any] = {} if metrics is None else {"metrics": metrics}
+    said: dict[str, Any] = {}
+    if metrics is not None:
+        said["metrics"] = {**((before or {}).get("metrics") or {}), **metrics}
+    if reported is not None:
+        said["reported"] = reported
     if telemetry.keep_explicit:
         for name, value in given.items():
             safe = None if value is None else _fitted(telemetry, name, value)

@@ -275,6 +275,8 @@ def _used(record: CallRecord, rating: Rating | None) -> tuple[Amounts | None, in
         return None, 1
     if rating is None:
         rating = rate_if_loaded(record)
+    if rating.parts is None and rating.nano_usd is not None:
+        return Amounts(rating.nano_usd, 1, 0), 0  # its cost was said, its tokens were not
     if rating.status == CostStatus.PENDING or rating.parts is None:
         return None, 1
     tokens = rating.parts.input_total + rating.parts.output_total

@@ -38,7 +38,9 @@ class HiddenOperation(Operation):
         )
 
 
-def start_hidden(telemetry: Telemetry, plan: Plan, scope: Scope, context: Context) -> Operation | None:
+def start_hidden(
+    telemetry: Telemetry, plan: Plan, scope: Scope, context: Context, call_id: str | None = None
+) -> Operation | None:
     """Begin an operation of which only the cost is kept; None for one that has none of its own.
 
     Args:
@@ -46,6 +48,7 @@ def start_hidden(telemetry: Telemetry, plan: Plan, scope: Scope, context: Contex
         plan: what it is.
         scope: whose it is.
         context: the Context that it begins in.
+        call_id: its id, where the program names it.
     """
     if plan.kind not in COUNTED_KINDS:
         return None
@@ -59,5 +62,6 @@ def start_hidden(telemetry: Telemetry, plan: Plan, scope: Scope, context: Contex
     )
     made = HiddenOperation(telemetry, plan.kind, plan.operation, anonymous)
     made.parent_context = Context()
+    made.call_id = call_id or made.call_id
     open_operations[made.call_id] = made
     return made

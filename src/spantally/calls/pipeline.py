@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from spantally.ground.guard import swallowed
-from spantally.ground.records import COUNTED_KINDS, CallRecord, LateRecord, Record
+from spantally.ground.records import COUNTED_KINDS, CallRecord, LateEventRecord, LateRecord, Record
 from spantally.ground.session_state import known_session
 from spantally.ground.worker import Channel, worker
 
@@ -29,7 +29,7 @@ def _end_late(batch: Sequence[Callable[[], None]]) -> None:
             swallowed("calls.end_late", error)
 
 
-def _hand_out(batch: Sequence[Record | LateRecord]) -> None:
+def _hand_out(batch: Sequence[Record | LateRecord | LateEventRecord]) -> None:
     records: list[Record] = []
     for item in batch:
         try:
@@ -46,10 +46,10 @@ def _hand_out(batch: Sequence[Record | LateRecord]) -> None:
 late: Final = worker.channel("late_ends", _end_late)
 """Ends that a finaliser, a closing response or a signal could only note; opened first, so run first."""
 
-records: Final[Channel[Record | LateRecord]] = worker.channel("records", _hand_out)
+records: Final[Channel[Record | LateRecord | LateEventRecord]] = worker.channel("records", _hand_out)
 
 
-def emit(record: Record | LateRecord) -> None:
+def emit(record: Record | LateRecord | LateEventRecord) -> None:
     """Hand a record to the consumers: one append on this thread. Without consumers it goes nowhere."""
     if _consumers:
         records.put(record)

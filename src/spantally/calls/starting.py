@@ -37,6 +37,7 @@ def start(
     joins: Join = NOWHERE,
     within: Callable[[Context], Context] | None = None,
     takes_announced: bool = True,
+    call_id: str | None = None,
 ) -> Operation | None:
     """Begin an operation, or None inside ``spantally.paused()`` and where telemetry itself fails.
 
@@ -50,6 +51,7 @@ def start(
         joins: where another instrumentor's span of the same operation may be.
         within: makes the Context that it begins in from the current one; None leaves it as it is.
         takes_announced: whether it may be a call that a framework has announced here.
+        call_id: its id, where the program names it; a new one, by default.
     """
     announced: claims.Announced | None = None
     try:
@@ -69,13 +71,15 @@ def start(
                 swallowed("calls.within", error)
         scope = _scope_for(context, telemetry, conversation_id)
         if context and is_hidden(context):
-            hidden = start_hidden(telemetry, plan, scope, context)
+            hidden = start_hidden(telemetry, plan, scope, context, call_id)
             open_work.began()
             if hidden is not None and announced is not None:
                 announced.belongs_to(hidden)
             return hidden
         made = Operation(telemetry, plan.kind, plan.operation, scope)
         made.name = name
+        if call_id is not None:
+            made.call_id = call_id
         if start_ns is not None:
             made.start_ns = start_ns
         made.parent_context = context

@@ -15,14 +15,15 @@ _MAX_ITEMS = 1000
 _MAX_DEPTH = 12
 
 
-def put(operation: Operation, key: str, name: str, value: Any) -> None:
-    """Put a value of a tool where the policy wants it.
+def put(operation: Operation, key: str, name: str, value: Any, *, given: bool = False) -> None:
+    """Put a value of a tool, or of a call that a program records, where the policy wants it.
 
     Args:
         operation: the tool's execution.
         key: the attribute.
         name: the name in the ledger's row.
         value: as the program has it.
+        given: the program hands it to our API itself, so that the ledger keeps it unless told not to.
     """
     telemetry = operation.telemetry
     with kept_by(telemetry.media_files):
@@ -36,7 +37,7 @@ def put(operation: Operation, key: str, name: str, value: Any) -> None:
         text = _text(safe, max(0, min(most, left) if limit is None else min(most, left, limit)))
         if text is not None:
             operation.safe_attributes = {**attributes, key: text}
-    if telemetry.keep_content:
+    if telemetry.keep_content or (given and telemetry.keep_explicit):
         content = dict(operation.content or {})
         most, whole = telemetry.ledger_limits
         left = whole - sum(size_of(one, whole) for one in content.values())

@@ -102,6 +102,7 @@ def session_object(row: SessionRow) -> dict[str, Any]:
         "duration_ms": row.duration_ms,
         "running": [open_object(one) for one in row.running],
         "metrics": dict(row.metrics),
+        "reported": dict(row.reported),
         "input": row.input,
         "output": row.output,
     }

@@ -14,6 +14,7 @@ from spantally.cli.cost import cost
 from spantally.cli.demo import demo
 from spantally.cli.diff import diff
 from spantally.cli.doctor import doctor
+from spantally.cli.events import events
 from spantally.cli.graph import graph
 from spantally.cli.ledger import ledger as ledger_group
 from spantally.cli.path import path
@@ -66,6 +67,7 @@ def cli(ctx: click.Context, ledger: str | None) -> None:
 for _command in (
     sessions,
     show,
+    events,
     summary,
     graph,
     replay,

@@ -23,6 +23,8 @@ def query_arguments(wanted: Mapping[str, Any]) -> dict[str, Any]:
     if wanted.get("any_tag") and not wanted.get("tags"):
         raise click.UsageError("--any-tag needs at least one --tag KEY=VALUE")
     arguments = {name: value for name, value in wanted.items() if value not in (None, (), False)}
+    if "metadata" in arguments:
+        arguments["metadata"] = dict(arguments["metadata"])
     pairs = arguments.get("tags", ())
     if pairs:
         arguments["tags"] = dict(pairs)

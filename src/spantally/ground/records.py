@@ -83,6 +83,9 @@ class UsageFormat(enum.StrEnum):
     """``inputTokens`` ... of Converse, cached tokens outside."""
     COHERE = "cohere"
     """``usage`` or ``meta`` of Cohere, with ``billed_units``."""
+    RECORDED = "recorded"
+    """What a program says itself: parts, those that it does not know left out; ``cost_nano_usd`` where it
+    knows the cost."""
 
 
 class CallRecord(NamedTuple):
@@ -179,6 +182,13 @@ class LateRecord(Protocol):
         """The record; the same object at every call."""
 
 
+class LateEventRecord(Protocol):
+    """The record of an event, made when it is first asked for."""
+
+    def record(self) -> "EventRecord":
+        """The record."""
+
+
 def made(item: CallRecord | LateRecord) -> CallRecord:
     """The record itself, whether it is there already or not."""
     return item if isinstance(item, CallRecord) else item.record()
@@ -190,7 +200,8 @@ class SessionRecord(NamedTuple):
     session_id: str
     start_ns: int
     end_ns: int | None = None
-    status: str = SessionStatus.RUNNING
+    # None where the record says nothing of how the session stands.
+    status: str | None = SessionStatus.RUNNING
     name: str | None = None
     implicit: bool = False
     parent_id: str | None = None
@@ -213,6 +224,9 @@ class SessionRecord(NamedTuple):
     """What the program measured, by name."""
     input: Any = None
     output: Any = None
+    reported: Mapping[str, int] | None = None
+    """What the program says that the session used (``cost_nano_usd``, ``input_tokens``, ``output_tokens``);
+    beside the tally."""
 
 
 class EventRecord(NamedTuple):

@@ -139,6 +139,18 @@ DECISION_ALTERNATIVES: Final = "spantally.decision.alternatives"
 DECISION_ALTERNATIVE_COUNT: Final = "spantally.decision.alternative_count"
 DECISION_CONFIDENCE: Final = "spantally.decision.confidence"
 REDACTION_TYPE: Final = "spantally.redaction.type"
+MESSAGE_ID: Final = "spantally.message.id"
+MESSAGE_ROLE: Final = "spantally.message.role"
+MESSAGE_CONTENT: Final = "spantally.message.content"
+MESSAGE_TOKENS: Final = "spantally.message.tokens"
+"""What the program says that the message has: beside the tally, never part of it."""
+MESSAGE_MODEL: Final = "spantally.message.model"
+MESSAGE_LATENCY: Final = "spantally.message.latency_ms"
+MESSAGE_STATUS: Final = "spantally.message.status"
+MESSAGE_METADATA: Final = "spantally.message.metadata"
+"""JSON text."""
+TOOL_REASONING: Final = "spantally.tool.reasoning"
+"""Why a recorded tool was called."""
 
 OPERATIONS: Final = frozenset(
     {
@@ -208,6 +220,7 @@ EVENT_EXCEPTION: Final = "gen_ai.client.operation.exception"
 EVENT_EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
 EVENT_DECISION: Final = "spantally.decision"
 EVENT_ATTEMPT_FAILED: Final = "spantally.attempt.failed"
+EVENT_MESSAGE: Final = "spantally.message"
 
 # Events of the ledger alone.
 EVENT_BUDGET: Final = "spantally.budget"

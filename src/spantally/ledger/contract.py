@@ -31,6 +31,10 @@ class Filter:
     tags: tuple[tuple[str, str], ...] = ()
     any_tag: bool = False
     """True: one of ``tags`` is enough; False: all must match."""
+    labels: tuple[str, ...] = ()
+    """Of sessions: all of these labels."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """Of sessions: all of these keys of the metadata, with these values as text."""
     agent: str | None = None
     """Name of an agent anywhere on the path."""
     model: str | None = None
@@ -121,6 +125,9 @@ class SessionRow:
     """Those of the unpriced calls that are paid otherwise, by a flat plan."""
     list_nano_usd: int = 0
     """What these would have cost by the rates of the list; no part of the cost."""
+    reported: Mapping[str, int] = field(default_factory=dict)
+    """What the program says that the session used: ``cost_nano_usd``, ``input_tokens``, ``output_tokens``.
+    Beside the tally, never part of it."""
     input: Any = None
     """What the session was given, where the ledger may keep it; redacted."""
     output: Any = None

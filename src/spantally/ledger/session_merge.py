@@ -33,8 +33,9 @@ _FROM_SESSION: Final = (
     "metrics",
     "input",
     "output",
+    "reported",
 )
-_SAID: Final = ("title", "metadata", "labels", "metrics", "input", "output")
+_SAID: Final = ("title", "metadata", "labels", "metrics", "input", "output", "reported")
 _FROM_CALL: Final = (
     ("name", "session_name"),
     ("implicit", "implicit_session"),
@@ -72,7 +73,8 @@ class SessionView(NamedTuple):
     declared: bool
     """True once a record of the session itself came."""
     said: str | None
-    """A JSON object of what the program said of it: title, metadata, labels, metrics, input, output."""
+    """A JSON object of what the program said of it: title, metadata, labels, metrics, input, output,
+    reported."""
 
 
 class SessionFacts:
@@ -99,10 +101,14 @@ class SessionFacts:
         """Take in a record of the session itself."""
         moment = max(record.start_ns, record.end_ns or 0)
         # At one moment the end comes after the beginning.
-        key = moment * 2 + (record.status != SessionStatus.RUNNING)
-        self._span(record.start_ns, moment)
-        state = [str(record.status), record.end_ns, record.reason, record.error_type]
-        self._offer("state", 1, key, state)
+        key = moment * 2 + (record.status not in (None, SessionStatus.RUNNING))
+        if record.status is None:
+            # Told from outside: that it was told now says nothing of when the session was.
+            self._offer("told_at", 0, -record.start_ns, record.start_ns)
+        else:
+            self._span(record.start_ns, moment)
+            state = [str(record.status), record.end_ns, record.reason, record.error_type]
+            self._offer("state", 1, key, state)
         for name in _FROM_SESSION:
             value = getattr(record, name)
             if name == "tags":
@@ -126,6 +132,10 @@ class SessionFacts:
             self._offer(name, 0, -start, dict(value) if name == "tags" else value)
         if record.entity_type is not None:
             self._offer("entity", 0, -start, [record.entity_type, record.entity_id])
+
+    def add_moment(self, moment: int) -> None:
+        """Take in that something happened in the session."""
+        self._span(moment, moment)
 
     def absorb(self, other: SessionFacts) -> None:
         """Take in what another ledger knows of the session."""
@@ -178,9 +188,9 @@ class SessionFacts:
             reason=reason,
             error_type=error_type,
             process=self._get("process"),
-            started_ns=self.start or 0,
+            started_ns=self.start or self._get("told_at") or 0,
             ended_ns=None if status == SessionStatus.RUNNING else ended,
-            last_ns=self.last or 0,
-            declared=state is not None,
+            last_ns=self.last or self._get("told_at") or 0,
+            declared=state is not None or self.facts.get("implicit", (0,))[0] == 1,
             said=json.dumps(said, sort_keys=True) if said else None,
         )

@@ -227,7 +227,8 @@ def _reported(record: CallRecord) -> Rating | None:
         parts = read(record.usage, record.usage_format or "", record.provider).parts
     except BadUsage:
         parts = None
-    return Rating(nano, CostStatus.PROVIDER_REPORTED, parts, "provider")
+    source = "provider" if record.usage_format != UsageFormat.RECORDED else "recorded"
+    return Rating(nano, CostStatus.PROVIDER_REPORTED, parts, source)
 
 
 def _find(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 from datetime import datetime
 from typing import Any
 
@@ -56,6 +57,26 @@ def entity_of(value: str | tuple[str, str] | None) -> tuple[str | None, str | No
     return parse_entity("entity", value)
 
 
+def said_of(labels: object, metadata: object) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Labels, and pairs of metadata with values as the ledger compares them.
+
+    Raises:
+        ArgumentError: for what is no list of texts, and no mapping of texts to plain values.
+    """
+    if isinstance(labels, str) or not isinstance(labels, (list, tuple, set, frozenset)):
+        raise ArgumentError(f"labels={labels!r} is not allowed; use a list of texts")
+    if not all(map(is_text, labels)):
+        raise ArgumentError(f"labels={labels!r} is not allowed; use texts that are not empty")
+    if not isinstance(metadata, dict) or not all(
+        is_text(key) and isinstance(value, (str, int, float, bool, type(None)))
+        for key, value in metadata.items()
+    ):
+        raise ArgumentError(f"metadata={metadata!r} is not allowed; use a mapping of key to plain value")
+    return tuple(labels), tuple(
+        (key, value if isinstance(value, str) else json.dumps(value)) for key, value in metadata.items()
+    )
+
+
 def make_filter(
     *,
     session: str | None = None,
@@ -67,6 +88,8 @@ def make_filter(
     until: datetime | str | None = None,
     limit: int | None = None,
     offset: int = 0,
+    labels: Any = (),
+    metadata: Any = None,
     **texts: str | None,
 ) -> Filter:
     """A filter of checked arguments.
@@ -78,7 +101,10 @@ def make_filter(
     since_ns, until_ns = moment_ns("since", since), moment_ns("until", until)
     if since_ns is not None and until_ns is not None and since_ns > until_ns:
         raise ArgumentError(f"since={since!r} is later than until={until!r}")
+    with_labels, with_metadata = said_of(labels, {} if metadata is None else metadata)
     return Filter(
+        labels=with_labels,
+        metadata=with_metadata,
         session_id=_text("session", session),
         user=_text("user", user),
         entity_type=entity_type,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -167,6 +167,8 @@ class Ledger:
         entity: str | tuple[str, str] | None = None,
         tags: Any = None,
         any_tag: bool = False,
+        labels: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
         agent: str | None = None,
         model: str | None = None,
         project: str | None = None,
@@ -185,6 +187,8 @@ class Ledger:
             entity=entity,
             tags=tags,
             any_tag=any_tag,
+            labels=labels,
+            metadata=None if metadata is None else dict(metadata),
             agent=agent,
             model=model,
             project=project,
@@ -345,24 +349,43 @@ class Ledger:
         session = self.session(session_id)
         return None if session is None else build_summary(session, self._rows(session))
 
-    def events(self, session_id: str) -> list[EventRow]:
-        """What happened in a session and its child sessions at one moment each, by time.
-
-        Decisions and evaluations that the program told are among them.
+    def events(
+        self,
+        session_id: str,
+        *,
+        type: str | None = None,  # noqa: A002 - the name that users type
+        agent: str | None = None,
+        since: datetime | str | None = None,
+    ) -> list[EventRow]:
+        """What a program told of a session and its child sessions, by time: decisions, messages, events.
 
         Args:
             session_id: the id, or a beginning that only one session has.
+            type: only events of this type; ``message`` stands for ``spantally.message`` as well.
+            agent: only those with this agent around them.
+            since: only those at or after this time.
 
         Returns:
             None of a session that is not there, and of a store that keeps no events.
         """
+        since_ns = make_filter(agent=agent, since=since).since_ns
+        if type is not None and not is_text(type):
+            raise ArgumentError(f"type={type!r} is not a type of events; use a text such as message")
+        types = None if type is None else {type, f"spantally.{type}"}
         session = self.session(session_id)
         store = self._settled()
         read = getattr(store, "events", None)
         if session is None or read is None:
             return []
         return sorted(
-            (event for one in self._family(store, session) for event in read(one)),
+            (
+                event
+                for one in self._family(store, session)
+                for event in read(one)
+                if (types is None or event.type in types)
+                and (agent is None or agent in event.agent_path)
+                and (since_ns is None or event.time_ns >= since_ns)
+            ),
             key=lambda event: (event.time_ns, event.event_id),
         )
 

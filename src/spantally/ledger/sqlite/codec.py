@@ -313,7 +313,7 @@ def load(db: sqlite3.Connection, call_ids: list[str]) -> dict[str, Row]:
     return {values[0]: decode(values) for values in found}
 
 
-_SAID_JSON: Final = frozenset({"metadata", "metrics", "input", "output"})
+_SAID_JSON: Final = frozenset({"metadata", "metrics", "input", "output", "reported"})
 
 
 def normalise_session(record: SessionRecord) -> SessionRecord:

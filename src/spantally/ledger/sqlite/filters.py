@@ -97,6 +97,16 @@ def of_sessions(where: Filter) -> Condition:
     if where.until_ns is not None:
         parts.append("session.started_ns < ?")
         values.append(where.until_ns)
+    for label in where.labels:
+        parts.append("EXISTS (SELECT 1 FROM json_each(session.said, '$.labels') AS l WHERE l.value = ?)")
+        values.append(label)
+    for key, value in where.metadata:
+        parts.append(
+            "EXISTS (SELECT 1 FROM json_each(session.said, '$.metadata') AS m WHERE m.key = ? AND "
+            "CASE m.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' WHEN 'null' THEN 'null' "
+            "ELSE CAST(m.value AS TEXT) END = ?)"
+        )
+        values.extend((key, value))
     for kinds, name in (
         (("agent",), where.agent),
         (("model", "request_model"), where.model),

@@ -204,7 +204,7 @@ CREATE TABLE session (
     ended_ns           INTEGER,
     last_ns            INTEGER NOT NULL,
     declared           INTEGER NOT NULL,  -- 1 once a record of the session itself came
-    said               TEXT,              -- JSON: title, metadata, labels, metrics, input, output
+    said               TEXT,              -- JSON: title, metadata, labels, metrics, input, output, reported
     facts              TEXT NOT NULL,     -- JSON: all that was said, with ranks
     rows               INTEGER NOT NULL DEFAULT 0,
     calls              INTEGER NOT NULL DEFAULT 0,

@@ -8,7 +8,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
-from spantally.ground.records import CallRecord, SessionRecord
+from spantally.ground import semconv
+from spantally.ground.records import CallRecord, EventRecord, SessionRecord
 from spantally.ledger.session_merge import SessionFacts, SessionView
 
 _VIEW: Final = SessionView._fields
@@ -19,13 +20,21 @@ _UPSERT: Final = (
 )
 
 
+_AFTERWARDS: Final = frozenset({semconv.EVENT_EVALUATION_RESULT})
+"""Events that come when a session is over, and do not make it longer."""
+
+
 def write_sessions(
-    db: sqlite3.Connection, sessions: Iterable[SessionRecord], calls: Iterable[CallRecord]
+    db: sqlite3.Connection,
+    sessions: Iterable[SessionRecord],
+    calls: Iterable[CallRecord],
+    events: Iterable[EventRecord] = (),
 ) -> None:
-    """Merge session records, and what calls imply, into the rows of their sessions."""
+    """Merge session records, and what calls and events imply, into the rows of their sessions."""
     said = list(sessions)
     implied = list(calls)
-    wanted = {record.session_id for record in said} | {record.session_id for record in implied}
+    moments = [event for event in events if event.type not in _AFTERWARDS]
+    wanted = {record.session_id for some in (said, implied, moments) for record in some}
     if not wanted:
         return
     facts = _stored(db, wanted)
@@ -33,6 +42,8 @@ def write_sessions(
         facts[record.session_id].add_session(record)
     for call in implied:
         facts[call.session_id].add_call(call)
+    for event in moments:
+        facts[event.session_id].add_moment(event.time_ns)
     _keep(db, facts)
 
 

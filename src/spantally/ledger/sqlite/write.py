@@ -130,9 +130,10 @@ class Batch:
         """Store checked records."""
         calls = [record for record in records if isinstance(record, CallRecord)]
         sessions = [record for record in records if isinstance(record, SessionRecord)]
-        write_sessions(self._db, sessions, calls)
+        events = [record for record in records if isinstance(record, EventRecord)]
+        write_sessions(self._db, sessions, calls, events)
         links = self._write_links(record for record in records if isinstance(record, LinkRecord))
-        self._write_events(record for record in records if isinstance(record, EventRecord))
+        self._write_events(events)
         self._store((Facts(record) for record in calls), links, rate)
         self._totals.flush()
 

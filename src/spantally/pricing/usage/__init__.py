@@ -40,6 +40,7 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any], str | None], Reading]]
     UsageFormat.GEMINI: google.usage_metadata,
     UsageFormat.BEDROCK: bedrock.converse,
     UsageFormat.COHERE: cohere.billed,
+    UsageFormat.RECORDED: conventions.recorded,
 }
 
 

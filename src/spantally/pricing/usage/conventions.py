@@ -84,3 +84,20 @@ def already_parts(raw: Mapping[str, Any], provider: str | None) -> Reading:
     if parts.reasoning > parts.output:
         raise BadUsage(f"reasoning {parts.reasoning} exceeds output {parts.output}")
     return Reading(parts)
+
+
+_INPUTS: Final = UsageParts._fields[: UsageParts._fields.index("output")]
+_OUTPUTS: Final = ("output", "audio_output", "image_output", "video_output")
+
+
+def recorded(raw: Mapping[str, Any], provider: str | None) -> Reading:
+    """Parts that a program says itself: a total of which it says nothing is not known, rather than 0."""
+    found = already_parts(raw, provider)
+    missing = None
+    if not any(found.parts[len(_INPUTS) + len(_OUTPUTS) + 1 :]):  # nothing that is no token
+        given = {name for name, value in raw.items() if value is not None}
+        missing = next(
+            (word for word, names in (("input", _INPUTS), ("output", _OUTPUTS)) if given.isdisjoint(names)),
+            None,
+        )
+    return found._replace(missing=missing)

@@ -57,8 +57,8 @@ def bad(name: str, value: object) -> BadUsage:
     return BadUsage(f"{name} is a {type(value).__name__}: not a count")
 
 
-def count(raw: Mapping[str, Any], name: str) -> int:
-    """A count of the mapping; 0 where it is absent or null.
+def count(raw: Mapping[str, Any], name: str, most: int = MAX_COUNT) -> int:
+    """A count of the mapping, of at most ``most``; 0 where it is absent or null.
 
     Raises:
         BadUsage: when it is no whole number that can be.
@@ -67,7 +67,7 @@ def count(raw: Mapping[str, Any], name: str) -> int:
     if value is None:
         return 0
     # bool is an int to isinstance, and 3.0 tokens is somebody's arithmetic rather than a provider's count.
-    if type(value) is not int or not 0 <= value <= MAX_COUNT:
+    if type(value) is not int or not 0 <= value <= most:
         raise bad(name, value)
     return value
 

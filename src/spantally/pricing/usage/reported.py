@@ -13,7 +13,7 @@ from spantally.pricing.usage.counts import BadUsage, count, details
 MAX_REPORTED_USD: Final = 1_000_000_000
 """No single call costs more; larger is a unit error."""
 
-REPORTS: Final = frozenset({"cost", "cost_in_usd_ticks"})
+REPORTS: Final = frozenset({"cost", "cost_in_usd_ticks", "cost_nano_usd"})
 """Keys of a usage object under which a provider says it."""
 
 _TICKS: Final = 10
@@ -29,12 +29,16 @@ def reported_cost(raw: Mapping[str, Any]) -> int | None:
     (docs.perplexity.ai/api-reference/chat-completions-post). xAI: ``cost_in_usd_ticks``, of which ten
     thousand million are a dollar (docs.x.ai/docs/api-reference, usage).
 
+    A program that records a call itself: ``cost_nano_usd``.
+
     Returns:
         Nano-USD, rounded half-even, or None when the provider reports no cost.
 
     Raises:
         BadUsage: when the reported cost is negative or not a number.
     """
+    if raw.get("cost_nano_usd") is not None:
+        return count(raw, "cost_nano_usd", MAX_REPORTED_USD * NANO)
     cost = raw.get("cost")
     if isinstance(cost, Mapping):
         cost = cost.get("total_cost")

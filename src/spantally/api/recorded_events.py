@@ -1,0 +1,169 @@
+"""Events that a program records: to the ledger by the worker, and as log events where somebody listens.
+
+Texts are taken as they are on the caller's thread, which only appends; the worker redacts them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+
+from spantally.calls import pipeline
+from spantally.calls import telemetry as telemetry_module
+from spantally.calls.json_text import encode
+from spantally.calls.shorten import cut
+from spantally.calls.telemetry import Telemetry
+from spantally.ground import ids
+from spantally.ground.guard import swallowed
+from spantally.ground.records import EventRecord
+from spantally.ground.scope import Scope
+
+WITHHELD: Final = "[REDACTED:error]"
+
+
+def given_id(session_id: str, kind: str, value: str) -> str:
+    """The id of what a program names itself: the same for the same name, in whatever process.
+
+    Args:
+        session_id: of the session that it is of.
+        kind: what it is.
+        value: as the program has it.
+    """
+    text = f"{session_id}\0{kind}\0{value}".encode("utf-8", "surrogatepass")
+    # Longer than ids of our own, so that none is taken for one that tells process and time.
+    return f"given-{hashlib.blake2b(text, digest_size=16).hexdigest()}"
+
+
+class LateEvent:
+    """An event as the program told it; redacted when its record is made, on the worker."""
+
+    __slots__ = ("_attributes", "_content", "_limit", "_record", "_telemetry")
+
+    def __init__(
+        self,
+        record: EventRecord,
+        attributes: Mapping[str, Any],
+        content: Mapping[str, Any],
+        telemetry: Telemetry,
+    ) -> None:
+        self._record = record
+        self._attributes = attributes
+        self._content = content if telemetry.keep_explicit else {}
+        self._limit = telemetry.ledger_limits.attribute
+        self._telemetry = telemetry
+
+    def record(self) -> EventRecord:
+        """The record, without secrets."""
+        redactor = self._telemetry.redactor
+        kept = redacted(self._attributes, redactor)
+        kept.update(governed(self._content, redactor, self._limit))
+        return self._record._replace(attributes=kept)
+
+
+def redacted(attributes: Mapping[str, Any], redactor: Any) -> dict[str, Any]:
+    """Redacted values of any shape; a value that cannot be scanned is replaced."""
+    safe: dict[str, Any] = {}
+    for key, value in attributes.items():
+        try:
+            name = str(redactor.text(key))
+            plain = isinstance(value, (int, float))  # numbers, True and False hold no secret
+            safe[name] = value if plain else redactor.value(value, key)
+        except Exception as error:
+            swallowed("api.event_redaction", error)
+            safe[f"withheld.{len(safe)}"] = WITHHELD
+    return safe
+
+
+def governed(content: Mapping[str, Any], redactor: Any, limit: int) -> dict[str, Any]:
+    """Redacted texts, each cut to its part of the limit; where redaction fails, a mark in their place."""
+    if not content:
+        return {}
+    try:
+        safe = redactor.attributes(content)
+    except Exception as error:
+        swallowed("api.event_redaction", error)
+        return dict.fromkeys(content, WITHHELD)
+    return {
+        key: tuple(cut(one, limit // len(value)) for one in value)
+        if isinstance(value, (tuple, list))
+        else cut(value, limit)
+        for key, value in safe.items()
+    }
+
+
+def note(
+    name: str,
+    attributes: Mapping[str, Any],
+    content: Mapping[str, Any],
+    *,
+    context: Context,
+    scope: Scope | None,
+    session_id: str,
+    time_ns: int | None = None,
+    event_id: str | None = None,
+    call_id: str | None = None,
+) -> None:
+    """Keep and send an event whose arguments are in order; never raises.
+
+    Args:
+        name: of the event.
+        attributes: go along always; JSON values.
+        content: texts, which the policy governs.
+        context: whose current span it belongs to.
+        scope: gives agents and the call around; None for what is told from elsewhere.
+        session_id: of the session, or empty where only the ledger knows it.
+        time_ns: when it happened; now, by default.
+        event_id: so that it is stored once however often it is told.
+        call_id: what it is about, where that is not the call around.
+    """
+    try:
+        telemetry = telemetry_module.active
+        now = time.time_ns()
+        span = trace.get_current_span(context).get_span_context()
+        here = span.is_valid and scope is not None
+        record = EventRecord(
+            event_id=event_id or ids.new_call_id(),
+            session_id=session_id,
+            type=name,
+            time_ns=time_ns or now,
+            call_id=call_id or (None if scope is None else scope.call_id),
+            agent_path=() if scope is None else scope.agent_path,
+            trace_id=f"{span.trace_id:032x}" if here else None,
+            span_id=f"{span.span_id:016x}" if here else None,
+        )
+        pipeline.emit(LateEvent(record, attributes, content, telemetry))
+        _send(name, attributes, content, telemetry, context, time_ns)
+    except Exception as error:
+        swallowed("api.recorded_event", error)
+
+
+def _send(
+    name: str,
+    attributes: Mapping[str, Any],
+    content: Mapping[str, Any],
+    telemetry: Telemetry,
+    context: Context,
+    time_ns: int | None,
+) -> None:
+    """Send the event to the logger provider, if anybody hears it."""
+    emit = telemetry.emit_event
+    if emit is None or not emit.is_heard(name):
+        return
+    sent = {
+        key: value if isinstance(value, (str, bool, int, float)) else encode(value)
+        for key, value in redacted(attributes, telemetry.redactor).items()
+    }
+    if telemetry.capture_spans or telemetry.capture_events:
+        sent.update(governed(content, telemetry.redactor, telemetry.content_limits.attribute))
+    if time_ns is None:
+        emit(name, sent, context)
+    else:
+        emit(name, sent, context, time_ns)
+
+
+__all__ = ["LateEvent", "given_id", "governed", "note", "redacted"]
