@@ -349,7 +349,7 @@ def json_section() -> Iterator[str]:
         ),
         (
             "Check",
-            "`check`: one object for each limit, with `--each` for each session. Dollars are decimal strings.",
+            "`check`: one object for each limit, with `--each` for each session. Dollars are texts.",
             check.verdict_object(_dummy(Verdict, unit="nano_usd", limit=0, figure=0)),
             (Verdict,),
         ),

@@ -77,7 +77,7 @@ def test_errors_and_success(ledger: Path) -> None:
 
 
 def test_unknown_cost_is_not_under_the_limit(ledger: Path) -> None:
-    """A call without a price makes a dollar limit fail, with the model in the reason, unless it is allowed."""
+    """A call without a price makes a dollar limit fail, with its model as the reason, unless allowed."""
     (found,) = verdicts("--max-usd", "100", code=1)
     assert found["figure"] == "0.000178"
     assert found["unknown_calls"] == 1
@@ -136,7 +136,7 @@ def test_a_child_counts_once(tmp_path: Path) -> None:
 
 
 def test_sessions_by_name(ledger: Path) -> None:
-    """Sessions are named by id, by a unique beginning or as the last; one that is not there is exit code 1."""
+    """Sessions are named by id, by a unique beginning or as the last; one that is not there is code 1."""
     assert verdicts("chat-o", "--max-calls", "9")[0]["figure"] == 1
     assert verdicts("last", "chat-two", "--max-calls", "9")[0]["figure"] == 1
     done = invoke("check", "nobody", "--max-calls", "9")
