@@ -230,6 +230,35 @@ def test_a_wrong_mark(tmp_path: Path, mark: str, text: str) -> None:
     assert "test_user.py::test_it" in output
 
 
+def test_a_wrong_mark_in_a_worker(tmp_path: Path) -> None:
+    """Under pytest-xdist, whose workers cannot end the run, a wrong mark fails its test, and only that."""
+    body = """
+@pytest.mark.cost(max_usd=-1)
+def test_wrong(): pass
+
+def test_right(): pass
+"""
+    code, output = run(tmp_path, body, "-n", "1")
+    assert code == 1, output
+    assert "@pytest.mark.cost(max_usd)=-1: use dollars from 0 up" in output
+    assert "1 passed, 1 error" in output
+
+
+def test_reported_by_unittest(tmp_path: Path) -> None:
+    """Methods of a unittest.TestCase are held against their limits, too."""
+    body = """
+import unittest
+
+class TestOld(unittest.TestCase):
+    @pytest.mark.cost(max_calls=0)
+    def test_it(self):
+        ask()
+"""
+    code, output = run(tmp_path, body)
+    assert code == 1, output
+    assert "cost: 1 call, max_calls is 0 calls" in output
+
+
 def test_a_wrong_option(tmp_path: Path) -> None:
     """A wrong number of rows is a usage error."""
     code, output = run(tmp_path, "def test_it(): pass\n", "--spantally-costs=few")

@@ -110,8 +110,10 @@ def limits_of(item: pytest.Item) -> Limits | None:
     return Limits(**given) if marks else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A wrong mark is said before any test runs."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A wrong mark is said before any test runs; a worker of pytest-xdist cannot, there its test fails."""
+    if hasattr(config, "workerinput"):
+        return
     for item in items:
         try:
             limits_of(item)
@@ -170,6 +172,10 @@ def spantally_session(request: pytest.FixtureRequest, spantally_ledger: TestLedg
 @pytest.fixture(autouse=True)
 def _spantally_cost(request: pytest.FixtureRequest) -> None:
     """A marked test is watched, whether it asks for the fixtures or not."""
+    try:
+        limits_of(request.node)
+    except ArgumentError as error:
+        pytest.fail(f"@pytest.mark.{error}", pytrace=False)
     if request.node.get_closest_marker(MARK) is not None:
         request.getfixturevalue("spantally_session")
 
@@ -217,7 +223,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     except BaseException:
         item.stash[_failed_key] = True
         raise
-    ledger, limits = item.stash.get(_ledger_key, None), limits_of(item)
+    ledger = item.stash.get(_ledger_key, None)
+    limits = None if ledger is None else limits_of(item)
     if ledger is None or limits is None or not limits.given:
         return done
     broken = _broken(ledger, limits)
