@@ -159,11 +159,15 @@ def test_nothing_is_left():
 
 
 def test_asynchronous_tests(tmp_path: Path) -> None:
-    """The task of an asynchronous test belongs to the test's session."""
+    """The task of an asynchronous test belongs to the test's session, also one that is older than it."""
     body = """
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend():
     return "asyncio"
+
+@pytest.fixture(scope="module", autouse=True)
+async def of_the_module(anyio_backend):
+    yield  # its task, which began before the test, runs the test as well
 
 @pytest.mark.anyio
 @pytest.mark.cost(max_calls=1)

@@ -161,11 +161,13 @@ def spantally_session(request: pytest.FixtureRequest, spantally_ledger: TestLedg
 
     name = "".join(one if one.isprintable() else "?" for one in request.node.name.partition("[")[0])
     session = spantally.session(name=name[:100].strip() or "test", title=request.node.nodeid).begin()
-    if session.id is not None:
-        _enter_in_coroutine(request.node, session.id)
+    request.node.stash[_failed_key] = False  # a test may be run again
+    before = None if session.id is None else _enter_in_coroutine(request.node, session.id)
     try:
         yield session
     finally:
+        if before is not None:
+            request.node.obj = before
         session.finish(success=not request.node.stash.get(_failed_key, False))
 
 
@@ -180,11 +182,15 @@ def _spantally_cost(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("spantally_session")
 
 
-def _enter_in_coroutine(item: Any, session_id: str) -> None:
-    """The task of an asynchronous test does not always see what was set in a fixture: it enters again."""
+def _enter_in_coroutine(item: Any, session_id: str) -> Any:
+    """The task of an asynchronous test does not always see what was set in a fixture: it enters again.
+
+    Returns:
+        The function of the test as it was; None where nothing was done.
+    """
     function = getattr(item, "obj", None)
     if not inspect.iscoroutinefunction(function) or hasattr(function, "hypothesis"):
-        return
+        return None
 
     @functools.wraps(function)
     async def inside(*args: Any, **kwargs: Any) -> Any:
@@ -194,6 +200,7 @@ def _enter_in_coroutine(item: Any, session_id: str) -> None:
             return await function(*args, **kwargs)
 
     item.obj = inside
+    return function
 
 
 # -- limits -------------------------------------------------------------------------------------------
