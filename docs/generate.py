@@ -23,13 +23,14 @@ from reference_markup import cell, field_docs, table
 from reference_python import SOURCE, WIDTH, api_section
 from reference_texts import ATTRIBUTES, JSON_FORMS, JSON_TEXTS, ON, READ_ONLY
 
-from spantally.cli import exits, jsonout, overviewjson, reconcile, reprice, treejson
+from spantally.cli import check, exits, jsonout, overviewjson, reconcile, reprice, treejson
 from spantally.cli.main import cli
 from spantally.ground import semconv, settings
 from spantally.ground.cache_use import NO_CACHE
 from spantally.ledger.contract import CallRow, CostRow, EventRow, OpenRow, SessionRow
 from spantally.ledger.repricing import RepriceRow, Repricing
 from spantally.ledger.sqlite import schema
+from spantally.queries.checking import Verdict
 from spantally.queries.figures import Figures
 from spantally.queries.graph import GraphEdge, GraphNode, SessionGraph, build_graph
 from spantally.queries.reconcile import Numbers, ReconcileRow, Reconciliation
@@ -351,6 +352,12 @@ def json_section() -> Iterator[str]:
             "`output_tokens` and `cost_nano_usd`; null is what the export does not tell.",
             reconcile.row_object(comparison.rows[0]),
             (ReconcileRow,),
+        ),
+        (
+            "Check",
+            "`check`: one object for each limit, with `--each` for each session. Dollars are texts.",
+            check.verdict_object(_dummy(Verdict, unit="nano_usd", limit=0, figure=0)),
+            (Verdict,),
         ),
         (
             "Graph",

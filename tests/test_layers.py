@@ -48,6 +48,9 @@ def room_of(module: str) -> str:
     parts = module.split(".")
     if len(parts) == 1:
         return FACE
+    alone = f"{'/'.join(parts[1:])}.py"
+    if len(parts) > 2 and alone in table():
+        return alone  # a file that is a room within its folder
     return f"{parts[1]}.py" if (SOURCE / f"{parts[1]}.py").is_file() else parts[1]
 
 
@@ -114,6 +117,7 @@ def test_the_table_names_every_room() -> None:
     """Each folder of the package has a line in the table, and each line a folder."""
     rooms = {path.parent.name for path in SOURCE.glob("*/*.py")}
     rooms |= {path.name for path in SOURCE.glob("*.py")}
+    rooms |= {name for name in table() if "/" in name and (SOURCE / name).is_file()}
     assert set(table()) == rooms
     assert {name for allowed in table().values() for name in allowed} <= rooms
 

@@ -9,6 +9,7 @@ import click
 from spantally.cli import exits
 from spantally.cli.audit import audit
 from spantally.cli.calls import calls
+from spantally.cli.check import check
 from spantally.cli.conformance import conformance
 from spantally.cli.cost import cost
 from spantally.cli.demo import demo
@@ -79,6 +80,7 @@ for _command in (
     reconcile,
     run,
     doctor,
+    check,
     conformance,
     audit,
     redact,

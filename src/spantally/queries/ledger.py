@@ -399,7 +399,7 @@ class Ledger:
         found: list[str] = []
         taken: set[str] = set()
         level = [session.session_id]
-        children = _children(store)
+        children = children_of(store)
         while level:
             taken.update(level)
             found.extend(level)
@@ -506,7 +506,7 @@ def _beginning(store: Store, prefix: str) -> list[str]:
     return [row.session_id for row in store.sessions(Filter()) if row.session_id.startswith(prefix)]
 
 
-def _children(store: Store) -> dict[str, list[str]]:
+def children_of(store: Store) -> dict[str, list[str]]:
     """Ids of child sessions by parent."""
     if isinstance(store, SQLiteStore):
         return store.child_sessions()
