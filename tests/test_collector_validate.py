@@ -1,0 +1,143 @@
+"""Each shipped configuration is accepted, and run, by the program that it names."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from collector_kit import CONFIGS, Collector, binary, plain_provider, post, spans_of, until
+from program_kit import environment
+
+pytestmark = pytest.mark.collector
+
+PROGRAMS = {
+    "agent.yaml": "collector",
+    "all-in-one.yaml": "jaeger",
+    "clickhouse.yaml": "collector-clickhouse",
+    "collector.yaml": "collector",
+    "file.yaml": "collector",
+    "gateway.yaml": "collector",
+    "jaeger.yaml": "jaeger",
+    "metrics.yaml": "collector",
+    "redact.yaml": "collector",
+    "tail-sampling.yaml": "collector",
+}
+SPAN = {
+    "traceId": "5b8efff798038103d269b633813fc60c",
+    "spanId": "eee19b7ec3c1b174",
+    "name": "chat m",
+    "kind": 3,
+}
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_the_program_that_it_names_accepts_it(name: str) -> None:
+    """`validate` of the pinned build has nothing against the file, and the file says which build that is."""
+    text = (CONFIGS / name).read_text(encoding="utf-8")
+    assert f"`make {PROGRAMS[name]}`" in text
+    done = subprocess.run(
+        [binary(PROGRAMS[name]), "validate", "--config", str(CONFIGS / name)],
+        env=environment(GATEWAY_TOKEN="made-up"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_wrong_name_is_not_accepted(tmp_path: Path) -> None:
+    """`validate` is a test at all: it refuses what no component of the build is called."""
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text((CONFIGS / "file.yaml").read_text().replace("rotation:", "rotations:"))
+    done = subprocess.run(
+        [binary(), "validate", "--config", str(wrong)], env=environment(), capture_output=True, timeout=60
+    )
+    assert done.returncode != 0
+    assert b"rotations" in done.stderr
+
+
+def test_every_file_is_tried() -> None:
+    """No configuration is shipped that no program has seen."""
+    shipped = {path.name for path in CONFIGS.glob("*.yaml")}
+    assert shipped - set(PROGRAMS) <= {"compose.yaml", "kubernetes.yaml", "kustomization.yaml"}
+    assert set(PROGRAMS) <= shipped
+
+
+def test_files_hold_what_was_sent(tmp_path: Path) -> None:
+    """file.yaml: spans, metrics and logs are in a file each, readable by their owner alone."""
+    with Collector("file.yaml", tmp_path, OTLP_DIR=str(tmp_path / "otlp")) as collector:
+        assert post(f"{collector.http}/v1/traces", traces(SPAN)) == 200
+        assert post(f"{collector.http}/v1/logs", LOGS) == 200
+        assert post(f"{collector.http}/v1/metrics", METRICS) == 200
+    assert [span.name for span in spans_of(tmp_path / "otlp" / "traces.jsonl")] == ["chat m"]
+    assert "made up line" in (tmp_path / "otlp" / "logs.jsonl").read_text()
+    assert "gen_ai.client.token.usage" in (tmp_path / "otlp" / "metrics.jsonl").read_text()
+    assert (tmp_path / "otlp").stat().st_mode & 0o077 == 0
+
+
+def test_prometheus_gets_metrics_of_programs_and_of_spans(tmp_path: Path) -> None:
+    """metrics.yaml: what the program counts and what is counted from its spans can be scraped."""
+    with Collector("metrics.yaml", tmp_path) as collector:
+        provider = plain_provider(collector.http)
+        attributes = {"gen_ai.request.model": "m-1", "session.id": "s-1"}
+        provider.get_tracer("test").start_span("chat m-1", attributes=attributes).end()
+        provider.shutdown()
+        assert post(f"{collector.http}/v1/metrics", METRICS) == 200
+
+        def scrape() -> str:
+            with urllib.request.urlopen(collector.metrics, timeout=10) as answer:
+                return str(answer.read().decode())
+
+        # A series begins with a 0, so that rates know its first call.
+        page = until(scrape, lambda text: counted(text).endswith(" 1") and "gen_ai_client" in text)
+    assert 'gen_ai_request_model="m-1"' in counted(page)
+    assert counted(page).endswith(" 1")
+    assert "traces_span_metrics_duration_milliseconds_bucket{" in page
+    assert "gen_ai_client_token_usage" in page
+    assert "s-1" not in page
+
+
+@pytest.mark.parametrize("name", ["collector.yaml", "tail-sampling.yaml"])
+def test_it_runs_and_ends_without_its_backend(name: str, tmp_path: Path) -> None:
+    """The others start, take a span and end in time while what they send to is not there."""
+    with Collector(name, tmp_path, JAEGER_OTLP="127.0.0.1:9", TRACES_OTLP="http://127.0.0.1:9") as collector:
+        assert post(f"{collector.http}/v1/traces", traces(SPAN)) == 200
+        began = time.monotonic()
+    assert time.monotonic() - began < 15
+
+
+def counted(page: str) -> str:
+    """The line of the calls that were counted from spans."""
+    return "".join(line for line in page.splitlines() if line.startswith("traces_span_metrics_calls_total{"))
+
+
+def traces(*spans: dict[str, object]) -> dict[str, object]:
+    """An export of spans as OTLP JSON."""
+    now = time.time_ns()
+    timed = [{"startTimeUnixNano": str(now - 1000), "endTimeUnixNano": str(now), **span} for span in spans]
+    return {"resourceSpans": [{"scopeSpans": [{"spans": timed}]}]}
+
+
+LOGS = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "made up line"}}]}]}]}
+POINT = {"asInt": "7", "timeUnixNano": str(time.time_ns())}
+METRICS = {
+    "resourceMetrics": [
+        {
+            "scopeMetrics": [
+                {
+                    "metrics": [
+                        {
+                            "name": "gen_ai.client.token.usage",
+                            "sum": {"dataPoints": [POINT], "aggregationTemporality": 2, "isMonotonic": True},
+                        }
+                    ]
+                }
+            ]
+        }
+    ]
+}
