@@ -168,6 +168,20 @@ def plain_provider(endpoint: str, **attributes: str) -> TracerProvider:
     return provider
 
 
+def exporting(endpoint: str, **more: str) -> dict[str, str]:
+    """The environment of a program that sends its spans to a collector, five times a second."""
+    return {
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_BSP_MAX_QUEUE_SIZE": "8192",
+        **more,
+    }
+
+
 def post(url: str, body: Mapping[str, Any], **headers: str) -> int:
     """Send OTLP JSON; the status of the answer."""
     request = urllib.request.Request(
