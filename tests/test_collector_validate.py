@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import subprocess
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from collector_kit import CONFIGS, Collector, binary, plain_provider, post, spans_of, until
+from collector_kit import CONFIGS, Collector, binary, free_port, plain_provider, post, spans_of, until
 from program_kit import environment
 
 pytestmark = pytest.mark.collector
@@ -82,7 +85,8 @@ def test_files_hold_what_was_sent(tmp_path: Path) -> None:
 
 def test_prometheus_gets_metrics_of_programs_and_of_spans(tmp_path: Path) -> None:
     """metrics.yaml: what the program counts and what is counted from its spans can be scraped."""
-    with Collector("metrics.yaml", tmp_path) as collector:
+    often = ["connectors::span_metrics::metrics_flush_interval: 200ms"]
+    with Collector("metrics.yaml", tmp_path, overlays=often) as collector:
         provider = plain_provider(collector.http)
         attributes = {"gen_ai.request.model": "m-1", "session.id": "s-1"}
         provider.get_tracer("test").start_span("chat m-1", attributes=attributes).end()
@@ -109,6 +113,53 @@ def test_it_runs_and_ends_without_its_backend(name: str, tmp_path: Path) -> None
         assert post(f"{collector.http}/v1/traces", traces(SPAN)) == 200
         began = time.monotonic()
     assert time.monotonic() - began < 15
+
+
+@pytest.mark.slow
+def test_jaeger_alone_takes_spans_and_finds_them_by_session(tmp_path: Path) -> None:
+    """all-in-one.yaml: what is sent to its OTLP receiver is found by the query API."""
+    program = binary("jaeger")
+    ports = {name: free_port() for name in ("http", "grpc", "pages", "query")}
+    laid_over = {
+        "receivers::otlp::protocols::http::endpoint": ports["http"],
+        "receivers::otlp::protocols::grpc::endpoint": ports["grpc"],
+        "extensions::jaeger_query::http::endpoint": ports["pages"],
+        "extensions::jaeger_query::grpc::endpoint": ports["query"],
+    }
+    words = [program, "--config", str(CONFIGS / "all-in-one.yaml")]
+    for path, port in laid_over.items():
+        words += ["--config", f"yaml:{path}: 127.0.0.1:{port}"]
+    tags = urllib.parse.quote(json.dumps({"session.id": "s-1"}))
+    query = f"http://127.0.0.1:{ports['pages']}/api/traces?service=plain&tags={tags}&lookback=1h"
+
+    def names() -> list[str]:
+        try:
+            with urllib.request.urlopen(query, timeout=10) as answer:
+                found = json.load(answer)["data"] or ()
+        except OSError:
+            return []
+        return [span["operationName"] for trace in found for span in trace["spans"]]
+
+    with (tmp_path / "jaeger.log").open("wb") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log, cwd=tmp_path, env=environment())
+    try:
+        until(lambda: listens(ports["http"]), bool, limit=60)
+        provider = plain_provider(f"http://127.0.0.1:{ports['http']}")
+        provider.get_tracer("test").start_span("chat m-1", attributes={"session.id": "s-1"}).end()
+        provider.shutdown()
+        assert until(names, bool) == ["chat m-1"]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens at a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def counted(page: str) -> str:
