@@ -192,3 +192,16 @@ METRICS = {
         }
     ]
 }
+
+
+@pytest.mark.parametrize("name", ["agent.yaml", "gateway.yaml"])
+def test_without_a_token_it_does_not_start(name: str) -> None:
+    """A gateway that nobody has given a token lets nobody in, and says so at once."""
+    done = subprocess.run(
+        [binary(), "--config", str(CONFIGS / name)],
+        env=environment(GATEWAY_TOKEN=""),
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert b"no bearer token provided" in done.stderr
