@@ -217,6 +217,12 @@ jaeger: ## build the pinned Jaeger (needs Go)
 $(GO_TOOLS):
 	@$(FIND_PYTHON); "$$found" tools/obtain.py $@
 
+# JAEGER=FILE runs another Jaeger than ours, UI=DIR gives it web pages, ONCE=1 ends without waiting.
+.PHONY: jaeger-demo
+jaeger-demo: $(READY) ## the examples in a Jaeger of their own: its address, and what to search for
+	@$(BIN)/python tools/jaeger/demo.py $(if $(JAEGER),--jaeger "$(JAEGER)") $(if $(UI),--ui "$(UI)") \
+		$(if $(ONCE),--once)
+
 build: $(READY) ## wheel and source distribution in dist/
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
 	@$(BIN)/python -m build --outdir dist .
