@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ FOLDER = Path(__file__).parents[1] / "collector-config"
 
 
 def read(name: str) -> dict[str, Any]:
-    """One configuration as data."""
-    found = yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
+    """One configuration as data, with the defaults of its settings."""
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    found = yaml.safe_load(re.sub(r"\$\{env:\w+(?::-([^}]*))?\}", r"\1", text))
     assert isinstance(found, dict)
     return found
 
@@ -24,20 +26,53 @@ def environment() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-@pytest.mark.parametrize("name", ["collector.yaml", "jaeger.yaml"])
+ALL = sorted(
+    path.name
+    for path in FOLDER.glob("*.yaml")
+    if path.name not in ("compose.yaml", "kubernetes.yaml", "kustomization.yaml")
+)
+JAEGERS = ("jaeger.yaml", "all-in-one.yaml")
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_a_pipeline_names_only_what_is_defined_and_all_of_it(name: str) -> None:
     """Every component in a pipeline is defined, and nothing is defined that no pipeline uses."""
     config = read(name)
     pipelines = config["service"]["pipelines"].values()
+    connectors = set(config.get("connectors", ()))
     for kind in ("receivers", "processors", "exporters"):
         used = {item for pipeline in pipelines for item in pipeline[kind]}
-        assert used == set(config[kind])
+        assert used - connectors == set(config[kind])
     assert set(config["service"]["extensions"]) == set(config["extensions"])
 
 
-def test_the_memory_limiter_comes_first() -> None:
-    """The limiter protects the collector only where it is the first processor."""
-    assert read("collector.yaml")["service"]["pipelines"]["traces"]["processors"][0] == "memory_limiter"
+@pytest.mark.parametrize("name", [name for name in ALL if name not in JAEGERS])
+def test_the_memory_limiter_comes_first(name: str) -> None:
+    """The limiter protects the collector only where it is the first processor of every pipeline."""
+    for pipeline in read(name)["service"]["pipelines"].values():
+        assert pipeline["processors"][0] == "memory_limiter"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_it_says_first_what_it_is_for_what_runs_it_and_what_to_set(name: str) -> None:
+    """The comment at the top names the build, and every setting that the file reads."""
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    top = text[: text.index("\n\n")]
+    assert all(line.startswith("#") for line in top.splitlines())
+    assert "# Runs on: the build of `make " in top
+    read_there = set(re.findall(r"\$\{env:(\w+)", text))
+    assert read_there
+    assert {name for name in read_there if name not in top} == set()
+
+
+@pytest.mark.parametrize("name", ["gateway.yaml", "agent.yaml"])
+def test_a_queue_on_disk_has_no_batch_in_memory_before_it(name: str) -> None:
+    """What was acknowledged is on disk already, and is tried for ever."""
+    config = read(name)
+    assert "batch" not in config["processors"]
+    (exporter,) = config["exporters"].values()
+    assert exporter["sending_queue"]["storage"] == "file_storage"
+    assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
 
 
 def test_the_collector_sends_where_jaeger_listens() -> None:
@@ -73,5 +108,5 @@ def test_the_program_sends_where_the_collector_listens() -> None:
 
 def test_nothing_listens_beyond_this_machine() -> None:
     """The examples open no port to the network."""
-    for name in ("collector.yaml", "jaeger.yaml"):
-        assert "0.0.0.0" not in (FOLDER / name).read_text(encoding="utf-8")
+    for name in ALL:
+        assert "0.0.0.0:" not in str(read(name))
