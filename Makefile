@@ -208,6 +208,21 @@ bench-redaction: .venv-bench-redaction/.ready ## what redaction finds and costs,
 		--editable "$$(grep -q '^fast = ' pyproject.toml && echo '.[fast]' || echo .)" --group bench-redaction
 	@touch $@
 
+# Go programs, pinned in tools/, built once and kept in the user's cache; each target prints the binary's path.
+GO_TOOLS := collector collector-clickhouse jaeger
+.PHONY: $(GO_TOOLS)
+collector: ## build the pinned OpenTelemetry Collector (needs Go), then: pytest -m collector
+collector-clickhouse: ## the same with the ClickHouse exporter
+jaeger: ## build the pinned Jaeger (needs Go)
+$(GO_TOOLS):
+	@$(FIND_PYTHON); "$$found" tools/obtain.py $@
+
+# JAEGER=FILE runs another Jaeger than ours, UI=DIR gives it web pages, ONCE=1 ends without waiting.
+.PHONY: jaeger-demo
+jaeger-demo: $(READY) ## the examples in a Jaeger of their own: its address, and what to search for
+	@$(BIN)/python tools/jaeger/demo.py $(if $(JAEGER),--jaeger "$(JAEGER)") $(if $(UI),--ui "$(UI)") \
+		$(if $(ONCE),--once)
+
 build: $(READY) ## wheel and source distribution in dist/
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
 	@$(BIN)/python -m build --outdir dist .
