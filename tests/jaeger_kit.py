@@ -33,11 +33,11 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-@lru_cache(maxsize=1)
-def binary() -> str | None:
-    """The program that ``make jaeger`` has built; None where it has not."""
+@lru_cache
+def binary(name: str = "jaeger") -> str | None:
+    """The program that ``make jaeger`` has built, or another of tools/; None where it is not built."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "obtain.py"), "--cached", "jaeger"],
+        [sys.executable, str(ROOT / "tools" / "obtain.py"), "--cached", name],
         capture_output=True,
         text=True,
         timeout=60,
@@ -200,6 +200,49 @@ def running(folder: Path) -> Iterator[Jaeger]:
         finally:
             process.kill()  # it would take 10 s to end in an orderly way, and keeps nothing
             process.wait()
+
+
+@contextlib.contextmanager
+def collecting(jaeger: Jaeger, folder: Path) -> Iterator[str]:
+    """The shipped collector in front of Jaeger; where it takes OTLP over HTTP."""
+    program = binary("collector")
+    if program is None:
+        pytest.skip("the collector is not here; `make collector` builds it")
+    http, grpc, health = (free_port() for _ in range(3))
+    ports = {"4318": http, "4317": grpc, "14317": int(jaeger.grpc.rpartition(":")[2]), "13133": health}
+    text = re.sub(
+        r"127\.0\.0\.1:(\d+)",
+        lambda found: f"127.0.0.1:{ports[found[1]]}",
+        (CONFIG.parent / "collector.yaml").read_text(encoding="utf-8"),
+    )
+    config = folder / "collector.yaml"
+    config.write_text(text, encoding="utf-8")
+    with (folder / "collector.log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, "--config", str(config)], stdout=log, stderr=log, cwd=folder, env=environment()
+        )
+        try:
+            limit = time.monotonic() + 60
+            while not _listens(http):
+                assert process.poll() is None, (folder / "collector.log").read_text()[-3000:]
+                assert time.monotonic() < limit, "the collector does not answer"
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{http}"
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _wait_until_ready(jaeger: Jaeger, process: subprocess.Popen[bytes], log: Path) -> None:

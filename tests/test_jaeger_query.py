@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jaeger_kit import ROOT, Jaeger, Span, nearest, nodes, running, shown
+from jaeger_kit import ROOT, Jaeger, Span, collecting, nearest, nodes, running, shown, until
 from program_kit import environment, ok
 from spantally.testing.demo import PLANTED
 
@@ -57,16 +57,24 @@ def newest(ledger: Path) -> dict[str, Any]:
     return shown(ledger, "last")
 
 
+def same_nesting(spans: list[Span], tree: dict[str, Any]) -> None:
+    """Each row of the tree is a span, beneath that of the same row."""
+    by_id = {span.span_id: span for span in spans}
+    rows = nodes(tree)
+    for span_id, (_, around) in rows.items():
+        assert nearest(by_id, by_id[span_id], rows) == around, by_id[span_id]
+
+
 def same_tree(spans: list[Span], tree: dict[str, Any]) -> None:
     """Each row of the tree is a span, beneath the same one, with the same tokens, cost, model and outcome."""
     by_id = {span.span_id: span for span in spans}
     rows = nodes(tree)
     ours = {span.span_id for span in spans if "spantally.call.id" in span.tags}
     assert ours == set(rows)
-    for span_id, (row, around) in rows.items():
+    same_nesting(spans, tree)
+    for span_id, (row, _) in rows.items():
         span = by_id[span_id]
         tags = span.tags
-        assert nearest(by_id, span, rows) == around, span
         assert tags["session.id"] == tree["session_id"]
         assert tags.get("user.id") == row["user_id"]
         assert tags["gen_ai.operation.name"] == row["operation"]
@@ -163,7 +171,8 @@ with ScriptedServer() as server, openai.OpenAI(base_url=server.base_url, api_key
     )
     run(jaeger, ledger, "turns", str(program))
     spans = jaeger.session("turns", "chat-1", spans=3)
-    assert len({span.trace_id for span in spans}) == len(spans) == 3
+    ours = [span for span in spans if "spantally.call.id" in span.tags]  # httpx may be instrumented, too
+    assert len({span.trace_id for span in ours}) == len(ours) == 3
     same_tree(spans, shown(ledger, "chat-1"))
     for tags in (
         {"user__id": "bob"},
@@ -267,4 +276,51 @@ with ScriptedServer() as model:
     assert services[0] == "mcp-server"
     assert services[-1] == "mcp-client"
     assert {span.tags["session.id"] for span in spans} == {"with-mcp"}
+    same_nesting(spans, shown(ledger, "with-mcp"))  # the tool's span is the SDK's own
     assert ("mcp-client", "mcp-server") in jaeger.dependencies()
+
+
+def test_services_with_the_standard_instrumentations_are_an_edge(jaeger: Jaeger, tmp_path: Path) -> None:
+    """FastAPI there, requests here, and nothing of ours between them: one trace over both services."""
+    for module in ("fastapi", "uvicorn", "requests", "opentelemetry.instrumentation.fastapi"):
+        pytest.importorskip(module)
+    from spantally.testing import ScriptedServer
+    from test_propagation_services import get, service
+
+    ledger = tmp_path / "services.db"
+    with ScriptedServer() as model:
+        # A service that a signal ends keeps its last batch to itself, so it sends at once.
+        values = {
+            "BASE_URL": model.base_url,
+            "SPANTALLY_LEDGER": str(ledger),
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+        }
+        with (
+            service(**values, **jaeger.exporting("back")) as back,
+            service(back, **values, **jaeger.exporting("front")) as front,
+        ):
+            get(front + "/front")
+            # Two agents with a call each, and the request with its two ends, at least.
+            spans = until(
+                lambda: jaeger.session("front", "two-services", spans=7),
+                lambda found: {"front", "back"} <= {span.service for span in found if span.kind == "server"},
+            )
+    same_nesting(spans, shown(ledger, "two-services"))
+    assert {span.service for span in spans} == {"front", "back"}
+    assert {(one.name, one.kind) for one in spans} >= {
+        ("GET", "client"),
+        ("GET /back", "server"),
+        ("invoke_agent researcher", "internal"),
+        ("chat gpt-4o", "client"),
+    }
+    assert ("front", "back") in jaeger.dependencies()
+
+
+def test_through_the_collector(jaeger: Jaeger, tmp_path: Path) -> None:
+    """Program, collector, Jaeger: the shipped configurations in a row give the tree that the ledger has."""
+    ledger = tmp_path / "collected.db"
+    with collecting(jaeger, tmp_path) as endpoint:
+        values = {**jaeger.exporting("collected"), "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+        run(jaeger, ledger, "collected", "-c", PRICED, str(EXAMPLES / "research_team.py"), **values)
+        tree = newest(ledger)
+        same_tree(jaeger.session("collected", tree["session_id"], spans=15), tree)
