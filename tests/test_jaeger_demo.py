@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -35,9 +38,33 @@ def test_it_says_where_the_sessions_are() -> None:
     done = ok(demo())
     assert re.search(r"session research-\w+: 15 spans of research-team\n", done.stdout)
     (order,) = re.findall(r"session (order-\w+): 9 spans of buyer and supplier\n", done.stdout)
-    assert f"Search: Service buyer, Tags session.id={order}\n" in done.stdout
+    assert f"Search: Service buyer, Tags (newer pages: Attributes) session.id={order}\n" in done.stdout
     assert re.search(r"Trace:  http://127\.0\.0\.1:\d+/trace/[0-9a-f]{32}\n", done.stdout)
     assert "without its pages" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stays_until_a_signal(number: signal.Signals) -> None:
+    """Without ONCE Jaeger is there to be looked at, until Ctrl-C or a signal ends both."""
+    if binary() is None:
+        pytest.skip("Jaeger is not here; `make jaeger` builds it")
+    with subprocess.Popen(
+        [sys.executable, str(DEMO)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout
+        assert running.stderr
+        for line in running.stderr:
+            if "Ctrl-C ends Jaeger" in line:
+                break
+        running.send_signal(number)
+        assert running.wait(20) == 0
+        (pages,) = re.findall(r"Jaeger is at (\S+)", running.stdout.read())
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(pages, timeout=5)
 
 
 def test_a_jaeger_that_does_not_run_is_a_clear_message(tmp_path: Path) -> None:

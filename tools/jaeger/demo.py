@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -64,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.ui and not (Path(chosen.ui) / "index.html").is_file():
         parser.error(f"--ui {chosen.ui}: there is no index.html; name the folder that the build made")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Jaeger is not to outlive us
     try:
         with (
             tempfile.TemporaryDirectory(prefix="jaeger-demo-") as folder,
@@ -166,7 +168,7 @@ def show(ports: dict[str, int], folder: Path) -> None:
     print(f"\nJaeger is at {pages}  (OTLP over HTTP at http://127.0.0.1:{otlp})\n")
     for service, session_id, spans, services, trace in sessions:
         print(f"  session {session_id}: {spans} spans of {' and '.join(services)}")
-        print(f"    Search: Service {service}, Tags session.id={session_id}")
+        print(f"    Search: Service {service}, Tags (newer pages: Attributes) session.id={session_id}")
         print(f"            {search_address(pages, service, session_id)}")
         print(f"    Trace:  {pages}/trace/{trace}")
     print(f"\n  System Architecture: {pages}/dependencies", flush=True)
