@@ -3,7 +3,7 @@
 
     python tools/obtain.py collector            builds it if need be, prints the path of the binary
     python tools/obtain.py --cached collector   prints the path if it was built before, else ends with 3
-    python tools/obtain.py --pin collector      resolves go.mod and go.sum anew, after a change of the manifest
+    python tools/obtain.py --pin collector      resolves go.mod and go.sum anew, after a change of a manifest
     python tools/obtain.py --list               the names
 
 A program is a folder beside this file with go.mod and go.sum, and either a `tool` line in go.mod that names
