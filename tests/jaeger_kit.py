@@ -181,19 +181,26 @@ def configuration(http: int, grpc: int, pages: int, query: int) -> str:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Jaeger]:
-    """Jaeger, until it is no longer needed; skips the test where it is not there."""
+def running(folder: Path, more: str = "") -> Iterator[Jaeger]:
+    """Jaeger, until it is no longer needed; skips the test where it is not there.
+
+    Args:
+        folder: for its files.
+        more: a second configuration, laid over the shipped one.
+    """
     program = binary()
     if program is None:
         pytest.skip("Jaeger is not here; `make jaeger` builds it")
     http, grpc, pages, query = (free_port() for _ in range(4))
     config = folder / "jaeger.yaml"
     config.write_text(configuration(http, grpc, pages, query), encoding="utf-8")
+    words = [program, "--config", str(config)]
+    if more:
+        (folder / "more.yaml").write_text(more, encoding="utf-8")
+        words += ["--config", str(folder / "more.yaml")]
     made = Jaeger(http, grpc, pages)
     with (folder / "jaeger.log").open("wb") as log:
-        process = subprocess.Popen(
-            [program, "--config", str(config)], stdout=log, stderr=log, cwd=folder, env=environment()
-        )
+        process = subprocess.Popen(words, stdout=log, stderr=log, cwd=folder, env=environment())
         try:
             _wait_until_ready(made, process, folder / "jaeger.log")
             yield made
