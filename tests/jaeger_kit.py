@@ -151,6 +151,21 @@ class Jaeger:
         links = self.ask("dependencies", endTs=now + 60_000, lookback=3_600_000)
         return {(one["parent"], one["child"]): one["callCount"] for one in links or ()}
 
+    def ask_metrics(self, what: str, service: str, kind: str) -> Any:
+        """Calls, errors or latencies of a service's operations in the last minute, where metrics are kept."""
+        query = {
+            "service": service,
+            "spanKind": kind,
+            "groupByOperation": "true",
+            "endTs": time.time_ns() // 1_000_000,
+            "lookback": 60_000,
+            "step": 1000,
+            "ratePer": 10_000,
+        }
+        url = f"{self.pages}/api/metrics/{what}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return json.load(answer)
+
     def session(self, service: str, session_id: str, spans: int = 1) -> list[Span]:
         """All spans of the traces that hold a session, once there are so many."""
         found: list[Span] = until(
