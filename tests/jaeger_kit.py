@@ -112,6 +112,8 @@ class Jaeger:
             "OTEL_LOGS_EXPORTER": "none",
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.grpc if protocol == "grpc" else self.http,
             "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+            # Where they are installed, they add a span to each model call.
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "httpx,httpx2",
         }
 
     def ask(self, path: str, **query: Any) -> Any:

@@ -32,12 +32,12 @@ def demo(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_says_where_the_sessions_are() -> None:
-    """It names both sessions with the services that they run through, and owns up to missing pages."""
+    """It names both sessions, with the services that they run through, and owns up to missing pages."""
     if binary() is None:
         pytest.skip("Jaeger is not here; `make jaeger` builds it")
     done = ok(demo())
-    assert re.search(r"session research-\w+: 15 spans of research-team\n", done.stdout)
-    (order,) = re.findall(r"session (order-\w+): 9 spans of buyer and supplier\n", done.stdout)
+    assert re.search(r"session research-\w+: \d+ spans of research-team\n", done.stdout)
+    (order,) = re.findall(r"session (order-\w+): \d+ spans of buyer and supplier\n", done.stdout)
     assert f"Search: Service buyer, Tags (newer pages: Attributes) session.id={order}\n" in done.stdout
     assert re.search(r"Trace:  http://127\.0\.0\.1:\d+/trace/[0-9a-f]{32}\n", done.stdout)
     assert "without its pages" in done.stderr
