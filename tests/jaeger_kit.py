@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import socket
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import pytest
 from program_kit import environment
 
 ROOT = Path(__file__).parents[1]
-CONFIG = ROOT / "collector-config" / "jaeger.yaml"
+CONFIGS = ROOT / "collector-config"
 
 
 def free_port() -> int:
@@ -185,16 +184,14 @@ def until(look: Callable[[], Any], enough: Callable[[Any], bool], limit: float =
     return found
 
 
-def configuration(http: int, grpc: int, pages: int, query: int) -> str:
-    """The shipped configuration, with other ports."""
-    ports = {"14318": http, "14317": grpc, "16686": pages, "16685": query}
-    text, times = re.subn(
-        r"127\.0\.0\.1:(\d+)",
-        lambda found: f"127.0.0.1:{ports[found[1]]}",
-        CONFIG.read_text(encoding="utf-8"),
-    )
-    assert times == len(ports), "jaeger.yaml has other ports than these tests know"
-    return text
+def laid_over(values: Mapping[str, str]) -> list[str]:
+    """Arguments that lay settings over a configuration file, each by its path."""
+    return [word for path, value in values.items() for word in ("--config", f"yaml:{path}: {value}")]
+
+
+def at(port: int) -> str:
+    """An address of loopback."""
+    return f"127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
@@ -209,9 +206,15 @@ def running(folder: Path, more: str = "") -> Iterator[Jaeger]:
     if program is None:
         pytest.skip("Jaeger is not here; `make jaeger` builds it")
     http, grpc, pages, query = (free_port() for _ in range(4))
-    config = folder / "jaeger.yaml"
-    config.write_text(configuration(http, grpc, pages, query), encoding="utf-8")
-    words = [program, "--config", str(config)]
+    words = [program, "--config", str(CONFIGS / "jaeger.yaml")]
+    words += laid_over(
+        {
+            "receivers::otlp::protocols::http::endpoint": at(http),
+            "receivers::otlp::protocols::grpc::endpoint": at(grpc),
+            "extensions::jaeger_query::http::endpoint": at(pages),
+            "extensions::jaeger_query::grpc::endpoint": at(query),
+        }
+    )
     if more:
         (folder / "more.yaml").write_text(more, encoding="utf-8")
         words += ["--config", str(folder / "more.yaml")]
@@ -233,18 +236,17 @@ def collecting(jaeger: Jaeger, folder: Path) -> Iterator[str]:
     if program is None:
         pytest.skip("the collector is not here; `make collector` builds it")
     http, grpc, health = (free_port() for _ in range(3))
-    ports = {"4318": http, "4317": grpc, "14317": int(jaeger.grpc.rpartition(":")[2]), "13133": health}
-    text = re.sub(
-        r"127\.0\.0\.1:(\d+)",
-        lambda found: f"127.0.0.1:{ports[found[1]]}",
-        (CONFIG.parent / "collector.yaml").read_text(encoding="utf-8"),
+    words = [program, "--config", str(CONFIGS / "collector.yaml")]
+    words += laid_over(
+        {
+            "receivers::otlp::protocols::http::endpoint": at(http),
+            "receivers::otlp::protocols::grpc::endpoint": at(grpc),
+            "exporters::otlp_grpc/jaeger::endpoint": jaeger.grpc.removeprefix("http://"),
+            "extensions::health_check::endpoint": at(health),
+        }
     )
-    config = folder / "collector.yaml"
-    config.write_text(text, encoding="utf-8")
     with (folder / "collector.log").open("wb") as log:
-        process = subprocess.Popen(
-            [program, "--config", str(config)], stdout=log, stderr=log, cwd=folder, env=environment()
-        )
+        process = subprocess.Popen(words, stdout=log, stderr=log, cwd=folder, env=environment())
         try:
             limit = time.monotonic() + 60
             while not _listens(http):
