@@ -174,8 +174,8 @@ def show(ports: dict[str, int], folder: Path) -> None:
     print(f"\n  System Architecture: {pages}/dependencies", flush=True)
     if not has_pages(pages):
         say(
-            "this Jaeger was built without its pages and answers with a placeholder; its query API works. For "
-            "the pages: UI=DIR with a build of jaeger-ui, or JAEGER=FILE with a released Jaeger "
+            "this Jaeger was built without its pages and answers with a placeholder; its query API works. "
+            "For the pages: UI=DIR with a build of jaeger-ui, or JAEGER=FILE with a released Jaeger "
             "(docs/viewing-traces.md)"
         )
 
