@@ -14,6 +14,7 @@ from spantally.cli.cost import cost
 from spantally.cli.demo import demo
 from spantally.cli.doctor import doctor
 from spantally.cli.graph import graph
+from spantally.cli.ingest import ingest
 from spantally.cli.ledger import ledger as ledger_group
 from spantally.cli.path import path
 from spantally.cli.prices import prices
@@ -72,6 +73,7 @@ for _command in (
     reprice,
     reconcile,
     run,
+    ingest,
     doctor,
     conformance,
     audit,

@@ -139,6 +139,12 @@ DECISION_ALTERNATIVES: Final = "spantally.decision.alternatives"
 DECISION_ALTERNATIVE_COUNT: Final = "spantally.decision.alternative_count"
 DECISION_CONFIDENCE: Final = "spantally.decision.confidence"
 REDACTION_TYPE: Final = "spantally.redaction.type"
+ID_OF_EVENT: Final = "spantally.event.id"
+"""Of an event, so that it is one however often it is delivered."""
+RECORD: Final = "spantally.record"
+"""On what is exported from a ledger: the row or session, so that reading it gives the same again."""
+RECORD_CONTENT: Final = "spantally.record.content"
+"""Beside it: content of the row for which there is no attribute."""
 
 OPERATIONS: Final = frozenset(
     {
@@ -209,7 +215,8 @@ EVENT_EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
 EVENT_DECISION: Final = "spantally.decision"
 EVENT_ATTEMPT_FAILED: Final = "spantally.attempt.failed"
 
-# Events of the ledger alone.
+# Events of the ledger alone, or of what is exported from one.
+EVENT_SESSION: Final = "spantally.session"
 EVENT_BUDGET: Final = "spantally.budget"
 BUDGET_NAME: Final = "spantally.budget.name"
 BUDGET_OUTCOME: Final = "spantally.budget.outcome"
