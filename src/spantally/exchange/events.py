@@ -23,7 +23,6 @@ _OURS: Final = "spantally."
 _STAMPS: Final = frozenset(
     {
         semconv.SESSION_ID,
-        semconv.SESSION_PREVIOUS_ID,
         semconv.USER_ID,
         semconv.ENTITY_TYPE,
         semconv.ENTITY_ID,
