@@ -310,7 +310,11 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "REDACTION_TYPE": ("string", "metric", "What was taken out: the type in its tag."),
     "SERVICE_NAME": ("string", "resource", "The project of a row."),
     "ID_OF_EVENT": ("string", "decision", "Of an event: however often it is delivered, it is one."),
-    "RECORD": ("string", "every", "The row or session as JSON, on what `spantally export` writes."),
+    "RECORD": (
+        "string",
+        "every",
+        "The row or session as JSON, which `spantally ingest` takes as it is; no span of ours has it yet.",
+    ),
     "RECORD_CONTENT": ("string", "every", "JSON of content for which there is no attribute. **Content**."),
 }
 
