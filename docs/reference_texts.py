@@ -313,7 +313,7 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "RECORD": (
         "string",
         "every",
-        "The row or session as JSON, which `spantally ingest` takes as it is; no span of ours has it yet.",
+        "The row or session as JSON, read by `ingest`; no span of ours has it yet.",
     ),
     "RECORD_CONTENT": ("string", "every", "JSON of content for which there is no attribute. **Content**."),
 }
