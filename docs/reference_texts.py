@@ -320,6 +320,13 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "TOKEN_MODALITY": ("string", "metric", "`text`, `audio`, `image` or `unknown`."),
     "REDACTION_TYPE": ("string", "metric", "What was taken out: the type in its tag."),
     "SERVICE_NAME": ("string", "resource", "The project of a row."),
+    "ID_OF_EVENT": ("string", "decision", "Of an event: however often it is delivered, it is one."),
+    "RECORD": (
+        "string",
+        "every",
+        "The row or session as JSON, read by `ingest`; no span of ours has it yet.",
+    ),
+    "RECORD_CONTENT": ("string", "every", "JSON of content for which there is no attribute. **Content**."),
 }
 
 READ_ONLY: Final[Mapping[str, str]] = {}

@@ -19,14 +19,13 @@ from opentelemetry.sdk._logs.export import (
 
 from spantally.conformance import (
     PROFILES,
-    Batch,
     Event,
     Finding,
     Scope,
     Span,
     check,
-    read_document,
 )
+from spantally.otlp import Batch, read_document
 from watching import Watched
 
 SCOPE = Scope("lib", "1", "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev")

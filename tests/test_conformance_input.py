@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spantally.conformance import PROFILES, check, read_document, read_file
+from spantally.conformance import PROFILES, check
+from spantally.otlp import read_document, read_file
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"

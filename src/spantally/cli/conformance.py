@@ -14,7 +14,8 @@ from spantally.cli.options import as_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spantally.conformance import Batch, Finding
+    from spantally.conformance import Finding
+    from spantally.otlp import Batch
 
 _FORMS = "give a FILE (- for stdin), or --live -- COMMAND"
 
@@ -85,7 +86,7 @@ def conformance(
 
 
 def _read(path: str) -> Batch:
-    from spantally.conformance import read_file
+    from spantally.otlp import read_file
 
     if path == "-":
         return read_file(sys.stdin.buffer)

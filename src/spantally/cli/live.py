@@ -12,7 +12,7 @@ import click
 from spantally.cli import exits
 
 if TYPE_CHECKING:
-    from spantally.conformance import Batch
+    from spantally.otlp import Batch
     from spantally.testing import OtlpReceiver
 
 _OVERRIDING = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
@@ -70,7 +70,7 @@ def _run(command: Sequence[str], environ: dict[str, str]) -> int:
 
 
 def _decode(receiver: OtlpReceiver) -> Batch:
-    from spantally.conformance import Batch, Unusable, read_document
+    from spantally.otlp import Batch, Unusable, read_document
 
     try:
         from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]

@@ -17,6 +17,7 @@ from spantally.cli.diff import diff
 from spantally.cli.doctor import doctor
 from spantally.cli.events import events
 from spantally.cli.graph import graph
+from spantally.cli.ingest import ingest
 from spantally.cli.ledger import ledger as ledger_group
 from spantally.cli.path import path
 from spantally.cli.prices import prices
@@ -79,6 +80,7 @@ for _command in (
     reprice,
     reconcile,
     run,
+    ingest,
     doctor,
     check,
     conformance,

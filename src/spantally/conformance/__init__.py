@@ -6,24 +6,18 @@ a checker that took them from the table that our own spans are made with would a
 
 from spantally.conformance.engine import RULES, check, genai_events, genai_spans
 from spantally.conformance.model import Event, Finding, Scope, Severity, Span
-from spantally.conformance.otlp import Batch, Unusable, read_document
 from spantally.conformance.profiles import PROFILES, Profile
-from spantally.conformance.source import read_file
 
 __all__ = [
     "PROFILES",
     "RULES",
-    "Batch",
     "Event",
     "Finding",
     "Profile",
     "Scope",
     "Severity",
     "Span",
-    "Unusable",
     "check",
     "genai_events",
     "genai_spans",
-    "read_document",
-    "read_file",
 ]

@@ -8,7 +8,6 @@ from typing import Any, Final, TypeVar
 
 from spantally.conformance.family import with_what_lies_beneath
 from spantally.conformance.model import Event, Finding, Severity, Span, is_genai
-from spantally.conformance.otlp import Batch
 from spantally.conformance.profiles import Profile
 from spantally.conformance.rules.attributes import ATTRIBUTE_RULES
 from spantally.conformance.rules.base import Rule
@@ -16,6 +15,7 @@ from spantally.conformance.rules.content import CONTENT_RULES
 from spantally.conformance.rules.events import EVENT_RULES
 from spantally.conformance.rules.scopes import SCOPE_RULES
 from spantally.conformance.rules.spans import SPAN_RULES
+from spantally.otlp.read import Batch
 
 _T = TypeVar("_T")
 

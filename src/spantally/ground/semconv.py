@@ -151,6 +151,12 @@ MESSAGE_METADATA: Final = "spantally.message.metadata"
 """JSON text."""
 TOOL_REASONING: Final = "spantally.tool.reasoning"
 """Why a recorded tool was called."""
+ID_OF_EVENT: Final = "spantally.event.id"
+"""Of an event, so that it is one however often it is delivered."""
+RECORD: Final = "spantally.record"
+"""On what is exported from a ledger: the row or session, so that reading it gives the same again."""
+RECORD_CONTENT: Final = "spantally.record.content"
+"""Beside it: content of the row for which there is no attribute."""
 
 OPERATIONS: Final = frozenset(
     {
@@ -222,7 +228,8 @@ EVENT_DECISION: Final = "spantally.decision"
 EVENT_ATTEMPT_FAILED: Final = "spantally.attempt.failed"
 EVENT_MESSAGE: Final = "spantally.message"
 
-# Events of the ledger alone.
+# Events of the ledger alone, or of what is exported from one.
+EVENT_SESSION: Final = "spantally.session"
 EVENT_BUDGET: Final = "spantally.budget"
 BUDGET_NAME: Final = "spantally.budget.name"
 BUDGET_OUTCOME: Final = "spantally.budget.outcome"

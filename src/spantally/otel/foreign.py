@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import ReadableSpan
@@ -67,9 +67,8 @@ def scope_of_span(
 
 def _named_scope(attributes: Mapping[str, Any]) -> Scope | None:
     """The scope that a span's own attributes describe, where no ``session()`` of this process does."""
-    try:
-        session_id = parse_id(semconv.SESSION_ID, attributes.get(semconv.SESSION_ID))
-    except SettingsError:
+    session_id = named_session(attributes)
+    if session_id is None:
         return None
     state = remember_session(SessionState(session_id, start_ns=time.time_ns(), implicit=True))
     return Scope(
@@ -77,14 +76,67 @@ def _named_scope(attributes: Mapping[str, Any]) -> Scope | None:
         user_id=attributes.get(semconv.USER_ID),
         entity_type=attributes.get(semconv.ENTITY_TYPE),
         entity_id=attributes.get(semconv.ENTITY_ID),
-        tags=tuple(
-            sorted(
-                (key[len(semconv.TAG_PREFIX) :], value)
-                for key, value in attributes.items()
-                if key.startswith(semconv.TAG_PREFIX) and isinstance(value, str)
-            )
-        ),
+        tags=tags_of(attributes),
     )
+
+
+def named_session(attributes: Mapping[str, Any]) -> str | None:
+    """The session that attributes name, if it is an id that may be one."""
+    try:
+        return parse_id(semconv.SESSION_ID, attributes.get(semconv.SESSION_ID))
+    except SettingsError:
+        return None
+
+
+def tags_of(attributes: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Tags that attributes carry, by key."""
+    return tuple(
+        sorted(
+            (key[len(semconv.TAG_PREFIX) :], value)
+            for key, value in attributes.items()
+            if key.startswith(semconv.TAG_PREFIX) and isinstance(value, str)
+        )
+    )
+
+
+class SpanView(NamedTuple):
+    """What of a finished span, live or read from a file, its row needs beside its attributes."""
+
+    trace_id: str
+    """32 hex digits."""
+    span_id: str
+    """16 hex digits."""
+    parent_span_id: str | None
+    start_ns: int
+    end_ns: int | None
+    failed: bool
+    """Its status is ERROR."""
+    exception_type: str | None
+    """Of the first exception among its events."""
+    scope_name: str | None
+    project: str | None
+
+
+class Whose(NamedTuple):
+    """Whose the call is."""
+
+    session_id: str
+    implicit: bool
+    session_name: str | None
+    conversation_id: str | None
+    user_id: str | None
+    entity_type: str | None
+    entity_id: str | None
+    tags: tuple[tuple[str, str], ...]
+
+
+class Position(NamedTuple):
+    """What stands around a call."""
+
+    agent_path: tuple[str, ...] = ()
+    run_id: str | None = None
+    tool: str | None = None
+    parent_call_id: str | None = None
 
 
 def call_record(
@@ -105,36 +157,83 @@ def call_record(
     """
     context = span.get_span_context()
     assert context is not None
-    trace_hex, span_hex = f"{context.trace_id:032x}", f"{context.span_id:016x}"
     scope = scope_of_span(attributes, facts, state, context.trace_id, telemetry)
-    scope_name = None if span.instrumentation_scope is None else span.instrumentation_scope.name
-    status, error_type = _outcome(span, attributes)
-    abandoned = attributes.get(semconv.CALL_ABANDONED) is True
-    kind = Kind.OTHER if _never_sent(facts, status, error_type) else facts.kind
-    call_id = (state.call_id if state is not None else None) or own_call_id(attributes)
-    call_id = call_id or ids.foreign_call_id(trace_hex, span_hex)
-    path, run_id, tool, parent_call_id = _position(attributes, facts, state, scope, call_id)
-    session = scope.session
-    record = CallRecord(
-        call_id=call_id,
-        session_id=session.session_id,
-        kind=kind,
-        operation=facts.operation,
+    failed = span.status.status_code is StatusCode.ERROR
+    view = SpanView(
+        trace_id=f"{context.trace_id:032x}",
+        span_id=f"{context.span_id:016x}",
+        parent_span_id=None if span.parent is None else f"{span.parent.span_id:016x}",
         start_ns=span.start_time or 0,
         end_ns=span.end_time,
+        failed=failed,
+        exception_type=_exception_type(span) if failed else None,
+        scope_name=None if span.instrumentation_scope is None else span.instrumentation_scope.name,
+        project=project_of(span.resource.attributes) or telemetry.project,
+    )
+    call_id = (state.call_id if state is not None else None) or call_id_of(view, attributes)
+    position = _position(attributes, facts, state, scope, call_id)
+    session = scope.session
+    whose = Whose(
+        session.session_id,
+        session.implicit,
+        session.name,
+        scope.conversation_id,
+        scope.user_id,
+        scope.entity_type,
+        scope.entity_id,
+        scope.tags,
+    )
+    content = content_of(attributes, telemetry.ledger_limits.span) if telemetry.keep_content else None
+    return row_of(view, attributes, facts, call_id, whose, position)._replace(content=content), scope
+
+
+def call_id_of(view: SpanView, attributes: Mapping[str, Any]) -> str:
+    """The call id that our instrumentors wrote, else one derived from trace id and span id."""
+    return own_call_id(attributes) or ids.foreign_call_id(view.trace_id, view.span_id)
+
+
+def row_of(
+    view: SpanView,
+    attributes: Mapping[str, Any],
+    facts: Facts,
+    call_id: str,
+    whose: Whose,
+    position: Position,
+) -> CallRecord:
+    """The row of a finished GenAI span, without its content.
+
+    Args:
+        view: of the span.
+        attributes: its attributes.
+        facts: what its dialect read from them.
+        call_id: of the row.
+        whose: its session, user, entity and tags.
+        position: what stands around it; an agent's path ends with itself.
+    """
+    scope_name = view.scope_name
+    status, error_type = _outcome(view, attributes)
+    abandoned = attributes.get(semconv.CALL_ABANDONED) is True
+    kind = Kind.OTHER if _never_sent(facts, status, error_type) else facts.kind
+    return CallRecord(
+        call_id=call_id,
+        session_id=whose.session_id,
+        kind=kind,
+        operation=facts.operation,
+        start_ns=view.start_ns,
+        end_ns=view.end_ns,
         status=status,
         precedence=Precedence.NATIVE if _is_native(scope_name) else Precedence.FOREIGN,
-        parent_call_id=parent_call_id,
-        trace_id=trace_hex,
-        span_id=span_hex,
-        parent_span_id=None if span.parent is None else f"{span.parent.span_id:016x}",
-        implicit_session=session.implicit,
-        session_name=session.name,
-        conversation_id=facts.conversation_id or scope.conversation_id,
-        user_id=scope.user_id,
-        entity_type=scope.entity_type,
-        entity_id=scope.entity_id,
-        tags=scope.tags,
+        parent_call_id=position.parent_call_id,
+        trace_id=view.trace_id,
+        span_id=view.span_id,
+        parent_span_id=view.parent_span_id,
+        implicit_session=whose.implicit,
+        session_name=whose.session_name,
+        conversation_id=facts.conversation_id or whose.conversation_id,
+        user_id=whose.user_id,
+        entity_type=whose.entity_type,
+        entity_id=whose.entity_id,
+        tags=whose.tags,
         name=facts.name,
         provider=facts.provider,
         request_model=facts.request_model,
@@ -148,18 +247,16 @@ def call_record(
         usage_format=facts.usage_format,
         price_context=_price_context(facts, scope_name),
         estimated=facts.estimated,
-        agent_path=path,
-        run_id=run_id,
-        tool=tool,
-        turn=_is_turn(attributes, kind, run_id, call_id),
+        agent_path=position.agent_path,
+        run_id=position.run_id,
+        tool=position.tool,
+        turn=_is_turn(attributes, kind, position.run_id, call_id),
         tool_call_id=facts.tool_call_id,
-        project=_project(span, telemetry),
+        project=view.project,
         scope_name=scope_name,
         server_address=facts.server_address,
         server_port=facts.server_port,
-        content=_content(attributes, telemetry.ledger_limits.span) if telemetry.keep_content else None,
     )
-    return record, scope
 
 
 def _is_native(scope_name: str | None) -> bool:
@@ -183,7 +280,7 @@ def _price_context(facts: Facts, scope_name: str | None) -> Mapping[str, Any] | 
 
 def _position(
     attributes: Mapping[str, Any], facts: Facts, state: SpanState | None, scope: Scope, call_id: str
-) -> tuple[tuple[str, ...], str | None, str | None, str | None]:
+) -> Position:
     """Agent path, run, tool and parent call: inherited in this process, else as our own span tells."""
     written = _text(attributes, semconv.CALL_PARENT_ID)
     if state is not None:
@@ -192,6 +289,19 @@ def _position(
     else:
         path, run_id, tool = scope.agent_path, scope.run_id, scope.tool
         parent_call_id = written or scope.call_id
+    return placed(attributes, facts, Position(path, run_id, tool, parent_call_id), call_id)
+
+
+def placed(attributes: Mapping[str, Any], facts: Facts, around: Position, call_id: str) -> Position:
+    """The position of a call, from that around it and what its own attributes say.
+
+    Args:
+        attributes: of its span.
+        facts: what its dialect read from them.
+        around: what its ancestors hand down.
+        call_id: its own.
+    """
+    path, run_id, tool, parent_call_id = around
     text = None if path else _text(attributes, semconv.AGENT_PATH)
     if text is not None:
         path = tuple(text.split(PATH_SEPARATOR))  # of an agent of ours it ends with the agent itself
@@ -201,15 +311,15 @@ def _position(
         run_id = run_id or call_id
     elif facts.kind == Kind.TOOL:
         tool = facts.name or tool
-    return path, run_id, tool, parent_call_id
+    return Position(path, run_id, tool, parent_call_id)
 
 
-def _outcome(span: ReadableSpan, attributes: Mapping[str, Any]) -> tuple[str, str | None]:
+def _outcome(view: SpanView, attributes: Mapping[str, Any]) -> tuple[str, str | None]:
     error_type = _text(attributes, semconv.ERROR_TYPE)
-    if span.status.status_code is not StatusCode.ERROR:
+    if not view.failed:
         return Status.OK, error_type
     if error_type is None:
-        error_type = _exception_type(span) or "_OTHER"
+        error_type = view.exception_type or "_OTHER"
     lowered = error_type.lower()
     if any(word in lowered for word in _CANCELLED):
         return Status.CANCELLED, error_type
@@ -260,11 +370,12 @@ def _is_turn(attributes: Mapping[str, Any], kind: str, run_id: str | None, call_
         return False
 
 
-def _project(span: ReadableSpan, telemetry: Telemetry) -> str | None:
-    name = span.resource.attributes.get(semconv.SERVICE_NAME)
+def project_of(resource: Mapping[str, Any]) -> str | None:
+    """The program that a resource names; None where it names none."""
+    name = resource.get(semconv.SERVICE_NAME)
     if isinstance(name, str) and name and not name.startswith("unknown_service"):
         return name
-    return telemetry.project
+    return None
 
 
 def _text(attributes: Mapping[str, Any], key: str) -> str | None:
@@ -272,7 +383,7 @@ def _text(attributes: Mapping[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-_CONTENT_KEYS: Final[Mapping[str, str]] = {
+CONTENT_KEYS: Final[Mapping[str, str]] = {
     "input": semconv.INPUT_MESSAGES,
     "output": semconv.OUTPUT_MESSAGES,
     "system": semconv.SYSTEM_INSTRUCTIONS,
@@ -281,8 +392,14 @@ _CONTENT_KEYS: Final[Mapping[str, str]] = {
 }
 
 
-def _content(attributes: Mapping[str, Any], most: int) -> Mapping[str, Any] | None:
-    found = {name: attributes[key] for name, key in _CONTENT_KEYS.items() if attributes.get(key) is not None}
+def content_of(attributes: Mapping[str, Any], most: int) -> Mapping[str, Any] | None:
+    """Messages, arguments and results as the ledger keeps them.
+
+    Args:
+        attributes: of a span, redacted.
+        most: what all of them may take.
+    """
+    found = {name: attributes[key] for name, key in CONTENT_KEYS.items() if attributes.get(key) is not None}
     if not found:
         return None
     from spantally.calls.payload import others

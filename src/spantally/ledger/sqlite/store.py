@@ -7,17 +7,27 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.guard import say_once
-from spantally.ground.records import Record
+from spantally.ground.records import CallRecord, Record
 from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow
+from spantally.ledger.counting import SpanKey
 from spantally.ledger.repricing import Progress, Repricing
-from spantally.ledger.sqlite import connect, files, read_calls, read_cost, read_open, read_sessions, schema
+from spantally.ledger.sqlite import (
+    connect,
+    files,
+    placing,
+    read_calls,
+    read_cost,
+    read_open,
+    read_sessions,
+    schema,
+)
 from spantally.ledger.sqlite.budgets import BudgetLedger
 from spantally.ledger.sqlite.codec import PoisonError
 from spantally.ledger.sqlite.reprice import Reprice
@@ -210,6 +220,10 @@ class SQLiteStore:
 
     def write(self, records: Sequence[Record], rate: Rater) -> None:
         """See :meth:`spantally.ledger.Store.write`."""
+        self.take_in(records, rate)
+
+    def take_in(self, records: Sequence[Record], rate: Rater) -> tuple[int, int]:
+        """Write records, and tell how many rows are new, and how many are told otherwise now."""
         good: list[Record] = []
         bad: list[tuple[Record, str]] = []
         for record in records:
@@ -221,21 +235,28 @@ class SQLiteStore:
                 bad.append((record, type(error).__name__))
         try:
             with self._transaction() as db:
-                Batch(db, self._dimensions).apply(good, rate)
+                batch = Batch(db, self._dimensions)
+                batch.apply(good, rate)
                 self._quarantine(db, bad)
                 self._prune_links(db)
+            return batch.new, batch.changed
         except LedgerError:
             raise
         except Exception:
             # One of them is poison to the database: find it.
-            self._write_singly(good, rate, bad)
+            return self._write_singly(good, rate, bad)
 
-    def _write_singly(self, records: Sequence[Record], rate: Rater, bad: list[tuple[Record, str]]) -> None:
+    def _write_singly(
+        self, records: Sequence[Record], rate: Rater, bad: list[tuple[Record, str]]
+    ) -> tuple[int, int]:
+        new = changed = 0
         with self._transaction() as db:
             for record in records:
                 db.execute("SAVEPOINT one")
                 try:
-                    Batch(db, self._dimensions).apply([record], rate)
+                    batch = Batch(db, self._dimensions)
+                    batch.apply([record], rate)
+                    new, changed = new + batch.new, changed + batch.changed
                 except sqlite3.OperationalError:
                     raise
                 except Exception as error:
@@ -244,6 +265,20 @@ class SQLiteStore:
                     bad.append((record, type(error).__name__))
                 db.execute("RELEASE one")
             self._quarantine(db, bad)
+        return new, changed
+
+    def ancestors(self, spans: Iterable[SpanKey], call_ids: Iterable[str]) -> placing.Relatives:
+        """See :func:`spantally.ledger.sqlite.placing.ancestors`."""
+        return self._read(lambda db: placing.ancestors(db, spans, call_ids))
+
+    def children(self, spans: Iterable[SpanKey], call_ids: Iterable[str]) -> list[CallRecord]:
+        """See :func:`spantally.ledger.sqlite.placing.children`."""
+        return self._read(lambda db: placing.children(db, spans, call_ids))
+
+    def amend(self, changes: Mapping[str, Mapping[str, Any]]) -> int:
+        """See :func:`spantally.ledger.sqlite.placing.amend`."""
+        with self._transaction() as db:
+            return placing.amend(db, self._dimensions, changes)
 
     def _quarantine(self, db: sqlite3.Connection, bad: Sequence[tuple[Record, str]]) -> None:
         for record, reason in bad:

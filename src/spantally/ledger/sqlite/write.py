@@ -125,6 +125,10 @@ class Batch:
     def __init__(self, db: sqlite3.Connection, dimensions: dict[Dimension, int]) -> None:
         self._db = db
         self._totals = Totals(db, dimensions)
+        self.new = 0
+        """Rows that were not there before."""
+        self.changed = 0
+        """Rows that were there, and are told otherwise now."""
 
     def apply(self, records: Sequence[Record], rate: Rater) -> None:
         """Store checked records."""
@@ -161,6 +165,8 @@ class Batch:
     def _store(self, views: Iterable[Facts], links: list[SpanKey], rate: Rater) -> Mapping[str, Facts]:
         """Merge views of operations into their rows; returns the rows that changed."""
         changed, before = self._merge(views)
+        self.new += len(changed) - len(before)
+        self.changed += len(before)
         if changed or links:
             self._keep(changed, before, links, rate)
         return changed

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple, TypeVar
 
-from spantally.conformance.model import Event, Scope, Span
+from spantally.otlp.model import NOTHING, Event, Scope, Span
 
 _T = TypeVar("_T")
 
@@ -22,6 +23,8 @@ class Unusable(NamedTuple):
 
     message: str
     line: int | None = None
+    unfinished: bool = False
+    """The input ends within it: somebody may still be writing."""
 
 
 class Batch(NamedTuple):
@@ -74,18 +77,19 @@ def _read_groups(
     resources: str,
     scopes: str,
     items: str,
-    read: Callable[[Any, Scope, int | None], _T | None],
+    read: Callable[[Any, Scope, Mapping[str, Any], int | None], _T | None],
     target: list[_T],
     found: Batch,
     line: int | None,
 ) -> None:
     """Read every item of one signal; what is malformed is noted and left out."""
     for group in _listed(document, resources, found, line):
+        resource = _resource(group)
         for scoped in _listed(group, scopes, found, line):
             scope = _scope(group, scoped)
             for index, item in enumerate(_listed(scoped, items, found, line)):
                 try:
-                    made = read(item, scope, line)
+                    made = read(item, scope, resource, line)
                 except (ValueError, TypeError, RecursionError) as error:
                     found.unusable.append(Unusable(f"{items}[{index}] cannot be read: {error}", line))
                     continue
@@ -109,12 +113,13 @@ def _has(document: Any, name: str) -> bool:
 
 def _field(thing: Any, name: str) -> Any:
     """A field by its camel-case name, which some writers spell in snake case."""
-    if not isinstance(thing, Mapping):
+    if type(thing) is not dict and not isinstance(thing, Mapping):
         raise _MalformedError(f"an object with {name} is expected, not {type(thing).__name__}")
     value = thing.get(name)
     return thing.get(_snake(name)) if value is None else value
 
 
+@cache
 def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
@@ -137,7 +142,15 @@ def _scope(group: Any, scoped: Any) -> Scope:
         return Scope()
 
 
-def _span(item: Any, scope: Scope, line: int | None) -> Span:
+def _resource(group: Any) -> Mapping[str, Any]:
+    try:
+        made = _field(group, "resource")
+        return NOTHING if made is None else _attributes(made)
+    except (ValueError, TypeError, RecursionError):
+        return NOTHING
+
+
+def _span(item: Any, scope: Scope, resource: Mapping[str, Any], line: int | None) -> Span:
     name = _text(item, "name")
     trace_id = _identifier(item, "traceId", 16)
     span_id = _identifier(item, "spanId", 8)
@@ -151,6 +164,7 @@ def _span(item: Any, scope: Scope, line: int | None) -> Span:
             span_id=span_id,
             span_name=name,
             line=line,
+            time_ns=_whole_number(_field(event, "timeUnixNano")),
         )
         for event in _field(item, "events") or ()
     )
@@ -166,6 +180,9 @@ def _span(item: Any, scope: Scope, line: int | None) -> Span:
         line=line,
         parent_id=_identifier(item, "parentSpanId", 8),
         end_ns=_whole_number(_field(item, "endTimeUnixNano")),
+        start_ns=_whole_number(_field(item, "startTimeUnixNano")),
+        status_message=_text(status, "message"),
+        resource=resource,
     )
 
 
@@ -176,7 +193,7 @@ def _whole_number(value: Any) -> int:
     return int(value) if type(value) is str and value.isdecimal() else 0
 
 
-def _log_event(item: Any, scope: Scope, line: int | None) -> Event | None:
+def _log_event(item: Any, scope: Scope, resource: Mapping[str, Any], line: int | None) -> Event | None:
     """The event of a log record, or None for a record that is none."""
     attributes = _attributes(item)
     name = _text(item, "eventName") or attributes.get("event.name")
@@ -190,6 +207,9 @@ def _log_event(item: Any, scope: Scope, line: int | None) -> Event | None:
         trace_id=_identifier(item, "traceId", 16),
         span_id=_identifier(item, "spanId", 8),
         line=line,
+        time_ns=_whole_number(_field(item, "timeUnixNano"))
+        or _whole_number(_field(item, "observedTimeUnixNano")),
+        resource=resource,
     )
 
 
@@ -237,7 +257,19 @@ def _identifier(thing: Any, name: str, size: int) -> str:
 
 def _attributes(thing: Any) -> dict[str, Any]:
     pairs = _field(thing, "attributes")
-    return dict(_pairs(pairs, 0))
+    try:
+        found = {}
+        for pair in pairs:  # the way of nearly all: one value of a plain type in the usual spelling
+            ((name, value),) = pair["value"].items()
+            if type(value) is not _PLAIN[name]:
+                value = int(value) if name == "intValue" and type(value) is str else _value(pair["value"], 0)
+            key = pair["key"]
+            if type(key) is not str:
+                raise TypeError
+            found[key] = value
+        return found
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return dict(_pairs(pairs, 0))
 
 
 def _pairs(pairs: Any, depth: int) -> Iterator[tuple[str, Any]]:
@@ -299,6 +331,15 @@ def _read_bytes(value: Any, depth: int) -> bytes:
         raise _MalformedError("bytesValue is no text")
     return base64.b64decode(value)
 
+
+_PLAIN: Final = {
+    "stringValue": str,
+    "boolValue": bool,
+    "intValue": int,
+    "doubleValue": float,
+    "arrayValue": None,
+    "kvlistValue": None,
+}
 
 _READERS: Final[Mapping[str, Callable[[Any, int], Any]]] = {
     "stringValue": _read_text,

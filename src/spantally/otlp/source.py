@@ -1,0 +1,188 @@
+"""Bytes of a file to documents of OTLP: lines of JSON, one document, or framed messages, plain or packed.
+
+The Collector's file exporter writes one request a line as JSON; told to compress or to write protobuf, it
+puts the length of each message in four bytes before it. Whoever rotates files packs them whole. All of it is
+told by the first bytes, and read with no more in memory than one line or message.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any, Final, cast
+
+from spantally.otlp import frames
+from spantally.otlp.read import Batch, Unusable, empty_batch, read_document
+
+LONGEST_LINE: Final = 64 << 20
+"""Bytes of one line, or of one document over several: what is longer is told and left out."""
+
+_GZIP: Final = b"\x1f\x8b"
+_BUFFER: Final = 1 << 18
+
+
+class Input:
+    """One input, read document by document.
+
+    Attributes:
+        lines: lines (or framed messages) read so far, blank ones left out.
+    """
+
+    def __init__(self, stream: IO[bytes], *, longest: int = LONGEST_LINE) -> None:
+        """Stand before a stream.
+
+        Args:
+            stream: opened for reading bytes.
+            longest: bytes of one line or document.
+        """
+        self.lines = 0
+        self._longest = longest
+        self._stream: io.BufferedReader[Any] = (
+            stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(_Raw(stream), _BUFFER)
+        )
+
+    def batches(self) -> Iterator[Batch]:
+        """What each document holds, in order; what cannot be read is told in the place where it stands."""
+        try:
+            yield from self._batches()
+        except (OSError, EOFError, zlib.error, frames.DamagedError) as error:
+            yield _only(Unusable(f"the input ends early or is damaged: {error}", unfinished=True))
+        except frames.MissingError as error:
+            yield _only(Unusable(str(error)))
+
+    def _batches(self) -> Iterator[Batch]:
+        stream = self._stream
+        head = stream.peek(4)[:4]
+        if head[:2] == _GZIP:
+            stream = io.BufferedReader(cast("Any", gzip.GzipFile(fileobj=stream)), _BUFFER)
+        elif head == frames.ZSTD:
+            stream = io.BufferedReader(frames.unpacked(stream), _BUFFER)
+        if stream.peek(1)[:1] == b"\0":  # no JSON begins so, and any message of less than 16 MB does
+            yield from self._framed(stream)
+        else:
+            yield from self._by_line(stream)
+
+    def _framed(self, stream: io.BufferedReader[Any]) -> Iterator[Batch]:
+        for number, document in enumerate(frames.documents(stream, self._longest), 1):
+            self.lines += 1
+            yield _read(document, number)
+
+    def _by_line(self, stream: io.BufferedReader[Any]) -> Iterator[Batch]:
+        first = True
+        number = 0
+        for raw in self._lines(stream):
+            number += 1
+            if isinstance(raw, Unusable):
+                self.lines += 1
+                first = False
+                yield _only(raw._replace(line=number))
+                continue
+            text = raw.strip()
+            if not text:
+                continue
+            self.lines += 1
+            document = _parse(text)
+            if first and isinstance(document, Unusable) and text[:1] in (b"{", b"["):
+                yield from self._whole(raw, stream, number)
+                return
+            first = False
+            if isinstance(document, Unusable) and not raw.endswith(b"\n"):
+                document = Unusable("the input ends in the middle of this line", unfinished=True)
+            yield _read(document, number)
+
+    def _lines(self, stream: io.BufferedReader[Any]) -> Iterator[bytes | Unusable]:
+        while raw := stream.readline(self._longest + 1):
+            if len(raw) <= self._longest:
+                yield raw
+                continue
+            size = len(raw)
+            while raw and not raw.endswith(b"\n"):
+                raw = stream.readline(_BUFFER)
+                size += len(raw)
+            yield Unusable(f"is {size:,} bytes long; at most {self._longest:,} are read")
+
+    def _whole(self, first: bytes, stream: io.BufferedReader[Any], number: int) -> Iterator[Batch]:
+        """One document over all lines; where it is none, its lines one by one."""
+        lines = [first]
+        size = len(first)
+        for raw in self._lines(stream):
+            if isinstance(raw, Unusable) or size + len(raw) > self._longest:
+                yield _only(
+                    Unusable(
+                        f"begins a document of more than {self._longest:,} bytes; write one request a line",
+                        number,
+                    )
+                )
+                return
+            lines.append(raw)
+            size += len(raw)
+        document = _parse(b"".join(lines))
+        if not isinstance(document, Unusable):
+            yield _read(document, None)
+            return
+        for index, raw in enumerate(lines):
+            if raw.strip():
+                self.lines += index > 0
+                found = _parse(raw)
+                if isinstance(found, Unusable) and not raw.endswith(b"\n"):
+                    found = Unusable("the input ends in the middle of this line", unfinished=True)
+                yield _read(found, number + index)
+
+
+def read_batches(stream: IO[bytes]) -> Iterator[Batch]:
+    """What each document of an input holds, in order.
+
+    Args:
+        stream: opened for reading bytes.
+    """
+    return Input(stream).batches()
+
+
+def read_file(stream: IO[bytes]) -> Batch:
+    """Every span and event of an input, and what of it could not be read.
+
+    Args:
+        stream: opened for reading bytes.
+    """
+    found = empty_batch()
+    for batch in read_batches(stream):
+        found.extend(batch)
+    return found
+
+
+class _Raw(io.RawIOBase):
+    """A stream that only reads, for a buffer to stand before it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with what comes next."""
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _only(piece: Unusable) -> Batch:
+    return Batch([], [], [piece])
+
+
+def _read(document: Any, line: int | None) -> Batch:
+    if isinstance(document, Unusable):
+        return _only(document._replace(line=line))
+    return read_document(document, line)
+
+
+def _parse(text: bytes) -> Any:
+    """The JSON value, or Unusable."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return Unusable(f"is no JSON: {error}")
