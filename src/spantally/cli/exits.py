@@ -19,8 +19,8 @@ BROKEN_PIPE: Final = 141
 HELP: Final = (
     "Exit codes: 0 success; 1 nothing found, or a check failed (`check` a limit, `audit` found secrets, "
     "`reconcile` or `diff` a difference, `prices` a wrong entry in the settings file, or no newer data); 2 "
-    "wrong arguments, or a ledger or input that cannot be read. `run` ends with the code of its command (127: "
-    "not found, 126: not executable)."
+    "wrong arguments, or a ledger or input that cannot be read. `run` ends with the code of its command "
+    "(127: not found, 126: not executable)."
 )
 
 
