@@ -45,6 +45,7 @@ class Config(NamedTuple):
     baggage_allow: tuple[str, ...] | None = None
     synchronous: str | None = None
     sigterm: bool | None = None
+    exporters: tuple[Any, ...] = ()
 
 
 _PROVIDER_METHODS = {
@@ -98,6 +99,10 @@ def from_call(arguments: Mapping[str, Any]) -> Config:
     if ledger is not None:
         values["ledger"] = from_argument("ledger", ledger)
         values["ledger_given"] = True
+    if arguments.get("exporters") is not None:
+        from spantally.api.sinks import parse_exporters
+
+        values["exporters"] = parse_exporters(arguments["exporters"])
     redact = arguments.get("redact")
     if redact is not None:
         values["redactor"] = redactor_of(redact) or PlainRedactor()

@@ -135,6 +135,8 @@ class SpanProcessor(SdkSpanProcessor):
         joining.register()
         self._processors: object = None
         self._redact_at_start = False
+        self.finished: Callable[[ReadableSpan], None] | None = None
+        """Gets each finished span once it is redacted and tallied; one append, which must not raise."""
 
     # -- the SDK's side ------------------------------------------------------------------------------
 
@@ -173,10 +175,16 @@ class SpanProcessor(SdkSpanProcessor):
             if not isinstance(attributes, SafeAttributes):
                 # Some wrapper passed us the end without _on_ending: at least those behind us are safe.
                 attributes = self._close(span, None)
+        except Exception as error:
+            swallowed("otel.on_end", error)
+            return
+        try:
             if self.meter_foreign:
                 self._meter(span, attributes, attributes.note)
         except Exception as error:
             swallowed("otel.on_end", error)
+        if self.finished is not None:
+            self.finished(span)
 
     def shutdown(self) -> None:
         """Wait, up to 5 s, until the tally has everything; the processor goes on working."""
