@@ -33,6 +33,7 @@ class Config(NamedTuple):
     media_limit: int | None = None
     stream_usage: str | None = None
     coexist: str | None = None
+    export_filter: str | None = None
     redactor: RedactorLike | None = None
     user: str | None = None
     entity: tuple[str, str] | None = None
@@ -66,6 +67,7 @@ _SETTINGS = (
     "media_limit",
     "stream_usage",
     "coexist",
+    "export_filter",
     "user",
     "entity",
     "tags",

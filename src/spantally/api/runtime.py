@@ -232,6 +232,7 @@ def instrument(
     media_limit: int | None = None,
     stream_usage: str | None = None,
     coexist: str | None = None,
+    export_filter: str | None = None,
     redact: Any = None,
     user: str | None = None,
     entity: tuple[str, str] | str | None = None,
@@ -274,6 +275,7 @@ def instrument(
             ``"estimate"`` estimates it and marks the row.
         coexist: whose span a call gets that another instrumentor traces, too: ``"yield"`` leaves theirs as
             the only one and joins the call to it, ``"own"`` makes ours beside it.
+        export_filter: which spans are exported: ``"all"``, or ``"genai"`` alone.
         redact: True (the default), a :class:`Redactor`, or False: nothing is hidden, and the log says so.
         user: user of calls whose session names none.
         entity: entity of such calls, ``("customer", "acme")`` or ``"customer:acme"``.
