@@ -98,6 +98,7 @@ LIFE: dict[str, tuple[str, ...]] = {
     "spantally.api.runtime:Runtime._use_ledger": ("api.ledger",),
     "spantally.api.runtime:keep_media": ("api.media",),
     "spantally.api.runtime:Providers.install": ("api.providers",),
+    "spantally.api.runtime:connect": ("api.sinks",),
     "spantally.api.runtime:worker.flush": ("api.flush", "api.uninstrument"),
     "opentelemetry.sdk.trace:TracerProvider.force_flush": ("api.force_flush",),
     "spantally.api.totals:_fold": ("api.totals",),
@@ -472,10 +473,12 @@ ELSEWHERE = {
     "otel": "the tests of the OpenTelemetry adapters, on providers of their own",
     "queries": "reading is what a user asked for: a failure to rate leaves rows pending",
     "cli": "the tests of the command's bootstrap",
+    "sinks": "the tests of the sinks make each part fail: tests/test_sinks_isolation.py",
 }
 """Rooms whose guards are tested beside their code."""
 
 UNREACHED = {
+    "calls.tap": "a tap on records that raises: tests/test_sinks_isolation.py",
     "api.said": "decisions and evaluations whose parts raise: tests/test_said_events.py",
     **dict.fromkeys(
         ("calls.beside", "calls.scan", "sdk.keys", "sdk.collected", "sdk.response_body"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spantally.api.runtime import flush, instrument, uninstrument
     from spantally.api.said import decision, evaluation
     from spantally.api.session import Session
+    from spantally.api.sinks import add_exporter, remove_exporter
     from spantally.api.work import agent, tool, workflow, wrap_tools
     from spantally.budgets.budget import Budget, BudgetNotice, Remaining
     from spantally.budgets.loops import LoopGuard
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from spantally.queries.ledger import Ledger, open_ledger
     from spantally.queries.summary import Summary, SummaryRow
     from spantally.redaction import Redactor, redact
+    from spantally.sinks.exporters import CallbackExporter, FilterExporter, JsonlExporter, LoggingExporter
 
     __version__: str
 
@@ -61,16 +63,20 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "BudgetNotice",
+    "CallbackExporter",
     "Cost",
     "FastAPIInstrumentor",
     "Figures",
+    "FilterExporter",
     "GraphEdge",
     "GraphNode",
     "HTTPX2Instrumentor",
+    "JsonlExporter",
     "LangChainInstrumentor",
     "Ledger",
     "LedgerError",
     "LogFilter",
+    "LoggingExporter",
     "LoopDetected",
     "LoopGuard",
     "MCPInstrumentor",
@@ -97,6 +103,7 @@ __all__ = [
     "ToolsInstrumentor",
     "Totals",
     "__version__",
+    "add_exporter",
     "agent",
     "attribute",
     "bind",
@@ -109,6 +116,7 @@ __all__ = [
     "paused",
     "price",
     "redact",
+    "remove_exporter",
     "session",
     "tool",
     "uninstrument",
@@ -118,6 +126,12 @@ __all__ = [
 ]
 
 _LAZY = {
+    "add_exporter": "spantally.api.sinks",
+    "remove_exporter": "spantally.api.sinks",
+    "CallbackExporter": "spantally.sinks.exporters",
+    "FilterExporter": "spantally.sinks.exporters",
+    "JsonlExporter": "spantally.sinks.exporters",
+    "LoggingExporter": "spantally.sinks.exporters",
     "RepriceRow": "spantally.ledger.repricing",
     "Repricing": "spantally.ledger.repricing",
     "Figures": "spantally.queries.figures",

@@ -33,6 +33,7 @@ class Config(NamedTuple):
     media_limit: int | None = None
     stream_usage: str | None = None
     coexist: str | None = None
+    export_filter: str | None = None
     redactor: RedactorLike | None = None
     user: str | None = None
     entity: tuple[str, str] | None = None
@@ -45,6 +46,7 @@ class Config(NamedTuple):
     baggage_allow: tuple[str, ...] | None = None
     synchronous: str | None = None
     sigterm: bool | None = None
+    exporters: tuple[Any, ...] = ()
 
 
 _PROVIDER_METHODS = {
@@ -65,6 +67,7 @@ _SETTINGS = (
     "media_limit",
     "stream_usage",
     "coexist",
+    "export_filter",
     "user",
     "entity",
     "tags",
@@ -98,6 +101,10 @@ def from_call(arguments: Mapping[str, Any]) -> Config:
     if ledger is not None:
         values["ledger"] = from_argument("ledger", ledger)
         values["ledger_given"] = True
+    if arguments.get("exporters") is not None:
+        from spantally.api.sinks import parse_exporters
+
+        values["exporters"] = parse_exporters(arguments["exporters"])
     redact = arguments.get("redact")
     if redact is not None:
         values["redactor"] = redactor_of(redact) or PlainRedactor()

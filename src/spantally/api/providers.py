@@ -90,6 +90,8 @@ class Providers:
         elif config.redactor is not None:
             self._use_redactor(telemetry)
         assert self.processor is not None
+        if config.export_filter is not None:
+            self.processor.only_genai = config.export_filter == "genai"
         for name in ("tracer_provider", "meter_provider", "logger_provider"):
             provider = getattr(config, name)
             if provider is not None:

@@ -18,6 +18,7 @@ from spantally.api.config import Config, apply_policy, completed, disabled_instr
 from spantally.api.folding import FoldingConsumer
 from spantally.api.media import keep_media
 from spantally.api.providers import Providers
+from spantally.api.sinks import close_sinks, connect, flush_sinks, use_exporters
 from spantally.api.store import LedgerConsumer
 from spantally.calls import carrier, implicit, open_work, pipeline
 from spantally.calls import telemetry as telemetry_module
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 EXIT_SECONDS: Final = 5.0
 """How long the end of the process waits for the ledger at most."""
+
+SIGTERM_SECONDS: Final = 1.0
+"""How long it waits for sinks where it was told to go."""
 
 _lock: Final = threading.RLock()
 
@@ -84,10 +88,16 @@ class Runtime:
             self.providers.install(config, telemetry, build=build_provider)
         except Exception as error:
             swallowed("api.providers", error)
+        try:
+            if config.exporters:
+                use_exporters(config.exporters)
+            connect(self.providers)
+        except Exception as error:
+            swallowed("api.sinks", error)
         if config.summary is not None:
             self._use_summary(config.summary)
         if config.sigterm:
-            termination.install(self.end_work)
+            termination.install(self.end_now)
         elif config.sigterm is False:
             termination.uninstall()
 
@@ -135,6 +145,11 @@ class Runtime:
         interrupt_open_operations()
         implicit.finish_process_session()
 
+    def end_now(self) -> None:
+        """The same where the process is told to go; sinks get what waits for them."""
+        self.end_work()
+        flush_sinks(SIGTERM_SECONDS)
+
     def at_exit(self) -> None:
         """The end of the process: everything ends, the ledger gets it, the summary is said. Runs once."""
         if self.finished:
@@ -143,6 +158,7 @@ class Runtime:
         try:
             self.end_work()
             worker.flush(EXIT_SECONDS)
+            close_sinks()
             if self.summary is not None:
                 self.summary.print_line(kept=self.ledger is not None)
             self.providers.before_exit(summary=self.ledger is not None)
@@ -218,6 +234,7 @@ def instrument(
     media_limit: int | None = None,
     stream_usage: str | None = None,
     coexist: str | None = None,
+    export_filter: str | None = None,
     redact: Any = None,
     user: str | None = None,
     entity: tuple[str, str] | str | None = None,
@@ -230,6 +247,7 @@ def instrument(
     baggage_allow: Any = None,
     synchronous: str | None = None,
     sigterm: bool | None = None,
+    exporters: Any = None,
 ) -> None:
     """Start watching: patches SDKs as they are imported, installs processors and ledger. Twice is once.
 
@@ -259,6 +277,7 @@ def instrument(
             ``"estimate"`` estimates it and marks the row.
         coexist: whose span a call gets that another instrumentor traces, too: ``"yield"`` leaves theirs as
             the only one and joins the call to it, ``"own"`` makes ours beside it.
+        export_filter: which spans are exported: ``"all"``, or ``"genai"`` alone.
         redact: True (the default), a :class:`Redactor`, or False: nothing is hidden, and the log says so.
         user: user of calls whose session names none.
         entity: entity of such calls, ``("customer", "acme")`` or ``"customer:acme"``.
@@ -272,6 +291,8 @@ def instrument(
         baggage_allow: the only hosts whose requests carry them.
         synchronous: ``"normal"`` or ``"full"`` durability of the SQLite ledger.
         sigterm: whether the tally is drained on SIGTERM where the program has no handler.
+        exporters: a list of exporters that get every finished span, each on a thread of its own; see
+            :func:`add_exporter`.
 
     Raises:
         SettingsError: (a ValueError) naming value and allowed range, before any effect.
@@ -301,6 +322,7 @@ def uninstrument() -> None:
             atexit.unregister(current.at_exit)
             current = None
             carrier.disown_environment()
+        close_sinks()
 
 
 def flush(timeout: float = 5.0) -> bool:
@@ -321,6 +343,7 @@ def flush(timeout: float = 5.0) -> bool:
     try:
         pipeline.end_late_now()
         done = worker.flush(timeout)
+        done = flush_sinks(max(0.0, deadline - time.monotonic())) and done
         if current is not None:
             done = current.providers.flush(max(0.0, deadline - time.monotonic())) and done
         return done

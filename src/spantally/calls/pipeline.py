@@ -17,6 +17,7 @@ METERED_LIMIT: Final = 4096
 """How many metered call ids are remembered, so that the span processor need not read them again."""
 
 _consumers: list[Consumer] = []
+_taps: tuple[Callable[[Record | LateRecord], None], ...] = ()
 _metered: dict[str, None] = {}
 _metered_before: dict[str, None] = {}
 
@@ -53,6 +54,28 @@ def emit(record: Record | LateRecord | LateEventRecord) -> None:
     """Hand a record to the consumers: one append on this thread. Without consumers it goes nowhere."""
     if _consumers:
         records.put(record)
+    for tap in _taps:
+        try:
+            tap(record)
+        except Exception as error:
+            swallowed("calls.tap", error)
+
+
+def add_tap(tap: Callable[[Record | LateRecord], None]) -> None:
+    """Give every record to ``tap`` at once, on the thread that emits it; adding it twice is once.
+
+    Args:
+        tap: does one append and nothing else: the thread is the program's.
+    """
+    global _taps
+    if tap not in _taps:
+        _taps = (*_taps, tap)
+
+
+def remove_tap(tap: Callable[[Record | LateRecord], None]) -> None:
+    """Stop giving records to ``tap``."""
+    global _taps
+    _taps = tuple(one for one in _taps if one != tap)
 
 
 def remember_metered(call_id: str) -> None:

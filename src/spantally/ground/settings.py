@@ -20,6 +20,7 @@ from spantally.ground.guard import say_once
 CAPTURE_MODES: Final = ("no_content", "span_only", "event_only", "span_and_event")
 STREAM_USAGE_MODES: Final = ("unknown", "request", "estimate")
 COEXIST_MODES: Final = ("yield", "own")
+EXPORT_FILTERS: Final = ("all", "genai")
 LEDGER_CONTENT_MODES: Final = ("never", "explicit", "all")
 PII_KINDS: Final = ("iban", "card", "ssn", "email", "ip", "phone")
 """Personal data that redaction knows; where two overlap, the earlier names the whole."""
@@ -491,6 +492,16 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "is metered and joined to theirs. `own` makes ours beside theirs. The call is counted once either "
         "way.",
         "`yield` or `own`",
+    ),
+    Option(
+        "export_filter",
+        "SPANTALLY_EXPORT_FILTER",
+        _choice(EXPORT_FILTERS),
+        "all",
+        "Which spans are exported, by whatever exporter. `genai` keeps those of model calls, agents, tools "
+        "and other GenAI operations, hung beneath the nearest ancestor that is kept; http, database and "
+        "other spans stay in the process. The ledger is not affected.",
+        "`all` or `genai`",
     ),
     Option(
         "config",

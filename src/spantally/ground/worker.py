@@ -118,8 +118,18 @@ class Channel(Generic[_T]):
 class Worker:
     """The background thread and its channels; see the module's text for its rules."""
 
-    def __init__(self, *, gather_seconds: float = GATHER_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        gather_seconds: float = GATHER_SECONDS,
+        name: str = "spantally-worker",
+        fork_seconds: float = FORK_SECONDS,
+    ) -> None:
         self.gather_seconds = gather_seconds
+        self.name = name
+        self.fork_seconds = fork_seconds
+        """How long a fork waits for it; the owner may change it."""
+        self.ran_at_fork = False
         self.sleeping = False
         self.running = False
         self._channels: tuple[Channel[Any], ...] = ()
@@ -201,7 +211,7 @@ class Worker:
         with self._start_lock:
             if self._busy():
                 return
-            thread = threading.Thread(target=self._run, name="spantally-worker", daemon=True)
+            thread = threading.Thread(target=self._run, name=self.name, daemon=True)
             self._thread = thread
             self.running = True
             try:
@@ -414,23 +424,25 @@ class Worker:
 worker: Final = Worker()
 """The worker of this process."""
 
-
-_ran_at_fork = False
+helpers: Final[list[Worker]] = []
+"""Workers of those who may have to wait for somebody else, and must not hold up the one: a fork stops and
+starts them, too. Their end is their owner's affair."""
 
 
 def _before_fork() -> None:
-    global _ran_at_fork
     try:
-        _ran_at_fork = worker.running
-        if worker.running:
-            worker.stop(FORK_SECONDS)
+        for one in (worker, *helpers):
+            one.ran_at_fork = one.running
+            if one.running and not one.stop(one.fork_seconds) and one is not worker:
+                one.fork_seconds = 0.0  # not waited for again until its owner says that it goes on
     except Exception as error:
         swallowed("worker.before_fork", error)
 
 
 def _after_fork_in_child() -> None:
     try:
-        worker.forget()
+        for one in (worker, *helpers):
+            one.forget()
     except Exception as error:
         swallowed("worker.after_fork", error)
 
@@ -445,8 +457,9 @@ def _at_exit() -> None:
 
 def _after_fork_in_parent() -> None:
     try:
-        if _ran_at_fork or worker.pending():
-            worker.start()  # noted ends come from finalisers, too, which start nothing
+        for one in (worker, *helpers):
+            if one.ran_at_fork or one.pending():
+                one.start()  # noted ends come from finalisers, too, which start nothing
     except Exception as error:
         swallowed("worker.after_fork", error)
 

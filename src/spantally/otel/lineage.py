@@ -46,6 +46,7 @@ class SpanState:
         "parent_call_id",
         "paused",
         "peer",
+        "place",
         "run_id",
         "scope",
         "shown",
@@ -73,6 +74,8 @@ class SpanState:
         self.told_of: frozenset[str] | None = None
         """The models whose usage a tally has read from it; None before, empty where it told none."""
         self.local_root = False
+        self.place: Any = None
+        """Where the span stands, for the export filter; None where there is none."""
         self.paused = False
         self.tallied: tuple[object, ...] = ()
         """Which tallies have the call: one for each ledger, however many processors there are."""

@@ -36,6 +36,7 @@ from spantally.ground.worker import worker
 from spantally.otel import foreign, joining
 from spantally.otel.beside import is_of_another_call, is_told_by_twin, told_models
 from spantally.otel.dialects import Facts, facts_of
+from spantally.otel.export_filter import Place, filter_span
 from spantally.otel.frameworks import enrich, recognise
 from spantally.otel.implicit import enter_trace, scope_of_trace
 from spantally.otel.lineage import STATE, SpanState, View, own_call_id, span_call_id
@@ -135,6 +136,10 @@ class SpanProcessor(SdkSpanProcessor):
         joining.register()
         self._processors: object = None
         self._redact_at_start = False
+        self.only_genai = False
+        """Whether processors behind this one get GenAI spans alone (``export_filter.py``)."""
+        self.finished: Callable[[ReadableSpan], None] | None = None
+        """Gets each finished span once it is redacted and tallied; one append, which must not raise."""
 
     # -- the SDK's side ------------------------------------------------------------------------------
 
@@ -173,10 +178,21 @@ class SpanProcessor(SdkSpanProcessor):
             if not isinstance(attributes, SafeAttributes):
                 # Some wrapper passed us the end without _on_ending: at least those behind us are safe.
                 attributes = self._close(span, None)
+        except Exception as error:
+            swallowed("otel.on_end", error)
+            return
+        try:
             if self.meter_foreign:
                 self._meter(span, attributes, attributes.note)
         except Exception as error:
             swallowed("otel.on_end", error)
+        if self.only_genai:
+            try:
+                filter_span(span, None if attributes.note is None else attributes.note.place)
+            except Exception as error:
+                swallowed("otel.export_filter", error)
+        if self.finished is not None:
+            self.finished(span)
 
     def shutdown(self) -> None:
         """Wait, up to 5 s, until the tally has everything; the processor goes on working."""
@@ -228,6 +244,8 @@ class SpanProcessor(SdkSpanProcessor):
                 around.has_children = True
         parent = span.parent
         state = SpanState.of_own(made, around, local_root=parent is None or parent.is_remote)
+        if self.only_genai:
+            state.place = Place(span, None if around is None else around.place)
         traces = self._genai_traces
         traces[span.get_span_context().trace_id] = None
         if len(traces) > TRACES_LIMIT:
@@ -249,6 +267,8 @@ class SpanProcessor(SdkSpanProcessor):
             if scope is None and around is not None and around.scope and around.scope.session.implicit:
                 scope = around.scope  # beneath a foreign agent of the run's own session
         state = SpanState(scope, around)
+        if self.only_genai:
+            state.place = Place(span, None if around is None else around.place)
         state.local_root = local_root
         state.paused = is_hidden(context)
         if facts is not None:

@@ -1,0 +1,1 @@
+"""Where finished spans go beside the providers' own exporters: each sink on a thread of its own."""

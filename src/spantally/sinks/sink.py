@@ -1,0 +1,226 @@
+"""One exporter with its own thread and queue: whatever it does, neither the program nor another one notices.
+
+The program's thread does one append. What the queue has no room for is counted, not waited for. The thread
+runs without instrumentation: what the exporter sends or asks makes no span, so that nothing feeds itself; a
+model call that it makes is billed nevertheless, and so it is metered.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from spantally.calls import pipeline
+from spantally.calls.telemetry import RedactorLike
+from spantally.ground.guard import log, say_once, swallowed
+from spantally.ground.worker import Worker, helpers
+from spantally.otel.exporters import safe_span
+from spantally.sinks.exporters import error_of, failed_of
+
+QUEUE: Final = 2048
+"""Spans that wait for one exporter at most: as many as the SDK's own queue holds."""
+
+GATHER_SECONDS: Final = 0.2
+FORK_SECONDS: Final = 0.25
+"""How long a fork waits for a sink; not at all for one that did not come to an end at the last one."""
+
+_CLOSE: Final = object()
+
+threads: Final[set[int]] = set()
+"""Threads that run an exporter just now: spans that end on them, and flushes, go to no sink."""
+
+
+class _SinkWorker(Worker):
+    """A worker that never runs an exporter on another thread than its own."""
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until everything handed over so far has been handled.
+
+        Args:
+            timeout: seconds to wait at most.
+        """
+        if not self.running:
+            self.start()
+        if not self.running:  # the interpreter is shutting down, and starts no thread
+            return self.pending() == 0
+        return super().flush(timeout)
+
+
+class Sink:
+    """An exporter that is in use.
+
+    Attributes:
+        exporter: as the user gave it.
+        exported: spans that arrived.
+        failed: spans that it did not take.
+    """
+
+    def __init__(self, exporter: Any, redactor: Callable[[], RedactorLike | None]) -> None:
+        self.exporter = exporter
+        self.label = type(exporter).__name__
+        self.exported = 0
+        self.failed = 0
+        self.closed = False
+        self._redactor = redactor
+        self._drops = itertools.count()
+        self._full = False
+        self._shut = threading.Event()
+        self._reported = False
+        self._in_hand = 0
+        self.worker: Worker = _SinkWorker(
+            gather_seconds=GATHER_SECONDS, name=f"spantally-sink-{self.label}", fork_seconds=FORK_SECONDS
+        )
+        self.channel = self.worker.channel("sink", self._handle)
+        helpers.append(self.worker)
+        self.worker.start()
+
+    # -- the program's threads -----------------------------------------------------------------------
+
+    def offer(self, span: Any) -> None:
+        """Take a finished span if there is room for it: one append."""
+        if self.closed:
+            return
+        if len(self.channel) < QUEUE:
+            self.channel.put(span)
+            return
+        next(self._drops)
+        if not self._full:
+            self._full = True
+            pipeline.late.put(self._say_full)
+
+    # -- its own thread ------------------------------------------------------------------------------
+
+    def _handle(self, batch: Sequence[Any]) -> None:
+        me = threading.get_ident()
+        threads.add(me)
+        token = otel_context.attach(otel_context.Context())
+        try:
+            with suppress_instrumentation():
+                spans = [one for one in batch if one is not _CLOSE]
+                if spans and not self._shut.is_set():
+                    self._export(spans)
+                if len(spans) != len(batch):
+                    self._shut_down()
+        finally:
+            threads.discard(me)
+            otel_context.detach(token)
+
+    def _export(self, spans: list[Any]) -> None:
+        redactor = self._redactor()
+        if redactor is not None:
+            safe = [safe_span(span, redactor) for span in spans]
+            spans = [span for span in safe if span is not None]
+        self._in_hand = len(spans)
+        failed, why = 0, ""
+        try:
+            result = self.exporter.export(spans)
+            if getattr(result, "name", "") == "FAILURE":
+                failed, why = failed_of(self.exporter, len(spans)), error_of(self.exporter)
+        except BaseException as error:
+            failed, why = len(spans), type(error).__name__
+        self._in_hand = 0
+        self.worker.fork_seconds = FORK_SECONDS
+        self.exported += len(spans) - failed
+        self.failed += failed
+        if failed:
+            say_once(
+                f"sink:{id(self)}",
+                "spantally: exporter %s failed with %s; the program and other exporters are not affected, "
+                "how many spans it did not take is said at the end",
+                self.label,
+                why,
+            )
+
+    def _shut_down(self) -> None:
+        if self._shut.is_set():
+            return
+        try:
+            flush = getattr(self.exporter, "force_flush", None)
+            if flush is not None:
+                flush(1000)
+        except BaseException as error:
+            swallowed("sinks.flush", error)
+        try:
+            self.exporter.shutdown()
+        except BaseException as error:
+            swallowed("sinks.shutdown", error)
+        self._shut.set()
+
+    def _say_full(self) -> None:
+        say_once(
+            f"sink-full:{id(self)}",
+            "spantally: exporter %s is too slow or stuck: %d spans wait, and what has no room goes by; "
+            "the program and other exporters are not affected",
+            self.label,
+            QUEUE,
+        )
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until it was given what was handed over so far; True if it was.
+
+        Args:
+            timeout: seconds to wait at most.
+        """
+        return self._shut.is_set() or self.worker.flush(timeout)
+
+    def begin_close(self) -> None:
+        """Take no more, and shut the exporter down behind what waits."""
+        if not self.closed:
+            self.closed = True
+            self.channel.put(_CLOSE)
+            self.worker.hurry()
+
+    def end_close(self, deadline: float) -> None:
+        """Wait until it has shut down, and say what did not arrive.
+
+        Args:
+            deadline: on the monotonic clock.
+        """
+        own = threading.current_thread() is self.worker._thread
+        if not own:
+            self._shut.wait(max(0.0, deadline - time.monotonic()))
+            if self._shut.is_set():
+                self.worker.stop(0.5)
+        if self.worker in helpers:
+            helpers.remove(self.worker)
+        if not own:
+            self._report(stuck=not self._shut.is_set())
+
+    def _report(self, *, stuck: bool) -> None:
+        dropped = next(self._drops)
+        waiting = self._in_hand + max(0, len(self.channel) - 1) if stuck else 0
+        if self._reported or not (self.failed or dropped or waiting or stuck):
+            return
+        self._reported = True
+        log.warning(
+            "spantally: exporter %s: %d spans arrived, %d failed, %d had no room in its queue, %d still "
+            "waited%s",
+            self.label,
+            self.exported,
+            self.failed,
+            dropped,
+            waiting,
+            "; it did not end in time" if stuck else "",
+        )
+
+    def in_child(self) -> None:
+        """In the child of a fork: what the parent counted is the parent's to say."""
+        self.exported = self.failed = 0
+        self._drops = itertools.count()
+        self._full = False
+        self._shut = _copy_of(self._shut)
+
+
+def _copy_of(event: threading.Event) -> threading.Event:
+    made = threading.Event()
+    if event.is_set():
+        made.set()
+    return made
