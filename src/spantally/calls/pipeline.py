@@ -12,12 +12,13 @@ from spantally.ground.session_state import known_session
 from spantally.ground.worker import Channel, worker
 
 Consumer: TypeAlias = Callable[[Sequence[Record]], None]
+Tap: TypeAlias = Callable[[Record | LateRecord | LateEventRecord], None]
 
 METERED_LIMIT: Final = 4096
 """How many metered call ids are remembered, so that the span processor need not read them again."""
 
 _consumers: list[Consumer] = []
-_taps: tuple[Callable[[Record | LateRecord], None], ...] = ()
+_taps: tuple[Tap, ...] = ()
 _metered: dict[str, None] = {}
 _metered_before: dict[str, None] = {}
 
@@ -61,7 +62,7 @@ def emit(record: Record | LateRecord | LateEventRecord) -> None:
             swallowed("calls.tap", error)
 
 
-def add_tap(tap: Callable[[Record | LateRecord], None]) -> None:
+def add_tap(tap: Tap) -> None:
     """Give every record to ``tap`` at once, on the thread that emits it; adding it twice is once.
 
     Args:
@@ -72,7 +73,7 @@ def add_tap(tap: Callable[[Record | LateRecord], None]) -> None:
         _taps = (*_taps, tap)
 
 
-def remove_tap(tap: Callable[[Record | LateRecord], None]) -> None:
+def remove_tap(tap: Tap) -> None:
     """Stop giving records to ``tap``."""
     global _taps
     _taps = tuple(one for one in _taps if one != tap)

@@ -13,7 +13,7 @@ from spantally.calls import pipeline
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.money import Rating, usd_text
-from spantally.ground.records import COUNTED_KINDS, CallRecord, LateRecord, Record, made
+from spantally.ground.records import COUNTED_KINDS, CallRecord, LateEventRecord, LateRecord, Record
 from spantally.otel.dialects import facts_of
 
 FIELDS: Final[Mapping[str, str]] = {
@@ -67,12 +67,12 @@ class Recent:
     """The records of the latest model calls, by their spans."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Record | LateRecord] = deque(maxlen=MOST_RECENT)
+        self._waiting: deque[Record | LateRecord | LateEventRecord] = deque(maxlen=MOST_RECENT)
         self._known: OrderedDict[tuple[str, str], CallRecord] = OrderedDict()
         self._lock = threading.Lock()
         self._waited = False
 
-    def tap(self, record: Record | LateRecord) -> None:
+    def tap(self, record: Record | LateRecord | LateEventRecord) -> None:
         """Note a record: one append."""
         self._waiting.append(record)
 
@@ -86,10 +86,10 @@ class Recent:
                     break
             return self._known.get((trace_id, span_id))
 
-    def _note(self, item: Record | LateRecord) -> None:
-        if isinstance(item, tuple) and not isinstance(item, CallRecord):
+    def _note(self, item: Record | LateRecord | LateEventRecord) -> None:
+        record = item if isinstance(item, tuple) else item.record()
+        if not isinstance(record, CallRecord):
             return
-        record = made(item)
         if record.trace_id is None or record.span_id is None or record.kind not in COUNTED_KINDS:
             return
         self._known[record.trace_id, record.span_id] = record._replace(content=None)
