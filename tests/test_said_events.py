@@ -109,6 +109,8 @@ def test_texts_follow_the_policy(mode: str, kept: str) -> None:
         assert bool(TEXTS & attributes.keys()) == (mode != "no_content")
         assert (attributes["session.id"], attributes["user.id"]) == ("s1", "alice")
     assert sent[1]["gen_ai.evaluation.score.value"] == 0.9
+    # By its id, a ledger into which the log is read knows that it has the event.
+    assert [one["spantally.event.id"] for one in sent] == [event.event_id for event in events]
     for event in events:
         assert bool(TEXTS & (event.attributes or {}).keys()) == (kept == "explicit")
     assert KEY.encode() not in exported

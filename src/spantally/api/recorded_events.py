@@ -18,7 +18,7 @@ from spantally.calls import telemetry as telemetry_module
 from spantally.calls.json_text import encode
 from spantally.calls.shorten import cut
 from spantally.calls.telemetry import Telemetry
-from spantally.ground import ids
+from spantally.ground import ids, semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import EventRecord
 from spantally.ground.scope import Scope
@@ -137,13 +137,14 @@ def note(
             span_id=f"{span.span_id:016x}" if here else None,
         )
         pipeline.emit(LateEvent(record, attributes, content, telemetry))
-        _send(name, attributes, content, telemetry, context, time_ns)
+        _send(name, record.event_id, attributes, content, telemetry, context, time_ns)
     except Exception as error:
         swallowed("api.recorded_event", error)
 
 
 def _send(
     name: str,
+    event_id: str,
     attributes: Mapping[str, Any],
     content: Mapping[str, Any],
     telemetry: Telemetry,
@@ -158,6 +159,8 @@ def _send(
         key: value if isinstance(value, (str, bool, int, float)) else encode(value)
         for key, value in redacted(attributes, telemetry.redactor).items()
     }
+    # Who reads it into a ledger that has it already knows it by its id.
+    sent[semconv.ID_OF_EVENT] = event_id
     if telemetry.capture_spans or telemetry.capture_events:
         sent.update(governed(content, telemetry.redactor, telemetry.content_limits.attribute))
     if time_ns is None:

@@ -145,14 +145,16 @@ def _say(name: str, attributes: Mapping[str, Any], content: Mapping[str, Any]) -
         scope = current_scope(context) or implicit.implicit_scope(context, telemetry)
         implicit.record_session(scope, telemetry)
         safe = telemetry.redactor.attributes(attributes)
-        _keep(name, safe, content, telemetry, scope, context)
-        _send(name, safe, content, telemetry, context)
+        event_id = ids.new_call_id()
+        _keep(name, event_id, safe, content, telemetry, scope, context)
+        _send(name, event_id, safe, content, telemetry, context)
     except Exception as error:
         swallowed("api.said", error)
 
 
 def _keep(
     name: str,
+    event_id: str,
     safe: Mapping[str, Any],
     content: Mapping[str, Any],
     telemetry: Telemetry,
@@ -166,7 +168,7 @@ def _keep(
     span = trace.get_current_span(context).get_span_context()
     pipeline.emit(
         EventRecord(
-            event_id=ids.new_call_id(),
+            event_id=event_id,
             session_id=scope.session.session_id,
             type=name,
             time_ns=time.time_ns(),
@@ -180,13 +182,19 @@ def _keep(
 
 
 def _send(
-    name: str, safe: Mapping[str, Any], content: Mapping[str, Any], telemetry: Telemetry, context: Context
+    name: str,
+    event_id: str,
+    safe: Mapping[str, Any],
+    content: Mapping[str, Any],
+    telemetry: Telemetry,
+    context: Context,
 ) -> None:
     """Send the event to the logger provider, if anybody hears it."""
     emit = telemetry.emit_event
     if emit is None or not emit.is_heard(name):
         return
-    sent = dict(safe)
+    # Who reads it into a ledger that has it already knows it by its id.
+    sent = {**safe, semconv.ID_OF_EVENT: event_id}
     if telemetry.capture_spans or telemetry.capture_events:
         sent.update(_governed(content, telemetry, telemetry.content_limits.attribute))
     emit(name, sent, context)

@@ -37,8 +37,8 @@ def ingest(ctx: click.Context, paths: tuple[str, ...], follow: bool, quiet: bool
     FILE is what the Collector's file exporter writes: OTLP JSON, one request a line, plain or gzip or zstd,
     or its framed forms; a folder or pattern of such files, rotated ones among them; or - for stdin. Spans of
     any language count, in every dialect that spantally reads, and so do the events of log records. Taking
-    in the same again changes nothing. A call that the ledger has by itself is not counted again; an event
-    that it has by itself comes a second time.
+    in the same again changes nothing. A call that the ledger has by itself is not counted again, nor is an
+    event that a spantally of this release or a later one sent.
 
     \b
     spantally ingest traces.jsonl
