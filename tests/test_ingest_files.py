@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import json
 import random
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from otlp_files_kit import agent, chat, lines, request, rows, span
+from otlp_files_kit import agent, attribute, chat, lines, request, rows, span
 from spantally.cli.main import cli
+
+KEY = "sk-proj-Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9v1234"
 
 SPANS = [
     agent(1, name="planner", attributes={"session.id": "s1", "user.id": "alice"}),
@@ -67,3 +70,61 @@ def test_a_bad_line_is_told_and_the_rest_is_taken(tmp_path: Path) -> None:
     assert len(rows(tmp_path / "l.db")) == 2
     (tmp_path / "b.jsonl").write_bytes(good + good[:40])
     ingest(tmp_path / "b.jsonl", tmp_path / "l.db")
+
+
+@pytest.mark.parametrize("kept", ["never", "explicit", "all"])
+def test_no_secret_of_a_span_gets_into_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    """What programs of others put anywhere into their spans passes redaction before it is kept."""
+    monkeypatch.setenv("SPANTALLY_LEDGER_CONTENT", kept)
+    message = json.dumps([{"role": "user", "parts": [{"type": "text", "content": f"my key is {KEY}"}]}])
+    event = {
+        "name": "gen_ai.evaluation.result",
+        "timeUnixNano": str(1_793_000_000_000_000_700),
+        "attributes": [attribute("gen_ai.evaluation.explanation", f"because {KEY}")],
+    }
+    spans = [
+        agent(
+            1,
+            name=f"agent {KEY}",
+            attributes={
+                "session.id": "s1",
+                "user.id": f"user-{KEY}",
+                "gen_ai.agent.description": f"uses {KEY}",
+                "spantally.tag.team": f"t {KEY}",
+            },
+            events=[event],
+            status={"code": 2, "message": f"failed with {KEY}"},
+        ),
+        chat(
+            2,
+            1,
+            attributes={
+                "gen_ai.input.messages": message,
+                "gen_ai.output.messages": message,
+                "gen_ai.system_instructions": message,
+                "gen_ai.response.id": f"resp {KEY}",
+                "error.type": f"Error {KEY}",
+                "llm.headers": f"Authorization: Bearer {KEY}",
+            },
+        ),
+        span(
+            3,
+            1,
+            name=f"execute_tool {KEY}",
+            attributes={
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": f"tool {KEY}",
+                "gen_ai.tool.call.arguments": json.dumps({"api_key": KEY}),
+                "gen_ai.tool.call.result": f"ok {KEY}",
+            },
+        ),
+    ]
+    (tmp_path / "a.jsonl").write_bytes(lines([request(*spans, service=f"service {KEY}")]))
+    ledger = tmp_path / "l.db"
+    ingest(tmp_path / "a.jsonl", ledger)
+    assert len(rows(ledger)) == 3
+    found = [path.name for path in tmp_path.glob("l.db*") if KEY.encode() in path.read_bytes()]
+    assert b"[REDACTED:" in ledger.read_bytes()
+    assert not found, [name for row in rows(ledger) for name, value in row.items() if KEY in str(value)]
