@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import INVALID_SPAN
 
-from spantally.calls import claims, implicit
+from spantally.calls import claims, implicit, watching
 from spantally.calls.hidden import start_hidden
 from spantally.calls.joining import AROUND, NOWHERE, Join, Joined, detached, join
 from spantally.calls.operation import SPAN_KEY, Operation, open_operations
@@ -72,6 +72,8 @@ def start(
             hidden = start_hidden(telemetry, plan, scope, context)
             if hidden is not None and announced is not None:
                 announced.belongs_to(hidden)
+            if hidden is not None and watching.watchers:
+                watching.began(hidden, None, False)
             return hidden
         made = Operation(telemetry, plan.kind, plan.operation, scope)
         made.name = name
@@ -88,6 +90,11 @@ def start(
             made.joined = found
         if announced is not None:
             announced.belongs_to(made)
+        if watching.watchers:
+            streamed = semconv.REQUEST_STREAM in plan.attributes or semconv.REQUEST_STREAM in (
+                attributes or ()
+            )
+            watching.began(made, plan.subject, streamed)
         return made
     except Exception as error:
         swallowed("calls.start", error)
