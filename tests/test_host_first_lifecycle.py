@@ -473,11 +473,16 @@ ELSEWHERE = {
     "otel": "the tests of the OpenTelemetry adapters, on providers of their own",
     "queries": "reading is what a user asked for: a failure to rate leaves rows pending",
     "cli": "the tests of the command's bootstrap",
+    "console": "the tests of the live view make each part fail: tests/test_console_programs.py",
     "sinks": "the tests of the sinks make each part fail: tests/test_sinks_isolation.py",
 }
 """Rooms whose guards are tested beside their code."""
 
 UNREACHED = {
+    **dict.fromkeys(
+        ("calls.watch", "calls.shows", "session.console", "api.console", "api.console_close"),
+        "parts of the live view that raise: tests/test_console_programs.py",
+    ),
     "calls.tap": "a tap on records that raises: tests/test_sinks_isolation.py",
     "api.said": "decisions and evaluations whose parts raise: tests/test_said_events.py",
     **dict.fromkeys(

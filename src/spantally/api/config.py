@@ -34,6 +34,7 @@ class Config(NamedTuple):
     stream_usage: str | None = None
     coexist: str | None = None
     export_filter: str | None = None
+    console: str | None = None
     redactor: RedactorLike | None = None
     user: str | None = None
     entity: tuple[str, str] | None = None
@@ -68,6 +69,7 @@ _SETTINGS = (
     "stream_usage",
     "coexist",
     "export_filter",
+    "console",
     "user",
     "entity",
     "tags",

@@ -9,7 +9,7 @@ from spantally.api.session import Session
 from spantally.api.session_ids import check_template, is_template, parse_idle
 from spantally.api.session_said import parse_labels, parse_metadata, parse_title
 from spantally.ground.errors import ArgumentError
-from spantally.ground.settings import parse_entity, parse_id, parse_tags
+from spantally.ground.settings import parse_console, parse_entity, parse_id, parse_tags
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -38,6 +38,7 @@ def session(
     idle_timeout: float | timedelta | None = None,
     budget: Budget | None = None,
     loop_guard: LoopGuard | None = None,
+    console: bool | str | None = None,
 ) -> Session: ...
 def session(
     id: str | Callable[..., Any] | None = None,  # noqa: A002 - the name that users type
@@ -54,6 +55,7 @@ def session(
     idle_timeout: float | timedelta | None = None,
     budget: Budget | None = None,
     loop_guard: LoopGuard | None = None,
+    console: bool | str | None = None,
 ) -> Any:
     """A session: everything that happens inside belongs to it, nested agents, tools and threads too.
 
@@ -79,6 +81,8 @@ def session(
             ``~3``; the conversation's id stays, and ``previous_id`` names the one before.
         budget: what it may use, with all that runs beneath; a :class:`Budget`.
         loop_guard: notices a tool that is called alike again and again; a :class:`LoopGuard`.
+        console: show the session on stderr as it happens, as ``instrument(console=...)`` does for all; False
+            leaves it out where all are shown.
 
     Returns:
         A :class:`Session`.
@@ -111,6 +115,7 @@ def session(
         said=said if any(said.values()) else None,
         budget=budget,
         loop_guard=loop_guard,
+        console=None if console is None else parse_console("session(console)", console),
     )
 
 

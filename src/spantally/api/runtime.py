@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from spantally.api import children, termination
 from spantally.api import processor as _processor  # noqa: F401 - gives span processors their ledger
 from spantally.api.config import Config, apply_policy, completed, disabled_instrumentations, from_call
+from spantally.api.console import close_console, flush_console, use_console
 from spantally.api.folding import FoldingConsumer
 from spantally.api.media import keep_media
 from spantally.api.providers import Providers
@@ -94,6 +95,11 @@ class Runtime:
             connect(self.providers)
         except Exception as error:
             swallowed("api.sinks", error)
+        if config.console is not None:
+            try:
+                use_console(config.console)
+            except Exception as error:
+                swallowed("api.console", error)
         if config.summary is not None:
             self._use_summary(config.summary)
         if config.sigterm:
@@ -149,6 +155,7 @@ class Runtime:
         """The same where the process is told to go; sinks get what waits for them."""
         self.end_work()
         flush_sinks(SIGTERM_SECONDS)
+        flush_console(SIGTERM_SECONDS / 2)
 
     def at_exit(self) -> None:
         """The end of the process: everything ends, the ledger gets it, the summary is said. Runs once."""
@@ -159,6 +166,7 @@ class Runtime:
             self.end_work()
             worker.flush(EXIT_SECONDS)
             close_sinks()
+            close_console()
             if self.summary is not None:
                 self.summary.print_line(kept=self.ledger is not None)
             self.providers.before_exit(summary=self.ledger is not None)
@@ -235,6 +243,7 @@ def instrument(
     stream_usage: str | None = None,
     coexist: str | None = None,
     export_filter: str | None = None,
+    console: bool | str | None = None,
     redact: Any = None,
     user: str | None = None,
     entity: tuple[str, str] | str | None = None,
@@ -278,6 +287,8 @@ def instrument(
         coexist: whose span a call gets that another instrumentor traces, too: ``"yield"`` leaves theirs as
             the only one and joins the call to it, ``"own"`` makes ours beside it.
         export_filter: which spans are exported: ``"all"``, or ``"genai"`` alone.
+        console: show on stderr, as it happens, what agents, calls and tools do and cost: True or ``"full"``,
+            ``"summary"`` for the ends of sessions and top-level agents, False or ``"off"``.
         redact: True (the default), a :class:`Redactor`, or False: nothing is hidden, and the log says so.
         user: user of calls whose session names none.
         entity: entity of such calls, ``("customer", "acme")`` or ``"customer:acme"``.
@@ -323,6 +334,7 @@ def uninstrument() -> None:
             current = None
             carrier.disown_environment()
         close_sinks()
+        close_console()
 
 
 def flush(timeout: float = 5.0) -> bool:
@@ -344,6 +356,7 @@ def flush(timeout: float = 5.0) -> bool:
         pipeline.end_late_now()
         done = worker.flush(timeout)
         done = flush_sinks(max(0.0, deadline - time.monotonic())) and done
+        done = flush_console(max(0.0, deadline - time.monotonic())) and done
         if current is not None:
             done = current.providers.flush(max(0.0, deadline - time.monotonic())) and done
         return done

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
+from spantally.api.console import show_session
 from spantally.api.keeping import await_until_kept, wait_until_kept
 from spantally.api.session_ids import (
     filled,
@@ -72,6 +73,7 @@ class Session(Reading, Recording):
         said: dict[str, Any] | None = None,
         budget: Budget | None = None,
         loop_guard: LoopGuard | None = None,
+        console: str | None = None,
     ) -> None:
         self.id = None if session_id is None or is_template(session_id) else session_id
         self._template = session_id if self.id is None else None
@@ -80,6 +82,7 @@ class Session(Reading, Recording):
         self._idle_seconds = idle_seconds
         self._said = said
         self._limits = None if budget is None and loop_guard is None else (budget, loop_guard)
+        self._console = console
         self._conversation = conversation
         self._user = user
         self._entity = entity
@@ -184,6 +187,8 @@ class Session(Reading, Recording):
         state = self._resolve_state(outer)
         self._state = state
         self.id = state.session_id
+        if self._console is not None:
+            show_session(state.session_id, self._console)
         if self._said:
             state.said = {**(state.said or {}), **begun(active, **self._said)}
         if self._limits is not None:
@@ -435,6 +440,7 @@ class Session(Reading, Recording):
             said=self._said,
             budget=None if self._limits is None else self._limits[0],
             loop_guard=None if self._limits is None else self._limits[1],
+            console=self._console,
         )
 
 

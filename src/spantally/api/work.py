@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
+from spantally.api.console import load_view, show_operation
 from spantally.calls.work import AgentWork, ToolWork, Work, WorkflowWork
 from spantally.ground.errors import ArgumentError
 from spantally.ground.settings import parse_id
@@ -13,7 +14,13 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _make(
-    work: type[Work], target: Any, name: str | None, description: str | None, *, track: bool = True
+    work: type[Work],
+    target: Any,
+    name: str | None,
+    description: str | None,
+    *,
+    track: bool = True,
+    verbose: bool = False,
 ) -> Any:
     if isinstance(target, str):
         if name is not None:
@@ -25,7 +32,12 @@ def _make(
         raise ArgumentError(f"{work.word}(description={description!r}): use a string")
     if not isinstance(track, bool):
         raise ArgumentError(f"{work.word}(track={track!r}): use True or False")
+    if not isinstance(verbose, bool):
+        raise ArgumentError(f"{work.word}(verbose={verbose!r}): use True or False")
     made = work(name, description, track=track)
+    if verbose:
+        load_view()
+        made.shows = show_operation
     return made if target is None else made(target)
 
 
@@ -39,6 +51,7 @@ def agent(
     name: str | None = None,
     description: str | None = None,
     track: bool = True,
+    verbose: bool = False,
 ) -> Work: ...
 
 
@@ -49,6 +62,7 @@ def agent(
     name: str | None = None,
     description: str | None = None,
     track: bool = True,
+    verbose: bool = False,
 ) -> Any:
     """Mark an agent: each invocation gives an ``invoke_agent`` span and row, with all that happens beneath.
 
@@ -62,11 +76,12 @@ def agent(
         description: value of ``gen_ai.agent.description``.
         track: False hides the agent and all it does, as ``spantally.untracked()`` does: no spans, no content
             and no events; what its model calls cost is counted in the session.
+        verbose: True shows the agent and all beneath it on stderr as it happens.
 
     Raises:
         ArgumentError: (a ValueError) for a target that cannot be decorated or a wrong name.
     """
-    return _make(AgentWork, target, name, description, track=track)
+    return _make(AgentWork, target, name, description, track=track, verbose=verbose)
 
 
 @overload

@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import INVALID_SPAN
 
-from spantally.calls import claims, implicit, open_work
+from spantally.calls import claims, implicit, open_work, watching
 from spantally.calls.hidden import start_hidden
 from spantally.calls.joining import AROUND, NOWHERE, Join, Joined, detached, join
 from spantally.calls.operation import SPAN_KEY, Operation, open_operations
@@ -75,6 +75,8 @@ def start(
             open_work.began()
             if hidden is not None and announced is not None:
                 announced.belongs_to(hidden)
+            if hidden is not None and watching.watchers:
+                watching.began(hidden, None, False)
             return hidden
         made = Operation(telemetry, plan.kind, plan.operation, scope)
         made.name = name
@@ -94,6 +96,11 @@ def start(
         if announced is not None:
             announced.belongs_to(made)
         open_work.began()
+        if watching.watchers:
+            streamed = semconv.REQUEST_STREAM in plan.attributes or semconv.REQUEST_STREAM in (
+                attributes or ()
+            )
+            watching.began(made, plan.subject, streamed)
         return made
     except Exception as error:
         swallowed("calls.start", error)

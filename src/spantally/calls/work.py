@@ -91,6 +91,8 @@ class Work:
         self.description = description
         self.track = track
         self._entered: list[tuple[_Running | _Hidden | None, Entered | None]] = []
+        self.shows: Callable[[Operation], None] | None = None
+        """Is told of each run as it begins, of an agent that a live view is to show."""
         self._known_plan: tuple[str, str | None, Plan] | None = None
 
     def __call__(self, function: _F) -> _F:
@@ -124,6 +126,11 @@ class Work:
         except Exception as error:
             swallowed(f"calls.{self.word}", error)
             return None
+        if self.shows is not None:
+            try:
+                self.shows(made)
+            except Exception as error:
+                swallowed("calls.shows", error)
         try:
             self._prepare(made, name)
         except Exception as error:

@@ -20,6 +20,7 @@ from spantally.ground.guard import say_once
 CAPTURE_MODES: Final = ("no_content", "span_only", "event_only", "span_and_event")
 STREAM_USAGE_MODES: Final = ("unknown", "request", "estimate")
 COEXIST_MODES: Final = ("yield", "own")
+CONSOLE_MODES: Final = ("off", "summary", "full")
 EXPORT_FILTERS: Final = ("all", "genai")
 LEDGER_CONTENT_MODES: Final = ("never", "explicit", "all")
 PII_KINDS: Final = ("iban", "card", "ssn", "email", "ip", "phone")
@@ -67,6 +68,19 @@ def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     if text in choices:
         return str(text)
     raise SettingsError(f"{name}={value!r} is not allowed; use one of: {', '.join(choices)}")
+
+
+def parse_console(name: str, value: object) -> str:
+    """Read a mode of the live view: off, summary, full, or a truth value, whose true is full.
+
+    Raises:
+        SettingsError: for anything else.
+    """
+    if isinstance(value, bool):
+        return "full" if value else "off"
+    if isinstance(value, str) and value.strip().lower() in _TRUE | _FALSE:
+        return "full" if value.strip().lower() in _TRUE else "off"
+    return parse_choice(name, value, CONSOLE_MODES)
 
 
 def parse_id(name: str, value: object) -> str:
@@ -602,6 +616,16 @@ OPTIONS: Final[tuple[Option, ...]] = (
         True,
         "Whether the tally is drained on SIGTERM where the program has no handler of its own.",
         "true or false",
+    ),
+    Option(
+        "console",
+        "SPANTALLY_CONSOLE",
+        parse_console,
+        "off",
+        "Shows on stderr, as it happens, what agents, calls and tools do and cost: `full` each beginning, "
+        "end and decision, `summary` the ends of sessions and of top-level agents. As an argument also true, "
+        "which is `full`, and false.",
+        "`off`, `summary` or `full`",
     ),
     Option(
         "summary",

@@ -19,7 +19,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from spantally.calls import pipeline
 from spantally.calls.telemetry import RedactorLike
 from spantally.ground.guard import log, say_once, swallowed
-from spantally.ground.worker import Worker, helpers
+from spantally.ground.helper import HelperWorker
 from spantally.otel.exporters import safe_span
 from spantally.sinks.exporters import error_of, failed_of
 
@@ -34,22 +34,6 @@ _CLOSE: Final = object()
 
 threads: Final[set[int]] = set()
 """Threads that run an exporter just now: spans that end on them, and flushes, go to no sink."""
-
-
-class _SinkWorker(Worker):
-    """A worker that never runs an exporter on another thread than its own."""
-
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until everything handed over so far has been handled.
-
-        Args:
-            timeout: seconds to wait at most.
-        """
-        if not self.running:
-            self.start()
-        if not self.running:  # the interpreter is shutting down, and starts no thread
-            return self.pending() == 0
-        return super().flush(timeout)
 
 
 class Sink:
@@ -73,11 +57,10 @@ class Sink:
         self._shut = threading.Event()
         self._reported = False
         self._in_hand = 0
-        self.worker: Worker = _SinkWorker(
-            gather_seconds=GATHER_SECONDS, name=f"spantally-sink-{self.label}", fork_seconds=FORK_SECONDS
+        self.worker = HelperWorker(
+            f"spantally-sink-{self.label}", gather_seconds=GATHER_SECONDS, fork_seconds=FORK_SECONDS
         )
         self.channel = self.worker.channel("sink", self._handle)
-        helpers.append(self.worker)
         self.worker.start()
 
     # -- the program's threads -----------------------------------------------------------------------
@@ -189,8 +172,7 @@ class Sink:
             self._shut.wait(max(0.0, deadline - time.monotonic()))
             if self._shut.is_set():
                 self.worker.stop(0.5)
-        if self.worker in helpers:
-            helpers.remove(self.worker)
+        self.worker.retire()
         if not own:
             self._report(stuck=not self._shut.is_set())
 
