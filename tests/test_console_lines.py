@@ -395,3 +395,18 @@ def test_wrong_modes_are_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="verbose='yes'"):
         spantally.agent("a", verbose="yes")  # type: ignore[call-overload]
     assert not live.running
+
+
+def test_what_a_program_records_itself(screen: Screen) -> None:
+    """Calls and events that a program tells of have a line each; more said of a session is not its end."""
+    spantally.instrument(tracer_provider=provider(), ledger=False, console=True)
+    with spantally.session("s1") as session:
+        session.record_call(provider="openai", model="gpt-4o-mini", input_tokens=100, output_tokens=10)
+        session.set(title="a title")
+        session.event("cart.opened", {"key": f"it is {SECRET}"})
+    found = screen.brief()
+    assert [one.split()[:2] for one in found].count(["<", "session"]) == 1
+    assert not any(one.strip().startswith("!") for one in found)
+    assert any("cart.opened" in one for one in found)
+    assert any("gpt-4o-mini" in one for one in found)
+    assert SECRET not in screen._text

@@ -233,6 +233,8 @@ class Board:
     # -- sessions and events -----------------------------------------------------------------------------
 
     def _told(self, record: SessionRecord) -> None:
+        if record.status is None:
+            return  # more was said of it, not that it begins or ends
         seen = self._session(record.session_id)
         seen.parent_id = record.parent_id or seen.parent_id
         mode = self._mode(record.session_id)

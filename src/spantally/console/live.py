@@ -15,7 +15,14 @@ from spantally.console.writer import Writer
 from spantally.ground.guard import swallowed
 from spantally.ground.helper import HelperWorker
 from spantally.ground.money import Rating
-from spantally.ground.records import CallRecord, LateRecord, Record, SessionRecord, made
+from spantally.ground.records import (
+    CallRecord,
+    EventRecord,
+    LateEventRecord,
+    LateRecord,
+    Record,
+    SessionRecord,
+)
 
 QUEUE: Final = 10_000
 """What waits to be shown at most: where stderr is read slower than the program works, lines are left out."""
@@ -32,24 +39,28 @@ Step = Callable[[], None]
 
 
 class _Ended:
-    """The step that shows the end of a call, once."""
+    """The step that shows the end of a call, or an event whose record is made late; once."""
 
-    __slots__ = ("_board", "_done", "_record")
+    __slots__ = ("_board", "_done", "_late")
 
-    def __init__(self, record: CallRecord | LateRecord, board: Board) -> None:
-        self._record = record
+    def __init__(self, record: CallRecord | LateRecord | LateEventRecord, board: Board) -> None:
+        self._late = record
         self._board = board
         self._done = False
 
     @property
+    def _record(self) -> CallRecord | EventRecord:
+        return self._late if isinstance(self._late, CallRecord) else self._late.record()
+
+    @property
     def session_id(self) -> str:
         """Whose the call is."""
-        return made(self._record).session_id
+        return self._record.session_id
 
     def __call__(self) -> None:
         if not self._done:
             self._done = True
-            self._board.record(made(self._record))
+            self._board.record(self._record)
 
 
 class Live:
@@ -134,7 +145,7 @@ class Live:
         """An operation begins."""
         self._put(lambda: self._board.began(operation, subject, streamed))
 
-    def record(self, record: Record | LateRecord) -> None:
+    def record(self, record: Record | LateRecord | LateEventRecord) -> None:
         """Something has ended or happened."""
         if isinstance(record, SessionRecord) and record.end_ns is not None:
             self._put(lambda: self._end_session(record))
