@@ -24,6 +24,8 @@ import test_host_first_faults as faults
 import test_host_first_sockets as sockets
 import test_otel_cost as costs
 import test_propagation_faults as crossing
+import test_recording_calls as recorded
+import test_recording_events as told
 from host_kit import Program, script
 from spantally.api import children, runtime, termination
 from spantally.api.hook import pre_instrument
@@ -112,7 +114,7 @@ LIFE: dict[str, tuple[str, ...]] = {
     "spantally.instrumentors.openai.call:OpenAICall._prepare_abandoned": ("calls.late_facts",),
     "spantally.calls.operation:_LateEnd.__call__": ("calls.end_late",),
     "spantally.otel.metrics:MetricsConsumer._record": ("otel.metrics",),
-    "spantally.api.session:implicit.record_session": ("session.record",),
+    "spantally.api.session_telling:implicit.record_session": ("session.record",),
 }
 
 
@@ -530,7 +532,7 @@ def test_every_guard_on_a_calls_way_is_exercised() -> None:
         place for places in (*LIFE.values(), *OTHERS.values(), *budgets.OTHERS.values()) for place in places
     }
     exercised |= crossing.EXERCISED
-    exercised |= frameworks.EXERCISED | costs.EXERCISED
+    exercised |= frameworks.EXERCISED | costs.EXERCISED | recorded.EXERCISED | told.EXERCISED
     exercised |= set(budgets.GIVEN_UP)
     guards = _guards()
     assert len(guards) > 80

@@ -19,6 +19,9 @@ from watching import Watched, attributes
 
 KEY = "sk-proj-Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9v1234"
 
+EXERCISED = {"api.record_call", "api.record_tool", "api.record_error"}
+"""Guards that fail in these tests."""
+
 
 def rows_of(path: Path, session: str) -> list[CallRow]:
     """Rows of a session."""

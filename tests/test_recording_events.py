@@ -21,6 +21,8 @@ from spantally.ground.worker import worker
 from watching import Watched
 
 KEY = "sk-proj-Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9v1234"
+EXERCISED = {"api.recorded_event", "api.event_redaction", "session.place", "session.set"}
+"""Guards that fail in these tests."""
 
 
 def events_in(seen: Watched) -> list[EventRecord]:

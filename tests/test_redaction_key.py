@@ -199,12 +199,13 @@ def test_failure_stays_ours(fails: str, monkeypatch: pytest.MonkeyPatch) -> None
     def refuse(*given: Any, **named: Any) -> Any:
         raise OSError(5, "no luck")
 
-    monkeypatch.setattr(Path if fails == "mkdir" else os, fails, refuse)
-    found = key.load()
-    monkeypatch.undo()
+    place = key.path().parent
+    with monkeypatch.context() as patch:
+        patch.setattr(Path if fails == "mkdir" else os, fails, refuse)
+        found = key.load()
     assert len(found.secret) >= key.SIZE
     assert found.source == ("file" if fails == "link" else "random"), "a file system may lack links"
-    assert [one.name for one in key.path().parent.glob("*")] in ([], [key.FILE_NAME])
+    assert [one.name for one in place.glob("*")] in ([], [key.FILE_NAME])
 
 
 def test_any_other_failure_stays_ours(monkeypatch: pytest.MonkeyPatch) -> None:
