@@ -118,6 +118,7 @@ ON: Final = {
     "chat": "inference",
     "summed": "inference, embeddings, invoke_agent",
     "told": "inference, invoke_agent",
+    "talked": "inference, invoke_agent, invoke_workflow",
     "asked": "inference, embeddings, retrieval, fetch_response, create_agent",
     "exception": "event of an exception",
     "budget": "event `spantally.budget` of the ledger",
@@ -266,8 +267,16 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "RETRIEVAL_QUERY_TEXT": ("string", "retrieval", "What was asked. **Content**."),
     "RETRIEVAL_DOCUMENTS": ("string (JSON)", "retrieval", "Ids and scores of what was found. **Content**."),
     "RESPONSE_STATUS": ("string", "run", "Status of the answer where the API names one, as it came."),
-    "INPUT_MESSAGES": ("string (JSON)", "chat", "Messages of the request. **Content**."),
-    "OUTPUT_MESSAGES": ("string (JSON)", "chat", "Messages of the answer. **Content**."),
+    "INPUT_MESSAGES": (
+        "string (JSON)",
+        "talked",
+        "Messages of the request, or what an agent was given. **Content**.",
+    ),
+    "OUTPUT_MESSAGES": (
+        "string (JSON)",
+        "talked",
+        "Messages of the answer, or what an agent gave. **Content**.",
+    ),
     "SYSTEM_INSTRUCTIONS": ("string (JSON)", "chat", "Instructions beside the messages. **Content**."),
     "TOOL_DEFINITIONS": ("string (JSON)", "chat", "Tools that the model was offered. **Content**."),
     "OPENAI_API_TYPE": (

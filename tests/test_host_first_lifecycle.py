@@ -485,6 +485,7 @@ UNREACHED = {
         ("calls.watch", "calls.shows", "session.console", "api.console", "api.console_close"),
         "parts of the live view that raise: tests/test_console_programs.py",
     ),
+    "session.capture": "parts of a session's capture that raise: tests/test_work_capture.py",
     "calls.tap": "a tap on records that raises: tests/test_sinks_isolation.py",
     "api.said": "decisions and evaluations whose parts raise: tests/test_said_events.py",
     **dict.fromkeys(

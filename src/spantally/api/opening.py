@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from spantally.api.session import Session
 from spantally.api.session_ids import check_template, is_template, parse_idle
 from spantally.api.session_said import parse_labels, parse_metadata, parse_title
+from spantally.calls.capturing import Capture, parse_capture
 from spantally.ground.errors import ArgumentError
 from spantally.ground.settings import parse_console, parse_entity, parse_id, parse_tags
 
@@ -39,6 +40,7 @@ def session(
     budget: Budget | None = None,
     loop_guard: LoopGuard | None = None,
     console: bool | str | None = None,
+    capture: Capture = "auto",
 ) -> Session: ...
 def session(
     id: str | Callable[..., Any] | None = None,  # noqa: A002 - the name that users type
@@ -56,6 +58,7 @@ def session(
     budget: Budget | None = None,
     loop_guard: LoopGuard | None = None,
     console: bool | str | None = None,
+    capture: Capture = "auto",
 ) -> Any:
     """A session: everything that happens inside belongs to it, nested agents, tools and threads too.
 
@@ -83,6 +86,8 @@ def session(
         loop_guard: notices a tool that is called alike again and again; a :class:`LoopGuard`.
         console: show the session on stderr as it happens, as ``instrument(console=...)`` does for all; False
             leaves it out where all are shown.
+        capture: of a decorated function, what becomes input and output of the session where the ledger keeps
+            all content; as for :func:`agent`.
 
     Returns:
         A :class:`Session`.
@@ -116,6 +121,7 @@ def session(
         budget=budget,
         loop_guard=loop_guard,
         console=None if console is None else parse_console("session(console)", console),
+        capture=parse_capture("session(capture", capture),
     )
 
 

@@ -16,6 +16,7 @@ from opentelemetry.context import Context
 
 from spantally.api.console import show_session
 from spantally.api.keeping import await_until_kept, wait_until_kept
+from spantally.api.session_capture import SessionCapture, capture_of
 from spantally.api.session_ids import (
     filled,
     is_template,
@@ -74,6 +75,7 @@ class Session(Reading, Recording):
         budget: Budget | None = None,
         loop_guard: LoopGuard | None = None,
         console: str | None = None,
+        capture: Any = "auto",
     ) -> None:
         self.id = None if session_id is None or is_template(session_id) else session_id
         self._template = session_id if self.id is None else None
@@ -83,6 +85,8 @@ class Session(Reading, Recording):
         self._said = said
         self._limits = None if budget is None and loop_guard is None else (budget, loop_guard)
         self._console = console
+        self._capture = capture
+        self._captured: dict[str, Any] = {}
         self._conversation = conversation
         self._user = user
         self._entity = entity
@@ -397,6 +401,7 @@ class Session(Reading, Recording):
             status = SessionStatus.FAILED if failed else status_of(error)
             state.ended = True
             outcome = {
+                **self._captured,
                 "end_ns": time.time_ns(),
                 "status": status,
                 "error_type": None if error is None or status != SessionStatus.FAILED else type_name(error),
@@ -420,7 +425,7 @@ class Session(Reading, Recording):
 
         def opener(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Running | None:
             try:
-                return _Running(self._fresh())
+                return _Running(self._fresh(), capture_of(self._capture, function, args, kwargs))
             except Exception as error:
                 swallowed("session.decorator", error)
                 return None
@@ -441,6 +446,7 @@ class Session(Reading, Recording):
             budget=None if self._limits is None else self._limits[0],
             loop_guard=None if self._limits is None else self._limits[1],
             console=self._console,
+            capture=self._capture,
         )
 
 
@@ -451,8 +457,10 @@ def _entered_of(entry: tuple[Entered | None, Scope | None]) -> Entered | None:
 class _Running:
     """One run of a decorated function inside its session."""
 
-    def __init__(self, made: Session) -> None:
+    def __init__(self, made: Session, captured: SessionCapture | None) -> None:
         self.session = made
+        self.captured = captured
+        self.item = None if captured is None else captured.item
         before = otel_context.get_current()
         made.begin()
         self.context = otel_context.get_current()
@@ -460,15 +468,25 @@ class _Running:
 
     def result(self, value: Any) -> None:
         """The body returned."""
+        self._keep(value)
         self._end(None)
 
     def error(self, error: BaseException) -> None:
         """The body raised."""
+        self._keep(None)
         self._end(error)
 
     def left(self) -> None:
         """The generator was left early, perhaps in a finaliser: its session is noted to end."""
-        pipeline.late.put_from_finaliser(lambda: self._end(None))
+        pipeline.late.put_from_finaliser(self._end_left)
+
+    def _end_left(self) -> None:
+        self._keep(None, left=True)
+        self._end(None)
+
+    def _keep(self, value: Any, *, left: bool = False) -> None:
+        if self.captured is not None:
+            self.session._captured = self.captured.fields(value, left=left)
 
     def _end(self, error: BaseException | None) -> None:
         if self.session._leave(error):

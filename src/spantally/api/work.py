@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
 from spantally.api.console import load_view, show_operation
+from spantally.calls.capturing import Capture, parse_capture
 from spantally.calls.work import AgentWork, ToolWork, Work, WorkflowWork
 from spantally.ground.errors import ArgumentError
 from spantally.ground.settings import parse_id
@@ -21,6 +22,7 @@ def _make(
     *,
     track: bool = True,
     verbose: bool = False,
+    capture: Any = "auto",
 ) -> Any:
     if isinstance(target, str):
         if name is not None:
@@ -34,7 +36,9 @@ def _make(
         raise ArgumentError(f"{work.word}(track={track!r}): use True or False")
     if not isinstance(verbose, bool):
         raise ArgumentError(f"{work.word}(verbose={verbose!r}): use True or False")
+    parse_capture(f"{work.word}(capture", capture)
     made = work(name, description, track=track)
+    made.capture = capture
     if verbose:
         load_view()
         made.shows = show_operation
@@ -52,6 +56,7 @@ def agent(
     description: str | None = None,
     track: bool = True,
     verbose: bool = False,
+    capture: Capture = "auto",
 ) -> Work: ...
 
 
@@ -63,6 +68,7 @@ def agent(
     description: str | None = None,
     track: bool = True,
     verbose: bool = False,
+    capture: Capture = "auto",
 ) -> Any:
     """Mark an agent: each invocation gives an ``invoke_agent`` span and row, with all that happens beneath.
 
@@ -77,22 +83,38 @@ def agent(
         track: False hides the agent and all it does, as ``spantally.untracked()`` does: no spans, no content
             and no events; what its model calls cost is counted in the session.
         verbose: True shows the agent and all beneath it on stderr as it happens.
+        capture: what is kept of each run of a decorated function where the content policy wants content:
+            ``"auto"`` the arguments as input and the returned value, or the joined stream, as output; False
+            nothing; a function ``(arguments, value)`` what it returns: a mapping with ``input`` and
+            ``output``, or None.
 
     Raises:
         ArgumentError: (a ValueError) for a target that cannot be decorated or a wrong name.
     """
-    return _make(AgentWork, target, name, description, track=track, verbose=verbose)
+    return _make(AgentWork, target, name, description, track=track, verbose=verbose, capture=capture)
 
 
 @overload
 def tool(target: _F, /) -> _F: ...
 @overload
 def tool(
-    target: str | None = None, /, *, name: str | None = None, description: str | None = None
+    target: str | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    capture: Capture = "auto",
 ) -> Work: ...
 
 
-def tool(target: Any = None, /, *, name: str | None = None, description: str | None = None) -> Any:
+def tool(
+    target: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    capture: Capture = "auto",
+) -> Any:
     """Mark a tool: each execution gives an ``execute_tool`` span and row.
 
     The forms are those of :func:`agent`. A tool that a model asked for by this name takes the model's
@@ -102,20 +124,21 @@ def tool(target: Any = None, /, *, name: str | None = None, description: str | N
         target: the function, or the name.
         name: of the tool; the function's own by default.
         description: value of ``gen_ai.tool.description``; the first line of the docstring by default.
+        capture: as for :func:`agent`; what is kept are the tool's arguments and result.
 
     Raises:
         ArgumentError: (a ValueError) for a target that cannot be decorated or a wrong name.
     """
-    return _make(ToolWork, target, name, description)
+    return _make(ToolWork, target, name, description, capture=capture)
 
 
 @overload
 def workflow(target: _F, /) -> _F: ...
 @overload
-def workflow(target: str | None = None, /, *, name: str | None = None) -> Work: ...
+def workflow(target: str | None = None, /, *, name: str | None = None, capture: Capture = "auto") -> Work: ...
 
 
-def workflow(target: Any = None, /, *, name: str | None = None) -> Any:
+def workflow(target: Any = None, /, *, name: str | None = None, capture: Capture = "auto") -> Any:
     """Mark a workflow, the fixed sequence around agents: each run gives an ``invoke_workflow`` span and row.
 
     The forms are those of :func:`agent`. A workflow is no agent: it is not on the agents' path.
@@ -123,11 +146,12 @@ def workflow(target: Any = None, /, *, name: str | None = None) -> Any:
     Args:
         target: the function, or the name.
         name: of the workflow; the function's own by default.
+        capture: as for :func:`agent`.
 
     Raises:
         ArgumentError: (a ValueError) for a target that cannot be decorated or a wrong name.
     """
-    return _make(WorkflowWork, target, name, None)
+    return _make(WorkflowWork, target, name, None, capture=capture)
 
 
 def wrap_tools(tools: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:

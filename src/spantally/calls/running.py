@@ -21,7 +21,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Running(Protocol):
-    """Something that a body runs inside: an agent, a tool, a session."""
+    """Something that a body runs inside: an agent, a tool, a session.
+
+    Where it has an ``item`` that is not None, that is called with each item which a generator yields.
+    """
 
     context: Context
 
@@ -137,6 +140,7 @@ def _wrap_generator(function: Callable[..., Any], opener: Opener) -> Callable[..
         finally:
             steps.leave()
         step, given = generator.send, None
+        taken = getattr(running, "item", None)
         while True:
             steps.enter()
             try:
@@ -150,6 +154,8 @@ def _wrap_generator(function: Callable[..., Any], opener: Opener) -> Callable[..
                 _tell(running.error, error)
                 raise
             steps.leave()
+            if taken is not None:
+                _tell(taken, item)
             try:
                 given = yield item
                 step = generator.send
@@ -179,6 +185,7 @@ def _wrap_async_generator(function: Callable[..., Any], opener: Opener) -> Calla
             steps = Steps(running.context)
         generator = function(*args, **kwargs)
         step, given = generator.asend, None
+        taken = getattr(running, "item", None)
         while True:
             steps.enter()
             try:
@@ -192,6 +199,8 @@ def _wrap_async_generator(function: Callable[..., Any], opener: Opener) -> Calla
                 _tell(running.error, error)
                 raise
             steps.leave()
+            if taken is not None:
+                _tell(taken, item)
             try:
                 given = yield item
                 step = generator.asend

@@ -13,13 +13,14 @@ from opentelemetry.context import Context
 
 from spantally.calls import admission, starting
 from spantally.calls import telemetry as telemetry_module
+from spantally.calls.capturing import Captured, capture_of
 from spantally.calls.entering import Entered, take_entry
 from spantally.calls.operation import Operation
 from spantally.calls.plans import Plan
 from spantally.calls.rollup import Rollup
 from spantally.calls.running import wrap_function
 from spantally.calls.tool_results import claim_tool_call
-from spantally.calls.work_content import keep_arguments, keep_result, named
+from spantally.calls.work_content import named
 from spantally.ground import semconv
 from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
@@ -33,19 +34,27 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 class _Running:
     """One invocation: ends its operation by what the body did."""
 
-    __slots__ = ("context", "operation")
+    __slots__ = ("captured", "context", "operation")
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
+        self.captured: Captured | None = None
+        """What it captures, where somebody gets that."""
         try:
             self.context: Context = operation.inner_context()
         except Exception as error:
             swallowed("calls.inner_context", error)
             self.context = otel_context.get_current()
 
+    @property
+    def item(self) -> Callable[[Any], None] | None:
+        """Takes what a generator yields."""
+        return None if self.captured is None else self.captured.item
+
     def result(self, value: Any) -> None:
         """The body returned."""
-        keep_result(self.operation, value)
+        if self.captured is not None:
+            self.captured.end(value)
         self.operation.finish(Status.OK)
 
     def error(self, error: BaseException) -> None:
@@ -53,11 +62,16 @@ class _Running:
         cancelled = (
             isinstance(error, (KeyboardInterrupt, SystemExit)) or type(error).__name__ == "CancelledError"
         )
+        if self.captured is not None:
+            self.captured.end(None)
         self.operation.finish(Status.CANCELLED if cancelled else Status.ERROR, error=error)
 
     def left(self) -> None:
         """The generator was not read to its end; this may be a finaliser."""
-        self.operation.finish_later(abandoned=True)
+        if self.captured is None:
+            self.operation.finish_later(abandoned=True)
+        else:
+            self.operation.finish_later(abandoned=True, prepare=self.captured.left)
 
 
 class _Hidden:
@@ -91,6 +105,8 @@ class Work:
         self.description = description
         self.track = track
         self._entered: list[tuple[_Running | _Hidden | None, Entered | None]] = []
+        self.capture: Any = "auto"
+        """What is captured of runs of a decorated function."""
         self.shows: Callable[[Operation], None] | None = None
         """Is told of each run as it begins, of an agent that a live view is to show."""
         self._known_plan: tuple[str, str | None, Plan] | None = None
@@ -102,10 +118,11 @@ class Work:
 
         def opener(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Running | _Hidden | None:
             running = self._open(name, describe)
-            if isinstance(running, _Running) and self.kind == Kind.TOOL:
-                keep_arguments(running.operation, function, args, kwargs)
-                if running.operation.scope.session.loop_guard is not None:
-                    admission.note_tool(running.operation, name, lambda: named(function, args, kwargs))
+            if not isinstance(running, _Running):
+                return running
+            running.captured = capture_of(running.operation, self.capture, function, args, kwargs)
+            if self.kind == Kind.TOOL and running.operation.scope.session.loop_guard is not None:
+                admission.note_tool(running.operation, name, lambda: named(function, args, kwargs))
             return running
 
         return wrap_function(function, opener, what=f"@spantally.{self.word}")
