@@ -29,7 +29,7 @@ def put(operation: Operation, key: str, name: str, value: Any, *, given: bool = 
     telemetry = operation.telemetry
     with kept_by(telemetry.media_files):
         raw = plain(value)
-    _place(operation, key, name, telemetry.redactor.value(raw, key))
+    _place(operation, key, name, telemetry.redactor.value(raw, key), given=given)
 
 
 def put_message(operation: Operation, key: str, name: str, value: Any) -> None:
@@ -58,7 +58,7 @@ def put_message(operation: Operation, key: str, name: str, value: Any) -> None:
     _place(operation, key, name, [message])
 
 
-def _place(operation: Operation, key: str, name: str, safe: Any) -> None:
+def _place(operation: Operation, key: str, name: str, safe: Any, *, given: bool = False) -> None:
     """Put a redacted value onto the span and into the row, within their limits."""
     telemetry = operation.telemetry
     if wants_on_span(operation):
