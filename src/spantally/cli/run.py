@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from typing import NoReturn
@@ -17,6 +18,8 @@ from typing import NoReturn
 import click
 
 from spantally.cli import exits
+from spantally.cli.otlp_target import parse_target, with_target
+from spantally.ground.errors import ArgumentError
 
 _SIGNALS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
 _CONFIG_FILES = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
@@ -107,9 +110,14 @@ def _execute(command: Sequence[str], environ: dict[str, str]) -> NoReturn:
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--quiet", "-q", is_flag=True, help="No summary line at the end.")
+@click.option(
+    "--otlp",
+    metavar="ENDPOINT",
+    help="Send spans, metrics and events to a collector or Jaeger: http://HOST:4318 or grpc://HOST:4317.",
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
-def run(explicit: str | None, /, quiet: bool, command: tuple[str, ...]) -> None:
+def run(explicit: str | None, /, quiet: bool, otlp: str | None, command: tuple[str, ...]) -> None:
     """Run a command and tally its LLM calls.
 
     Every Python process that COMMAND becomes or starts is tallied.
@@ -117,6 +125,7 @@ def run(explicit: str | None, /, quiet: bool, command: tuple[str, ...]) -> None:
     \b
     spantally run -- python agent.py
     spantally run -- pytest tests
+    spantally run --otlp http://localhost:4318 -- python agent.py
 
     Nothing needs to listen anywhere: without an exporter in the environment none is used. OTEL_* variables
     are honoured as opentelemetry-instrument honours them. Exit code, signals, stdin and terminal are those
@@ -133,4 +142,25 @@ def run(explicit: str | None, /, quiet: bool, command: tuple[str, ...]) -> None:
             f"spantally run: {command[0]} {flag} starts without PYTHONPATH or start-up hooks, so nothing "
             "can be tallied; leave the flag out, or call spantally.instrument() in the program"
         )
-    _execute(command, environment(os.environ, ledger=ledger, quiet=quiet))
+    base: Mapping[str, str] = os.environ if otlp is None else _sending_to(otlp)
+    _execute(command, environment(base, ledger=ledger, quiet=quiet))
+
+
+def _sending_to(address: str) -> Mapping[str, str]:
+    """The environment with a collector's address; ends the process with 2 where that cannot be."""
+    named = next((name for name in _CONFIG_FILES if os.environ.get(name)), None)
+    if named is not None:
+        raise click.UsageError(
+            f"--otlp has no effect beside {named}, which alone says where spans go; unset it, or name the "
+            "endpoint there"
+        )
+    try:
+        made = with_target(os.environ, parse_target(address))
+    except ArgumentError as error:
+        raise click.UsageError(str(error)) from error
+    if find_spec("opentelemetry.exporter") is None:
+        exits.say(
+            "spantally run: no OTLP exporter is installed here, so that a program of this environment sends "
+            "nothing; pip install 'spantally[otlp]'"
+        )
+    return made
