@@ -19,6 +19,7 @@ from spantally.cli.events import events
 from spantally.cli.graph import graph
 from spantally.cli.ingest import ingest
 from spantally.cli.ledger import ledger as ledger_group
+from spantally.cli.outcomes import outcomes
 from spantally.cli.path import path
 from spantally.cli.prices import prices
 from spantally.cli.reconcile import reconcile
@@ -71,6 +72,7 @@ for _command in (
     show,
     events,
     summary,
+    outcomes,
     graph,
     replay,
     diff,

@@ -23,6 +23,7 @@ from spantally.ledger.repricing import Progress, Repricing, check_status
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.queries.arguments import is_text, make_filter, one_of
 from spantally.queries.graph import SessionGraph, build_graph
+from spantally.queries.outcomes import OutcomeRow, check_outcome_groupings, outcome_rows
 from spantally.queries.summary import Summary, build_summary
 from spantally.queries.times import local_zone
 from spantally.queries.tree import SessionTree, build_tree
@@ -267,6 +268,58 @@ class Ledger:
         )
         resolve_order(order_by, CALL_ORDERS, "started")
         return self._settled().calls(where)
+
+    def outcomes(  # noqa: D417 - the filters are told once, with the class
+        self,
+        by: str | Sequence[str] = (),
+        *,
+        tz: str | None = None,
+        user: str | None = None,
+        entity: str | tuple[str, str] | None = None,
+        tags: Any = None,
+        any_tag: bool = False,
+        labels: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        conversation: str | None = None,
+        agent: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        project: str | None = None,
+        status: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> list[OutcomeRow]:
+        """How sessions went, by groups: success rate, and each metric that ``finish(metrics=)`` told.
+
+        Only sessions that the program opened itself: of an implicit one nobody says how it went.
+
+        Args:
+            by: groupings, by commas or as a sequence: agent, user, entity, model, name, day, week, month;
+                none for all together. A session with several agents or models is in the group of each.
+            tz: IANA name of the zone of days, weeks and months; the machine's by default.
+
+        Raises:
+            ArgumentError: for a wrong argument.
+        """
+        names = [name for name in by.split(",") if name.strip()] if isinstance(by, str) else by
+        groupings = check_outcome_groupings([str(name).strip() for name in names])
+        rows = self.sessions(
+            user=user,
+            entity=entity,
+            tags=tags,
+            any_tag=any_tag,
+            labels=labels,
+            metadata=metadata,
+            conversation=conversation,
+            agent=agent,
+            model=model,
+            provider=provider,
+            project=project,
+            status=status,
+            since=since,
+            until=until,
+        )
+        return outcome_rows(rows, groupings, tz or local_zone())
 
     def cost(  # noqa: D417 - the filters are told once, with the class
         self,

@@ -1,0 +1,138 @@
+"""How sessions went: the share that succeeded, and what programs measured, by groups."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from spantally.ground.errors import ArgumentError
+from spantally.ground.records import SessionStatus
+from spantally.ledger.contract import SessionRow
+from spantally.ledger.grouping import label_of, zone
+from spantally.queries.figures import percentile
+
+PLAIN: Final = ("agent", "user", "entity", "model", "name")
+PERIODS: Final = ("day", "week", "month")
+MOST_REASONS: Final = 5
+"""Reasons that a row names, the most frequent first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricFigures:
+    """One metric of the sessions of a group."""
+
+    count: int
+    """Sessions that told it."""
+    mean: float
+    p50: float
+    """The smallest value that half of them do not exceed; ``p95`` likewise."""
+    p95: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeRow:
+    """The sessions of one group; one with several agents or models is in the group of each."""
+
+    keys: Mapping[str, str | None]
+    """What the group is of, by grouping; empty for all sessions together."""
+    sessions: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    abandoned: int
+    """Whose process ended without finishing them."""
+    running: int
+    success_rate: float | None
+    """Of the sessions that ended, 0 to 1; None where none has."""
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Why sessions failed, as programs said, the most frequent first."""
+    metrics: Mapping[str, MetricFigures] = field(default_factory=dict)
+
+
+def check_outcome_groupings(by: Sequence[str]) -> tuple[str, ...]:
+    """The groupings, each once; none means all sessions together.
+
+    Raises:
+        ArgumentError: naming the value and what is allowed.
+    """
+    if isinstance(by, str):
+        raise ArgumentError(f"by={by!r} is a text; use a list such as [{by!r}]")
+    for name in by:
+        if name not in PLAIN and name not in PERIODS:
+            raise ArgumentError(f"by={name!r} is not allowed; use any of: {', '.join((*PLAIN, *PERIODS))}")
+    return tuple(dict.fromkeys(by))
+
+
+def outcome_rows(sessions: Iterable[SessionRow], by: Sequence[str], tz: str) -> list[OutcomeRow]:
+    """Sum sessions up.
+
+    Sessions that the program did not open itself are left out: nobody says how these went.
+
+    Args:
+        sessions: any.
+        by: groupings, checked.
+        tz: zone of days, weeks and months.
+
+    Raises:
+        ArgumentError: for a zone that is not known.
+    """
+    labels = {unit: label_of(unit, zone(tz)) for unit in PERIODS if unit in by}
+    groups: dict[tuple[str | None, ...], list[SessionRow]] = {}
+    for row in sessions:
+        if row.implicit:
+            continue
+        keys: list[tuple[str | None, ...]] = [()]
+        for name in by:
+            if name in labels:
+                values: Sequence[str | None] = (labels[name](row.started_ns // 1_000_000_000),)
+            else:
+                values = _values(row, name)
+            keys = [(*key, value) for key in keys for value in values]
+        for key in keys:
+            groups.setdefault(key, []).append(row)
+    made = [_row(dict(zip(by, key, strict=True)), rows) for key, rows in groups.items()]
+    made.sort(key=lambda one: tuple((value is None, value or "") for value in one.keys.values()))
+    return made
+
+
+def _values(row: SessionRow, name: str) -> Sequence[str | None]:
+    if name == "agent":
+        return row.agents or (None,)
+    if name == "model":
+        return row.models or (None,)
+    if name == "entity":
+        return (None if row.entity_type is None else f"{row.entity_type}:{row.entity_id}",)
+    return (row.user_id if name == "user" else row.name,)
+
+
+def _row(keys: Mapping[str, str | None], rows: Sequence[SessionRow]) -> OutcomeRow:
+    counts = Counter(str(row.status) for row in rows)
+    ended = len(rows) - counts[SessionStatus.RUNNING]
+    told: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.metrics.items():
+            told.setdefault(name, []).append(float(value))
+    reasons = Counter(row.reason for row in rows if row.status == SessionStatus.FAILED and row.reason)
+    return OutcomeRow(
+        keys=keys,
+        sessions=len(rows),
+        succeeded=counts[SessionStatus.SUCCEEDED],
+        failed=counts[SessionStatus.FAILED],
+        cancelled=counts[SessionStatus.CANCELLED],
+        abandoned=counts[SessionStatus.ABANDONED],
+        running=counts[SessionStatus.RUNNING],
+        success_rate=counts[SessionStatus.SUCCEEDED] / ended if ended else None,
+        reasons=dict(reasons.most_common(MOST_REASONS)),
+        metrics={name: _figures(sorted(values)) for name, values in sorted(told.items())},
+    )
+
+
+def _figures(values: Sequence[float]) -> MetricFigures:
+    return MetricFigures(
+        count=len(values),
+        mean=sum(values) / len(values),
+        p50=percentile(values, 50) or 0.0,
+        p95=percentile(values, 95) or 0.0,
+    )
