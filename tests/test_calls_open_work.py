@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +84,17 @@ def test_a_watcher_keeps_the_worker_awake_only_as_long_as_it_waits() -> None:
         assert len(asked) == count
     finally:
         assert own.stop()
+
+
+def test_what_began_before_instrument_leaves_no_mark(marks: list[CallRecord], tmp_path: Path) -> None:
+    """An operation of an earlier set-up that nobody ended is no running work of the ledger in force now."""
+    spantally.instrument(ledger=False, summary=False)
+    with spantally.agent("planner"):
+        spantally.uninstrument()
+        spantally.instrument(ledger=tmp_path / "later.db", summary=False)
+        try:
+            time.sleep(open_work.MARK_SECONDS + 0.1)
+            worker.flush(5.0)
+            assert marks == []
+        finally:
+            spantally.uninstrument()

@@ -29,15 +29,16 @@ Taker: TypeAlias = Callable[[Sequence[CallRecord]], None]
 _takers: Final[list[Taker]] = []
 _marked: Final[set[str]] = set()
 """Call ids of the open operations that have their mark."""
+_since_ns = 0
+"""What began earlier is no work of the ledger in force: a set-up before it left it open, perhaps for ever."""
 
 
 def add_taker(taker: Taker) -> None:
-    """Give marks to ``taker`` from now on, on the worker; those of what is open already, too."""
+    """Give marks of what begins from now on to ``taker``, on the worker."""
+    global _since_ns
     if taker not in _takers:
+        _since_ns = time.time_ns()
         _takers.append(taker)
-        _marked.clear()
-        if open_operations:
-            began()
 
 
 def remove_taker(taker: Taker) -> None:
@@ -73,7 +74,7 @@ def look() -> float | None:
     due: list[Operation] = []
     soonest: float | None = None
     for call_id, operation in opened:
-        if call_id in _marked:
+        if call_id in _marked or operation.start_ns < _since_ns:
             continue
         rest = MARK_SECONDS - (now - operation.start_ns) / 1e9
         if rest <= 0:
