@@ -216,8 +216,8 @@ def active(program: Program) -> Iterator[Watched]:
     provider.add_log_record_processor(SimpleLogRecordProcessor(heard))
     before = otel_context.get_current()
     implicit.forget_process_session()
-    # A stream whose end a forced failure swallowed ends when it is collected: not in the next test. What another
-    # test of this process left open is no fault of the next one either.
+    # A stream whose end a forced failure swallowed ends when it is collected: not in the next test.
+    # What another test of this process left open is no fault of the next one either.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
