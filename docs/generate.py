@@ -27,6 +27,13 @@ from spantally.cli import check, exits, jsonout, overviewjson, reconcile, repric
 from spantally.cli.main import cli
 from spantally.ground import semconv, settings
 from spantally.ground.cache_use import NO_CACHE
+from spantally.ground.setting_values import (
+    MAX_BAGGAGE_BYTES,
+    MAX_ID_LENGTH,
+    MAX_TAG_KEY,
+    MAX_TAG_VALUE,
+    MAX_TAGS,
+)
 from spantally.ledger.contract import CallRow, CostRow, EventRow, OpenRow, SessionRow
 from spantally.ledger.repricing import RepriceRow, Repricing
 from spantally.ledger.sqlite import schema
@@ -99,9 +106,9 @@ def settings_section() -> Iterator[str]:
     ]
     yield table(("variable", "argument", "allowed", "default", "meaning"), rows)
     yield (
-        f"An id has at most {settings.MAX_ID_LENGTH} characters. At most {settings.MAX_TAGS} tags are in "
-        f"force at once, of {settings.MAX_BAGGAGE_BYTES // 2:,} bytes as baggage; a tag's key has at most "
-        f"{settings.MAX_TAG_KEY} characters (letters, digits and `_-./`), its value {settings.MAX_TAG_VALUE}."
+        f"An id has at most {MAX_ID_LENGTH} characters. At most {MAX_TAGS} tags are in "
+        f"force at once, of {MAX_BAGGAGE_BYTES // 2:,} bytes as baggage; a tag's key has at most "
+        f"{MAX_TAG_KEY} characters (letters, digits and `_-./`), its value {MAX_TAG_VALUE}."
     )
     yield (
         f"One variable is the redaction's alone: `{key.KEY_VARIABLE}`, any text, is the key of the digits "

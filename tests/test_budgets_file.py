@@ -15,7 +15,7 @@ import spantally
 from budgets_kit import COST, answer, ask, client
 from spantally.budgets import file
 from spantally.budgets.file import read_rules
-from spantally.ground.settings import config_path
+from spantally.ground.places import config_path
 from spantally.testing import ScriptedServer
 from watching import Watched
 

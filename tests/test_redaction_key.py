@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from spantally.ground import guard
-from spantally.ground.settings import default_ledger_path
+from spantally.ground.places import default_ledger_path
 from spantally.redaction import key, tags
 from spantally.redaction.tags import tag
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import spantally
 from spantally.ground import guard
-from spantally.ground.settings import PII_KINDS
+from spantally.ground.setting_values import PII_KINDS
 from spantally.redaction import Redactor
 from spantally.redaction.pii import find_pii
 from spantally.redaction.spans import Span

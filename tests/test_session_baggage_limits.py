@@ -10,7 +10,7 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 
 import spantally
-from spantally.ground.settings import MAX_BAGGAGE_BYTES, MAX_ID_BYTES, MAX_TAGS
+from spantally.ground.setting_values import MAX_BAGGAGE_BYTES, MAX_ID_BYTES, MAX_TAGS
 from watching import Watched
 
 FACE = "\U0001f600"

@@ -20,7 +20,8 @@ from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, with_values
 from spantally.ground.session_state import SessionState, known_session, remember_session
-from spantally.ground.settings import is_disabled, parse_entity, parse_id, parse_tags
+from spantally.ground.setting_values import parse_entity, parse_id, parse_tags
+from spantally.ground.settings import is_disabled
 from spantally.otel.baggage import with_baggage
 
 _C = TypeVar("_C")

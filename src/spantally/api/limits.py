@@ -16,8 +16,9 @@ from spantally.calls import pipeline
 from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import guard, say_once, swallowed
+from spantally.ground.places import config_path
 from spantally.ground.session_state import SessionState, put_brake, use_common_budget
-from spantally.ground.settings import config_path, from_environment
+from spantally.ground.settings import from_environment
 from spantally.ground.worker import worker
 from spantally.ledger.contract import Filter
 from spantally.pricing import ensure_loading, load

@@ -7,7 +7,7 @@ from typing import Final
 
 from spantally.calls.telemetry import Telemetry
 from spantally.ground.guard import say_once
-from spantally.ground.settings import default_ledger_path
+from spantally.ground.places import default_ledger_path
 
 SUFFIX: Final = ".media"
 """What the directory's name adds to that of the ledger's file."""

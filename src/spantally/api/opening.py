@@ -10,7 +10,7 @@ from spantally.api.session_ids import check_template, is_template, parse_idle
 from spantally.api.session_said import parse_labels, parse_metadata, parse_title
 from spantally.calls.capturing import Capture, parse_capture
 from spantally.ground.errors import ArgumentError
-from spantally.ground.settings import parse_console, parse_entity, parse_id, parse_tags
+from spantally.ground.setting_values import parse_console, parse_entity, parse_id, parse_tags
 
 if TYPE_CHECKING:
     from datetime import timedelta

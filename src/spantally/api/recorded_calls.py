@@ -22,7 +22,7 @@ from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
 from spantally.ground.records import CallRecord, Kind, Status, UsageFormat
 from spantally.ground.scope import with_values
-from spantally.ground.settings import parse_id
+from spantally.ground.setting_values import parse_id
 
 OPERATIONS: Final[Mapping[str, Kind]] = {
     "chat": Kind.INFERENCE,

@@ -27,8 +27,9 @@ from spantally.calls.operation import interrupt_open_operations
 from spantally.calls.telemetry import Telemetry
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once, swallowed
+from spantally.ground.places import config_path
 from spantally.ground.session_state import use_common_budget
-from spantally.ground.settings import config_path, from_environment, is_disabled
+from spantally.ground.settings import from_environment, is_disabled
 from spantally.ground.worker import worker
 from spantally.instrumentors.base import TableInstrumentor
 from spantally.otel.implicit import trusts_baggage

@@ -26,7 +26,8 @@ from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
 from spantally.ground.records import EventRecord
 from spantally.ground.scope import Scope, current_scope, is_hidden
-from spantally.ground.settings import is_disabled, parse_choice, parse_id
+from spantally.ground.setting_values import parse_choice, parse_id
+from spantally.ground.settings import is_disabled
 
 DECIDERS: Final = ("agent", "human")
 MOST_ALTERNATIVES: Final = 64

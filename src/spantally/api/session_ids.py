@@ -14,7 +14,7 @@ from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import known_session
-from spantally.ground.settings import parse_id
+from spantally.ground.setting_values import parse_id
 
 MOST_KNOWN: Final = 1_024
 """Given ids whose last use this process remembers; of others the ledger knows."""

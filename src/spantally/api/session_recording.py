@@ -13,7 +13,7 @@ from spantally.api import record_arguments as arguments
 from spantally.ground import ids, semconv
 from spantally.ground.errors import ArgumentError
 from spantally.ground.scope import current_scope, is_hidden
-from spantally.ground.settings import parse_choice, parse_id
+from spantally.ground.setting_values import parse_choice, parse_id
 
 if TYPE_CHECKING:
     from spantally.api.recorded_calls import Recorded

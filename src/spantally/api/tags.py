@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once
-from spantally.ground.settings import parse_tags
+from spantally.ground.setting_values import parse_tags
 
 Tags = tuple[tuple[str, str], ...]
 

@@ -9,7 +9,7 @@ from spantally.api.console import load_view, show_operation
 from spantally.calls.capturing import Capture, parse_capture
 from spantally.calls.work import AgentWork, ToolWork, Work, WorkflowWork
 from spantally.ground.errors import ArgumentError
-from spantally.ground.settings import parse_id
+from spantally.ground.setting_values import parse_id
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

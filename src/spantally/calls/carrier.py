@@ -22,7 +22,7 @@ from spantally.calls import implicit
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, with_values
 from spantally.ground.session_state import SessionState, known_session, remember_session
-from spantally.ground.settings import parse_entity, parse_id, parse_tags
+from spantally.ground.setting_values import parse_entity, parse_id, parse_tags
 
 VARIABLE: Final = "SPANTALLY_CARRIER"
 """Environment variable of what baggage has no room for; written for child processes, set by nobody."""

@@ -12,7 +12,8 @@ import click
 
 from spantally.cli.exits import UnusableLedgerError, say
 from spantally.ground.errors import ArgumentError, LedgerError
-from spantally.ground.settings import default_ledger_path, from_environment
+from spantally.ground.places import default_ledger_path
+from spantally.ground.settings import from_environment
 
 if TYPE_CHECKING:
     from spantally.queries import Ledger

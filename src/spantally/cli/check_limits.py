@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from spantally.ground.errors import ArgumentError
-from spantally.ground.settings import config_path
+from spantally.ground.places import config_path
 from spantally.queries.checking import Limits, count_of, nano_usd_of
 
 _PERCENTILE: Final = re.compile(r"p([1-9]\d?|100)")

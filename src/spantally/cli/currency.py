@@ -40,7 +40,7 @@ class Converting:
         Raises:
             click.UsageError: for one that the file does not know.
         """
-        from spantally.ground.settings import config_path
+        from spantally.ground.places import config_path
         from spantally.pricing.overrides_file import read_own
 
         self.currency = currency

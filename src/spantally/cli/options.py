@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from spantally.ground.settings import MAX_TAG_KEY
+from spantally.ground.setting_values import MAX_TAG_KEY
 
 _F = TypeVar("_F", bound=Callable[..., object])
 

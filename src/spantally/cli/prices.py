@@ -137,7 +137,7 @@ def _show(model: str, provider: str | None, at: str | None, *, as_json: bool) ->
 
 def _check(*, as_json: bool) -> None:
     """The settings file: what holds, and what does not."""
-    from spantally.ground.settings import config_path
+    from spantally.ground.places import config_path
     from spantally.pricing.overrides_file import read_own
 
     own = read_own(config_path())

@@ -59,7 +59,7 @@ def _print(found: Sequence[MissingRate]) -> None:
     from spantally.cli.render.numbers import NONE, count_text, safe
     from spantally.cli.render.output import write
     from spantally.cli.render.tables import Column, print_table
-    from spantally.ground.settings import config_path
+    from spantally.ground.places import config_path
 
     columns: list[Column[MissingRate]] = [
         Column("PROVIDER", lambda one: one.provider or NONE),

@@ -20,7 +20,7 @@ _allowed: tuple[str, ...] = ()
 
 
 def use_hosts(*, deny: tuple[str, ...] | None, allow: tuple[str, ...] | None) -> None:
-    """Put lists of hosts into force, as :func:`spantally.ground.settings.parse_hosts` gives them.
+    """Put lists of hosts into force, as :func:`spantally.ground.setting_values.parse_hosts` gives them.
 
     Args:
         deny: hosts that must not be told, beside model providers; None leaves the list in force.

@@ -6,7 +6,8 @@ import os
 from typing import cast
 
 from spantally.ground.errors import ArgumentError
-from spantally.ground.settings import default_ledger_path, parse_ledger
+from spantally.ground.places import default_ledger_path
+from spantally.ground.setting_values import parse_ledger
 from spantally.ledger.contract import Store
 from spantally.ledger.sqlite.store import SQLiteStore
 

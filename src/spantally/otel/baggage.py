@@ -19,7 +19,7 @@ from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once
 from spantally.ground.scope import BAGGAGE_KEY, Scope, with_values
 from spantally.ground.session_state import SessionState, remember_session
-from spantally.ground.settings import MAX_BAGGAGE_BYTES, parse_entity, parse_id, parse_tags
+from spantally.ground.setting_values import MAX_BAGGAGE_BYTES, parse_entity, parse_id, parse_tags
 
 MAX_MEMBERS: Final = 64
 """Members that W3C Baggage promises to carry, and the most we read."""

@@ -22,7 +22,7 @@ from spantally.ground.errors import SettingsError
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, LinkRecord, Precedence, Status
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState, remember_session
-from spantally.ground.settings import parse_id
+from spantally.ground.setting_values import parse_id
 from spantally.otel.dialects import Facts
 from spantally.otel.dialects_providers import is_loopback
 from spantally.otel.implicit import scope_of_trace

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from spantally.ground.errors import SpantallyError
-from spantally.ground.settings import data_directory
+from spantally.ground.places import data_directory
 
 MOST_BYTES: Final = 64_000_000
 _CURRENT: Final = "current.json"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from spantally.ground.guard import say_once, swallowed
-from spantally.ground.settings import config_path
+from spantally.ground.places import config_path
 from spantally.pricing.overrides import OwnRates
 from spantally.pricing.overrides_file import NONE, read_own
 

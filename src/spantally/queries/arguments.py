@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from spantally.ground.errors import ArgumentError
-from spantally.ground.settings import parse_entity, parse_tags
+from spantally.ground.setting_values import parse_entity, parse_tags
 from spantally.ledger.contract import Filter
 from spantally.queries.times import moment_ns
 

@@ -13,8 +13,9 @@ from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import swallowed
 from spantally.ground.money import Rating
+from spantally.ground.places import default_ledger_path
 from spantally.ground.records import CallRecord, Kind, SessionStatus, Status
-from spantally.ground.settings import default_ledger_path, from_environment
+from spantally.ground.settings import from_environment
 from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow, Store
 from spantally.ledger.grouping import check_groupings, zone
 from spantally.ledger.opening import open_store

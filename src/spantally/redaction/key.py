@@ -13,7 +13,7 @@ import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from spantally.ground.guard import say_once, swallowed
-from spantally.ground.settings import data_directory
+from spantally.ground.places import data_directory
 
 if TYPE_CHECKING:
     from pathlib import Path

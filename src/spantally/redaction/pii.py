@@ -87,7 +87,7 @@ def find_pii(text: str, kinds: tuple[str, ...], check: Callable[[], None], taken
 
     Args:
         text: what is scanned.
-        kinds: of :data:`spantally.ground.settings.PII_KINDS`.
+        kinds: of :data:`spantally.ground.setting_values.PII_KINDS`.
         check: raises when the time is over.
         taken: the spans so far.
     """

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from spantally.ground.guard import swallowed
-from spantally.ground.settings import from_environment, parse_pii
+from spantally.ground.setting_values import parse_pii
+from spantally.ground.settings import from_environment
 from spantally.redaction import counting, names, registry
 from spantally.redaction.by_name import SCHEME_ONLY, goes_whole, policy
 from spantally.redaction.cache import SHORTEST, Cache

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from spantally.ground.errors import ArgumentError
-from spantally.ground.settings import PII_KINDS
+from spantally.ground.setting_values import PII_KINDS
 from spantally.redaction.spans import LITERAL, STRUCTURE, Span
 from spantally.redaction.tags import know_types
 

@@ -8,7 +8,8 @@ from typing import Final
 
 from spantally.cli.checks.finding import Finding, Level
 from spantally.ground.errors import SettingsError
-from spantally.ground.settings import OPTIONS, config_path, from_environment
+from spantally.ground.places import config_path
+from spantally.ground.settings import OPTIONS, from_environment
 
 SECTION: Final = "settings"
 _OTHERS: Final = frozenset({"SPANTALLY_REDACTION_KEY", "SPANTALLY_RUN_PID", "SPANTALLY_SUMMARY_OWNER"})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from spantally.ground.errors import LedgerError
-from spantally.ground.settings import default_ledger_path
+from spantally.ground.places import default_ledger_path
 
 NETWORK_TYPES: Final = (
     "nfs",
