@@ -333,7 +333,7 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "RECORD": (
         "string",
         "every",
-        "The row or session as JSON, read by `ingest`; no span of ours has it yet.",
+        "On what `spantally export` wrote: row, session or event as JSON, so that `ingest` gives the same.",
     ),
     "RECORD_CONTENT": ("string", "every", "JSON of content for which there is no attribute. **Content**."),
 }

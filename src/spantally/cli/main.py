@@ -16,6 +16,7 @@ from spantally.cli.demo import demo
 from spantally.cli.diff import diff
 from spantally.cli.doctor import doctor
 from spantally.cli.events import events
+from spantally.cli.export import export
 from spantally.cli.graph import graph
 from spantally.cli.ingest import ingest
 from spantally.cli.ledger import ledger as ledger_group
@@ -83,6 +84,7 @@ for _command in (
     reconcile,
     run,
     ingest,
+    export,
     doctor,
     check,
     conformance,

@@ -1,29 +1,47 @@
-"""What a span carries of a ledger: the whole row, and what the call was rated at where it was made."""
+"""What a span carries of a ledger: the whole row, who said what of it, and what it cost where it was made."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 from spantally.ground import semconv
-from spantally.ground.money import CostStatus, Rating
-from spantally.ground.records import CallRecord
+from spantally.ground.money import CostStatus, Rating, UsageParts
+from spantally.ground.records import CallRecord, LinkRecord
 from spantally.ledger.contract import Rater
+from spantally.ledger.merge import FIELD_GROUPS, Facts
+from spantally.ledger.tally import LARGEST, Row
 
 _PAID_OTHERWISE: Final = frozenset({CostStatus.COVERED, CostStatus.FREE})
 _NEVER_CARRIED: Final = frozenset({"content"})
-RATING: Final = "rating"
+_STATUSES: Final = frozenset(CostStatus)
+_PARTIAL: Final = "partial:"
+_RATING: Final = "rating"
+_RANKS: Final = "ranks"
+_LINKS: Final = "links"
+_RANKED: Final = frozenset(name for name, _, _ in FIELD_GROUPS)
+_MOST_LINKS: Final = 1_000
 _DEFAULTS: Final[Mapping[str, Any]] = CallRecord._field_defaults
+_UNRATED: Final[Mapping[str, Any]] = Rating._field_defaults
 
 
-def packed(record: CallRecord, rating: Rating | None) -> str:
+class Carried(NamedTuple):
+    """A row of a ledger, as a span brings it."""
+
+    row: Row
+    links: tuple[LinkRecord, ...]
+    """Of the spans between it and the row around it that are no operation."""
+
+
+def packed(row: Row, links: Iterable[LinkRecord] = ()) -> str:
     """A row, but for its content, as JSON for :data:`~spantally.ground.semconv.RECORD`.
 
     Args:
-        record: of the ledger.
-        rating: what it was rated at.
+        row: of the ledger.
+        links: of the spans between it and the row around it that are no operation, innermost first.
     """
+    record, ranks = row.facts
     values: dict[str, Any] = {
         name: value
         for name, value in record._asdict().items()
@@ -31,13 +49,33 @@ def packed(record: CallRecord, rating: Rating | None) -> str:
     }
     if "tags" in values:
         values["tags"] = dict(values["tags"])
-    if rating is not None:
-        values[RATING] = rating._replace(parts=None)._asdict()
-        del values[RATING]["parts"]
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    if ranks is not None:
+        values[_RANKS] = dict(ranks)
+    if row.rating is not None:
+        values[_RATING] = _rating_values(row.rating)
+    chain = [[link.span_id, link.parent_span_id, link.end_ns] for link in links]
+    if chain:
+        values[_LINKS] = chain
+    return json.dumps(values, separators=(",", ":"))
 
 
-def unpacked(attributes: Mapping[str, Any]) -> CallRecord | None:
+def _rating_values(rating: Rating) -> dict[str, Any]:
+    values = {
+        name: value
+        for name, value in rating._asdict().items()
+        if name not in _UNRATED or value != _UNRATED[name]
+    }
+    if rating.parts is not None:
+        values["parts"] = told(rating.parts)
+    return values
+
+
+def told(parts: UsageParts) -> dict[str, int]:
+    """The parts of a usage that are not zero, as ``spantally.usage`` has them."""
+    return {name: count for name, count in parts._asdict().items() if count}
+
+
+def unpacked(attributes: Mapping[str, Any]) -> Carried | None:
     """The row that a span from a ledger carries; None for any other span.
 
     Raises:
@@ -49,6 +87,14 @@ def unpacked(attributes: Mapping[str, Any]) -> CallRecord | None:
     values = json.loads(text)
     if not isinstance(values, dict):
         raise ValueError(f"{semconv.RECORD} is no object")  # noqa: TRY004 - what it says is wrong
+    record = _record(values)
+    return Carried(
+        Row(Facts(record, _ranks(values.get(_RANKS))), _rating(values.get(_RATING))),
+        _links(record, values.get(_LINKS)),
+    )
+
+
+def _record(values: Mapping[str, Any]) -> CallRecord:
     values = {name: value for name, value in values.items() if name in CallRecord._fields}
     if "tags" in values:
         values["tags"] = tuple(sorted((str(key), str(value)) for key, value in dict(values["tags"]).items()))
@@ -60,26 +106,61 @@ def unpacked(attributes: Mapping[str, Any]) -> CallRecord | None:
         raise ValueError(f"{semconv.RECORD} lacks what a row has: {error}") from None
 
 
+def _ranks(values: Any) -> Mapping[str, int] | None:
+    if values is None:
+        return None
+    if not isinstance(values, dict) or not all(
+        name in _RANKED and type(rank) is int and -1 <= rank < LARGEST for name, rank in values.items()
+    ):
+        raise ValueError(f"{semconv.RECORD} has {_RANKS} that are none")
+    return values
+
+
+def _rating(values: Any) -> Rating | None:
+    if values is None:
+        return None
+    try:
+        found = {name: value for name, value in values.items() if name in Rating._fields}
+        parts = found.pop("parts", None)
+        made = Rating(**found, parts=None if parts is None else UsageParts(**parts))
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{semconv.RECORD} has a {_RATING} that is none: {error}") from None
+    numbers = (*(made.parts or ()), made.nano_usd, made.list_nano_usd, *made[6:8])
+    if (
+        not all(one is None or (type(one) is int and -LARGEST < one < LARGEST) for one in numbers)
+        or not (made.status in _STATUSES or (type(made.status) is str and made.status.startswith(_PARTIAL)))
+        or not all(one is None or type(one) is str for one in (made.source, made.price_id))
+        or type(made.cache_reported) is not bool
+    ):
+        raise ValueError(f"{semconv.RECORD} has a {_RATING} that is none")
+    return made
+
+
+def _links(record: CallRecord, values: Any) -> tuple[LinkRecord, ...]:
+    if not values or not record.trace_id:
+        return ()
+    if not isinstance(values, list) or len(values) > _MOST_LINKS:
+        raise ValueError(f"{semconv.RECORD} has {_LINKS} that are none")
+    made = []
+    for one in values:
+        span_id, parent_id, end_ns = one
+        if type(span_id) is not str or not (parent_id is None or type(parent_id) is str):
+            raise ValueError(f"{semconv.RECORD} has {_LINKS} that are none")
+        if type(end_ns) is not int or not 0 <= end_ns < 2**63:
+            raise ValueError(f"{semconv.RECORD} has {_LINKS} that are none")
+        made.append(LinkRecord(record.trace_id, span_id, parent_id, end_ns))
+    return tuple(made)
+
+
 def rating_of(attributes: Mapping[str, Any]) -> Rating | None:
-    """What a span says its call was rated at; None where it says nothing that stands for itself."""
-    text = attributes.get(semconv.RECORD)
-    if isinstance(text, str):
-        try:
-            values = json.loads(text)[RATING]
-            return _checked(Rating(**{key: values[key] for key in values if key in Rating._fields}))
-        except (ValueError, TypeError, KeyError):
-            return None
+    """What a live span says its call was rated at; None where it says nothing that stands for itself."""
     status, nano = attributes.get(semconv.COST_STATUS), attributes.get(semconv.COST_NANO_USD)
     if not isinstance(status, str) or (nano is None and status not in _PAID_OTHERWISE):
         return None
-    source = attributes.get(semconv.COST_SOURCE)
-    return _checked(Rating(nano, status, None, source if isinstance(source, str) else None))
-
-
-def _checked(rating: Rating) -> Rating | None:
-    nano = rating.nano_usd
     if nano is not None and (type(nano) is not int or not 0 <= nano < 2**63):
         return None
+    source = attributes.get(semconv.COST_SOURCE)
+    rating = Rating(nano, status, None, source if isinstance(source, str) else None)
     return None if rating.status == CostStatus.PENDING else rating
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from spantally.exchange.carried_events import carried_event, is_stamp
+from spantally.exchange.carried_sessions import unpacked_session
 from spantally.exchange.content import KEEPS_ALL, Content
 from spantally.exchange.lineage import TRACE_SESSION
 from spantally.ground import semconv
-from spantally.ground.records import CallRecord, EventRecord, Record, SessionRecord
+from spantally.ground.records import CallRecord, EventRecord, Record
 from spantally.ledger.counting import SpanKey
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.otel import foreign
@@ -20,21 +22,6 @@ MOST_WAITING: Final = 2_000
 """Events that wait for the rows that they belong to."""
 
 _OURS: Final = "spantally."
-_STAMPS: Final = frozenset(
-    {
-        semconv.SESSION_ID,
-        semconv.USER_ID,
-        semconv.ENTITY_TYPE,
-        semconv.ENTITY_ID,
-        semconv.CONVERSATION_ID,
-        semconv.AGENT_PATH,
-        semconv.AGENT_NAME,
-        semconv.ID_OF_EVENT,
-        semconv.CALL_ID,
-        "event.name",
-    }
-)
-"""What says whose an event is; the ledger has that in columns."""
 
 
 class EventReader:
@@ -42,14 +29,16 @@ class EventReader:
 
     def __init__(self, content: Content) -> None:
         self._content = content
-        self._sessions: list[SessionRecord] = []
+        self._sessions: dict[str, list[str]] = {}
         self._events: list[Event] = []
         self._details: list[Event] = []
+        self._waiting = 0
+        """Sessions among them."""
 
     @property
     def full(self) -> bool:
         """Whether enough are waiting to be written."""
-        return len(self._sessions) + len(self._events) + len(self._details) >= MOST_WAITING
+        return self._waiting + len(self._events) + len(self._details) >= MOST_WAITING
 
     def take(self, event: Event) -> bool:
         """Take an event; False for one that a ledger does not keep.
@@ -58,24 +47,36 @@ class EventReader:
             ValueError: it is damaged.
         """
         if event.name == semconv.EVENT_SESSION:
-            self._sessions.append(session_of(event, self._content))
+            one = unpacked_session(event.attributes, self._content)
+            self._sessions.setdefault(one.session_id, []).append(one.facts)
+            self._waiting += 1
         elif event.name == semconv.EVENT_OPERATION_DETAILS:
             if self._content.policy != KEEPS_ALL or not event.span_id:
                 return False
             self._details.append(event)
-        elif event.name == semconv.EVENT_EVALUATION_RESULT or event.name.startswith(_OURS):
+        elif (
+            event.name == semconv.EVENT_EVALUATION_RESULT
+            or event.name.startswith(_OURS)
+            or semconv.ID_OF_EVENT in event.attributes  # of a name that the program gave it
+        ):
             self._events.append(event)
         else:
             return False
         return True
 
+    def sessions(self) -> Iterator[dict[str, str]]:
+        """Facts of the sessions told so far, each once in a mapping; then they are gone from here."""
+        told, self._sessions, self._waiting = self._sessions, {}, 0
+        while told:
+            yield {session_id: facts.pop() for session_id, facts in told.items()}
+            told = {session_id: facts for session_id, facts in told.items() if facts}
+
     def records(self, store: SQLiteStore) -> list[Record]:
-        """Records of what was taken so far; afterwards they are gone from here."""
-        sessions, events = self._sessions, self._events
-        self._sessions, self._events = [], []
+        """Records of the events that were taken so far; afterwards they are gone from here."""
+        events, self._events = self._events, []
         spans = _spans(events)
         known = store.ancestors(spans, ()).by_span if spans else {}
-        return [*sessions, *(self._record(event, known) for event in events)]
+        return [self._record(event, known) for event in events]
 
     def contents(self, store: SQLiteStore) -> dict[str, Mapping[str, Any]]:
         """Content of rows by call id, of those that have none."""
@@ -98,23 +99,29 @@ class EventReader:
         session_id = foreign.named_session(attributes) or (None if row is None else row.session_id)
         path = attributes.get(semconv.AGENT_PATH)
         call_id = attributes.get(semconv.CALL_ID)
-        kept = self._content.safe(
-            {
-                key: tuple(value) if type(value) is list else value
-                for key, value in attributes.items()
-                if key not in _STAMPS and not key.startswith(semconv.TAG_PREFIX)
-            }
-        )
+        carried = carried_event(attributes)
+        own: Mapping[str, Any] | None = {
+            key: tuple(value) if type(value) is list else value
+            for key, value in attributes.items()
+            if not is_stamp(key)
+        }
+        agents = tuple(path.split(foreign.PATH_SEPARATOR)) if isinstance(path, str) and path else ()
+        if carried is not None:
+            agents, own = carried
         return EventRecord(
             event_id=_id_of(event),
             session_id=session_id or TRACE_SESSION + (event.trace_id or "none"),
             type=event.name,
             time_ns=event.time_ns,
-            call_id=call_id if isinstance(call_id, str) else None if row is None else row.call_id,
-            agent_path=tuple(path.split(foreign.PATH_SEPARATOR)) if isinstance(path, str) and path else (),
+            call_id=call_id
+            if isinstance(call_id, str)
+            else None
+            if row is None or carried is not None
+            else row.call_id,
+            agent_path=agents,
             trace_id=event.trace_id or None,
             span_id=event.span_id or None,
-            attributes=kept,
+            attributes=None if own is None else self._content.safe(own),
         )
 
 
@@ -133,26 +140,3 @@ def _id_of(event: Event) -> str:
         default=str,
     )
     return f"event-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
-
-
-def session_of(event: Event, content: Content) -> SessionRecord:
-    """The session that an event of an exported ledger tells of.
-
-    Raises:
-        ValueError: it is no session.
-    """
-    text = event.attributes.get(semconv.RECORD)
-    values = json.loads(text) if isinstance(text, str) else None
-    if not isinstance(values, dict):
-        raise ValueError(f"it lacks {semconv.RECORD}")  # noqa: TRY004 - what it says is wrong
-    values = {name: value for name, value in values.items() if name in SessionRecord._fields}
-    for name in ("title", "metadata", "labels", "metrics", "input", "output"):
-        if values.get(name) is not None:
-            values[name] = content.safe({name: values[name]}).get(name)
-    if "tags" in values:
-        values["tags"] = tuple(sorted((str(key), str(value)) for key, value in dict(values["tags"]).items()))
-    values["labels"] = tuple(values.get("labels") or ())
-    try:
-        return SessionRecord(**values)
-    except TypeError as error:
-        raise ValueError(f"{semconv.RECORD} lacks what a session has: {error}") from None

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from spantally.api.kept_records import KeptRecords
 from spantally.calls.telemetry import SCOPE_NAME, RedactorLike
-from spantally.exchange.carried import CarriedRates, rating_of, unpacked
+from spantally.exchange.carried import Carried, CarriedRates, rating_of, unpacked
 from spantally.exchange.content import Content
 from spantally.exchange.events import EventReader
 from spantally.exchange.lineage import Entry, Family, amended
@@ -22,6 +22,7 @@ from spantally.ground.records import CallRecord, LinkRecord, Record
 from spantally.ledger.contract import Rater
 from spantally.ledger.counting import SpanKey
 from spantally.ledger.sqlite.store import SQLiteStore
+from spantally.ledger.tally import Row
 from spantally.otel import foreign
 from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.foreign import SpanView
@@ -98,6 +99,7 @@ class Ingest:
         self._entries: list[Entry] = []
         self._plain: dict[SpanKey, str | None] = {}
         self._links: list[LinkRecord] = []
+        self._carried: dict[str, Carried] = {}
         self._waiting = 0
 
     def add(self, batch: Batch, source: str) -> None:
@@ -145,7 +147,8 @@ class Ingest:
             raise ValueError("its times are missing or impossible")
         self._waiting += 1
         attributes = _as_live(span.attributes)
-        kept = unpacked(attributes)
+        carried = unpacked(attributes)
+        kept = None if carried is None else carried.row.record
         facts = facts_of(attributes, span.name) if kept is None else Facts(kept.operation, kept.kind)
         key = (span.trace_id, span.span_id)
         if facts is None:
@@ -171,8 +174,9 @@ class Ingest:
         if kept is None and not failed and opens_stream(view.scope_name, attributes, facts):
             self.summary.skipped += 1
             return
-        rating = rating_of(attributes)
-        if rating is not None:
+        if carried is not None:
+            self._carried[call_id] = carried
+        elif (rating := rating_of(attributes)) is not None:
             self._rate.known[call_id] = rating
         self._entries.append(
             Entry(
@@ -192,8 +196,8 @@ class Ingest:
         Raises:
             LedgerError: it cannot be written.
         """
-        entries, plain, links = self._entries, self._plain, self._links
-        self._entries, self._plain, self._links, self._waiting = [], {}, [], 0
+        entries, plain, links, carried = self._entries, self._plain, self._links, self._carried
+        self._entries, self._plain, self._links, self._carried, self._waiting = [], {}, [], {}, 0
         above = {key for entry in entries if (key := entry.parent_key) is not None and not entry.own}
         above.update((key[0], parent) for key, parent in plain.items() if parent)
         inside = {entry.key for entry in entries}
@@ -202,15 +206,18 @@ class Ingest:
             {entry.parent_call_id for entry in entries if entry.parent_call_id is not None},
         )
         family = Family(entries, plain, relatives)
-        records: list[Record] = [
+        records = [
             self._content.kept(family.record(entry), entry.attributes, whole=entry.kept is not None)
             for entry in entries
         ]
         self.summary.rows += len(records)
         self._write(links)
-        self._write(records)
+        self._absorb(carried, [one for one in records if one.call_id in carried])
+        self._write(one for one in records if one.call_id not in carried)
         self._rate.known.clear()
         self._hand_down(inside | plain.keys(), {entry.call_id for entry in entries})
+        for sessions in self._events.sessions():
+            self._store.absorb((), (), sessions)
         self._write(self._events.records(self._store))
         content = self._events.contents(self._store)
         if content:
@@ -221,6 +228,20 @@ class Ingest:
         for place in range(0, len(waiting), TRANSACTION):
             some = self._safe(waiting[place : place + TRANSACTION])
             new, changed = self._store.take_in(some, self._rate)
+            self.summary.new += new
+            self.summary.changed += changed
+
+    def _absorb(self, carried: Mapping[str, Carried], records: list[CallRecord]) -> None:
+        """Write rows that come from a ledger as they were there."""
+        for place in range(0, len(records), TRANSACTION):
+            rows: list[Row] = []
+            links: list[LinkRecord] = []
+            for record in self._safe(records[place : place + TRANSACTION]):
+                assert isinstance(record, CallRecord)
+                whole = carried[record.call_id]
+                rows.append(whole.row._replace(facts=whole.row.facts._replace(record=record)))
+                links += whole.links
+            new, changed = self._store.absorb(rows, links)
             self.summary.new += new
             self.summary.changed += changed
 

@@ -73,13 +73,15 @@ class Family:
         """
         self._by_span: dict[SpanKey, Entry] = {}
         self._by_id: dict[str, Entry] = {}
+        self._records: dict[str, CallRecord] = {}
         for entry in entries:
             if entry.own or entry.key not in self._by_span:
                 self._by_span[entry.key] = entry
             self._by_id[entry.call_id] = entry
+            if entry.kept is not None:
+                self._records[entry.call_id] = entry.kept  # tells more than the live span of the same call
         self._plain = plain
         self._relatives = relatives
-        self._records: dict[str, CallRecord] = {}
 
     def record(self, entry: Entry) -> CallRecord:
         """The row of an entry."""
@@ -102,8 +104,6 @@ class Family:
 
     def _above(self, entry: Entry) -> Entry | CallRecord | None:
         """The operation right around an entry."""
-        if entry.kept is not None:
-            return None
         if entry.own:
             parent = entry.parent_call_id
             return None if parent is None else self._by_id.get(parent) or self._relatives.by_id.get(parent)
@@ -119,8 +119,6 @@ class Family:
         return None
 
     def _made(self, entry: Entry, above: Entry | CallRecord | None) -> CallRecord:
-        if entry.kept is not None:
-            return entry.kept
         around = self._records.get(above.call_id) if isinstance(above, Entry) else above
         handed = None if around is None else handed_down(around)
         position = _NOWHERE

@@ -511,6 +511,20 @@ class Ledger:
 
     # -- the rest -----------------------------------------------------------------------------------
 
+    @property
+    def store(self) -> Store:
+        """The store, its pending rows rated as far as prices are known."""
+        return self._settled()
+
+    def family(self, session_id: str) -> list[str]:
+        """Ids of a session and of all below it; none where there is no such session.
+
+        Args:
+            session_id: the id, or a beginning that only one session has.
+        """
+        session = self.session(session_id)
+        return [] if session is None else self._family(self._settled(), session)
+
     def _settled(self) -> Store:
         """The store, its pending rows rated as far as prices are known: nobody reads "pending" forever.
 

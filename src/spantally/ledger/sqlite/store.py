@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.guard import say_once
-from spantally.ground.records import CallRecord, Record
+from spantally.ground.records import CallRecord, LinkRecord, Record
 from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow
 from spantally.ledger.counting import SpanKey
 from spantally.ledger.repricing import Progress, Repricing
@@ -31,8 +31,9 @@ from spantally.ledger.sqlite import (
 from spantally.ledger.sqlite.budgets import BudgetLedger
 from spantally.ledger.sqlite.codec import PoisonError
 from spantally.ledger.sqlite.reprice import Reprice
+from spantally.ledger.sqlite.sessions import absorb_sessions, write_sessions
 from spantally.ledger.sqlite.write import Batch, check
-from spantally.ledger.tally import Dimension
+from spantally.ledger.tally import Dimension, Row
 
 _T = TypeVar("_T")
 
@@ -267,6 +268,35 @@ class SQLiteStore:
             self._quarantine(db, bad)
         return new, changed
 
+    def absorb(
+        self, rows: Sequence[Row], links: Sequence[LinkRecord] = (), sessions: Mapping[str, str] | None = None
+    ) -> tuple[int, int]:
+        """Take in rows as another ledger had them; see :meth:`spantally.ledger.sqlite.write.Batch.absorb`.
+
+        Args:
+            rows: with what was said of them, and what they cost there.
+            links: of spans that are no operation.
+            sessions: facts of sessions, by id.
+
+        Returns:
+            How many rows are new, and how many are told otherwise now.
+        """
+        good: list[Row] = []
+        bad: list[tuple[Record, str]] = []
+        for row in rows:
+            try:
+                checked: Any = check(row.record)
+                good.append(row._replace(facts=row.facts._replace(record=checked)))
+            except PoisonError as error:
+                bad.append((row.record, str(error)))
+        with self._transaction() as db:
+            absorb_sessions(db, dict(sessions or {}))
+            write_sessions(db, (), [row.record for row in good])
+            batch = Batch(db, self._dimensions)
+            batch.absorb(good, links)
+            self._quarantine(db, bad)
+        return batch.new, batch.changed
+
     def ancestors(self, spans: Iterable[SpanKey], call_ids: Iterable[str]) -> placing.Relatives:
         """See :func:`spantally.ledger.sqlite.placing.ancestors`."""
         return self._read(lambda db: placing.ancestors(db, spans, call_ids))
@@ -367,6 +397,10 @@ class SQLiteStore:
     def events(self, session_id: str) -> list[EventRow]:
         """Events of one session, by time."""
         return self._read(lambda db: read_calls.events(db, session_id))
+
+    def ask(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Ask what has no method of its own here, in one read transaction."""
+        return self._read(question)
 
     def session_ids(self, prefix: str, limit: int = 5) -> list[str]:
         """Ids of sessions that begin with ``prefix``, in order."""
