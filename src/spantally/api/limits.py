@@ -121,6 +121,19 @@ def shared() -> Shared | None:
     return _shared[1]  # type: ignore[no-any-return]
 
 
+def is_kept(call_id: str) -> bool:
+    """Whether the ledger in force has a row. Never raises."""
+    try:
+        known = getattr(shared(), "has", None)
+        return known is not None and bool(known(call_id))
+    except Exception as error:
+        swallowed("api.budget_kept", error)
+        return False
+
+
+brake.is_kept = is_kept
+
+
 def _rows(question: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
     """Rows of the ledger in force; none where there is no ledger, or it cannot be read."""
     consumer = _consumer()

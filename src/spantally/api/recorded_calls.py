@@ -290,6 +290,7 @@ def record_tool(
     given: Any,
     output: Any,
     reasoning: str | None,
+    cost: int | None = None,
 ) -> str | None:
     """Record a tool's execution whose arguments are in order; never raises.
 
@@ -297,10 +298,14 @@ def record_tool(
         Its id; None where nothing was recorded.
     """
     attributes = {semconv.TOOL_NAME: name, semconv.TOOL_TYPE: "function"}
-    made = _begin(context, Plan(Kind.TOOL, "execute_tool", subject=name, attributes=attributes), what, name)
+    paid = cost is not None
+    plan = Plan(Kind.TOOL, "execute_tool", subject=name, attributes=attributes, paid=paid)
+    made = _begin(context, plan, what, name)
     if made is None:
         return None
     try:
+        if paid:
+            made.usage, made.usage_format = {"cost_nano_usd": cost}, UsageFormat.RECORDED
         if tool_call_id is not None:
             made.tool_call_id = tool_call_id
             made.end_attributes[semconv.TOOL_CALL_ID] = tool_call_id

@@ -148,6 +148,7 @@ class Recording:
         output: Any = None,
         *,
         reasoning: str | None = None,
+        cost_usd: Money | None = None,
         error: BaseException | str | None = None,
         latency_ms: float | None = None,
         timestamp: Moment | None = None,
@@ -161,6 +162,8 @@ class Recording:
             input: its arguments. Content.
             output: its result. Content.
             reasoning: why it was called. Content.
+            cost_usd: what it cost: it adds to the costs of session, agent and tool, to no count of calls, and
+                to what budgets in money have used. Its status is ``provider_reported``.
             error: what it failed by: an exception, its name, or a text (which is content).
             latency_ms: how long it took.
             timestamp: when it began; by default it has just ended.
@@ -179,6 +182,7 @@ class Recording:
         if reasoning is not None and not isinstance(reasoning, str):
             raise ArgumentError(f"record_tool(reasoning={arguments.shown(reasoning)}): use a text")
         names = calls.checked_names(tool_call_id=tool_call_id)
+        cost = arguments.parse_cost("record_tool(cost_usd", cost_usd)
         what = self._recorded("record_tool", id, timestamp, latency_ms, error)
         session_id, context = self._place()
         what = _named(what, session_id, "tool")
@@ -192,6 +196,7 @@ class Recording:
             given=input,
             output=output,
             reasoning=reasoning,
+            cost=cost,
         )
         return made or what.call_id or ids.new_call_id()
 
