@@ -210,6 +210,13 @@ def _settle_pending() -> None:
         _settle(record, lines)
 
 
+def settle_pending() -> None:
+    """Settle what waits for the prices; loads them where they are not there. The thread may wait."""
+    if _pending:
+        load()
+        _settle_pending()
+
+
 def brake_of(around: object, name: str, budget: Budget, account: Account) -> SessionBrake:
     """The brake of a session with a budget of its own.
 
