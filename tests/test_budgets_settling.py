@@ -70,7 +70,7 @@ def test_what_a_call_used_is_known_when_it_returns(billing: ScriptedServer) -> N
 
 def test_child_of_a_fork_has_none_of_its_parents_reservations() -> None:
     """What was used stays used; what is in flight is the parent's."""
-    parent = account.Account("forked", lambda: None, lambda: (0, 0, 0, 0))
+    parent = account.Account("forked", lambda: None, account.Opening(lambda mine: (0, 0, 0, 0)))
     parent.reserve("one", Amounts(5, 1, 5), wait=True, alone=False, force=False)
     parent.settle("one", Amounts(3, 1, 3), 0)
     parent.reserve("two", Amounts(5, 1, 5), wait=True, alone=False, force=False)

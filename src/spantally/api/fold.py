@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from spantally.ground.money import CostStatus, Rating, usd
-from spantally.ground.records import CallRecord, Precedence, possibly_billed
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Precedence, possibly_billed
 
 MAX_SEEN: Final = 4096
 """Spans and responses a session remembers, to count a second view of a call once."""
@@ -29,7 +29,7 @@ class Totals:
     output_tokens: int = 0
     """All output tokens, reasoning included."""
     cost_nano_usd: int | None = 0
-    """The known cost in nano-USD; None when calls were made and none of them has a cost."""
+    """The known cost in nano-USD, paid tools among it; None when calls were made and nothing has a cost."""
     priced_calls: int = 0
     unpriced_calls: int = 0
     """Calls that are rated and have no cost: unknown model, no usage, bad usage."""
@@ -65,7 +65,10 @@ class Fold:
     """Foreign rows that count, by each id that a metered call may share with them."""
 
     def take(self, record: CallRecord, rating: Rating) -> None:
-        """Add a rated call, unless it is a second view of one that counts."""
+        """Add a rated call or paid tool, unless it is a second view of one that counts."""
+        if record.kind not in COUNTED_KINDS:
+            self.totals = added(self.totals, record, rating)
+            return
         if record.precedence >= Precedence.METERED:
             self._retract_views(record)
         elif self._is_second_view(record):
@@ -115,7 +118,10 @@ class Fold:
 
 
 def added(totals: Totals, record: CallRecord, rating: Rating, sign: int = 1) -> Totals:
-    """Totals with a call added, or (``sign=-1``) taken out."""
+    """Totals with a call or paid tool added, or (``sign=-1``) taken out."""
+    if record.kind not in COUNTED_KINDS:
+        paid = (totals.cost_nano_usd or 0) + sign * (rating.nano_usd or 0)
+        return replace(totals, cost_nano_usd=paid)
     parts = rating.parts
     pending = rating.status == CostStatus.PENDING
     cost = rating.nano_usd

@@ -9,7 +9,7 @@ from typing import Any, Final
 from spantally.api.store import LedgerConsumer
 from spantally.api.totals import known_spending, totals_of
 from spantally.budgets import brake, file
-from spantally.budgets.account import Account, Shared, told
+from spantally.budgets.account import Account, Opening, Shared, Use, told
 from spantally.budgets.budget import Budget, Remaining
 from spantally.budgets.loops import LoopGuard, Watch
 from spantally.calls import pipeline
@@ -22,6 +22,9 @@ from spantally.ground.settings import from_environment
 from spantally.ground.worker import worker
 from spantally.ledger.contract import Filter
 from spantally.pricing import ensure_loading, load
+
+WRITE_SECONDS: Final = 1.0
+"""How long opening a budget waits at most for the ledger to have what this process used before."""
 
 _MISSING: Final = object()
 _shared: tuple[Any, Any] = (_MISSING, None)
@@ -59,7 +62,8 @@ def arm(state: SessionState, budget: Any, loop_guard: Any) -> None:
         )
     key = f"session:{state.session_id}"
     here = _used_here(state)
-    account = brake.account_of(key, lambda: Account(key, shared, lambda: _opening(state.session_id, here)))
+    opening = _opening(state.session_id, here)
+    account = brake.account_of(key, lambda: Account(key, shared, opening))
     around = state.budget
     put_brake(state, brake.brake_of(around, f"session {state.session_id}", budget, account))
     if budget.usd is not None:
@@ -122,6 +126,19 @@ def shared() -> Shared | None:
     return _shared[1]  # type: ignore[no-any-return]
 
 
+def is_kept(call_id: str) -> bool:
+    """Whether the ledger in force has a row. Never raises."""
+    try:
+        known = getattr(shared(), "has", None)
+        return known is not None and bool(known(call_id))
+    except Exception as error:
+        swallowed("api.budget_kept", error)
+        return False
+
+
+brake.is_kept = is_kept
+
+
 def _rows(question: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
     """Rows of the ledger in force; none where there is no ledger, or it cannot be read."""
     consumer = _consumer()
@@ -138,7 +155,7 @@ def _rows(question: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
         return ()  # that it cannot be used is told where budgets are shared by it
 
 
-def _used_here(state: SessionState) -> tuple[int, int, int, int]:
+def _used_here(state: SessionState) -> Use:
     """What this process knows of what a session has used."""
     totals = totals_of(state)
     return (
@@ -149,13 +166,41 @@ def _used_here(state: SessionState) -> tuple[int, int, int, int]:
     )
 
 
-def _opening(session_id: str, here: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """What a session had used before its budget: as the ledger has it, or this process, whichever is more."""
-    kept = _sums(_rows(lambda store: store.sessions(Filter(session_id=session_id))))
-    return max(here[0], kept[0]), max(here[1], kept[1]), max(here[2], kept[2]), max(here[3], kept[3])
+def _opening(session_id: str, here: Use) -> Opening:
+    """Tells what a session had used before its budget: by the ledger, and at least what is known here."""
+
+    def before(mine: Use) -> Use:
+        kept = _sums(_rows(lambda store: store.sessions(Filter(session_id=session_id))))
+        return _most(here, _less(kept, mine))
+
+    return Opening(before, lambda mine: _written() if any(here) or any(mine) else False)
 
 
-def _sums(rows: Sequence[Any]) -> tuple[int, int, int, int]:
+def _written() -> bool:
+    """Bring what this process used into the ledger, if this thread may wait. Never raises."""
+    try:
+        if in_event_loop() or _consumer() is None:
+            return False
+        brake.settle_pending()
+        if not worker.is_here():
+            return worker.flush(WRITE_SECONDS)
+        while batch := pipeline.records.take(64):
+            pipeline.records.run(batch)
+    except Exception as error:
+        swallowed("api.budget_written", error)
+        return False
+    return True
+
+
+def _less(one: Use, other: Use) -> Use:
+    return one[0] - other[0], one[1] - other[1], one[2] - other[2], one[3] - other[3]
+
+
+def _most(one: Use, other: Use) -> Use:
+    return max(one[0], other[0]), max(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+
+
+def _sums(rows: Sequence[Any]) -> Use:
     return (
         sum(row.cost_nano_usd or 0 for row in rows),
         sum(row.calls for row in rows),
@@ -200,10 +245,13 @@ def drop_file() -> None:
 
 
 def _file_account(key: str, selection: file.Selection) -> Account:
-    return Account(key, shared, lambda: _used_before(selection))
+    def before(mine: Use) -> Use:
+        return _most((0, 0, 0, 0), _less(_used_before(selection), mine))
+
+    return Account(key, shared, Opening(before, lambda mine: any(mine) and _written()))
 
 
-def _used_before(selection: file.Selection) -> tuple[int, int, int, int]:
+def _used_before(selection: file.Selection) -> Use:
     """What the calls of a selection have used, as the ledger has it."""
     if selection.session_id is not None:
         session = Filter(session_id=selection.session_id)

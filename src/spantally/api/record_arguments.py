@@ -6,12 +6,14 @@ import json
 import math
 import re
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 
+from spantally.api.plain_values import parse_json, shown
+from spantally.ground import semconv
 from spantally.ground.errors import ArgumentError
+from spantally.ground.setting_values import parse_choice, parse_id
 
 ROLES: Final = ("user", "assistant", "system", "tool")
 MESSAGE_STATUSES: Final = ("delivered", "pending", "error")
@@ -20,8 +22,6 @@ MOST_COUNT: Final = 100_000_000_000
 MOST_USD: Final = 9_000_000
 """Most US dollars of one call, tool or session."""
 MOST_MS: Final = 1e12
-LONGEST_JSON: Final = 65_536
-"""Most characters of attributes and metadata as JSON."""
 LONGEST_CONTENT: Final = 8 * 1024 * 1024
 """Most characters of one content."""
 LONGEST_TYPE: Final = 128
@@ -29,15 +29,6 @@ _AHEAD_NS: Final = 86_400 * 1_000_000_000
 _TYPE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-:/]*")
 _NANO: Final = 1_000_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def shown(value: object) -> str:
-    """A value for an error text, not too long, whatever it is."""
-    try:
-        text = repr(value)
-    except Exception:
-        text = f"<{type(value).__name__}>"
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def parse_number(what: str, value: object, *, least: float = -1e300, most: float = 1e300) -> float | None:
@@ -130,29 +121,6 @@ def parse_moment(what: str, value: object) -> int | None:
     return found
 
 
-def parse_json(what: str, value: object) -> dict[str, Any] | None:
-    """A mapping that is JSON, of at most 65,536 characters; a copy, so that later changes do not show.
-
-    Raises:
-        ArgumentError: for anything else, cycles and numbers that are not finite among it.
-    """
-    if value is None:
-        return None
-    if not isinstance(value, Mapping):
-        raise ArgumentError(f"{what}={shown(value)}: use a mapping of JSON values")
-    try:
-        text = json.dumps(dict(value), allow_nan=False, ensure_ascii=False)
-        text.encode("utf-8")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentError(
-            f"{what} is not JSON ({error}): use texts, numbers, lists and mappings"
-        ) from error
-    if len(text) > LONGEST_JSON:
-        raise ArgumentError(f"{what} has {len(text)} characters as JSON; it has at most {LONGEST_JSON}")
-    copied: dict[str, Any] = json.loads(text)
-    return copied
-
-
 def parse_type(value: object) -> str:
     """The type of an event: letters, digits, ``_ . - : /``, at most 128, beginning with a letter or ``_``.
 
@@ -183,7 +151,7 @@ def parse_content(what: str, value: object) -> str:
     else:
         try:
             text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-        except (TypeError, ValueError, RecursionError) as error:
+        except Exception as error:  # also what an object of the program's own raises
             raise ArgumentError(f"{what} is no text and not JSON ({error}): use a text") from error
     if len(text) > LONGEST_CONTENT:
         raise ArgumentError(f"{what} has {len(text)} characters; it has at most {LONGEST_CONTENT}")
@@ -203,3 +171,57 @@ def parse_error(what: str, value: object) -> BaseException | str | None:
     if isinstance(value, str) and value.strip():
         return value
     raise ArgumentError(f"{what}={shown(value)}): use an exception, or a text that says what went wrong")
+
+
+def parse_name(what: str, value: object) -> str:
+    """A short printable text: a name or an id.
+
+    Raises:
+        ArgumentError: (or SettingsError, both ValueErrors) for anything else, whatever its ``repr`` does.
+    """
+    return parse_id(what, _text(what, value))
+
+
+def parse_word(what: str, value: object, allowed: tuple[str, ...]) -> str:
+    """One of some words.
+
+    Raises:
+        ArgumentError: (or SettingsError, both ValueErrors) for anything else, whatever its ``repr`` does.
+    """
+    if not isinstance(value, str):
+        raise ArgumentError(f"{what}={shown(value)} is not allowed; use one of: {', '.join(allowed)}")
+    return parse_choice(what, _text(what, value), allowed)
+
+
+def _text(what: str, value: object) -> str:
+    """A plain text, also of a subclass."""
+    if not isinstance(value, str):
+        raise ArgumentError(f"{what}={shown(value)} must be a string, not {type(value).__name__}; use a text")
+    return str.__str__(value)
+
+
+def parse_message(
+    role: object,
+    *,
+    status: object,
+    tokens: object,
+    model: object,
+    latency_ms: object,
+    metadata: object,
+    ident: object,
+) -> dict[str, Any]:
+    """Attributes of a message: what a program says of it, but for its text.
+
+    Raises:
+        ArgumentError: (or SettingsError, both ValueErrors) for a wrong argument.
+    """
+    found = {
+        semconv.MESSAGE_ROLE: parse_word("record_message(role)", role, ROLES),
+        semconv.MESSAGE_STATUS: parse_word("record_message(status)", status, MESSAGE_STATUSES),
+        semconv.MESSAGE_TOKENS: parse_count("record_message(tokens", tokens),
+        semconv.MESSAGE_MODEL: None if model is None else parse_name("model", model),
+        semconv.MESSAGE_LATENCY: parse_number("record_message(latency_ms", latency_ms, least=0, most=MOST_MS),
+        semconv.MESSAGE_METADATA: parse_json("record_message(metadata)", metadata),
+        semconv.MESSAGE_ID: None if ident is None else parse_name("message id", ident),
+    }
+    return {key: value for key, value in found.items() if value is not None}

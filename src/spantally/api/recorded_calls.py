@@ -11,7 +11,9 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
-from spantally.api.record_arguments import parse_cost, parse_count, shown
+from spantally.api.plain_values import shown
+from spantally.api.record_arguments import parse_name
+from spantally.api.recorded_usage import Usage, usage_of
 from spantally.calls import starting
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.operation import MAX_MESSAGE, SPAN_KEY, Operation
@@ -22,7 +24,6 @@ from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
 from spantally.ground.records import CallRecord, Kind, Status, UsageFormat
 from spantally.ground.scope import with_values
-from spantally.ground.setting_values import parse_id
 
 OPERATIONS: Final[Mapping[str, Kind]] = {
     "chat": Kind.INFERENCE,
@@ -37,14 +38,6 @@ _recorded: dict[str, None] = {}
 _recorded_before: dict[str, None] = {}
 
 
-class Usage(NamedTuple):
-    """What a recorded call used, as its record has it, and what its span says of it."""
-
-    raw: Mapping[str, Any] | None
-    usage_format: str | None
-    attributes: Mapping[str, int]
-
-
 def is_repeated(ident: str) -> bool:
     """Whether this process has recorded the id before; it is remembered as recorded."""
     global _recorded, _recorded_before
@@ -54,160 +47,6 @@ def is_repeated(ident: str) -> bool:
     if len(_recorded) >= MOST_REMEMBERED:
         _recorded_before, _recorded = _recorded, {}
     return False
-
-
-# -- usage --------------------------------------------------------------------------------------------
-
-
-def usage_of(
-    provider: str | None,
-    usage: object,
-    counts: Mapping[str, object],
-    cost_usd: object,
-) -> Usage:
-    """The usage of a call by the counts given, or by the provider's usage object.
-
-    Args:
-        provider: of the model.
-        usage: as the provider sent it: a mapping, or an object of its SDK.
-        counts: arguments of ``record_call`` by name.
-        cost_usd: what it cost, where the program knows.
-
-    Raises:
-        ArgumentError: for counts that cannot be, both forms at once, or a usage of a form that is not known.
-    """
-    nano = parse_cost("record_call(cost_usd", cost_usd)
-    given = {
-        name: count
-        for name, value in counts.items()
-        if (count := parse_count(f"record_call({name}", value)) is not None
-    }
-    if usage is not None:
-        if given:
-            raise ArgumentError(f"record_call(usage=..., {next(iter(given))}=...): give one or the other")
-        return _of_object(provider, usage, nano)
-    parts = _parts(given)
-    if nano is not None:
-        parts["cost_nano_usd"] = nano
-    return Usage(parts or None, UsageFormat.RECORDED if parts else None, _attributes(given))
-
-
-def _parts(given: Mapping[str, int]) -> dict[str, int]:
-    """Disjoint parts of counts, of which ``input_tokens`` and ``output_tokens`` include the others."""
-    parts: dict[str, int] = {}
-    cached = {
-        part: given[name]
-        for name, part in (
-            ("cached_tokens", "cache_read"),
-            ("cache_write_tokens", "cache_write_5m"),
-            ("cache_write_1h_tokens", "cache_write_1h"),
-        )
-        if name in given
-    }
-    if "input_tokens" in given:
-        rest = given["input_tokens"] - sum(cached.values())
-        if rest < 0:
-            raise ArgumentError(
-                f"record_call(input_tokens={given['input_tokens']}): it includes cached and written tokens, "
-                f"which are {sum(cached.values())}; give all input tokens"
-            )
-        parts.update(cached, uncached_input=rest)
-    elif cached:
-        raise ArgumentError("record_call(): cached tokens are among input_tokens; give input_tokens, too")
-    if "output_tokens" in given:
-        parts["output"] = given["output_tokens"]
-    if "reasoning_tokens" in given:
-        if given["reasoning_tokens"] > given.get("output_tokens", -1):
-            raise ArgumentError(
-                f"record_call(reasoning_tokens={given['reasoning_tokens']}): they are among output_tokens; "
-                "give output_tokens of at least as many"
-            )
-        parts["reasoning"] = given["reasoning_tokens"]
-    return parts
-
-
-def _attributes(given: Mapping[str, int]) -> dict[str, int]:
-    written = given.get("cache_write_tokens", 0) + given.get("cache_write_1h_tokens", 0)
-    known = {
-        semconv.USAGE_INPUT_TOKENS: given.get("input_tokens"),
-        semconv.USAGE_OUTPUT_TOKENS: given.get("output_tokens"),
-        semconv.USAGE_CACHE_READ_INPUT_TOKENS: given.get("cached_tokens"),
-        semconv.USAGE_CACHE_WRITE_INPUT_TOKENS: written or None,
-        semconv.USAGE_REASONING_OUTPUT_TOKENS: given.get("reasoning_tokens"),
-    }
-    return {name: count for name, count in known.items() if count is not None}
-
-
-def _of_object(provider: str | None, usage: object, nano: int | None) -> Usage:
-    from spantally.ground.money import UsageParts
-    from spantally.pricing.body import facts_of
-
-    raw = _plain(usage)
-    if raw and set(UsageParts._fields).issuperset(raw):
-        return _read(provider, usage, raw, UsageFormat.PARTS, nano)
-    wrapped = "usageMetadata" if "promptTokenCount" in raw or "prompt_token_count" in raw else "usage"
-    facts = facts_of({wrapped: raw}, provider=provider or "")
-    shape = UsageFormat.PARTS if facts.usage is None else facts.usage_format
-    return _read(provider, usage, raw if facts.usage is None else facts.usage, shape or "", nano)
-
-
-def _read(
-    provider: str | None, usage: object, found: Mapping[str, Any], shape: str, nano: int | None
-) -> Usage:
-    """The usage by a form that is known."""
-    from spantally.pricing.usage import BadUsage, NoUsage, normalise
-
-    try:
-        parts = normalise(found, shape, provider=provider)
-    except NoUsage:
-        raise ArgumentError(
-            f"record_call(usage={shown(usage)}): no count of tokens in it; pass the usage object of the "
-            "provider's answer, or input_tokens= and output_tokens="
-        ) from None
-    except BadUsage as error:
-        raise ArgumentError(f"record_call(usage={shown(usage)}): {error}") from None
-    attributes = {
-        semconv.USAGE_INPUT_TOKENS: parts.input_total,
-        semconv.USAGE_OUTPUT_TOKENS: parts.output_total,
-        semconv.USAGE_CACHE_READ_INPUT_TOKENS: parts.cache_read + parts.cache_audio_read,
-        semconv.USAGE_CACHE_WRITE_INPUT_TOKENS: parts.cache_write_5m + parts.cache_write_1h,
-        semconv.USAGE_REASONING_OUTPUT_TOKENS: parts.reasoning,
-    }
-    told = {
-        name: count
-        for name, count in attributes.items()
-        if count or name in (semconv.USAGE_INPUT_TOKENS, semconv.USAGE_OUTPUT_TOKENS)
-    }
-    if nano is not None:
-        # The program's figure holds; the parts stay, and so does nothing else of the object.
-        kept = {name: count for name, count in parts._asdict().items() if count}
-        return Usage({**kept, "cost_nano_usd": nano}, UsageFormat.RECORDED, told)
-    return Usage(found, str(shape), told)
-
-
-def _plain(usage: object) -> Mapping[str, Any]:
-    """A usage object as a mapping of plain values."""
-    import json
-
-    dump = getattr(usage, "model_dump", None) or getattr(usage, "to_dict", None)
-    try:
-        value = dump() if callable(dump) else usage
-        if not isinstance(value, Mapping) and hasattr(value, "__dict__"):
-            value = vars(value)
-        if isinstance(value, Mapping):
-            plain: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False, default=_plain))
-            return plain
-    except ArgumentError:
-        raise
-    except Exception as error:
-        raise ArgumentError(
-            f"record_call(usage={shown(usage)}): it cannot be read ({type(error).__name__}); "
-            "pass the usage object of the provider's answer"
-        ) from error
-    raise ArgumentError(f"record_call(usage={shown(usage)}): use the usage object of the provider's answer")
-
-
-# -- recording ----------------------------------------------------------------------------------------
 
 
 class Recorded(NamedTuple):
@@ -220,65 +59,110 @@ class Recorded(NamedTuple):
     error: BaseException | str | None
 
 
-def record_call(
-    context: Context,
-    what: Recorded,
-    *,
-    operation: str,
-    provider: str | None,
-    model: str | None,
-    response_model: str | None,
-    response_id: str | None,
-    usage: Usage,
-    price_context: Mapping[str, Any] | None,
-    finish_reason: str | None,
-    content: tuple[Any, Any],
-) -> str | None:
+class RecordedCall(NamedTuple):
+    """What a program says of a call; arguments that are in order."""
+
+    operation: str
+    provider: str | None
+    model: str
+    response_model: str | None
+    response_id: str | None
+    service_tier: str | None
+    finish_reason: str | None
+    usage: Usage
+
+
+def checked_call(
+    operation: object,
+    names: Mapping[str, object],
+    counts: Mapping[str, object],
+    usage: object,
+    cost_usd: object,
+) -> RecordedCall:
+    """The arguments of ``record_call``, checked.
+
+    Args:
+        operation: one of :data:`OPERATIONS`.
+        names: of provider, models, response, service tier and finish reason, by argument.
+        counts: of tokens.
+        usage: the provider's usage object, in their place.
+        cost_usd: what it cost.
+
+    Raises:
+        ArgumentError: (or SettingsError, both ValueErrors) for a wrong one.
+    """
+    if not isinstance(names["model"], str):
+        raise ArgumentError(f"record_call(model={shown(names['model'])}): use the model's name")
+    known = checked_names(**names)
+    if not isinstance(operation, str) or operation not in OPERATIONS:
+        raise ArgumentError(f"record_call(operation={shown(operation)}): use one of {', '.join(OPERATIONS)}")
+    used = usage_of(known["provider"], usage, counts, cost_usd)
+    return RecordedCall(
+        operation,
+        known["provider"],
+        known["model"] or "",
+        known["response_model"],
+        known["response_id"],
+        known["service_tier"],
+        known["finish_reason"],
+        used,
+    )
+
+
+def record_call(context: Context, what: Recorded, call: RecordedCall, content: tuple[Any, Any]) -> str | None:
     """Record a call whose arguments are in order; never raises.
+
+    Args:
+        context: that it belongs to.
+        what: its id, times and error.
+        call: what is said of it.
+        content: what was sent, and what was answered.
 
     Returns:
         Its id; None where nothing was recorded.
     """
+    told = ((semconv.PROVIDER_NAME, call.provider), (semconv.REQUEST_MODEL, call.model))
     plan = Plan(
-        OPERATIONS[operation],
-        operation,
-        subject=model,
+        OPERATIONS[call.operation],
+        call.operation,
+        subject=call.model,
         span_kind=SpanKind.CLIENT,
-        attributes={
-            name: value
-            for name, value in ((semconv.PROVIDER_NAME, provider), (semconv.REQUEST_MODEL, model))
-            if value is not None
-        },
+        attributes={name: value for name, value in told if value is not None},
     )
     made = _begin(context, plan, what, None)
     if made is None:
         return None
     try:
-        made.provider = provider
-        made.request_model = model
-        made.response_model = response_model
-        made.response_id = response_id
-        made.usage = usage.raw
-        made.usage_format = usage.usage_format
-        made.price_context = dict(price_context) if price_context else None
-        put = made.end_attributes
-        put.update(usage.attributes)
-        if response_model is not None:
-            put[semconv.RESPONSE_MODEL] = response_model
-        if response_id is not None:
-            put[semconv.RESPONSE_ID] = response_id
-        if finish_reason is not None:
-            put[semconv.RESPONSE_FINISH_REASONS] = (finish_reason,)
+        _fill_call(made, call)
         for key, name, role, value in (
             (semconv.INPUT_MESSAGES, "input", "user", content[0]),
             (semconv.OUTPUT_MESSAGES, "output", "assistant", content[1]),
         ):
             if value is not None:
-                _put(made, key, name, _messages(value, role, finish_reason))
+                _put(made, key, name, _messages(value, role, call.finish_reason))
         made.turn = made.kind == Kind.INFERENCE and made.scope.run_id is None and _is_users(content[0])
     except Exception as error:
         swallowed("api.record_call", error)
     return _end(made, what)
+
+
+def _fill_call(made: Operation, call: RecordedCall) -> None:
+    """Put onto an operation what is said of it."""
+    made.provider = call.provider
+    made.request_model = call.model
+    made.response_model = call.response_model
+    made.response_id = call.response_id
+    made.usage = call.usage.raw
+    made.usage_format = call.usage.usage_format
+    made.price_context = None if call.service_tier is None else {"service_tier": call.service_tier}
+    put = made.end_attributes
+    put.update(call.usage.attributes)
+    if call.response_model is not None:
+        put[semconv.RESPONSE_MODEL] = call.response_model
+    if call.response_id is not None:
+        put[semconv.RESPONSE_ID] = call.response_id
+    if call.finish_reason is not None:
+        put[semconv.RESPONSE_FINISH_REASONS] = (call.finish_reason,)
 
 
 def record_tool(
@@ -290,6 +174,7 @@ def record_tool(
     given: Any,
     output: Any,
     reasoning: str | None,
+    cost: int | None,
 ) -> str | None:
     """Record a tool's execution whose arguments are in order; never raises.
 
@@ -297,10 +182,14 @@ def record_tool(
         Its id; None where nothing was recorded.
     """
     attributes = {semconv.TOOL_NAME: name, semconv.TOOL_TYPE: "function"}
-    made = _begin(context, Plan(Kind.TOOL, "execute_tool", subject=name, attributes=attributes), what, name)
+    paid = cost is not None
+    plan = Plan(Kind.TOOL, "execute_tool", subject=name, attributes=attributes, paid=paid)
+    made = _begin(context, plan, what, name)
     if made is None:
         return None
     try:
+        if paid:
+            made.usage, made.usage_format = {"cost_nano_usd": cost}, UsageFormat.RECORDED
         if tool_call_id is not None:
             made.tool_call_id = tool_call_id
             made.end_attributes[semconv.TOOL_CALL_ID] = tool_call_id
@@ -428,4 +317,4 @@ def checked_names(**names: object) -> dict[str, str | None]:
     Raises:
         SettingsError: (a ValueError) for what is no short printable text.
     """
-    return {name: None if value is None else parse_id(name, value) for name, value in names.items()}
+    return {name: None if value is None else parse_name(name, value) for name, value in names.items()}

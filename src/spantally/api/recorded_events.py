@@ -36,7 +36,7 @@ def given_id(session_id: str, kind: str, value: str) -> str:
     """
     text = f"{session_id}\0{kind}\0{value}".encode("utf-8", "surrogatepass")
     # Longer than ids of our own, so that none is taken for one that tells process and time.
-    return f"given-{hashlib.blake2b(text, digest_size=16).hexdigest()}"
+    return f"{ids.GIVEN}{hashlib.blake2b(text, digest_size=16).hexdigest()}"
 
 
 class LateEvent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from opentelemetry.context import Context
 
 from spantally.api import record_arguments as arguments
+from spantally.api.plain_values import parse_json, shown
 from spantally.ground import ids, semconv
 from spantally.ground.errors import ArgumentError
 from spantally.ground.scope import current_scope, is_hidden
-from spantally.ground.setting_values import parse_choice, parse_id
 
 if TYPE_CHECKING:
     from spantally.api.recorded_calls import Recorded
@@ -97,21 +97,14 @@ class Recording:
         """
         from spantally.api import recorded_calls as calls
 
-        if not isinstance(model, str):
-            raise ArgumentError(f"record_call(model={arguments.shown(model)}): use the model's name")
-        names = calls.checked_names(
-            provider=provider,
-            model=model,
-            response_model=response_model,
-            response_id=response_id,
-            service_tier=service_tier,
-            finish_reason=finish_reason,
-        )
-        if operation not in calls.OPERATIONS:
-            raise ArgumentError(
-                f"record_call(operation={arguments.shown(operation)}): use one of "
-                f"{', '.join(calls.OPERATIONS)}"
-            )
+        names = {
+            "provider": provider,
+            "model": model,
+            "response_model": response_model,
+            "response_id": response_id,
+            "service_tier": service_tier,
+            "finish_reason": finish_reason,
+        }
         counts = {
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
@@ -120,26 +113,9 @@ class Recording:
             "cache_write_1h_tokens": cache_write_1h_tokens,
             "reasoning_tokens": reasoning_tokens,
         }
-        used = calls.usage_of(provider, usage, counts, cost_usd)
+        call = calls.checked_call(operation, names, counts, usage, cost_usd)
         what = self._recorded("record_call", id, timestamp, latency_ms, error)
-        session_id, context = self._place()
-        what = _named(what, session_id, "call")
-        if context is None or (what.call_id is not None and calls.is_repeated(what.call_id)):
-            return what.call_id or ids.new_call_id()
-        made = calls.record_call(
-            context,
-            what,
-            operation=operation,
-            provider=names["provider"],
-            model=names["model"],
-            response_model=names["response_model"],
-            response_id=names["response_id"],
-            usage=used,
-            price_context=None if service_tier is None else {"service_tier": service_tier},
-            finish_reason=names["finish_reason"],
-            content=(input, output),
-        )
-        return made or what.call_id or ids.new_call_id()
+        return self._once("call", what, lambda at, one: calls.record_call(at, one, call, (input, output)))
 
     def record_tool(
         self,
@@ -148,6 +124,7 @@ class Recording:
         output: Any = None,
         *,
         reasoning: str | None = None,
+        cost_usd: Money | None = None,
         error: BaseException | str | None = None,
         latency_ms: float | None = None,
         timestamp: Moment | None = None,
@@ -161,6 +138,8 @@ class Recording:
             input: its arguments. Content.
             output: its result. Content.
             reasoning: why it was called. Content.
+            cost_usd: what it cost: it adds to the costs of session, agent and tool, to no count of calls, and
+                to what budgets in money have used. Its status is ``provider_reported``.
             error: what it failed by: an exception, its name, or a text (which is content).
             latency_ms: how long it took.
             timestamp: when it began; by default it has just ended.
@@ -175,25 +154,36 @@ class Recording:
         """
         from spantally.api import recorded_calls as calls
 
-        tool = parse_id("tool name", name)
+        tool = arguments.parse_name("tool name", name)
         if reasoning is not None and not isinstance(reasoning, str):
-            raise ArgumentError(f"record_tool(reasoning={arguments.shown(reasoning)}): use a text")
+            raise ArgumentError(f"record_tool(reasoning={shown(reasoning)}): use a text")
         names = calls.checked_names(tool_call_id=tool_call_id)
+        cost = arguments.parse_cost("record_tool(cost_usd", cost_usd)
         what = self._recorded("record_tool", id, timestamp, latency_ms, error)
-        session_id, context = self._place()
-        what = _named(what, session_id, "tool")
-        if context is None or (what.call_id is not None and calls.is_repeated(what.call_id)):
-            return what.call_id or ids.new_call_id()
-        made = calls.record_tool(
-            context,
+        return self._once(
+            "tool",
             what,
-            name=tool,
-            tool_call_id=names["tool_call_id"],
-            given=input,
-            output=output,
-            reasoning=reasoning,
+            lambda at, one: calls.record_tool(
+                at,
+                one,
+                name=tool,
+                tool_call_id=names["tool_call_id"],
+                given=input,
+                output=output,
+                reasoning=reasoning,
+                cost=cost,
+            ),
         )
-        return made or what.call_id or ids.new_call_id()
+
+    def _once(self, kind: str, what: Recorded, record: Callable[[Context, Recorded], str | None]) -> str:
+        """Record a call or tool in the session, unless this process has recorded its id before."""
+        from spantally.api.recorded_calls import is_repeated
+
+        session_id, context = self._place()
+        what = _named(what, session_id, kind)
+        if context is None or (what.call_id is not None and is_repeated(what.call_id)):
+            return what.call_id or ids.new_call_id()
+        return record(context, what) or what.call_id or ids.new_call_id()
 
     @staticmethod
     def _recorded(
@@ -207,7 +197,7 @@ class Recording:
         from spantally.api.recorded_calls import Recorded
 
         return Recorded(
-            None if ident is None else parse_id(f"{function} id", ident),
+            None if ident is None else arguments.parse_name(f"{function} id", ident),
             arguments.parse_moment(f"{function}(timestamp", timestamp),
             arguments.parse_number(f"{function}(latency_ms", latency_ms, least=0, most=arguments.MOST_MS),
             arguments.parse_error(f"{function}(error", error),
@@ -248,40 +238,21 @@ class Recording:
         Raises:
             ArgumentError: (a ValueError) for a wrong argument; nothing is recorded then.
         """
-        from spantally.api.recorded_events import given_id, note
-
-        attributes: dict[str, Any] = {
-            semconv.MESSAGE_ROLE: parse_choice("record_message(role)", role, arguments.ROLES),
-            semconv.MESSAGE_STATUS: parse_choice(
-                "record_message(status)", status, arguments.MESSAGE_STATUSES
-            ),
-        }
-        more = {
-            semconv.MESSAGE_TOKENS: arguments.parse_count("record_message(tokens", tokens),
-            semconv.MESSAGE_MODEL: None if model is None else parse_id("model", model),
-            semconv.MESSAGE_LATENCY: arguments.parse_number(
-                "record_message(latency_ms", latency_ms, least=0, most=arguments.MOST_MS
-            ),
-            semconv.MESSAGE_METADATA: arguments.parse_json("record_message(metadata)", metadata),
-            semconv.MESSAGE_ID: None if id is None else parse_id("message id", id),
-        }
-        attributes.update((key, value) for key, value in more.items() if value is not None)
+        attributes = arguments.parse_message(
+            role,
+            status=status,
+            tokens=tokens,
+            model=model,
+            latency_ms=latency_ms,
+            metadata=metadata,
+            ident=id,
+        )
         text = arguments.parse_content("record_message(content)", content)
         time_ns = arguments.parse_moment("record_message(timestamp", timestamp)
-        session_id, context = self._place()
-        event_id = ids.new_call_id() if id is None else given_id(session_id, "message", id)
-        if context is not None and not is_hidden(context):
-            note(
-                semconv.EVENT_MESSAGE,
-                attributes,
-                {semconv.MESSAGE_CONTENT: text},
-                context=context,
-                scope=current_scope(context),
-                session_id=session_id,
-                time_ns=time_ns,
-                event_id=event_id,
-            )
-        return event_id
+        named = None if id is None else ("message", id)
+        return self._note(
+            semconv.EVENT_MESSAGE, attributes, {semconv.MESSAGE_CONTENT: text}, named=named, time_ns=time_ns
+        )
 
     def event(
         self,
@@ -305,19 +276,31 @@ class Recording:
         Raises:
             ArgumentError: (a ValueError) for a wrong argument; nothing is noted then.
         """
+        name = arguments.parse_type(type)
+        told = parse_json("event(attributes)", attributes) or {}
+        time_ns = arguments.parse_moment("event(timestamp", timestamp)
+        named = None if id is None else (f"event.{name}", arguments.parse_name("event id", id))
+        return self._note(name, told, {}, named=named, time_ns=time_ns)
+
+    def _note(
+        self,
+        name: str,
+        attributes: Mapping[str, Any],
+        content: Mapping[str, str],
+        *,
+        named: tuple[str, str] | None,
+        time_ns: int | None,
+    ) -> str:
+        """Note an event whose arguments are in order; ``named`` is its kind and the program's name for it."""
         from spantally.api.recorded_events import given_id, note
 
-        name = arguments.parse_type(type)
-        told = arguments.parse_json("event(attributes)", attributes) or {}
-        time_ns = arguments.parse_moment("event(timestamp", timestamp)
-        named = None if id is None else parse_id("event id", id)
         session_id, context = self._place()
-        event_id = ids.new_call_id() if named is None else given_id(session_id, f"event.{name}", named)
+        event_id = ids.new_call_id() if named is None else given_id(session_id, *named)
         if context is not None and not is_hidden(context):
             note(
                 name,
-                told,
-                {},
+                attributes,
+                content,
                 context=context,
                 scope=current_scope(context),
                 session_id=session_id,

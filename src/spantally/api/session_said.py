@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from spantally.api.plain_values import parse_json, shown
 from spantally.calls.telemetry import Telemetry
 from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
@@ -17,8 +17,6 @@ LONGEST_NAME: Final = 64
 """Longest name of a metric, and longest label, in characters."""
 LONGEST_TITLE: Final = 1_024
 _LARGEST: Final = 1e300
-LONGEST_METADATA: Final = 65_536
-"""Most characters of metadata as JSON."""
 
 
 def parse_title(value: object) -> str | None:
@@ -30,7 +28,7 @@ def parse_title(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_TITLE:
-        raise ArgumentError(f"title={_shown(value)}: use a text of 1 to {LONGEST_TITLE} characters")
+        raise ArgumentError(f"title={shown(value)}: use a text of 1 to {LONGEST_TITLE} characters")
     return value
 
 
@@ -40,21 +38,7 @@ def parse_metadata(value: object) -> dict[str, Any] | None:
     Raises:
         ArgumentError: for anything else, cycles and numbers that are not finite among it.
     """
-    if value is None:
-        return None
-    if not isinstance(value, Mapping):
-        raise ArgumentError(f"metadata={_shown(value)}: use a mapping of JSON values")
-    try:
-        text = json.dumps(dict(value), allow_nan=False, ensure_ascii=False)
-        text.encode("utf-8")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentError(
-            f"metadata is not JSON ({error}): use texts, numbers, lists and mappings"
-        ) from error
-    if len(text) > LONGEST_METADATA:
-        raise ArgumentError(f"metadata has {len(text)} characters as JSON; it has at most {LONGEST_METADATA}")
-    copied: dict[str, Any] = json.loads(text)
-    return copied
+    return parse_json("metadata", value)
 
 
 def parse_labels(value: object) -> tuple[str, ...]:
@@ -66,7 +50,7 @@ def parse_labels(value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise ArgumentError(f"labels={_shown(value)}: use a list of texts")
+        raise ArgumentError(f"labels={shown(value)}: use a list of texts")
     found = sorted({_name("labels", one) for one in value})
     if len(found) > MOST_LABELS:
         raise ArgumentError(f"labels: {len(found)} are given; a session has at most {MOST_LABELS}")
@@ -82,15 +66,15 @@ def parse_metrics(value: object) -> dict[str, int | float] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        raise ArgumentError(f"metrics={_shown(value)}: use a mapping of name to number")
+        raise ArgumentError(f"metrics={shown(value)}: use a mapping of name to number")
     if len(value) > MOST_METRICS:
         raise ArgumentError(f"metrics: {len(value)} are given; a session has at most {MOST_METRICS}")
     found: dict[str, int | float] = {}
     for name, number in value.items():
         if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise ArgumentError(f"metrics[{_shown(name)}]={_shown(number)}: use a number")
+            raise ArgumentError(f"metrics[{shown(name)}]={shown(number)}: use a number")
         if abs(number) > _LARGEST or not math.isfinite(number):
-            raise ArgumentError(f"metrics[{_shown(name)}]={_shown(number)}: use a finite number")
+            raise ArgumentError(f"metrics[{shown(name)}]={shown(number)}: use a finite number")
         found[_name("metrics", name)] = number
     return found
 
@@ -98,14 +82,9 @@ def parse_metrics(value: object) -> dict[str, int | float] | None:
 def _name(what: str, value: object) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_NAME or not value.isprintable():
         raise ArgumentError(
-            f"{what}: {_shown(value)} is no name; use 1 to {LONGEST_NAME} printable characters"
+            f"{what}: {shown(value)} is no name; use 1 to {LONGEST_NAME} printable characters"
         )
     return value
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def begun(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from spantally.api.totals import Totals, totals_of
 from spantally.ground.guard import swallowed
 from spantally.ground.money import known_text
-from spantally.ground.records import COUNTED_KINDS, CallRecord, Record, Status
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Record, Status, is_paid
 from spantally.ground.session_state import SessionState
 
 OWNER = "SPANTALLY_SUMMARY_OWNER"
@@ -30,7 +30,7 @@ class SummaryConsumer:
         for record in batch:
             if isinstance(record, CallRecord):
                 self.sessions.setdefault(record.session_id, record.session_name)
-                if record.kind not in COUNTED_KINDS:
+                if record.kind not in COUNTED_KINDS and not is_paid(record):
                     continue
                 if record.status == Status.RUNNING:
                     self._running[record.call_id] = record
@@ -71,7 +71,7 @@ def sentence(totals: Totals) -> str:
     calls = "1 call" if totals.calls == 1 else f"{totals.calls} calls"
     parts = [calls, f"{totals.input_tokens:,} input + {totals.output_tokens:,} output tokens"]
     if totals.calls == 0:
-        return calls
+        return f"{calls}, {known_text(totals.cost_nano_usd, totals)}" if totals.cost_nano_usd else calls
     return ", ".join([*parts, known_text(totals.cost_nano_usd, totals)])
 
 

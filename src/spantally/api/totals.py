@@ -81,8 +81,8 @@ def _fold(state: SessionState, *, wait: bool) -> Totals:
 
 
 def _honest(totals: Totals) -> Totals:
-    """No silent 0: where calls were made and none has a cost, the cost is unknown."""
-    if totals.calls and not totals.priced_calls:
+    """No silent 0: where calls were made and nothing has a cost, the cost is unknown."""
+    if totals.calls and not totals.priced_calls and not totals.cost_nano_usd:
         return replace(totals, cost_nano_usd=None)
     return totals
 

@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from spantally.budgets.budget import NOTHING, Amounts
 from spantally.ground.brakes import NotYetError
@@ -25,6 +25,22 @@ MOST_HOLDS: Final = 100_000
 
 QUIET_SECONDS: Final = 5.0
 """How long calls go by what this process knows after the ledger could not be asked."""
+
+
+TRIES: Final = 3
+"""How often what this process used itself is looked at anew, where calls end while an account is opened."""
+
+Use: TypeAlias = tuple[int, int, int, int]
+"""Nano-USD, calls, tokens, unpriced calls."""
+
+
+class Opening(NamedTuple):
+    """How an account learns what was used before it was opened."""
+
+    before: Callable[[Use], Use]
+    """What was used before, by what this account has counted itself: that is in the ledger, too."""
+    write: Callable[[Use], bool] = lambda _: False
+    """Brings what this process used into the ledger; False where it did not: then it is not in there."""
 
 
 class Shared(Protocol):
@@ -60,19 +76,21 @@ class Account:
         self,
         key: str,
         shared: Callable[[], Shared | None],
-        opening: Callable[[], tuple[int, int, int, int]],
+        opening: Opening,
     ) -> None:
         """Name an account.
 
         Args:
             key: stands for it in the ledger.
             shared: gives the part of the ledger in force, or None where there is none.
-            opening: what was used before it was opened: nano-USD, calls, tokens, unpriced calls.
+            opening: tells what was used before it was opened.
         """
         self.key = key
         self._shared = shared
         self._ask_opening = opening
-        self._first: tuple[int, int, int, int] | None = None
+        self._first: Use | None = None
+        self._mine: Use | None = None
+        """What this account had counted itself when it was written to the ledger."""
         self.limits: Sequence[int | None] = (None, None, None)
         self._opened = False
         self.used = NOTHING
@@ -206,11 +224,27 @@ class Account:
     def _opening(self) -> tuple[int, int, int, int]:
         """What was used before; asked for once, since later it would hold what was used since."""
         if self._first is None:
-            self._first = self._ask_opening()
+            self._first = self._ask_opening.before(self._mine or (0, 0, 0, 0))
         return self._first
+
+    def _write_mine(self) -> None:
+        """Before what was used is asked for: bring what is counted here into the ledger. No lock is held.
+
+        Calls that nobody asked about end whenever they end, also before their account is opened; without
+        this the ledger may have them or not, and nobody knows which.
+        """
+        if self._opened or self._first is not None:
+            return
+        for _ in range(TRIES):
+            mine = (*self.used, self.unpriced)
+            self._mine = mine if self._ask_opening.write(mine) else None
+            if (*self.used, self.unpriced) == mine:
+                return
 
     def open_alone(self) -> None:
         """Count what was used before, without a ledger to share by."""
+        if self._mine is None:
+            self._write_mine()
         first = self._opening()
         with self._lock:
             if not self._opened:
@@ -225,6 +259,7 @@ class Account:
 
         The reservation is made in the same breath: another thread cannot take what was set aside for it.
         """
+        self._write_mine()
         with self._visiting:
             with self._lock:
                 untold, unpriced, held = self._untold, self._untold_unpriced, self.held

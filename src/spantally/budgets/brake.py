@@ -19,8 +19,9 @@ from spantally.calls.pipeline import end_late_now
 from spantally.ground.brakes import Ask, NotYetError
 from spantally.ground.errors import Refusal
 from spantally.ground.event_loop import in_event_loop
+from spantally.ground.ids import is_given
 from spantally.ground.money import CostStatus, Rating
-from spantally.ground.records import CallRecord, Precedence, Status, UsageFormat
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Precedence, Status, UsageFormat
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState, known_session
 from spantally.pricing import load, loaded, on_loaded
@@ -62,6 +63,9 @@ class Rules(Protocol):
 
 rules: Rules | None = None
 """The budgets of the settings file in force."""
+
+is_kept: Callable[[str], bool] | None = None
+"""Tells whether the ledger in force has a row; None where nobody can."""
 
 _open: Final[dict[str, tuple[Line, ...]]] = {}
 """Calls that have reserved something, and where."""
@@ -154,7 +158,7 @@ class SessionBrake:
     def ended(self, record: CallRecord) -> None:
         """See :class:`spantally.ground.brakes.Brake`."""
         lines = _open.pop(record.call_id, None)
-        if _is_second_view(record):
+        if _is_second_view(record) or _is_told_again(record.call_id):
             return
         if lines is None:  # nobody asked before it: another instrumentor's, or one that the server began
             state = known_session(record.session_id)
@@ -204,6 +208,13 @@ def _settle_pending() -> None:
         except IndexError:
             return
         _settle(record, lines)
+
+
+def settle_pending() -> None:
+    """Settle what waits for the prices; loads them where they are not there. The thread may wait."""
+    if _pending:
+        load()
+        _settle_pending()
 
 
 def brake_of(around: object, name: str, budget: Budget, account: Account) -> SessionBrake:
@@ -268,7 +279,9 @@ def _expected(ask: Ask, lines: Iterable[Line], *, wait: bool, strict: bool) -> t
 
 
 def _used(record: CallRecord, rating: Rating | None) -> tuple[Amounts | None, int]:
-    """What a call used, None where that is not known, and whether its cost is unknown."""
+    """What a call or paid tool used, None where that is not known, and whether its cost is unknown."""
+    if record.kind not in COUNTED_KINDS:
+        return Amounts((rating or rate_if_loaded(record)).nano_usd or 0, 0, 0), 0
     if record.usage is None:
         if record.status == Status.ERROR and not record.possibly_billed:
             return Amounts(0, 1, 0), 0  # refused by the provider, or not sent: it bills nothing
@@ -282,6 +295,12 @@ def _used(record: CallRecord, rating: Rating | None) -> tuple[Amounts | None, in
     tokens = rating.parts.input_total + rating.parts.output_total
     unknown = rating.nano_usd is None and rating.status != CostStatus.COVERED
     return Amounts(rating.nano_usd or 0, 1, tokens), int(unknown)
+
+
+def _is_told_again(call_id: str) -> bool:
+    """Whether what the program names is in the ledger: its use was counted when it came there."""
+    asked = is_kept
+    return asked is not None and is_given(call_id) and asked(call_id)
 
 
 def _is_second_view(record: CallRecord) -> bool:

@@ -1,7 +1,8 @@
 """Work that shows nothing: ``spantally.untracked()`` and ``@agent(track=False)``.
 
 Inside, model calls give a row with what their cost needs, under the session alone: no span, no content, no
-event, no name of agent, tool or response. Agents and tools give nothing at all.
+event, no name of agent, tool or response; so do tools that the program says the cost of. Agents and other
+tools give nothing at all.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from spantally.ground.scope import Scope
 
 
 class HiddenOperation(Operation):
-    """A model call of which only the cost is kept."""
+    """A model call, or a paid tool, of which only the cost is kept."""
 
     __slots__ = ()
 
@@ -50,7 +51,7 @@ def start_hidden(
         context: the Context that it begins in.
         call_id: its id, where the program names it.
     """
-    if plan.kind not in COUNTED_KINDS:
+    if plan.kind not in COUNTED_KINDS and not plan.paid:
         return None
     anonymous = Scope(
         scope.session,

@@ -28,7 +28,7 @@ from spantally.calls.rollup import Rollup, add_to_agents, sums_for
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
 from spantally.ground.guard import counted, guard, swallowed
-from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, LateRecord, Precedence, Status
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, LateRecord, Precedence, Status, is_paid
 from spantally.ground.scope import BAGGAGE_KEY, SCOPE_KEY, Scope
 
 SPAN_KEY: Final = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
@@ -244,7 +244,7 @@ class Operation:
                 self._emit(record._replace(end_ns=None, price_context=None))
                 return True
             ended = Ended(self, status, error_type, end)
-            if self.kind in COUNTED_KINDS:
+            if self.kind in COUNTED_KINDS or is_paid(self):
                 self._tally(ended)
             self._emit(ended)
         except Exception as failure:
@@ -322,7 +322,7 @@ class Operation:
             attributes[semconv.CALL_ABANDONED] = True
         if error_type is not None:
             attributes[semconv.ERROR_TYPE] = error_type
-        if self.kind in COUNTED_KINDS and self.status != Status.RUNNING:
+        if (self.kind in COUNTED_KINDS and self.status != Status.RUNNING) or is_paid(self):
             attributes.update(cost_of(self))
         content = self.safe_attributes
         if not semconv.is_operation(self.operation, self.telemetry.renames):

@@ -27,9 +27,10 @@ class Plan:
         subject: what follows the operation in the span's name: model, agent or tool.
         span_kind: CLIENT for a remote model.
         attributes: raw attributes known at the start (samplers see their redacted form).
+        paid: whether it is a tool that the program says the cost of.
     """
 
-    __slots__ = ("_made", "attributes", "kind", "operation", "span_kind", "subject")
+    __slots__ = ("_made", "attributes", "kind", "operation", "paid", "span_kind", "subject")
 
     def __init__(
         self,
@@ -39,12 +40,14 @@ class Plan:
         subject: str | None = None,
         span_kind: SpanKind = SpanKind.INTERNAL,
         attributes: Mapping[str, Any] | None = None,
+        paid: bool = False,
     ) -> None:
         self.kind = kind
         self.operation = operation
         self.subject = subject
         self.span_kind = span_kind
         self.attributes: Mapping[str, Any] = attributes or {}
+        self.paid = paid
         self._made: tuple[Any, Any, Any, str, dict[str, Any]] | None = None
 
     def ready(

@@ -42,8 +42,9 @@ def show(
     from spantally.cli.render.header import print_header
     from spantally.cli.render.timeline import print_timeline
     from spantally.cli.render.tree import print_tree
+    from spantally.queries.messages import message_totals
 
-    print_header(tree.session)
+    print_header(tree.session, message_totals(events))
     if timeline:
         print_timeline(tree.children)
     elif tree.children:

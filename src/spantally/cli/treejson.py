@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from spantally.cli.jsonout import cache_object, call_object, session_object
 from spantally.cli.moments import rfc3339
 from spantally.ground.money import usd_text
+from spantally.queries.messages import message_totals
 
 if TYPE_CHECKING:
     from spantally.ledger.contract import EventRow
-    from spantally.queries import SessionTree, TreeNode
+    from spantally.queries import MessageTotals, SessionTree, TreeNode
 
 _FIGURES = (
     "calls",
@@ -41,6 +42,7 @@ def tree_object(tree: SessionTree, *, content: bool, events: Sequence[EventRow] 
     """
     made = session_object(tree.session)
     made["events"] = [event_object(event) for event in events]
+    made["messages"] = [message_object(one) for one in message_totals(events)]
     made["children"] = []
     # A stack and not recursion, as deep as the program went.
     waiting = [(made["children"], node) for node in reversed(tree.children)]
@@ -50,6 +52,17 @@ def tree_object(tree: SessionTree, *, content: bool, events: Sequence[EventRow] 
         place.append(child)
         waiting.extend((child["children"], below) for below in reversed(node.children))
     return made
+
+
+def message_object(totals: MessageTotals) -> dict[str, Any]:
+    """The messages of one role; their tokens are beside those of the calls."""
+    return {
+        "role": totals.role,
+        "messages": totals.messages,
+        "message_tokens": totals.message_tokens,
+        "untold_messages": totals.untold_messages,
+        "mean_tokens": totals.mean_tokens,
+    }
 
 
 def event_object(event: EventRow) -> dict[str, Any]:

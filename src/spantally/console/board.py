@@ -19,6 +19,7 @@ from spantally.ground.records import (
     SessionRecord,
     SessionStatus,
     Status,
+    is_paid,
 )
 
 OFF, SUMMARY, FULL = "off", "summary", "full"
@@ -168,6 +169,9 @@ class Board:
             rating = self._rate(record)
             self._note_response(record)
             self._add(record, rating, above)
+        elif is_paid(record):
+            rating = self._rate(record)
+            self._pay(record, rating, above)
         if (made is not None and made.hidden) or not self._is_shown(record, made, above):
             return
         facts: list[Fact] = [
@@ -203,6 +207,13 @@ class Board:
             above = above.above
         for seen in self._line_of(record.session_id):
             seen.sums.add(record, rating)
+
+    def _pay(self, record: CallRecord, rating: Any, above: Open | None) -> None:
+        while above is not None:
+            above.sums.pay(rating)
+            above = above.above
+        for seen in self._line_of(record.session_id):
+            seen.sums.pay(rating)
 
     def _is_told_twice(self, record: CallRecord) -> bool:
         return record.response_id is not None and record.response_id in self._responses

@@ -30,7 +30,7 @@ def cost_text(record: CallRecord, rating: Rating) -> str:
 
 
 class Sums:
-    """Sums of model calls."""
+    """Sums of model calls, and of what tools cost."""
 
     __slots__ = ("_estimated", "_pending", "calls", "covered", "lost", "nano", "read", "unpriced", "written")
 
@@ -54,6 +54,11 @@ class Sums:
             self.written += rating.parts.output_total
         self._price(record, rating)
 
+    def pay(self, rating: Rating) -> None:
+        """Take in what a tool cost, which is no call."""
+        if rating.nano_usd:
+            self.nano = (self.nano or 0) + rating.nano_usd
+
     def _price(self, record: CallRecord, rating: Rating) -> None:
         if rating.status == CostStatus.PENDING:
             if len(self._pending) < MOST_PENDING:
@@ -69,13 +74,13 @@ class Sums:
             self.unpriced += 1
 
     def facts(self, rate: Rate) -> list[Fact]:
-        """Calls, tokens and cost; nothing for what made no call.
+        """Calls, tokens and cost; nothing for what made no call and paid for no tool.
 
         Args:
             rate: prices once more what was pending.
         """
         if not self.calls:
-            return []
+            return [] if self.nano is None else [("cost", dollar_text(self.nano))]
         waiting, self._pending = self._pending, []
         for record in waiting:
             self._price(record, rate(record))

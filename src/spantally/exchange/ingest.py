@@ -18,7 +18,8 @@ from spantally.exchange.content import Content
 from spantally.exchange.events import EventReader
 from spantally.exchange.lineage import Entry, Family, amended
 from spantally.ground import semconv
-from spantally.ground.records import CallRecord, LinkRecord, Record
+from spantally.ground.money import CostStatus
+from spantally.ground.records import CallRecord, Kind, LinkRecord, Record, UsageFormat
 from spantally.ledger.contract import Rater
 from spantally.ledger.counting import SpanKey
 from spantally.ledger.sqlite.store import SQLiteStore
@@ -207,7 +208,9 @@ class Ingest:
         )
         family = Family(entries, plain, relatives)
         records = [
-            self._content.kept(family.record(entry), entry.attributes, whole=entry.kept is not None)
+            self._content.kept(
+                _with_cost(family.record(entry), entry), entry.attributes, whole=entry.kept is not None
+            )
             for entry in entries
         ]
         self.summary.rows += len(records)
@@ -291,6 +294,16 @@ def _parent(
             return None
         key = (key[0], links[key])
     return None
+
+
+def _with_cost(record: CallRecord, entry: Entry) -> CallRecord:
+    """The row of a tool with what its program said that it cost; of any other, as it is."""
+    if record.kind != Kind.TOOL or entry.kept is not None or not entry.own:
+        return record
+    rating = rating_of(entry.attributes)
+    if rating is None or rating.nano_usd is None or rating.status != CostStatus.PROVIDER_REPORTED:
+        return record
+    return record._replace(usage={"cost_nano_usd": rating.nano_usd}, usage_format=str(UsageFormat.RECORDED))
 
 
 def _as_live(attributes: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -39,6 +39,15 @@ def process_of(call_id: str) -> str | None:
     return call_id[12:20] if len(call_id) == 32 else None
 
 
+GIVEN: Final = "given-"
+"""Beginning of the ids of what a program names itself, so that it may tell it again."""
+
+
+def is_given(call_id: str) -> bool:
+    """Whether an id stands for a name that the program gave."""
+    return call_id.startswith(GIVEN)
+
+
 def foreign_call_id(trace_id: str, span_id: str) -> str:
     """The call id of a row that is known only by its span: derived, so that every delivery gives the same.
 

@@ -28,7 +28,10 @@ class Kind(enum.StrEnum):
 
 
 COUNTED_KINDS: Final = frozenset({Kind.INFERENCE, Kind.EMBEDDINGS})
-"""Kinds of model operations: they carry cost, agents, tools and workflows only aggregate it."""
+"""Kinds of model operations: they carry cost, agents, tools and workflows only aggregate it.
+
+A tool that is paid for carries what its program says that it cost (:func:`is_paid`), and is no call.
+"""
 
 
 class Status(enum.StrEnum):
@@ -153,6 +156,33 @@ class CallRecord(NamedTuple):
     """Further redacted attributes worth keeping with the row."""
     process: str | None = None
     """``host:pid:start`` of who runs it, in a started mark; None in what somebody saw the end of."""
+
+
+class Payable(Protocol):
+    """A record, or an operation that is about to give one."""
+
+    @property
+    def kind(self) -> str:
+        """A :class:`Kind`."""
+
+    @property
+    def usage(self) -> Mapping[str, Any] | None:
+        """What it used."""
+
+    @property
+    def usage_format(self) -> str | None:
+        """How that is to be read."""
+
+
+def is_paid(record: Payable) -> bool:
+    """True for a tool whose program said what it cost: it adds to costs, and to no other count."""
+    usage = record.usage
+    return (
+        usage is not None
+        and record.kind == Kind.TOOL
+        and record.usage_format == UsageFormat.RECORDED
+        and "cost_nano_usd" in usage
+    )
 
 
 def is_mark(record: CallRecord) -> bool:

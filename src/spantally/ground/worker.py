@@ -187,6 +187,10 @@ class Worker:
 
     # -- the caller's side ---------------------------------------------------------------------------
 
+    def is_here(self) -> bool:
+        """Whether this is the worker's thread."""
+        return self._thread is threading.current_thread()
+
     def wake(self) -> None:
         """Let the sleeping worker go on; safe anywhere, since releasing a bare lock never blocks."""
         self.sleeping = False

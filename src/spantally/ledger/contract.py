@@ -206,7 +206,7 @@ class CallRow:
     """What written input cost more than uncached would have."""
     cost_nano_usd: int | None
     cost_status: str | None
-    """None for agents, tools and workflows, which have no cost of their own."""
+    """None for agents, tools and workflows, which have no cost of their own, unless a tool was paid for."""
     cost_source: str | None
     price_id: str | None
     started_ns: int

@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
     facts: Facts
     rating: Rating | None = None
-    """None for kinds that have no cost of their own."""
+    """None for what has no cost of its own: all but model calls and paid tools."""
     counted: bool = False
     hidden: bool = False
     """True where another row shows the same operation."""
@@ -58,6 +58,7 @@ class Amounts(NamedTuple):
     cache_saving: int = 0
     cache_premium: int = 0
     cost: int = 0
+    """Of calls and of paid tools; the next ones are of calls alone."""
     priced: int = 0
     unpriced: int = 0
     pending: int = 0
@@ -139,8 +140,11 @@ def amounts(row: Row) -> Amounts:
     is_model = record.kind in COUNTED_KINDS
     error = record.status == Status.ERROR
     turn = bool(record.turn) and (row.counted or not is_model) and not is_mark(record)
-    if not row.counted or row.rating is None:
+    if row.rating is None:
         return Amounts(rows=1, turns=turn, errors=error)
+    if not row.counted:
+        paid = 0 if is_model else row.rating.nano_usd or 0
+        return Amounts(rows=1, turns=turn, errors=error, cost=paid)
     nano, status, parts = row.rating.nano_usd, row.rating.status, row.rating.parts
     pending = status == CostStatus.PENDING
     if parts is None:

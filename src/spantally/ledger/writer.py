@@ -11,7 +11,15 @@ from typing import Final
 
 from spantally.ground.errors import LedgerError
 from spantally.ground.guard import say_once, swallowed
-from spantally.ground.records import COUNTED_KINDS, CallRecord, EventRecord, LinkRecord, Record, is_mark
+from spantally.ground.records import (
+    COUNTED_KINDS,
+    CallRecord,
+    EventRecord,
+    LinkRecord,
+    Record,
+    is_mark,
+    is_paid,
+)
 from spantally.ledger.contract import Health, Rater, Store
 
 SUB_BATCH: Final = 64
@@ -164,7 +172,7 @@ class LedgerWriter:
             self._count_dropped(self._kept.popleft())
 
     def _count_dropped(self, record: Record) -> None:
-        if isinstance(record, CallRecord) and record.kind in COUNTED_KINDS and not is_mark(record):
+        if isinstance(record, CallRecord) and not is_mark(record) and not _is_structure(record):
             self.dropped_calls += 1
         else:
             self.dropped += 1
@@ -220,4 +228,5 @@ def _is_context(record: Record) -> bool:
 
 
 def _is_structure(record: Record) -> bool:
-    return isinstance(record, CallRecord) and record.kind not in COUNTED_KINDS
+    """Agents, tools and workflows that carry no cost."""
+    return isinstance(record, CallRecord) and record.kind not in COUNTED_KINDS and not is_paid(record)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from spantally.ground.guard import swallowed
 from spantally.ground.money import PENDING, CostStatus, Rating, UsageParts, partial
-from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Status, UsageFormat
+from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Status, UsageFormat, is_paid
 from spantally.pricing import rates
 from spantally.pricing.cached import NOTHING, Effect, cache_effect
 from spantally.pricing.card import UNKNOWN, Card, Miss, Query, Step, compile_card, is_within_hour
@@ -59,6 +59,9 @@ _FOREIGN: Final = Precedence.FOREIGN
 
 _NOT_PROVIDERS: Final = frozenset({UsageFormat.SEMCONV, UsageFormat.PARTS})
 """Formats in which a cost would be somebody's estimate, not the provider's figure."""
+
+_RECORDED: Final = "recorded"
+"""The source of a cost that the program itself told."""
 
 _cards: dict[tuple[Any, ...], Card | Miss] = {}
 
@@ -109,6 +112,8 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
     try:
         raw = record.usage
         if raw is None or record.kind not in COUNTED_KINDS:
+            if is_paid(record):
+                return said(record)
             return _without_usage(record, _NO_USAGE, wait)
         usage_format = record.usage_format or ""
         if not REPORTS.isdisjoint(raw) and usage_format not in _NOT_PROVIDERS:
@@ -177,6 +182,15 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
         return _BAD_USAGE
 
 
+def said(record: CallRecord) -> Rating:
+    """What the program says that a paid tool cost; a tool has no tokens."""
+    try:
+        nano = reported_cost(record.usage or {})
+    except BadUsage:
+        return _BAD_USAGE
+    return Rating(nano, CostStatus.PROVIDER_REPORTED, None, _RECORDED)
+
+
 def _without_usage(record: CallRecord, none: Rating, wait: bool) -> Rating:
     """A call without usage has no cost, unless a rate of the user's own needs none.
 
@@ -227,7 +241,7 @@ def _reported(record: CallRecord) -> Rating | None:
         parts = read(record.usage, record.usage_format or "", record.provider).parts
     except BadUsage:
         parts = None
-    source = "provider" if record.usage_format != UsageFormat.RECORDED else "recorded"
+    source = "provider" if record.usage_format != UsageFormat.RECORDED else _RECORDED
     return Rating(nano, CostStatus.PROVIDER_REPORTED, parts, source)
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from spantally.ground.cache_use import NO_CACHE, CacheUse, cache_sum
 from spantally.ground.money import CostStatus, usd, usd_text
-from spantally.ground.records import Status
+from spantally.ground.records import Kind, Status
 from spantally.ledger.contract import CallRow
 
 
@@ -25,7 +25,7 @@ class Figures:
     cache: CacheUse = NO_CACHE
     """Of the providers' prompt caches."""
     cost_nano_usd: int | None = 0
-    """Known part; None when calls were made and none of them has a cost."""
+    """Known part, paid tools among it; None when calls were made and nothing has a cost."""
     unpriced_calls: int = 0
     pending_calls: int = 0
     possibly_billed_calls: int = 0
@@ -65,11 +65,16 @@ def cache_of(row: CallRow) -> CacheUse:
     )
 
 
+def paid_of(row: CallRow) -> int:
+    """What a row adds to a cost without being a call: of a tool, what its program says that it cost."""
+    return (row.cost_nano_usd or 0) if row.kind == Kind.TOOL else 0
+
+
 def figures(rows: Iterable[CallRow]) -> Figures:
     """Sum up rows, each by itself and without what lies beneath it.
 
     Args:
-        rows: of any kind; only those that count bring calls, tokens and cost.
+        rows: of any kind; only those that count bring calls and tokens, those and paid tools bring cost.
     """
     known = list(rows)
     calls = errors = tokens_in = tokens_out = cost = priced = unpriced = pending = billed = lost = 0
@@ -77,6 +82,7 @@ def figures(rows: Iterable[CallRow]) -> Figures:
     for row in known:
         errors += row.status == Status.ERROR
         if not row.counted:
+            cost += paid_of(row)
             continue
         calls += 1
         tokens_in += row.input_tokens or 0
@@ -98,7 +104,7 @@ def figures(rows: Iterable[CallRow]) -> Figures:
         input_tokens=tokens_in,
         output_tokens=tokens_out,
         cache=cache_sum(map(cache_of, known)),
-        cost_nano_usd=None if calls and not priced else cost,
+        cost_nano_usd=None if calls and not priced and not cost else cost,
         unpriced_calls=unpriced,
         pending_calls=pending,
         possibly_billed_calls=billed,

@@ -240,7 +240,7 @@ def _sums(nodes: Iterable[TreeNode]) -> dict[str, Any]:
     for node in known:
         for name in found:
             found[name] += getattr(node, name) or 0
-        priced = priced or (node.calls > 0 and node.cost_nano_usd is not None)
+        priced = priced or bool(node.cost_nano_usd) or (node.calls > 0 and node.cost_nano_usd is not None)
     if found["calls"] and not priced:
         found["cost_nano_usd"] = None
     found["cache"] = cache_sum(node.cache for node in known)

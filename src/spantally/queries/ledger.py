@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from spantally.ground import semconv
 from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import swallowed
@@ -24,6 +25,7 @@ from spantally.ledger.repricing import Progress, Repricing, check_status
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.queries.arguments import is_text, make_filter, one_of
 from spantally.queries.graph import SessionGraph, build_graph
+from spantally.queries.messages import MessageTotals, message_totals
 from spantally.queries.outcomes import OutcomeRow, check_outcome_groupings, outcome_rows
 from spantally.queries.summary import Summary, build_summary
 from spantally.queries.times import local_zone
@@ -442,6 +444,20 @@ class Ledger:
             ),
             key=lambda event: (event.time_ns, event.event_id),
         )
+
+    def messages(self, session_id: str) -> list[MessageTotals]:
+        """How many messages a program recorded of a session and those below it, by role, and their tokens.
+
+        What :meth:`~spantally.Session.record_message` was told; no part of the session's ``input_tokens`` and
+        ``output_tokens``, which are of its calls alone.
+
+        Args:
+            session_id: the id, or a beginning that only one session has.
+
+        Returns:
+            One for each role, sorted; none of a session without messages.
+        """
+        return message_totals(self.events(session_id, type=semconv.EVENT_MESSAGE))
 
     def _rows(self, session: SessionRow) -> list[CallRow]:
         """Rows of a session and of the sessions below it."""

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from spantally.ground.money import uncovered
+from spantally.ground.records import Kind
 from spantally.ledger.contract import CostRow
 from spantally.ledger.grouping import zone
 from spantally.queries.export_values import Export, ExportLine
@@ -146,6 +147,8 @@ def reconcile(
             until=until,
         )
         _take_ours(cells, unknown, told, by_model=by_model)
+        if "cost_nano_usd" in told and (provider or export.provider or export.kind) is None:
+            _leave_tools_out(cells, ledger.cost(("day",), tz=tz, kind=Kind.TOOL, since=since, until=until))
     rows = _caused(
         {key: cell for key, cell in cells.items() if cell.lines or cell.ours.get("calls") or cell.told}, told
     )
@@ -206,6 +209,14 @@ def _take_ours(
         if "calls" not in told:
             cell.ours["calls"] += row.calls
         cell.unknown.extend(uncovered(row))
+
+
+def _leave_tools_out(cells: dict[tuple[str, str | None], _Cell], tools: Iterable[CostRow]) -> None:
+    """Take paid tools out of what is compared: no provider of models bills them."""
+    for row in tools:
+        cell = cells.get((row.keys["day"] or "", None))
+        if cell is not None and row.cost_nano_usd:
+            cell.ours["cost_nano_usd"] = cell.ours.get("cost_nano_usd", 0) - row.cost_nano_usd
 
 
 # -- causes -------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 from spantally.ground.records import Kind, Status
 from spantally.ledger.contract import CallRow, SessionRow
-from spantally.queries.figures import Figures, Latency, figures, latency
+from spantally.queries.figures import Figures, Latency, figures, latency, paid_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,9 @@ def _grouped(
     made = []
     for key, members in groups.items():
         subjects = [row for row in members if (is_subject(row) if key is not None else row.counted)]
-        if key is None and not any(row.counted or row.status == Status.ERROR for row in members):
+        if key is None and not any(
+            row.counted or row.status == Status.ERROR or paid_of(row) for row in members
+        ):
             continue  # agents and workflows around it all: they bring nothing of their own
         name = next((row.name for row in subjects if row.name), key)
         made.append(_row(key, name, members, subjects))

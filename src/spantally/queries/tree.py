@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from spantally.ground.cache_use import CacheUse, cache_sum
 from spantally.ground.money import CostStatus
 from spantally.ledger.contract import CallRow, SessionRow
-from spantally.queries.figures import cache_of
+from spantally.queries.figures import cache_of, paid_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,9 @@ class TreeNode:
     cache: CacheUse
     """Of the providers' prompt caches."""
     cost_nano_usd: int | None
-    """Known part; None when calls were made and none of them has a cost."""
+    """Known part, paid tools among it; None when calls were made and nothing has a cost."""
     own_cost_nano_usd: int | None
-    """Cost of this row alone; None where it has none or does not count."""
+    """Cost of this row alone, a call or a paid tool; None where it has none or does not count."""
     unpriced_calls: int
     pending_calls: int
     possibly_billed_calls: int
@@ -112,12 +112,12 @@ def _parents(by_id: dict[str, CallRow]) -> dict[str, str | None]:
 
 def _node(row: CallRow, children: list[TreeNode]) -> TreeNode:
     counts = row.counted
-    own_cost = row.cost_nano_usd if counts else None
+    own_cost = row.cost_nano_usd if counts else paid_of(row) or None
     own_input = (row.input_tokens or 0) if counts else 0
     own_output = (row.output_tokens or 0) if counts else 0
     pending = counts and row.cost_status == CostStatus.PENDING
     calls = int(counts) + sum(child.calls for child in children)
-    costs = [child.cost_nano_usd for child in children if child.calls]
+    costs = [child.cost_nano_usd for child in children if child.calls or child.cost_nano_usd]
     known = [nano for nano in (own_cost, *costs) if nano is not None]
     return TreeNode(
         call=row,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from spantally.cli.moments import local_text, span_text
 from spantally.cli.render.caching import cache_text
 from spantally.cli.render.numbers import cost_text, count_text, money_text, safe
@@ -9,23 +11,38 @@ from spantally.cli.render.output import draw
 from spantally.cli.render.rows import open_text
 from spantally.cli.render.tables import status_style
 from spantally.ledger.contract import SessionRow
+from spantally.queries.messages import MessageTotals
 
 
-def print_header(row: SessionRow) -> None:
+def print_header(row: SessionRow, messages: Sequence[MessageTotals] = ()) -> None:
     """Draw the facts of a session, one a line.
 
     Args:
         row: the session.
+        messages: what the program recorded of them, by role.
     """
     from rich.text import Text
 
     lines = []
-    for name, value in facts(row):
+    for name, value in (*facts(row), *_messages(messages)):
         line = Text()
         line.append(f"{name:<13}", style="bold")
         line.append(safe(value), style=(status_style(row.status) or "") if name == "status" else "")
         lines.append(line)
     draw(*lines, "")
+
+
+def _messages(totals: Sequence[MessageTotals]) -> list[tuple[str, str]]:
+    """How many messages, by role, and their tokens, which are beside those of the calls."""
+    if not totals:
+        return []
+    roles = ", ".join(f"{count_text(one.messages)} {one.role}" for one in totals)
+    tokens = sum(one.message_tokens for one in totals)
+    if all(one.mean_tokens is None for one in totals):
+        return [("messages", roles)]
+    return [
+        ("messages", f"{roles}; {count_text(tokens)} tokens by their own word, beside those of the calls")
+    ]
 
 
 def facts(row: SessionRow) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from spantally.ground import process
 from spantally.ground.errors import LedgerError
+from spantally.ground.event_loop import in_event_loop
 from spantally.ledger.sqlite import connect
 
 WAIT_MS: Final = 250
@@ -120,6 +121,26 @@ class BudgetLedger:
                 raise connect.explain(error, self.target) or LedgerError(
                     f"the ledger {self.target} cannot be used for budgets: {error}", slug="corrupt"
                 ) from error
+
+    def has(self, call_id: str) -> bool:
+        """Whether the ledger has a row: one of an earlier process, or one that is told again.
+
+        Whoever holds the connection is not waited for, so that no event loop is held up.
+
+        Args:
+            call_id: of the row.
+        """
+        if self._pid != os.getpid() or not self._lock.acquire(
+            timeout=0 if in_event_loop() else WAIT_MS / 1000
+        ):
+            return False
+        try:
+            found = self._connection().execute("SELECT 1 FROM call WHERE call_id = ?", (call_id,)).fetchone()
+        except sqlite3.Error:
+            return False
+        finally:
+            self._lock.release()
+        return found is not None
 
     def _visit(
         self,

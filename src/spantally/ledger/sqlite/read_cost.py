@@ -23,6 +23,9 @@ from spantally.ledger.tally import QUARTER_NS
 _ROWS_ONLY: Final = frozenset({"run", "trace"})
 _QUARTER_SECONDS: Final = QUARTER_NS // 1_000_000_000
 
+_PAID: Final = "(call.kind = 'tool' AND call.cost_nano_usd IS NOT NULL)"
+"""A tool that is no call, and has a cost."""
+
 _SUMS: Final = (
     "SUM(rollup.calls), SUM(rollup.errors), SUM(rollup.input_tokens), SUM(rollup.output_tokens), "
     "SUM(rollup.cache_calls), SUM(rollup.cache_input), SUM(rollup.cache_read), SUM(rollup.cache_write), "
@@ -46,7 +49,7 @@ _ROW_SUMS: Final = (
     "THEN call.cache_saving_nano_usd ELSE 0 END), "
     "SUM(CASE WHEN call.counted AND call.cache_reported AND call.cost_nano_usd IS NOT NULL "
     "THEN call.cache_premium_nano_usd ELSE 0 END), "
-    "SUM(CASE WHEN call.counted THEN COALESCE(call.cost_nano_usd, 0) ELSE 0 END), "
+    f"SUM(CASE WHEN call.counted OR {_PAID} THEN COALESCE(call.cost_nano_usd, 0) ELSE 0 END), "
     "SUM(call.counted AND call.cost_nano_usd IS NOT NULL), "
     "SUM(call.counted AND call.cost_nano_usd IS NULL AND call.cost_status <> 'pending'), "
     "SUM(call.counted AND call.cost_status = 'pending'), "
@@ -162,7 +165,7 @@ def _from_rows(db: sqlite3.Connection, groupings: tuple[str, ...], where: Filter
     condition = of_calls(where)
     sql = (
         f"SELECT {', '.join(expressions)}, {_ROW_SUMS} FROM call "
-        f"WHERE call.hidden = 0 AND (call.counted OR call.status = 'error') AND {condition.sql}"
+        f"WHERE call.hidden = 0 AND (call.counted OR call.status = 'error' OR {_PAID}) AND {condition.sql}"
     )
     values.extend(condition.values)
     if where.status == Status.INTERRUPTED:

@@ -347,5 +347,5 @@ def _cache(total: Amounts | _Stored) -> CacheUse:
 
 
 def known_cost(calls: int, priced: int, cost: int) -> int | None:
-    """The known part of a cost; None when calls were made and none of them has one."""
-    return None if calls and not priced else cost
+    """The known part of a cost; None when calls were made, none of them has one, and no tool was paid for."""
+    return None if calls and not priced and not cost else cost

@@ -43,8 +43,8 @@ _ADD_DIMENSION: Final = (
     f"VALUES (?, {', '.join('?' * len(Dimension._fields))})"
 )
 
-_COUNTS: Final = 2
-"""Calls and errors come first: a rollup is empty only after one of them fell."""
+_FALLING: Final = tuple(ROLLUP_FIELDS.index(name) for name in ("calls", "errors", "cost"))
+"""A rollup is empty only after one of these fell."""
 
 MOST_DIMENSIONS: Final = 20_000
 """Dimensions whose number is remembered between batches."""
@@ -156,7 +156,11 @@ class Totals:
         ]
         if cells:
             db.executemany(_ADD_ROLLUP, [(quarter, number, *cell) for quarter, number, cell in cells])
-            lowered = [(quarter, number) for quarter, number, cell in cells if min(cell[:_COUNTS]) < 0]
+            lowered = [
+                (quarter, number)
+                for quarter, number, cell in cells
+                if any(cell[place] < 0 for place in _FALLING)
+            ]
             if lowered:
                 db.executemany(_DROP_EMPTY, lowered)
         for written in (self._sessions, self._names, self._rollups):

@@ -20,6 +20,7 @@ from spantally.ground.records import (
     SessionRecord,
     Status,
     is_mark,
+    is_paid,
 )
 from spantally.ledger.contract import Rater
 from spantally.ledger.counting import Node, SpanKey
@@ -32,6 +33,7 @@ from spantally.ledger.sqlite.standing import restand
 from spantally.ledger.sqlite.totals import Totals
 from spantally.ledger.tally import Dimension, Row, sane
 from spantally.pricing.cached import reports_cache
+from spantally.pricing.rate import said
 
 _UPDATE_STANDING: Final = "UPDATE call SET counted = ?, hidden = ? WHERE call_id = ?"
 _OWN_OF_SPAN: Final = (
@@ -56,12 +58,14 @@ def check(record: Record) -> Record:
 
 
 def rated(record: CallRecord, rate: Rater) -> Rating | None:
-    """The rating of a record; None for kinds without a cost, and while it is a started mark.
+    """The rating of a record; None for what has no cost of its own, and while it is a started mark.
 
     A rater that fails leaves it pending.
     """
-    if record.kind not in COUNTED_KINDS or is_mark(record):
+    if is_mark(record):
         return None
+    if record.kind not in COUNTED_KINDS:
+        return sane(said(record)) if is_paid(record) else None
     try:
         rating = sane(rate(record))
         if rating.parts is not None and record.usage and reports_cache(record.usage, record.usage_format):

@@ -1,0 +1,129 @@
+"""What was used before a budget was opened, and while nobody knew of it: each call once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import spantally
+from spantally.api import limits
+from spantally.budgets import account
+from spantally.ground import guard
+from spantally.ground.worker import worker
+from watching import Watched
+
+EXERCISED = {"api.budget_written"}
+"""Guards that fail in these tests."""
+
+
+def record(session: Any, number: int) -> None:
+    """Calls that nobody asks about before."""
+    for _ in range(number):
+        session.record_call(model="own", cost_usd=0.1, input_tokens=5, output_tokens=1)
+
+
+def hold_back(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Accounts that the worker would open; the test does it when it likes."""
+    held: list[Any] = []
+    for module in (account, limits):
+        monkeypatch.setattr(module, "told", SimpleNamespace(put=held.append))
+    return held
+
+
+@pytest.mark.parametrize("flushed", [True, False])
+def test_calls_of_two_processes_before_the_budget_are_added_up(flushed: bool, tmp_path: Path) -> None:
+    """An earlier process's calls and this one's, written or not: neither hides the other."""
+    path = tmp_path / "ledger.db"
+    seen = Watched(ledger=path)
+    with spantally.session("s1") as session:
+        record(session, 2)
+    seen.close()
+    seen = Watched(ledger=path)
+    try:
+        with spantally.session("s1") as session:
+            record(session, 1)
+        if flushed:
+            assert worker.flush(10)
+        with spantally.session("s1", budget=spantally.Budget(calls=10)) as session:
+            assert session.remaining.calls == 7
+            record(session, 1)
+            assert session.remaining.calls == 6
+        assert worker.flush(10)
+        with spantally.session("s1", budget=spantally.Budget(calls=10)) as session:
+            assert session.remaining.calls == 6
+    finally:
+        seen.close()
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_calls_that_end_before_the_account_is_opened_count_once(
+    early: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an event loop the worker opens the account; what ended before is in the ledger by then, or not."""
+    path = tmp_path / "ledger.db"
+    seen = Watched(ledger=path)
+    with spantally.session("s1") as session:
+        record(session, 2)
+    seen.close()
+    seen = Watched(ledger=path)
+    try:
+        held = hold_back(monkeypatch)
+
+        async def program() -> None:
+            with spantally.session("s1", budget=spantally.Budget(calls=10)) as session:
+                record(session, 1)
+                if early:
+                    assert await asyncio.to_thread(worker.flush, 10)
+                await asyncio.to_thread(held[0].tell)
+                assert session.remaining.calls == 7
+
+        asyncio.run(program())
+    finally:
+        seen.close()
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_the_same_for_a_budget_of_the_settings_file(
+    early: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its account is made when its first call has ended, and opened later."""
+    file = tmp_path / "spantally.toml"
+    file.write_text('[[budget]]\nname = "mine"\nuser = "alice"\nper = "total"\ncalls = 10\n')
+    monkeypatch.setenv("SPANTALLY_CONFIG", str(file))
+    path = tmp_path / "ledger.db"
+    seen = Watched(ledger=path)
+    try:
+        held = hold_back(monkeypatch)
+        with spantally.session("s1", user="alice") as session:
+            record(session, 3)
+        if early:
+            assert worker.flush(10)
+        one = held[0]
+        one.tell()
+        assert one.used.calls == 3
+    finally:
+        seen.close()
+
+
+def test_a_ledger_that_cannot_be_written_first_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The budget is opened with what is known, and the program goes on."""
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("forced")
+
+    monkeypatch.setattr("spantally.budgets.brake.settle_pending", fail)
+    seen = Watched(ledger=tmp_path / "ledger.db")
+    try:
+        with spantally.session("s1") as session:
+            record(session, 2)
+        with spantally.session("s1", budget=spantally.Budget(calls=10)) as session:
+            assert session.remaining.calls == 8
+        assert ("api.budget_written", "RuntimeError") in guard.failures
+    finally:
+        seen.close()
