@@ -57,6 +57,8 @@ class EventReader:
         Raises:
             ValueError: it is damaged.
         """
+        if event.name in semconv.ROW_EVENTS:
+            return False  # rows say so again
         if event.name == semconv.EVENT_SESSION:
             self._sessions.append(session_of(event, self._content))
         elif event.name == semconv.EVENT_OPERATION_DETAILS:

@@ -254,7 +254,7 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """Something that happened at one moment: a decision or an evaluation that the program told."""
+    """Something that happened at one moment: what the program told, or what a row says began or ended."""
 
     event_id: str
     session_id: str
@@ -270,6 +270,8 @@ class EventRow:
     span_id: str | None
     attributes: Mapping[str, Any]
     """Redacted."""
+    derived: bool = False
+    """True of what is read from a row of a call, agent, tool or workflow; it is stored as that row alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

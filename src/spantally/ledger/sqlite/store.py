@@ -368,6 +368,15 @@ class SQLiteStore:
         """Events of one session, by time."""
         return self._read(lambda db: read_calls.events(db, session_id))
 
+    def events_page(self, session_id: str, after: tuple[int, str] | None, limit: int) -> list[EventRow]:
+        """The next events of a session behind one of this time and id, by both."""
+        return self._read(lambda db: read_calls.events(db, session_id, after, limit))
+
+    def calls_page(self, session_id: str, after: tuple[int, str] | None, limit: int) -> list[CallRow]:
+        """The next rows of a session behind one of this start and id, by both."""
+        where = Filter(session_id=session_id, limit=limit)
+        return self._read(lambda db: read_calls.calls(db, where, after))
+
     def session_ids(self, prefix: str, limit: int = 5) -> list[str]:
         """Ids of sessions that begin with ``prefix``, in order."""
         return self._read(lambda db: read_sessions.ids_with_prefix(db, prefix, limit))
