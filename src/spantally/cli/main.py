@@ -16,6 +16,7 @@ from spantally.cli.demo import demo
 from spantally.cli.diff import diff
 from spantally.cli.doctor import doctor
 from spantally.cli.events import events
+from spantally.cli.feedback import feedback
 from spantally.cli.graph import graph
 from spantally.cli.ingest import ingest
 from spantally.cli.ledger import ledger as ledger_group
@@ -71,6 +72,7 @@ for _command in (
     sessions,
     show,
     events,
+    feedback,
     summary,
     outcomes,
     graph,

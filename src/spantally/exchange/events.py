@@ -10,7 +10,7 @@ from typing import Any, Final
 from spantally.exchange.content import KEEPS_ALL, Content
 from spantally.exchange.lineage import TRACE_SESSION
 from spantally.ground import semconv
-from spantally.ground.records import CallRecord, EventRecord, Record, SessionRecord
+from spantally.ground.records import UNPLACED, CallRecord, EventRecord, Record, SessionRecord
 from spantally.ledger.counting import SpanKey
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.otel import foreign
@@ -100,6 +100,9 @@ class EventReader:
         session_id = foreign.named_session(attributes) or (None if row is None else row.session_id)
         path = attributes.get(semconv.AGENT_PATH)
         call_id = attributes.get(semconv.CALL_ID)
+        # An evaluation that came later names the call or the response: its row tells the session.
+        named = isinstance(call_id, str) or semconv.RESPONSE_ID in attributes
+        late = named and not event.trace_id and event.name == semconv.EVENT_EVALUATION_RESULT
         kept = self._content.safe(
             {
                 key: tuple(value) if type(value) is list else value
@@ -109,7 +112,7 @@ class EventReader:
         )
         return EventRecord(
             event_id=_id_of(event),
-            session_id=session_id or TRACE_SESSION + (event.trace_id or "none"),
+            session_id=session_id or (UNPLACED if late else TRACE_SESSION + (event.trace_id or "none")),
             type=event.name,
             time_ns=event.time_ns,
             call_id=call_id if isinstance(call_id, str) else None if row is None else row.call_id,

@@ -208,7 +208,9 @@ class Ledger(OfSession):
         since: datetime | str | None = None,
         until: datetime | str | None = None,
     ) -> list[OutcomeRow]:
-        """How sessions went, by groups: success rate, and each metric that ``finish(metrics=)`` told.
+        """How sessions went, by groups: success rate, each metric that ``finish(metrics=)`` told, and scores.
+
+        Scores are those of evaluations and feedback, as ``evaluation.NAME``, each result for itself.
 
         Only sessions that the program opened itself: of an implicit one nobody says how it went.
 
@@ -238,7 +240,11 @@ class Ledger(OfSession):
             since=since,
             until=until,
         )
-        return outcome_rows(rows, groupings, tz or local_zone())
+        scores: dict[str, list[tuple[str, float]]] = {}
+        read = getattr(self._store, "scores", None)
+        for session_id, name, score in () if read is None else read([row.session_id for row in rows]):
+            scores.setdefault(session_id, []).append((name, score))
+        return outcome_rows(rows, groupings, tz or local_zone(), scores)
 
     def cost(  # noqa: D417 - the filters are told once, with the class
         self,

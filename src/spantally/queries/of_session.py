@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from spantally.ground.errors import ArgumentError
-from spantally.ledger.contract import CallRow, EventRow, Filter, SessionRow, Store
+from spantally.ledger.contract import CallRow, EventRow, Filter, SessionRow, Store, Target
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.queries.arguments import is_text, make_filter
 from spantally.queries.compare import Comparison, build_comparison
@@ -136,6 +136,20 @@ class OfSession(Settled):
             return iter(())
         store = self._settled()
         return iter_events(store, self._family(store, session), wanted)
+
+    def target(self, *, call: str | None = None, response_id: str | None = None) -> Target | None:
+        """The row that an evaluation of a call, or of a provider's response, belongs to.
+
+        Args:
+            call: id of a call, agent or tool.
+            response_id: the provider's id of a response.
+
+        Returns:
+            Its ids and agents; None where it is not there, and of a store that cannot look it up.
+        """
+        find = getattr(self._store, "find_target", None)
+        found: Target | None = None if find is None else find(call, response_id)
+        return found
 
     def replay(self, session_id: str) -> list[Step] | None:
         """A session and its child sessions step by step, as `spantally replay` has it.
