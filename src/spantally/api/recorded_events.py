@@ -58,6 +58,9 @@ class LateEvent:
 
     __slots__ = ("_attributes", "_content", "_limit", "_made", "_record", "_telemetry")
 
+    is_event = True
+    """Tells it from the late record of a call without making either."""
+
     def __init__(
         self,
         record: EventRecord,
@@ -67,7 +70,7 @@ class LateEvent:
     ) -> None:
         self._record = record
         self._attributes = attributes
-        self._content = content if telemetry.keep_explicit else {}
+        self._content = content
         self._limit = telemetry.ledger_limits.attribute
         self._telemetry = telemetry
         self._made: EventRecord | None = None
@@ -76,11 +79,22 @@ class LateEvent:
         """The record, without secrets; made once, for each that asks."""
         if self._made is not None:
             return self._made
+        self._made = self._of(self._limit if self._telemetry.keep_explicit else None)
+        return self._made
+
+    def exported(self) -> EventRecord:
+        """The record as sinks get it: with content where content is exported."""
+        telemetry = self._telemetry
+        told = telemetry.capture_spans or telemetry.capture_events
+        return self._of(telemetry.content_limits.attribute if told else None)
+
+    def _of(self, limit: int | None) -> EventRecord:
+        """Redacted; content within its limit, or none."""
         redactor = self._telemetry.redactor
         kept = redacted(self._attributes, redactor)
-        kept.update(governed(self._content, redactor, self._limit))
-        self._made = self._record._replace(attributes=kept)
-        return self._made
+        if limit is not None:
+            kept.update(governed(self._content, redactor, limit))
+        return self._record._replace(attributes=kept)
 
 
 def redacted(attributes: Mapping[str, Any], redactor: Any) -> dict[str, Any]:
