@@ -231,6 +231,7 @@ def _end(row: CallRow) -> EventRow | None:
     if row.kind in COUNTED_KINDS:
         more[semconv.USAGE_INPUT_TOKENS] = row.input_tokens
         more[semconv.USAGE_OUTPUT_TOKENS] = row.output_tokens
+    if row.cost_status is not None:
         more[semconv.COST_NANO_USD] = row.cost_nano_usd
         more[semconv.COST_STATUS] = row.cost_status
     attributes.update((key, value) for key, value in more.items() if value is not None)
