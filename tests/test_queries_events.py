@@ -148,6 +148,9 @@ def test_they_are_chosen(ledger: Ledger) -> None:
     ]
     since = datetime.fromtimestamp(at(60) / 1e9, UTC)
     assert brief(ledger.events("s1", since=since)) == ALL[-5:]
+    assert (
+        ledger.events("s1", type="evaluation") == ledger.events("s1", type="gen_ai.evaluation.result") == []
+    )
     assert ledger.events("s1", agent="nobody") == []
     assert ledger.events("nothing") == []
     for wrong in ("", [], 7, ["a", ""]):

@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 import spantally
 from conformance_kit import Judged, plain_attributes
 from ledger_kit import SECOND, T0, agent, chat, rate, session
+from otlp_files_kit import attribute, lines, request
+from otlp_files_kit import chat as otlp_chat
 from spantally.api import recorded_events
 from spantally.cli.main import cli
 from spantally.ground import guard
@@ -105,6 +107,34 @@ def test_it_waits_in_another_ledger_too(tmp_path: Path) -> None:
     merge_ledgers([tmp_path / "b.db", tmp_path / "a.db"], tmp_path / "c.db")
     (event,) = events_in(tmp_path / "c.db")
     assert (event.session_id, event.call_id) == ("s1", "ask")
+
+
+def test_ingested_it_finds_its_answer(tmp_path: Path) -> None:
+    """A log record that names a response and lies on no span belongs to its row, whichever comes first."""
+    kinds = {"gen_ai.evaluation.result": "e1", "spantally.agent.start": "e2"}
+    records = [
+        {
+            "eventName": name,
+            "timeUnixNano": str(T0),
+            "attributes": [
+                attribute("gen_ai.response.id", "resp-1"),
+                attribute("spantally.event.id", event_id),
+            ],
+        }
+        for name, event_id in kinds.items()
+    ]
+    logs = {"resourceLogs": [{"scopeLogs": [{"scope": {"name": "t"}, "logRecords": records}]}]}
+    answer = otlp_chat(1, attributes={"gen_ai.response.id": "resp-1", "session.id": "s1"})
+    (tmp_path / "logs.jsonl").write_bytes(lines([logs]))
+    (tmp_path / "spans.jsonl").write_bytes(lines([request(answer)]))
+    for order in (["logs", "spans"], ["spans", "logs"]):
+        path = tmp_path / f"{order[0]}.db"
+        for name in order:
+            done = CliRunner().invoke(cli, ["--ledger", str(path), "ingest", str(tmp_path / f"{name}.jsonl")])
+            assert done.exit_code == 0, done.output
+        (event,) = events_in(path)
+        assert (event.event_id, event.type) == ("e1", "gen_ai.evaluation.result")
+        assert event.call_id is not None
 
 
 def test_told_twice_it_is_once(tmp_path: Path) -> None:
@@ -225,6 +255,8 @@ def test_the_command_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert events[0].attributes["gen_ai.evaluation.explanation"].startswith("thanks, [REDACTED:")
     assert "gen_ai.evaluation.explanation" not in events[2].attributes
     assert KEY.encode() not in path.read_bytes()
+    with spantally.open_ledger(path) as ledger:
+        assert ledger.events("s1", type="evaluation") == events
     shown = CliRunner().invoke(cli, ["--ledger", str(path), "show", "s1"]).stdout
     assert shown.count("gen_ai.evaluation.result") == 3
     out = CliRunner().invoke(cli, ["--ledger", str(path), "outcomes", "--json"]).stdout

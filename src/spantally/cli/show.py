@@ -32,6 +32,8 @@ def show(
 ) -> None:
     """Show the tree of a session, with own and inclusive cost.
 
+    Beneath it stand the first 50 of the events that the program told; --json has all, as `events` does.
+
     SESSION is an id, a unique prefix of one, or last for the newest.
     """
     from spantally.cli.find import one_session

@@ -40,6 +40,9 @@ _NAMES: Final[dict[str, tuple[str, str]]] = {
     Kind.WORKFLOW: (semconv.EVENT_WORKFLOW_START, semconv.EVENT_WORKFLOW_FINISH),
     Kind.TOOL: (semconv.EVENT_TOOL_CALL, semconv.EVENT_TOOL_RESULT),
 }
+_SHORT: Final = {"evaluation": semconv.EVENT_EVALUATION_RESULT}
+"""What a type is called for short, where that is not its name without ours before it."""
+
 _NAME_KEYS: Final[dict[str, str]] = {
     Kind.AGENT: semconv.AGENT_NAME,
     Kind.WORKFLOW: semconv.WORKFLOW_NAME,
@@ -86,7 +89,9 @@ def types_of(value: object) -> frozenset[str] | None:
     for one in given:
         if not isinstance(one, str) or not one:
             raise ArgumentError(f"type={one!r} is not a type of events; use a text such as message")
-    return frozenset(name for one in given for name in (one, f"spantally.{one}"))
+    return frozenset(
+        name for one in given for name in (one, f"spantally.{one}", *([_SHORT[one]] if one in _SHORT else ()))
+    )
 
 
 def iter_events(store: Store, sessions: Sequence[str], wanted: Wanted) -> Iterator[EventRow]:
