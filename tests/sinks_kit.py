@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -78,6 +79,12 @@ def wait_for(done: Callable[[], Any], seconds: float = 10.0) -> None:
             return
         ticks.wait(0.01)
     raise AssertionError("it did not come to hold in time")
+
+
+def span_names(path: Path) -> list[str]:
+    """Names of the spans in a file of lines of JSON."""
+    items = map(json.loads, path.read_text().splitlines())
+    return [item["name"] for item in items if item["type"] == "span"]
 
 
 def run_program(

@@ -26,6 +26,7 @@ import test_otel_cost as costs
 import test_propagation_faults as crossing
 import test_recording_calls as recorded
 import test_recording_events as told
+import test_said_later as later
 from host_kit import Program, script
 from spantally.api import children, runtime, termination
 from spantally.api.hook import pre_instrument
@@ -534,6 +535,7 @@ def test_every_guard_on_a_calls_way_is_exercised() -> None:
     }
     exercised |= crossing.EXERCISED
     exercised |= frameworks.EXERCISED | costs.EXERCISED | recorded.EXERCISED | told.EXERCISED
+    exercised |= later.EXERCISED
     exercised |= set(budgets.GIVEN_UP)
     guards = _guards()
     assert len(guards) > 80

@@ -87,11 +87,18 @@ def test_the_command_lists_events(tmp_path: Path) -> None:
         assert done.exit_code == 0, done.output
         return [one["type"] for one in json.loads(done.stdout)]
 
-    assert told() == ["spantally.message", "cart.opened", "spantally.decision"]
+    assert told("--told") == ["spantally.message", "cart.opened", "spantally.decision"]
+    assert told() == [
+        "spantally.message",
+        "spantally.agent.start",
+        "cart.opened",
+        "spantally.decision",
+        "spantally.agent.finish",
+    ]
     assert told("--type", "message") == ["spantally.message"]
     assert told("--type", "cart.opened", "--agent", "planner") == ["cart.opened"]
     assert told("--agent", "writer") == []
-    assert told("--since", "1h") == ["cart.opened", "spantally.decision"]
+    assert told("--since", "1h", "--told") == ["cart.opened", "spantally.decision"]
 
 
 def test_an_event_is_of_session_and_agent(watched: Watched) -> None:

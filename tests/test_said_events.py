@@ -11,7 +11,7 @@ from opentelemetry import trace
 
 import spantally
 from conformance_kit import Judged, plain_attributes
-from spantally.api import said
+from spantally.api import evaluation, said
 from spantally.ground import guard
 from spantally.ground.records import EventRecord
 from spantally.ground.worker import worker
@@ -213,23 +213,28 @@ def test_nothing_is_said_where_nothing_is_watched(watched: Watched, monkeypatch:
 def test_a_failure_of_ours_stays_ours(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever breaks behind the check of the arguments, the program does not notice."""
 
-    def boom(*args: Any) -> None:
+    def boom(*args: Any, **named: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(said, "_keep", boom)
+    monkeypatch.setattr(said, "note", boom)
+    monkeypatch.setattr(evaluation, "note", boom)
     tell()
-    assert ("api.said", "RuntimeError") in guard.failures
+    assert {("api.said", "RuntimeError"), ("api.evaluation", "RuntimeError")} <= guard.failures.keys()
 
 
 def test_a_redactor_that_fails_lets_no_text_out(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where redaction raises, nothing is kept or sent rather than something raw."""
+    """Where redaction raises, a mark stands in the place of each text, and nothing raw is kept or sent."""
     from spantally.calls import telemetry
 
     def boom(*args: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(telemetry.active.redactor, "attributes", boom, raising=False)
+    for name in ("attributes", "value"):
+        monkeypatch.setattr(telemetry.active.redactor, name, boom, raising=False)
     tell()
     judged.exported()
-    assert said_in(judged) == []
+    decided, judged_event = said_in(judged)
+    assert dict(decided.attributes or {})["spantally.decision.reasoning"] == "[REDACTED:error]"
+    assert dict(judged_event.attributes or {})["gen_ai.evaluation.explanation"] == "[REDACTED:error]"
+    assert KEY not in repr((decided, judged_event))
     assert KEY.encode() not in b"".join(judged.logs.payloads)

@@ -74,12 +74,13 @@ def test_every_kind_of_exporter_gets_every_span(
     assert spantally.flush()
     assert kept.names == ["invoke_agent planner"] * 200 + ["chat gpt-4o-mini"]
     assert kept.threads == {"spantally-sink-Kept"}
-    assert [item["name"] for item in items] == kept.names
+    assert [item["name"] for item in items] == [*kept.names, "session"]
     assert [json.loads(line) for line in path.read_text().splitlines()] == items
     logged = [record for record in caplog.records if record.name == "spantally.events"]
     assert [record.spantally for record in logged] == items  # type: ignore[attr-defined]
-    assert logged[-1].getMessage().startswith("chat gpt-4o-mini ok ")
-    assert " session=chat-42 in=" in logged[-1].getMessage()
+    assert logged[-2].getMessage().startswith("chat gpt-4o-mini ok ")
+    assert " session=chat-42 in=" in logged[-2].getMessage()
+    assert logged[-1].getMessage().startswith("session succeeded ")
 
 
 def test_items_have_the_documented_shape(provider: TracerProvider) -> None:
@@ -98,7 +99,7 @@ def test_items_have_the_documented_shape(provider: TracerProvider) -> None:
             span.add_event("slow", {"ratio": float("nan"), "rows": (1, 2)})
             span.set_status(trace.StatusCode.ERROR, "it broke")
     assert spantally.flush()
-    call, select, agent = items
+    call, select, agent, _ended = items
     for item in items:
         assert list(item) == list(FIELDS)
         assert json.loads(json.dumps(item, allow_nan=False)) == item
@@ -221,13 +222,14 @@ def test_a_second_instrument_keeps_the_exporters(provider: TracerProvider) -> No
 def test_wrong_exporters_are_refused_before_any_effect(tmp_path: Path) -> None:
     """A wrong argument raises a ValueError that names it and says what to do."""
     kept = Kept()
+    logs: Any = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
     spantally.add_exporter(kept)
     wrong: list[tuple[Any, str]] = [
         (lambda: spantally.add_exporter(kept), "in use already"),
         (lambda: spantally.add_exporter(print), "CallbackExporter"),
         (lambda: spantally.add_exporter(Kept), "is a class"),
         (lambda: spantally.add_exporter(ConsoleMetricExporter()), "PeriodicExportingMetricReader"),
-        (lambda: spantally.add_exporter(InMemoryLogRecordExporter()), "logger provider"),  # type: ignore[no-untyped-call]
+        (lambda: spantally.FilterExporter(logs, bool), "itself"),
         (lambda: spantally.remove_exporter(Kept()), "not in use"),
         (lambda: spantally.instrument(exporters=kept), "list of exporters"),
         (lambda: spantally.instrument(exporters=[kept, kept]), "twice"),

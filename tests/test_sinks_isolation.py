@@ -16,7 +16,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 import spantally
-from sinks_kit import Kept, Raising, Stuck, planner, run_program, wait_for
+from sinks_kit import Kept, Raising, Stuck, planner, run_program, span_names, wait_for
 from spantally.calls import pipeline
 from spantally.ground import guard
 from spantally.ground.records import CallRecord
@@ -125,7 +125,7 @@ def test_a_process_with_a_stuck_sink_ends_in_time(tmp_path: Path) -> None:
     took = time.time() - float(done.stdout)
     assert done.returncode == 0
     assert took < 8
-    assert len(path.read_text().splitlines()) == 50
+    assert len(span_names(path)) == 50
     lines = done.stderr.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("spantally: exporter Stuck: 0 spans arrived, 0 failed")
@@ -143,7 +143,9 @@ def test_a_killed_process_hands_over_what_waits(tmp_path: Path) -> None:
     path = tmp_path / "spans.jsonl"
     done = run_program(source, tmp_path, str(path))
     assert done.returncode == -15
-    assert [json.loads(line)["name"] for line in path.read_text().splitlines()] == ["invoke_agent planner"]
+    assert span_names(path) == ["invoke_agent planner"]
+    ended = json.loads(path.read_text().splitlines()[-1])
+    assert (ended["type"], ended["name"]) == ("session", "program.py")
 
 
 def test_a_forked_child_has_sinks_of_its_own(tmp_path: Path) -> None:
@@ -171,7 +173,7 @@ def test_a_forked_child_has_sinks_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "spans.jsonl"
     done = run_program(source, tmp_path, str(path), PYTHONWARNINGS="ignore")
     assert (done.returncode, done.stdout) == (0, "")
-    assert len(path.read_text().splitlines()) == 5
+    assert len(span_names(path)) == 5
 
 
 def test_a_sink_that_calls_back_feeds_nothing(

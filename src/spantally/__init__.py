@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spantally.api.attribution import attribute, bind
+    from spantally.api.evaluation import evaluation, feedback
     from spantally.api.fold import Totals
     from spantally.api.logs import LogFilter
     from spantally.api.opening import session
     from spantally.api.pausing import paused, untracked
     from spantally.api.processor import SpanProcessor
     from spantally.api.runtime import flush, instrument, uninstrument
-    from spantally.api.said import decision, evaluation
+    from spantally.api.said import decision
     from spantally.api.session import Session
     from spantally.api.sinks import add_exporter, remove_exporter
     from spantally.api.work import agent, tool, workflow, wrap_tools
@@ -109,6 +110,7 @@ __all__ = [
     "bind",
     "decision",
     "evaluation",
+    "feedback",
     "flush",
     "instrument",
     "merge_ledgers",
@@ -143,7 +145,8 @@ _LAZY = {
     "merge_ledgers": "spantally.ledger.merging",
     "Merged": "spantally.ledger.merging",
     "workflow": "spantally.api.work",
-    "evaluation": "spantally.api.said",
+    "evaluation": "spantally.api.evaluation",
+    "feedback": "spantally.api.evaluation",
     "decision": "spantally.api.said",
     "ArgumentError": "spantally.ground.errors",
     "Budget": "spantally.budgets.budget",

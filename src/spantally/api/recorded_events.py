@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from spantally.calls import pipeline
 from spantally.calls import telemetry as telemetry_module
@@ -20,8 +21,21 @@ from spantally.calls.shorten import cut
 from spantally.calls.telemetry import Telemetry
 from spantally.ground import ids, semconv
 from spantally.ground.guard import swallowed
-from spantally.ground.records import EventRecord
+from spantally.ground.records import UNPLACED, EventRecord
 from spantally.ground.scope import Scope
+from spantally.ground.worker import worker
+
+if TYPE_CHECKING:
+    from spantally.ledger.contract import Target
+
+
+class About(NamedTuple):
+    """What an evaluation is of; one of them."""
+
+    session: str | None
+    call: str | None
+    response_id: str | None
+
 
 WITHHELD: Final = "[REDACTED:error]"
 
@@ -42,7 +56,10 @@ def given_id(session_id: str, kind: str, value: str) -> str:
 class LateEvent:
     """An event as the program told it; redacted when its record is made, on the worker."""
 
-    __slots__ = ("_attributes", "_content", "_limit", "_record", "_telemetry")
+    __slots__ = ("_attributes", "_content", "_limit", "_made", "_record", "_telemetry")
+
+    is_event = True
+    """Tells it from the late record of a call without making either."""
 
     def __init__(
         self,
@@ -53,15 +70,30 @@ class LateEvent:
     ) -> None:
         self._record = record
         self._attributes = attributes
-        self._content = content if telemetry.keep_explicit else {}
+        self._content = content
         self._limit = telemetry.ledger_limits.attribute
         self._telemetry = telemetry
+        self._made: EventRecord | None = None
 
     def record(self) -> EventRecord:
-        """The record, without secrets."""
+        """The record, without secrets; made once, for each that asks."""
+        if self._made is not None:
+            return self._made
+        self._made = self._of(self._limit if self._telemetry.keep_explicit else None)
+        return self._made
+
+    def exported(self) -> EventRecord:
+        """The record as sinks get it: with content where content is exported."""
+        telemetry = self._telemetry
+        told = telemetry.capture_spans or telemetry.capture_events
+        return self._of(telemetry.content_limits.attribute if told else None)
+
+    def _of(self, limit: int | None) -> EventRecord:
+        """Redacted; content within its limit, or none."""
         redactor = self._telemetry.redactor
         kept = redacted(self._attributes, redactor)
-        kept.update(governed(self._content, redactor, self._limit))
+        if limit is not None:
+            kept.update(governed(self._content, redactor, limit))
         return self._record._replace(attributes=kept)
 
 
@@ -106,7 +138,7 @@ def note(
     session_id: str,
     time_ns: int | None = None,
     event_id: str | None = None,
-    call_id: str | None = None,
+    about: About | None = None,
 ) -> None:
     """Keep and send an event whose arguments are in order; never raises.
 
@@ -116,30 +148,91 @@ def note(
         content: texts, which the policy governs.
         context: whose current span it belongs to.
         scope: gives agents and the call around; None for what is told from elsewhere.
-        session_id: of the session, or empty where only the ledger knows it.
+        session_id: of the session.
         time_ns: when it happened; now, by default.
         event_id: so that it is stored once however often it is told.
-        call_id: what it is about, where that is not the call around.
+        about: what it is of, where that is not what is current: the ledger knows whose that is.
     """
     try:
         telemetry = telemetry_module.active
         now = time.time_ns()
         span = trace.get_current_span(context).get_span_context()
         here = span.is_valid and scope is not None
+        told = dict(attributes)
+        call_id = None if scope is None else scope.call_id
+        if about is not None and about.response_id is not None:
+            told[semconv.RESPONSE_ID] = about.response_id
+        elsewhere = about is not None and scope is None
+        if about is not None and elsewhere:
+            session_id, call_id = about.session or UNPLACED, about.call
         record = EventRecord(
             event_id=event_id or ids.new_call_id(),
             session_id=session_id,
             type=name,
             time_ns=time_ns or now,
-            call_id=call_id or (None if scope is None else scope.call_id),
+            call_id=call_id,
             agent_path=() if scope is None else scope.agent_path,
             trace_id=f"{span.trace_id:032x}" if here else None,
             span_id=f"{span.span_id:016x}" if here else None,
         )
-        pipeline.emit(LateEvent(record, attributes, content, telemetry))
-        _send(name, record.event_id, attributes, content, telemetry, context, time_ns)
+        pipeline.emit(LateEvent(record, told, content, telemetry))
+        if about is None or not elsewhere:
+            _send(name, record.event_id, told, content, telemetry, context, time_ns)
+        elif telemetry.emit_event is not None and telemetry.emit_event.is_heard(name):
+            of_others.put(_LateSend(about, record, told, content, telemetry))
     except Exception as error:
         swallowed("api.recorded_event", error)
+
+
+class _LateSend(NamedTuple):
+    """The log event of an evaluation of something that is not current, to be sent by the worker."""
+
+    about: About
+    record: EventRecord
+    attributes: Mapping[str, Any]
+    content: Mapping[str, Any]
+    telemetry: Telemetry
+
+    def send(self) -> None:
+        """Send it on the span of what it is of, as far as the ledger of this process knows it."""
+        known = _target_of(self.about)
+        context = Context()
+        whose = {
+            semconv.CALL_ID: self.about.call if known is None else known.call_id,
+            semconv.SESSION_ID: self.about.session if known is None else known.session_id,
+        }
+        told = {**self.attributes, **{key: value for key, value in whose.items() if value is not None}}
+        if known is not None and known.trace_id and known.span_id:
+            span = SpanContext(int(known.trace_id, 16), int(known.span_id, 16), is_remote=True)
+            context = trace.set_span_in_context(NonRecordingSpan(span), context)
+        record = self.record
+        _send(record.type, record.event_id, told, self.content, self.telemetry, context, record.time_ns)
+
+
+def _target_of(about: About) -> Target | None:
+    from spantally.queries.ledger import active_store
+
+    find = getattr(active_store(), "find_target", None)
+    if find is None or (about.call is None and about.response_id is None):
+        return None
+    try:
+        found: Target | None = find(about.call, about.response_id)
+    except Exception as error:
+        swallowed("api.evaluation_target", error)
+        return None
+    return found
+
+
+def _send_late(batch: Sequence[_LateSend]) -> None:
+    for one in batch:
+        try:
+            one.send()
+        except Exception as error:
+            swallowed("api.evaluation_sent", error)
+
+
+of_others: Final = worker.channel("evaluations_of_others", _send_late)
+"""The worker asks the ledger whose they are: nobody's thread waits for that."""
 
 
 def _send(
@@ -169,4 +262,4 @@ def _send(
         emit(name, sent, context, time_ns)
 
 
-__all__ = ["LateEvent", "given_id", "governed", "note", "redacted"]
+__all__ = ["About", "LateEvent", "given_id", "governed", "note", "redacted"]

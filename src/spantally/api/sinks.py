@@ -27,8 +27,9 @@ def add_exporter(exporter: Any) -> None:
     spans.
 
     Args:
-        exporter: an OpenTelemetry ``SpanExporter``, or one of :class:`JsonlExporter`,
-            :class:`CallbackExporter`, :class:`LoggingExporter` and :class:`FilterExporter`. Before
+        exporter: an OpenTelemetry ``SpanExporter``; a ``LogRecordExporter``, which gets our events as log
+            records; or one of :class:`JsonlExporter`, :class:`CallbackExporter`, :class:`LoggingExporter`
+            and :class:`FilterExporter`, which get spans, events and ends of sessions. Before
             ``instrument()`` it waits for that.
 
     Raises:
@@ -103,7 +104,10 @@ def connect(providers: Providers) -> None:
         _active[:] = [providers]
     sinks = in_use()
     if sinks is not None and providers.processor is not None:
+        from spantally.api.kept_records import KeptRecords
+
         sinks.redactor = providers._redactor_now
+        sinks.kept = KeptRecords(providers._redactor_now)
         providers.processor.finished = sinks.offer
 
 

@@ -48,13 +48,13 @@ def diff(explicit: str | None, /, a: str, b: str, as_json: bool) -> None:
 def _compared(ledger: Any, a: str, b: str) -> Comparison:
     from spantally.cli.exits import NotFoundError, UnusableLedgerError
     from spantally.cli.find import find_session
-    from spantally.queries.compare import build_comparison
 
     try:
-        trees = [ledger.tree(find_session(ledger, meant)) for meant in (a, b)]
+        first, second = (find_session(ledger, meant) for meant in (a, b))
     except NotFoundError as error:  # its exit code is that of a difference here
         raise UnusableLedgerError(error.message) from error
-    return build_comparison(*trees)
+    found: Comparison = ledger.diff(first, second)
+    return found
 
 
 def comparison_object(found: Comparison) -> dict[str, Any]:

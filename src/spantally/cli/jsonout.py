@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spantally.cli.moments import rfc3339
@@ -24,6 +24,21 @@ def print_array(objects: Sequence[Mapping[str, Any]]) -> None:
     except UnicodeEncodeError:  # half of a surrogate pair, from a program's own text
         text = json.dumps(list(objects), indent=2, allow_nan=False)
     write(text)
+
+
+def print_stream(objects: Iterable[Mapping[str, Any]]) -> int:
+    """Write the array piece by piece, as each object comes; returns how many there were."""
+    count = 0
+    for count, one in enumerate(objects, 1):
+        text = json.dumps(one, indent=2, ensure_ascii=False, allow_nan=False)
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:  # half of a surrogate pair, from a program's own text
+            text = json.dumps(one, indent=2, allow_nan=False)
+        text = "  " + text.replace("\n", "\n  ")
+        write(f"[\n{text}" if count == 1 else f",\n{text}", end="")
+    write("\n]" if count else "[]")
+    return count
 
 
 def _flat(objects: Sequence[Mapping[str, Any]]) -> str:

@@ -17,6 +17,7 @@ from spantally.cli.diff import diff
 from spantally.cli.doctor import doctor
 from spantally.cli.events import events
 from spantally.cli.export import export
+from spantally.cli.feedback import feedback
 from spantally.cli.graph import graph
 from spantally.cli.ingest import ingest
 from spantally.cli.ledger import ledger as ledger_group
@@ -72,6 +73,7 @@ for _command in (
     sessions,
     show,
     events,
+    feedback,
     summary,
     outcomes,
     graph,

@@ -68,10 +68,7 @@ def replay(
 
 
 def _found(ledger: Ledger, session_id: str) -> list[Step] | None:
-    from spantally.queries.replay import build_replay
-
-    tree = ledger.tree(session_id)
-    return None if tree is None else build_replay(tree, ledger.events(session_id))
+    return ledger.replay(session_id)
 
 
 def _next() -> bool:

@@ -77,6 +77,7 @@ def event_object(event: EventRow) -> dict[str, Any]:
         "trace_id": event.trace_id,
         "span_id": event.span_id,
         "attributes": dict(event.attributes),
+        "derived": event.derived,
     }
 
 

@@ -12,7 +12,7 @@ from spantally.exchange.carried_sessions import unpacked_session
 from spantally.exchange.content import KEEPS_ALL, Content
 from spantally.exchange.lineage import TRACE_SESSION
 from spantally.ground import semconv
-from spantally.ground.records import CallRecord, EventRecord, Record
+from spantally.ground.records import UNPLACED, CallRecord, EventRecord, Record
 from spantally.ledger.counting import SpanKey
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.otel import foreign
@@ -46,6 +46,8 @@ class EventReader:
         Raises:
             ValueError: it is damaged.
         """
+        if event.name in semconv.ROW_EVENTS:
+            return False  # rows say so again
         if event.name == semconv.EVENT_SESSION:
             one = unpacked_session(event.attributes, self._content)
             self._sessions.setdefault(one.session_id, []).append(one.facts)
@@ -108,9 +110,12 @@ class EventReader:
         agents = tuple(path.split(foreign.PATH_SEPARATOR)) if isinstance(path, str) and path else ()
         if carried is not None:
             agents, own = carried
+        # An evaluation that came later names the call or the response: its row tells the session.
+        named = isinstance(call_id, str) or semconv.RESPONSE_ID in attributes
+        late = named and not event.trace_id and event.name == semconv.EVENT_EVALUATION_RESULT
         return EventRecord(
             event_id=_id_of(event),
-            session_id=session_id or TRACE_SESSION + (event.trace_id or "none"),
+            session_id=session_id or (UNPLACED if late else TRACE_SESSION + (event.trace_id or "none")),
             type=event.name,
             time_ns=event.time_ns,
             call_id=call_id

@@ -259,6 +259,10 @@ class SessionRecord(NamedTuple):
     beside the tally."""
 
 
+UNPLACED: Final = ""
+"""Session of an evaluation of which only the call or the response is known: the ledger knows the session."""
+
+
 class EventRecord(NamedTuple):
     """Something that happened at one moment inside a session; attributes are redacted."""
 

@@ -245,6 +245,36 @@ LOOP_WINDOW: Final = "spantally.loop.window"
 LOOP_COST: Final = "spantally.loop.cost_nano_usd"
 """A failed attempt of a call that the SDK then made again; on the span of the call."""
 
+# Events that nobody stores: what rows of a ledger say when they are read as events.
+EVENT_AGENT_START: Final = "spantally.agent.start"
+EVENT_AGENT_FINISH: Final = "spantally.agent.finish"
+EVENT_WORKFLOW_START: Final = "spantally.workflow.start"
+EVENT_WORKFLOW_FINISH: Final = "spantally.workflow.finish"
+EVENT_LOOP_STEP: Final = "spantally.loop.step"
+EVENT_CALL_START: Final = "spantally.call.start"
+EVENT_CALL_FINISH: Final = "spantally.call.finish"
+EVENT_TOOL_CALL: Final = "spantally.tool.call"
+EVENT_TOOL_RESULT: Final = "spantally.tool.result"
+EVENT_TOOL_ERROR: Final = "spantally.tool.error"
+ROW_EVENTS: Final = frozenset(
+    {
+        EVENT_AGENT_START,
+        EVENT_AGENT_FINISH,
+        EVENT_WORKFLOW_START,
+        EVENT_WORKFLOW_FINISH,
+        EVENT_LOOP_STEP,
+        EVENT_CALL_START,
+        EVENT_CALL_FINISH,
+        EVENT_TOOL_CALL,
+        EVENT_TOOL_RESULT,
+        EVENT_TOOL_ERROR,
+    }
+)
+LOOP_TURN: Final = "spantally.loop.turn"
+"""Which of an agent's model calls a step of its loop is, from 1."""
+ROW_STATUS: Final = "spantally.call.status"
+ROW_DURATION: Final = "spantally.call.duration_ms"
+
 BAGGAGE_KEYS: Final = frozenset(
     {SESSION_ID, SESSION_PREVIOUS_ID, CONVERSATION_ID, USER_ID, ENTITY_TYPE, ENTITY_ID}
 )

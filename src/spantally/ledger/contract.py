@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from spantally.ground.cache_use import NO_CACHE, CacheUse
 from spantally.ground.money import Rating, usd, usd_text
@@ -254,7 +254,7 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """Something that happened at one moment: a decision or an evaluation that the program told."""
+    """Something that happened at one moment: what the program told, or what a row says began or ended."""
 
     event_id: str
     session_id: str
@@ -270,6 +270,19 @@ class EventRow:
     span_id: str | None
     attributes: Mapping[str, Any]
     """Redacted."""
+    derived: bool = False
+    """True of what is read from a row of a call, agent, tool or workflow; it is stored as that row alone."""
+
+
+class Target(NamedTuple):
+    """The row that an evaluation is of, by the fields of an event."""
+
+    call_id: str | None
+    """None of a session as a whole."""
+    session_id: str
+    trace_id: str | None
+    span_id: str | None
+    agent_path: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.records import LinkRecord
 from spantally.ledger.sqlite import codec, connect, schema
 from spantally.ledger.sqlite.sessions import absorb_sessions
+from spantally.ledger.sqlite.targets import place_waiting
 from spantally.ledger.sqlite.write import Batch
 
 BATCH: Final = 500
@@ -265,6 +266,8 @@ def _take_in(db: sqlite3.Connection, other: sqlite3.Connection, tell: Callable[[
             Batch(db, {}).absorb([codec.decode(values) for values in some])
         done += len(some)
         tell(done, total)
+    with _transaction(db):
+        place_waiting(db)
     return total
 
 

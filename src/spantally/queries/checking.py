@@ -13,7 +13,8 @@ from spantally.ground.money import NANO, CostStatus, dollar_text
 from spantally.ground.records import SessionStatus, Status
 from spantally.ledger.contract import CallRow, Filter, SessionRow
 from spantally.queries.figures import Figures, figures, percentile
-from spantally.queries.ledger import Ledger, children_of
+from spantally.queries.ledger import Ledger
+from spantally.queries.of_session import children_of
 
 LARGEST: Final = 2**62
 MOST_NAMED: Final = 3

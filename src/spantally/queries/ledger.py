@@ -6,35 +6,23 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any
 
-from spantally.ground import semconv
-from spantally.ground.errors import ArgumentError, LedgerError
-from spantally.ground.event_loop import in_event_loop
-from spantally.ground.guard import swallowed
-from spantally.ground.money import Rating
+from spantally.ground.errors import LedgerError
 from spantally.ground.places import default_ledger_path
-from spantally.ground.records import CallRecord, Kind, SessionStatus, Status
+from spantally.ground.records import Kind, SessionStatus, Status
 from spantally.ground.settings import from_environment
-from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow, Store
+from spantally.ledger.contract import CallRow, CostRow, Health, SessionRow, Store
 from spantally.ledger.grouping import check_groupings, zone
 from spantally.ledger.opening import open_store
 from spantally.ledger.ordering import CALL_ORDERS, SESSION_ORDERS, resolve_order
 from spantally.ledger.repricing import Progress, Repricing, check_status
 from spantally.ledger.sqlite.store import SQLiteStore
-from spantally.queries.arguments import is_text, make_filter, one_of
-from spantally.queries.graph import SessionGraph, build_graph
-from spantally.queries.messages import MessageTotals, message_totals
+from spantally.queries.arguments import make_filter, one_of
+from spantally.queries.of_session import OfSession
 from spantally.queries.outcomes import OutcomeRow, check_outcome_groupings, outcome_rows
-from spantally.queries.summary import Summary, build_summary
+from spantally.queries.rating import certain_rater
 from spantally.queries.times import local_zone
-from spantally.queries.tree import SessionTree, build_tree
-
-SETTLE_BATCH: Final = 500
-
-LARGEST_COPY: Final = 512 * 1024 * 1024
-"""Bytes of a file that may not be written and is copied to memory to rate its pending rows."""
 
 _active: Store | None = None
 
@@ -52,41 +40,6 @@ def set_active_store(store: Store | None) -> None:
 def active_store() -> Store | None:
     """The store of this process, if it has one."""
     return _active
-
-
-def certain_rater(rate: Rater) -> Rater:
-    """A rater whose rates are there.
-
-    Args:
-        rate: the rater of a ledger.
-
-    Raises:
-        LedgerError: the rates cannot be loaded.
-    """
-    if rate is not _rate:
-        return rate
-    from spantally.pricing import load
-    from spantally.pricing.rate import rate as certain
-
-    if load() is None:
-        raise LedgerError(
-            "the price data cannot be loaded, so nothing was rated anew; reinstall it "
-            "(pip install --force-reinstall genai-prices) and see `spantally doctor`",
-            slug="no_rates",
-        )
-    return certain
-
-
-def _rate(record: CallRecord) -> Rating:
-    """Price a record, loading the price data at the first one; never waits inside a running event loop."""
-    from spantally.pricing.rate import rate, rate_if_loaded
-
-    if not in_event_loop():
-        return rate(record)
-    from spantally.pricing import ensure_loading
-
-    ensure_loading()
-    return rate_if_loaded(record)
 
 
 def open_ledger(path: str | os.PathLike[str] | Store | None = None) -> Ledger:
@@ -139,7 +92,7 @@ def _readable(store: SQLiteStore) -> SQLiteStore:
     return reader
 
 
-class Ledger:
+class Ledger(OfSession):
     """Typed questions to one ledger; a context manager that closes it.
 
     Every method that takes filters knows: ``conversation``, ``user``, ``entity`` (``"type:id"`` or
@@ -147,21 +100,6 @@ class Ledger:
     ``model``, ``project``, ``status``, ``since`` and ``until`` (a datetime, RFC 3339 text, or ``"24h"``,
     ``"7d"``). Wrong values raise :class:`~spantally.ground.errors.ArgumentError`.
     """
-
-    def __init__(self, store: Store, *, rate: Rater | None = None, owned: bool = True) -> None:
-        """Wrap a store.
-
-        Args:
-            store: where the rows are.
-            rate: prices rows that are still pending; by default :func:`spantally.pricing.rate`.
-            owned: whether :meth:`close` closes the store.
-        """
-        self._store = store
-        self._copy: SQLiteStore | None = None
-        self._rate = _rate if rate is None else rate
-        self._owned = owned
-
-    # -- questions ----------------------------------------------------------------------------------
 
     def sessions(
         self,
@@ -206,27 +144,6 @@ class Ledger:
         )
         resolve_order(order_by, SESSION_ORDERS, "-started")
         return self._settled().sessions(where)
-
-    def session(self, session_id: str) -> SessionRow | None:
-        """One session, by its id or the beginning of it.
-
-        Raises:
-            ArgumentError: if several ids begin so.
-        """
-        if not is_text(session_id):
-            raise ArgumentError(f"session={session_id!r} is not an id; use the id or its beginning")
-        store = self._settled()
-        exact = store.sessions(Filter(session_id=session_id))
-        if exact:
-            return exact[0]
-        ids = _beginning(store, session_id)
-        if len(ids) > 1:
-            raise ArgumentError(
-                f"session={session_id!r} is the beginning of {', '.join(ids[:3])}"
-                f"{' and others' if len(ids) > 3 else ''}; give more of the id"
-            )
-        found = store.sessions(Filter(session_id=ids[0])) if ids else []
-        return found[0] if found else None
 
     def calls(
         self,
@@ -292,7 +209,9 @@ class Ledger:
         since: datetime | str | None = None,
         until: datetime | str | None = None,
     ) -> list[OutcomeRow]:
-        """How sessions went, by groups: success rate, and each metric that ``finish(metrics=)`` told.
+        """How sessions went, by groups: success rate, each metric that ``finish(metrics=)`` told, and scores.
+
+        Scores are those of evaluations and feedback, as ``evaluation.NAME``, each result for itself.
 
         Only sessions that the program opened itself: of an implicit one nobody says how it went.
 
@@ -322,7 +241,11 @@ class Ledger:
             since=since,
             until=until,
         )
-        return outcome_rows(rows, groupings, tz or local_zone())
+        scores: dict[str, list[tuple[str, float]]] = {}
+        read = getattr(self._store, "scores", None)
+        for session_id, name, score in () if read is None else read([row.session_id for row in rows]):
+            scores.setdefault(session_id, []).append((name, score))
+        return outcome_rows(rows, groupings, tz or local_zone(), scores)
 
     def cost(  # noqa: D417 - the filters are told once, with the class
         self,
@@ -375,107 +298,6 @@ class Ledger:
         zone(place)
         return self._settled().cost(groupings, where, place)
 
-    def tree(self, session_id: str) -> SessionTree | None:
-        """The tree of a session and its child sessions; None if there is no such session.
-
-        Args:
-            session_id: the id, or a beginning that only one session has.
-        """
-        session = self.session(session_id)
-        return None if session is None else build_tree(session, self._rows(session))
-
-    def graph(self, session_id: str) -> SessionGraph | None:
-        """Who called whom in a session and its child sessions; None if there is no such session.
-
-        Args:
-            session_id: the id, or a beginning that only one session has.
-        """
-        tree = self.tree(session_id)
-        return None if tree is None else build_graph(tree)
-
-    def summary(self, session_id: str) -> Summary | None:
-        """What a session and its child sessions did and cost, by agent, run, model and tool.
-
-        Args:
-            session_id: the id, or a beginning that only one session has.
-
-        Returns:
-            The summary; None if there is no such session.
-        """
-        session = self.session(session_id)
-        return None if session is None else build_summary(session, self._rows(session))
-
-    def events(
-        self,
-        session_id: str,
-        *,
-        type: str | None = None,  # noqa: A002 - the name that users type
-        agent: str | None = None,
-        since: datetime | str | None = None,
-    ) -> list[EventRow]:
-        """What a program told of a session and its child sessions, by time: decisions, messages, events.
-
-        Args:
-            session_id: the id, or a beginning that only one session has.
-            type: only events of this type; ``message`` stands for ``spantally.message`` as well.
-            agent: only those with this agent around them.
-            since: only those at or after this time.
-
-        Returns:
-            None of a session that is not there, and of a store that keeps no events.
-        """
-        since_ns = make_filter(agent=agent, since=since).since_ns
-        if type is not None and not is_text(type):
-            raise ArgumentError(f"type={type!r} is not a type of events; use a text such as message")
-        types = None if type is None else {type, f"spantally.{type}"}
-        session = self.session(session_id)
-        store = self._settled()
-        read = getattr(store, "events", None)
-        if session is None or read is None:
-            return []
-        return sorted(
-            (
-                event
-                for one in self._family(store, session)
-                for event in read(one)
-                if (types is None or event.type in types)
-                and (agent is None or agent in event.agent_path)
-                and (since_ns is None or event.time_ns >= since_ns)
-            ),
-            key=lambda event: (event.time_ns, event.event_id),
-        )
-
-    def messages(self, session_id: str) -> list[MessageTotals]:
-        """How many messages a program recorded of a session and those below it, by role, and their tokens.
-
-        What :meth:`~spantally.Session.record_message` was told; no part of the session's ``input_tokens`` and
-        ``output_tokens``, which are of its calls alone.
-
-        Args:
-            session_id: the id, or a beginning that only one session has.
-
-        Returns:
-            One for each role, sorted; none of a session without messages.
-        """
-        return message_totals(self.events(session_id, type=semconv.EVENT_MESSAGE))
-
-    def _rows(self, session: SessionRow) -> list[CallRow]:
-        """Rows of a session and of the sessions below it."""
-        store = self._settled()
-        return [row for one in self._family(store, session) for row in store.calls(Filter(session_id=one))]
-
-    def _family(self, store: Store, session: SessionRow) -> list[str]:
-        """Ids of a session and of all below it."""
-        found: list[str] = []
-        taken: set[str] = set()
-        level = [session.session_id]
-        children = children_of(store)
-        while level:
-            taken.update(level)
-            found.extend(level)
-            level = [child for one in level for child in children.get(one, ()) if child not in taken]
-        return found
-
     def reprice(
         self,
         *,
@@ -524,78 +346,3 @@ class Ledger:
     def health(self) -> Health:
         """How the store is."""
         return self._store.health()
-
-    # -- the rest -----------------------------------------------------------------------------------
-
-    @property
-    def store(self) -> Store:
-        """The store, its pending rows rated as far as prices are known."""
-        return self._settled()
-
-    def family(self, session_id: str) -> list[str]:
-        """Ids of a session and of all below it; none where there is no such session.
-
-        Args:
-            session_id: the id, or a beginning that only one session has.
-        """
-        session = self.session(session_id)
-        return [] if session is None else self._family(self._settled(), session)
-
-    def _settled(self) -> Store:
-        """The store, its pending rows rated as far as prices are known: nobody reads "pending" forever.
-
-        What a process that is gone left open is interrupted by then.
-        """
-        if self._copy is not None:
-            return self._copy
-        store = self._store
-        try:
-            if isinstance(store, SQLiteStore) and store.read_only:
-                return self._settled_copy(store)
-            while store.settle(self._rate, SETTLE_BATCH) == SETTLE_BATCH:
-                pass
-        except LedgerError:
-            pass  # locked or full: the rows can still be read
-        except Exception as error:
-            swallowed("queries.settle", error)
-        return store
-
-    def _settled_copy(self, store: SQLiteStore) -> Store:
-        if not store.any_waiting() or Path(store.target).stat().st_size > LARGEST_COPY:
-            return store
-        copy = store.in_memory_copy()
-        while copy.settle(self._rate, SETTLE_BATCH) == SETTLE_BATCH:
-            pass
-        self._copy = copy
-        return copy
-
-    def close(self) -> None:
-        """Let go of the ledger."""
-        self._copy = None
-        if self._owned:
-            self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def _beginning(store: Store, prefix: str) -> list[str]:
-    if isinstance(store, SQLiteStore):
-        return store.session_ids(prefix)
-    return [row.session_id for row in store.sessions(Filter()) if row.session_id.startswith(prefix)]
-
-
-def children_of(store: Store) -> dict[str, list[str]]:
-    """Ids of child sessions by parent."""
-    if isinstance(store, SQLiteStore):
-        return store.child_sessions()
-    children: dict[str, list[str]] = {}
-    for row in store.sessions(Filter()):
-        if row.parent_id is not None:
-            children.setdefault(row.parent_id, []).append(row.session_id)
-    return children

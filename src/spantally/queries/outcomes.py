@@ -24,7 +24,7 @@ class MetricFigures:
     """One metric of the sessions of a group."""
 
     count: int
-    """Sessions that told it."""
+    """Sessions that told it; of an evaluation its results."""
     mean: float
     p50: float
     """The smallest value that half of them do not exceed; ``p95`` likewise."""
@@ -49,6 +49,7 @@ class OutcomeRow:
     reasons: Mapping[str, int] = field(default_factory=dict)
     """Why sessions failed, as programs said, the most frequent first."""
     metrics: Mapping[str, MetricFigures] = field(default_factory=dict)
+    """What programs measured, by name; scores of evaluations and feedback as ``evaluation.NAME``."""
 
 
 def check_outcome_groupings(by: Sequence[str]) -> tuple[str, ...]:
@@ -65,7 +66,12 @@ def check_outcome_groupings(by: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(by))
 
 
-def outcome_rows(sessions: Iterable[SessionRow], by: Sequence[str], tz: str) -> list[OutcomeRow]:
+def outcome_rows(
+    sessions: Iterable[SessionRow],
+    by: Sequence[str],
+    tz: str,
+    scores: Mapping[str, Sequence[tuple[str, float]]] | None = None,
+) -> list[OutcomeRow]:
     """Sum sessions up.
 
     Sessions that the program did not open itself are left out: nobody says how these went.
@@ -74,6 +80,7 @@ def outcome_rows(sessions: Iterable[SessionRow], by: Sequence[str], tz: str) -> 
         sessions: any.
         by: groupings, checked.
         tz: zone of days, weeks and months.
+        scores: name and number of each evaluation, by session.
 
     Raises:
         ArgumentError: for a zone that is not known.
@@ -92,7 +99,7 @@ def outcome_rows(sessions: Iterable[SessionRow], by: Sequence[str], tz: str) -> 
             keys = [(*key, value) for key in keys for value in values]
         for key in keys:
             groups.setdefault(key, []).append(row)
-    made = [_row(dict(zip(by, key, strict=True)), rows) for key, rows in groups.items()]
+    made = [_row(dict(zip(by, key, strict=True)), rows, scores or {}) for key, rows in groups.items()]
     made.sort(key=lambda one: tuple((value is None, value or "") for value in one.keys.values()))
     return made
 
@@ -107,13 +114,19 @@ def _values(row: SessionRow, name: str) -> Sequence[str | None]:
     return (row.user_id if name == "user" else row.name,)
 
 
-def _row(keys: Mapping[str, str | None], rows: Sequence[SessionRow]) -> OutcomeRow:
+def _row(
+    keys: Mapping[str, str | None],
+    rows: Sequence[SessionRow],
+    scores: Mapping[str, Sequence[tuple[str, float]]],
+) -> OutcomeRow:
     counts = Counter(str(row.status) for row in rows)
     ended = len(rows) - counts[SessionStatus.RUNNING]
     told: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.metrics.items():
             told.setdefault(name, []).append(float(value))
+        for name, value in scores.get(row.session_id, ()):
+            told.setdefault(f"evaluation.{name}", []).append(value)
     reasons = Counter(row.reason for row in rows if row.status == SessionStatus.FAILED and row.reason)
     return OutcomeRow(
         keys=keys,

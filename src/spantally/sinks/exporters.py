@@ -19,24 +19,36 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from spantally.ground.errors import ArgumentError
 from spantally.sinks.items import item_of
 
+_OF_LOGS: Final = frozenset({"LogRecordExporter", "LogExporter"})
 _OTHERS: Final = {
-    "MetricExporter": "give it to a PeriodicExportingMetricReader of your meter provider",
-    "LogRecordExporter": "give it to a log record processor of your logger provider",
-    "LogExporter": "give it to a log record processor of your logger provider",
+    "MetricExporter": "metrics are read from the meter provider that has the instruments: give it to a "
+    "PeriodicExportingMetricReader of that",
+    **dict.fromkeys(_OF_LOGS, "give it to add_exporter() or instrument(exporters=[...]) itself"),
 }
 
 
-def check_exporter(what: str, exporter: Any) -> None:
-    """See that something is an exporter of spans.
+def is_log_exporter(exporter: Any) -> bool:
+    """Whether something exports log records."""
+    return any(
+        kind.__name__ in _OF_LOGS and kind.__module__.startswith("opentelemetry.")
+        for kind in type(exporter).__mro__
+    )
+
+
+def check_exporter(what: str, exporter: Any, *, logs: bool = True) -> None:
+    """See that something is an exporter of spans, or of log records.
 
     Args:
         what: the call, for the error.
         exporter: what was given.
+        logs: whether one of log records will do.
 
     Raises:
         ArgumentError: it is not.
     """
     for kind in type(exporter).__mro__:
+        if logs and kind.__name__ in _OF_LOGS:
+            continue
         if kind.__name__ in _OTHERS and kind.__module__.startswith("opentelemetry."):
             raise ArgumentError(
                 f"{what}: {type(exporter).__name__} exports no spans; {_OTHERS[kind.__name__]} "
@@ -58,7 +70,9 @@ def _short(value: Any) -> str:
 
 
 class ItemExporter(SpanExporter):
-    """Base of exporters that take a span as plain data; see ``docs/live-and-sinks.md`` for its fields.
+    """Base of exporters that take spans, events and ends of sessions as plain data.
+
+    Its fields are in ``docs/live-and-sinks.md``.
 
     Attributes:
         failed: items of the last batch that could not be handed over.
@@ -74,10 +88,21 @@ class ItemExporter(SpanExporter):
         Args:
             spans: finished and redacted.
         """
+        return self._take_all(item_of, spans)
+
+    def export_items(self, items: Sequence[dict[str, Any]]) -> SpanExportResult:
+        """Hand over items of events and sessions; one that fails costs no other.
+
+        Args:
+            items: plain data, redacted.
+        """
+        return self._take_all(dict, items)
+
+    def _take_all(self, made: Callable[[Any], dict[str, Any]], given: Sequence[Any]) -> SpanExportResult:
         failed = 0
-        for span in spans:
+        for one in given:
             try:
-                self.take(item_of(span))
+                self.take(made(one))
             except Exception as error:
                 failed += 1
                 self.error = type(error).__name__
@@ -105,7 +130,7 @@ class ItemExporter(SpanExporter):
 
 
 class CallbackExporter(ItemExporter):
-    """Calls a function with each finished span.
+    """Calls a function with each finished span, each event and each end of a session.
 
     Args:
         fn: takes one dict of plain data (JSON); what it raises is counted and costs nobody else anything.
@@ -129,9 +154,9 @@ class CallbackExporter(ItemExporter):
 
 
 class JsonlExporter(ItemExporter):
-    """Appends each finished span to a file: one line, one write. A new file is readable by its owner only.
+    """Appends each finished span, event and end of a session to a file: one line, one write.
 
-    Several processes may append to one file.
+    A new file is readable by its owner only. Several processes may append to one file.
 
     Args:
         path: of the file; its directory must exist.
@@ -175,7 +200,7 @@ class JsonlExporter(ItemExporter):
 
 
 class LoggingExporter(ItemExporter):
-    """Logs each finished span: a short sentence, and the item as ``record.spantally``.
+    """Logs each finished span, event and end of a session: a sentence, and the item as ``record.spantally``.
 
     Args:
         logger: a logger, or its name.
@@ -219,7 +244,7 @@ def sentence(item: Mapping[str, Any]) -> str:
 
 
 class FilterExporter(SpanExporter):
-    """Passes on the spans for which a predicate holds.
+    """Passes on the spans, events and ends of sessions for which a predicate holds.
 
     Args:
         inner: the exporter that gets them: an OpenTelemetry one, or one of these.
@@ -234,7 +259,7 @@ class FilterExporter(SpanExporter):
     """
 
     def __init__(self, inner: SpanExporter, predicate: Callable[[dict[str, Any]], Any]) -> None:
-        check_exporter("FilterExporter(inner)", inner)
+        check_exporter("FilterExporter(inner)", inner, logs=False)
         given: object = predicate
         if not callable(given) or inspect.iscoroutinefunction(predicate):
             raise ArgumentError(
@@ -251,18 +276,34 @@ class FilterExporter(SpanExporter):
         Args:
             spans: finished and redacted.
         """
+        return self._pass_on(spans, item_of, self.inner.export)
+
+    def export_items(self, items: Sequence[dict[str, Any]]) -> SpanExportResult:
+        """Pass on items of events and sessions, where the inner exporter takes any.
+
+        Args:
+            items: plain data, redacted.
+        """
+        if not takes_items(self.inner):
+            return SpanExportResult.SUCCESS
+        inner: Any = self.inner
+        return self._pass_on(items, dict, inner.export_items)
+
+    def _pass_on(
+        self, given: Sequence[Any], made: Callable[[Any], dict[str, Any]], export: Callable[[Any], Any]
+    ) -> SpanExportResult:
         chosen, failed = [], 0
-        for span in spans:
+        for one in given:
             try:
-                if self.predicate(item_of(span)):
-                    chosen.append(span)
+                if self.predicate(made(one)):
+                    chosen.append(one)
             except Exception as error:
                 failed += 1
                 self.error = type(error).__name__
         self.failed = failed
         result = SpanExportResult.SUCCESS
         if chosen:
-            result = self.inner.export(chosen)
+            result = export(chosen)
             if result is SpanExportResult.FAILURE:
                 self.failed += failed_of(self.inner, len(chosen))
                 self.error = error_of(self.inner)
@@ -280,6 +321,13 @@ class FilterExporter(SpanExporter):
         """
         flush = getattr(self.inner, "force_flush", None)
         return flush is None or flush(timeout_millis) is not False
+
+
+def takes_items(exporter: Any) -> bool:
+    """Whether an exporter takes events and ends of sessions as plain data."""
+    if isinstance(exporter, FilterExporter):
+        return takes_items(exporter.inner)
+    return isinstance(exporter, ItemExporter)
 
 
 def failed_of(exporter: Any, whole: int) -> int:

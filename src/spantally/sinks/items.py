@@ -17,21 +17,22 @@ from spantally.ground.records import COUNTED_KINDS, CallRecord, LateEventRecord,
 from spantally.otel.dialects import facts_of
 
 FIELDS: Final[Mapping[str, str]] = {
-    "type": "`span`; other types may come, so skip what you do not know",
-    "name": "name of the span: `chat gpt-4o`, `invoke_agent planner`",
+    "type": "`span`, `event` or `session`; other types may come, so skip what you do not know",
+    "name": "name of the span: `chat gpt-4o`, `invoke_agent planner`; type of the event; name of the "
+    "session, or `session`",
     "kind": "`inference`, `embeddings`, `tool`, `agent`, `workflow`, `retrieval`, `memory`, `other`; "
-    "`span` for a span that is no GenAI operation",
+    "`span` for a span that is no GenAI operation; `event`, `session`",
     "operation": "`gen_ai.operation.name`, or null",
-    "trace_id": "32 hex digits",
-    "span_id": "16 hex digits",
+    "trace_id": "32 hex digits; null for a session, and an event beside any span",
+    "span_id": "16 hex digits; of an event that of the span around it",
     "parent_span_id": "16 hex digits, or null for a root",
     "call_id": "id of the row in the ledger, or null",
     "parent_call_id": "id of the row above, or null",
     "started_at": "RFC 3339, UTC, microseconds, `Z`",
     "ended_at": "likewise",
-    "duration_ms": "milliseconds, a number",
-    "status": "`ok`, `error`, `cancelled`, `interrupted`",
-    "status_message": "description of the status, or null",
+    "duration_ms": "milliseconds, a number; 0 for an event",
+    "status": "`ok`, `error`, `cancelled`, `interrupted`; of a session `succeeded`, `failed`, `cancelled`",
+    "status_message": "description of the status, reason of a session, or null",
     "error_type": "`error.type`, or null",
     "session_id": "session, or null",
     "conversation_id": "conversation, or null",
@@ -51,7 +52,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "cost_source": "who says so, or null",
     "project": "`service.name`, or null",
     "scope": "instrumentation scope that made the span, or null",
-    "attributes": "object: all attributes of the span, redacted",
+    "attributes": "object: all attributes of the span or event, redacted; metrics of a session",
     "events": "list of objects with `name`, `at` and `attributes`",
 }
 """Every field of an item, in order, each present in each item."""
@@ -62,6 +63,9 @@ PRICES_SECONDS: Final = 2.0
 MOST_RECENT: Final = 4096
 """Records of model calls that are remembered, to tell the cost of spans that do not carry it."""
 
+MOST_UNREAD: Final = 256
+"""Records that wait to be remembered, with all their content: beyond that the worker reads them."""
+
 
 class Recent:
     """The records of the latest model calls, by their spans."""
@@ -71,28 +75,47 @@ class Recent:
         self._known: OrderedDict[tuple[str, str], CallRecord] = OrderedDict()
         self._lock = threading.Lock()
         self._waited = False
+        self._asked = False
 
     def tap(self, record: Record | LateRecord | LateEventRecord) -> None:
-        """Note a record: one append."""
+        """Note a record: one append, and now and then another."""
         self._waiting.append(record)
+        if len(self._waiting) > MOST_UNREAD and not self._asked:
+            # Content is dropped when a record is read, as sinks do with each span; without spans nobody does.
+            self._asked = True
+            pipeline.late.put(self._read)
+
+    def _read(self) -> None:
+        self._asked = False
+        with self._lock:
+            self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        while self._waiting:
+            try:
+                item = self._waiting.popleft()
+            except IndexError:
+                return
+            self._note(item)
 
     def of(self, trace_id: str, span_id: str) -> CallRecord | None:
         """The record whose span has these ids, if it is remembered; on a sink's thread only."""
         with self._lock:
-            while self._waiting:
-                try:
-                    self._note(self._waiting.popleft())
-                except IndexError:
-                    break
+            self._take_waiting()
             return self._known.get((trace_id, span_id))
 
     def _note(self, item: Record | LateRecord | LateEventRecord) -> None:
-        record = item if isinstance(item, tuple) else item.record()
+        if isinstance(item, tuple):
+            record: Record = item
+        elif getattr(item, "is_event", False):
+            return
+        else:
+            record = item.record()
         if not isinstance(record, CallRecord):
             return
         if record.trace_id is None or record.span_id is None or record.kind not in COUNTED_KINDS:
             return
-        self._known[record.trace_id, record.span_id] = record._replace(content=None)
+        self._known[record.trace_id, record.span_id] = record._replace(content=None, attributes=None)
         if len(self._known) > MOST_RECENT:
             self._known.popitem(last=False)
 
@@ -155,8 +178,8 @@ def item_of(span: Any) -> dict[str, Any]:
         "call_id": attributes.get(semconv.CALL_ID) or (None if record is None else record.call_id),
         "parent_call_id": attributes.get(semconv.CALL_PARENT_ID)
         or (None if record is None else record.parent_call_id),
-        "started_at": _moment(span.start_time),
-        "ended_at": _moment(span.end_time),
+        "started_at": moment(span.start_time),
+        "ended_at": moment(span.end_time),
         "duration_ms": None
         if span.start_time is None or span.end_time is None
         else (span.end_time - span.start_time) / 1e6,
@@ -183,7 +206,7 @@ def item_of(span: Any) -> dict[str, Any]:
         "events": [
             {
                 "name": event.name,
-                "at": _moment(event.timestamp),
+                "at": moment(event.timestamp),
                 "attributes": {str(key): plain(value) for key, value in (event.attributes or {}).items()},
             }
             for event in span.events
@@ -240,7 +263,8 @@ def _money(attributes: Mapping[str, Any], facts: Any, record: CallRecord | None)
     }
 
 
-def _moment(ns: int | None) -> str | None:
+def moment(ns: int | None) -> str | None:
+    """A time as RFC 3339."""
     if ns is None:
         return None
     seconds, rest = divmod(ns, 1_000_000_000)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from spantally.calls import pipeline
 from spantally.calls.telemetry import RedactorLike
 from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
 from spantally.sinks.exporters import FilterExporter, ItemExporter, check_exporter
 from spantally.sinks.items import forget_records, recent, remember_records
+from spantally.sinks.records import is_told
 from spantally.sinks.sink import Sink, threads
 
 CLOSE_SECONDS: Final = 2.0
@@ -26,13 +28,15 @@ class Sinks:
         self.sinks: tuple[Sink, ...] = ()
         self.redactor: Callable[[], RedactorLike | None] = _nobody
         """What spans pass once more before an exporter sees them."""
+        self.kept: Callable[[Sequence[Any]], Sequence[Any]] = tuple
+        """What records pass: names and ids in them lose their secrets as on their way into a ledger."""
         self._lock = threading.RLock()
 
     def add(self, exporter: Any, *, what: str = "add_exporter") -> None:
         """Give finished spans to an exporter from now on.
 
         Args:
-            exporter: an OpenTelemetry ``SpanExporter``, or one of ours.
+            exporter: an OpenTelemetry ``SpanExporter`` or ``LogRecordExporter``, or one of ours.
             what: the call, for an error.
 
         Raises:
@@ -47,7 +51,12 @@ class Sinks:
                 )
             if isinstance(exporter, (ItemExporter, FilterExporter)):
                 remember_records()
-            self.sinks = (*self.sinks, Sink(exporter, self._redactor_now))
+            self.sinks = (*self.sinks, Sink(exporter, self._redactor_now, self._kept_now))
+            if any(one.takes_records for one in self.sinks):
+                pipeline.add_tap(self.offer_record)
+
+    def _kept_now(self, records: Sequence[Any]) -> Sequence[Any]:
+        return self.kept(records)
 
     def _redactor_now(self) -> RedactorLike | None:
         return self.redactor()
@@ -75,6 +84,7 @@ class Sinks:
             self.sinks = tuple(one for one in self.sinks if one.exporter is not exporter)
             if not self.sinks:
                 forget_records()
+                pipeline.remove_tap(self.offer_record)
         _close(found, CLOSE_SECONDS)
 
     def offer(self, span: Any) -> None:
@@ -90,9 +100,22 @@ class Sinks:
             if not span.context.trace_flags.sampled:
                 return
             for sink in sinks:
-                sink.offer(span)
+                if sink.takes_spans:
+                    sink.offer(span)
         except Exception as error:
             swallowed("sinks.offer", error)
+
+    def offer_record(self, record: Any) -> None:
+        """Hand an event, or the end of a session, over: one append for each sink that takes any.
+
+        Args:
+            record: any that calls and sessions give to the ledger.
+        """
+        if not is_told(record) or threading.get_ident() in threads:
+            return
+        for sink in self.sinks:
+            if sink.takes_records:
+                sink.offer(record)
 
     def flush(self, timeout: float) -> bool:
         """Wait until every exporter was given what was handed over so far.
@@ -122,6 +145,7 @@ class Sinks:
             found, self.sinks = self.sinks, ()
             if found:
                 forget_records()
+                pipeline.remove_tap(self.offer_record)
         try:
             _close(list(found), timeout)
         except Exception as error:

@@ -20,11 +20,13 @@ from spantally.calls import pipeline
 from spantally.calls.telemetry import RedactorLike
 from spantally.ground.guard import log, say_once, swallowed
 from spantally.ground.helper import HelperWorker
+from spantally.ground.records import EventRecord
 from spantally.otel.exporters import safe_span
-from spantally.sinks.exporters import error_of, failed_of
+from spantally.sinks.exporters import error_of, failed_of, is_log_exporter, takes_items
+from spantally.sinks.records import LogBatches, is_told, item_of_record
 
 QUEUE: Final = 2048
-"""Spans that wait for one exporter at most: as many as the SDK's own queue holds."""
+"""Spans and records that wait for one exporter at most: as many as the SDK's own queue holds."""
 
 GATHER_SECONDS: Final = 0.2
 FORK_SECONDS: Final = 0.25
@@ -41,12 +43,22 @@ class Sink:
 
     Attributes:
         exporter: as the user gave it.
-        exported: spans that arrived.
-        failed: spans that it did not take.
+        exported: spans and records that arrived.
+        failed: spans and records that it did not take.
+        takes_records: whether events, and ends of sessions, are for it too.
     """
 
-    def __init__(self, exporter: Any, redactor: Callable[[], RedactorLike | None]) -> None:
+    def __init__(
+        self,
+        exporter: Any,
+        redactor: Callable[[], RedactorLike | None],
+        kept: Callable[[Sequence[Any]], Sequence[Any]] = tuple,
+    ) -> None:
         self.exporter = exporter
+        self._logs = LogBatches() if is_log_exporter(exporter) else None
+        self.takes_records = self._logs is not None or takes_items(exporter)
+        self.takes_spans = self._logs is None
+        self._kept = kept
         self.label = type(exporter).__name__
         self.exported = 0
         self.failed = 0
@@ -85,24 +97,50 @@ class Sink:
         token = otel_context.attach(otel_context.Context())
         try:
             with suppress_instrumentation():
-                spans = [one for one in batch if one is not _CLOSE]
-                if spans and not self._shut.is_set():
-                    self._export(spans)
-                if len(spans) != len(batch):
+                given = [one for one in batch if one is not _CLOSE]
+                if given and not self._shut.is_set():
+                    self._export_all(given)
+                if len(given) != len(batch):
                     self._shut_down()
         finally:
             threads.discard(me)
             otel_context.detach(token)
+
+    def _export_all(self, given: Sequence[Any]) -> None:
+        """Spans and records in the order in which they came."""
+        for told, some in itertools.groupby(given, is_told):
+            if told:
+                self._export_records(list(some))
+            else:
+                self._export(list(some))
+
+    def _export_records(self, late: list[Any]) -> None:
+        try:
+            made = [one if isinstance(one, tuple) else one.exported() for one in late]
+            records: Any = self._kept(made)
+            if self._logs is not None:
+                batch: list[Any] = self._logs([one for one in records if isinstance(one, EventRecord)])
+                export = self.exporter.export
+            else:
+                batch, export = [item_of_record(one) for one in records], self.exporter.export_items
+        except Exception as error:
+            swallowed("sinks.records", error)
+            return
+        if batch:
+            self._hand_over(batch, export)
 
     def _export(self, spans: list[Any]) -> None:
         redactor = self._redactor()
         if redactor is not None:
             safe = [safe_span(span, redactor) for span in spans]
             spans = [span for span in safe if span is not None]
+        self._hand_over(spans, self.exporter.export)
+
+    def _hand_over(self, spans: list[Any], export: Callable[[Any], Any]) -> None:
         self._in_hand = len(spans)
         failed, why = 0, ""
         try:
-            result = self.exporter.export(spans)
+            result = export(spans)
             if getattr(result, "name", "") == "FAILURE":
                 failed, why = failed_of(self.exporter, len(spans)), error_of(self.exporter)
         except BaseException as error:

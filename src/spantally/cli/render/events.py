@@ -24,14 +24,15 @@ _CONTENT: Final = frozenset(
 """Shown with ``--content`` only."""
 
 
-def print_events(events: Sequence[EventRow], *, content: bool) -> None:
+def print_events(events: Sequence[EventRow], *, content: bool, first: bool = True) -> None:
     """Write what happened, by time.
 
     Args:
         events: of the session.
         content: with the texts that were kept.
+        first: nothing of it was written yet.
     """
-    lines = [""]
+    lines = [""] if first else []
     for event in events:
         where = f"  in {' > '.join(event.agent_path)}" if event.agent_path else ""
         told = [

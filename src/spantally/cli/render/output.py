@@ -66,10 +66,15 @@ def draw(*parts: RenderableType) -> None:
     write("\n".join(line.rstrip(" ") for line in lines))
 
 
-def write(text: str) -> None:
-    """Write text that ends its last line, as it is."""
+def write(text: str, end: str = "\n") -> None:
+    """Write text that ends its last line, as it is.
+
+    Args:
+        text: to write.
+        end: what it ends with; nothing where more of the same line comes.
+    """
     try:
-        click.echo(text if text.endswith("\n") else f"{text}\n", nl=False, color=None if plain() else True)
+        click.echo(text if text.endswith(end) else f"{text}{end}", nl=False, color=None if plain() else True)
     except BrokenPipeError:
         forget_stdout()
         raise click.exceptions.Exit(BROKEN_PIPE) from None

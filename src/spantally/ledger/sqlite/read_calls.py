@@ -37,12 +37,21 @@ def any_pending(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM call WHERE cost_status = 'pending' LIMIT 1").fetchone() is not None
 
 
-def calls(db: sqlite3.Connection, where: Filter) -> list[CallRow]:
-    """Rows that match, their parents resolved."""
+def calls(db: sqlite3.Connection, where: Filter, after: tuple[int, str] | None = None) -> list[CallRow]:
+    """Rows that match, their parents resolved.
+
+    Args:
+        db: a connection.
+        where: which rows.
+        after: start and id of a row; only those behind it, by start.
+    """
     field, descending = resolve_order(where.order_by, CALL_ORDERS, "started")
     condition = of_calls(where)
     sql = f"SELECT {codec.SELECT} FROM call WHERE call.hidden = 0 AND {condition.sql}"
     values: list[Any] = list(condition.values)
+    if after is not None:
+        sql += " AND (call.start_ns, call.call_id) > (?, ?)"
+        values.extend(after)
     # Whether a running row is interrupted shows only when its process is asked after.
     unsure = where.status in _UNSURE
     if unsure:
@@ -69,12 +78,21 @@ def calls(db: sqlite3.Connection, where: Filter) -> list[CallRow]:
     return rows[where.offset : None if where.limit is None else where.offset + where.limit]
 
 
-def events(db: sqlite3.Connection, session_id: str) -> list[EventRow]:
-    """Events of one session, by time."""
+def events(
+    db: sqlite3.Connection, session_id: str, after: tuple[int, str] | None = None, limit: int | None = None
+) -> list[EventRow]:
+    """Events of one session, by time.
+
+    Args:
+        db: a connection.
+        session_id: of the session.
+        after: time and id of an event; only those behind it.
+        limit: at most so many.
+    """
     found = db.execute(
         "SELECT event_id, session_id, type, time_ns, call_id, agent_path, trace_id, span_id, attributes "
-        "FROM event WHERE session_id = ? ORDER BY time_ns, event_id",
-        (session_id,),
+        "FROM event WHERE session_id = ? AND (time_ns, event_id) > (?, ?) ORDER BY time_ns, event_id LIMIT ?",
+        (session_id, *(after or (-(2**63), "")), -1 if limit is None else limit),
     )
     return [
         EventRow(

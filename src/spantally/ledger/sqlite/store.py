@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.guard import say_once
 from spantally.ground.records import CallRecord, LinkRecord, Record
-from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow
+from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow, Target
 from spantally.ledger.counting import SpanKey
 from spantally.ledger.repricing import Progress, Repricing
 from spantally.ledger.sqlite import (
@@ -27,6 +27,7 @@ from spantally.ledger.sqlite import (
     read_open,
     read_sessions,
     schema,
+    targets,
 )
 from spantally.ledger.sqlite.budgets import BudgetLedger
 from spantally.ledger.sqlite.codec import PoisonError
@@ -402,6 +403,23 @@ class SQLiteStore:
         """Ask what has no method of its own here, in one read transaction."""
         return self._read(question)
 
+    def events_page(self, session_id: str, after: tuple[int, str] | None, limit: int) -> list[EventRow]:
+        """The next events of a session behind one of this time and id, by both."""
+        return self._read(lambda db: read_calls.events(db, session_id, after, limit))
+
+    def calls_page(self, session_id: str, after: tuple[int, str] | None, limit: int) -> list[CallRow]:
+        """The next rows of a session behind one of this start and id, by both."""
+        where = Filter(session_id=session_id, limit=limit)
+        return self._read(lambda db: read_calls.calls(db, where, after))
+
+    def find_target(self, call_id: str | None, response_id: str | None) -> Target | None:
+        """The row of a call, else of a provider's response; None where it is not there."""
+        return self._read(lambda db: targets.find(db, call_id, response_id))
+
+    def scores(self, session_ids: Sequence[str]) -> list[tuple[str, str, float]]:
+        """Session, name and score of each evaluation that has a number, of these sessions."""
+        return self._read(lambda db: targets.scores(db, session_ids))
+
     def session_ids(self, prefix: str, limit: int = 5) -> list[str]:
         """Ids of sessions that begin with ``prefix``, in order."""
         return self._read(lambda db: read_sessions.ids_with_prefix(db, prefix, limit))
@@ -459,6 +477,9 @@ class SQLiteStore:
         quarantined = number("SELECT COUNT(*) FROM quarantine")
         if quarantined:
             warnings.append(f"{quarantined} records could not be stored and were set aside")
+        late = targets.waiting(db)
+        if late:
+            warnings.append(f"{late} evaluations wait for a call or response that is not in the ledger")
         sound = problem == "ok"
         return Health(
             target=self.target,

@@ -25,7 +25,7 @@ from spantally.ground.records import (
 from spantally.ledger.contract import Rater
 from spantally.ledger.counting import Node, SpanKey
 from spantally.ledger.merge import Facts, canonical, join
-from spantally.ledger.sqlite import codec
+from spantally.ledger.sqlite import codec, targets
 from spantally.ledger.sqlite.codec import PoisonError
 from spantally.ledger.sqlite.graph import Graph, lonely, node_of
 from spantally.ledger.sqlite.sessions import write_sessions
@@ -141,8 +141,10 @@ class Batch:
         events = [record for record in records if isinstance(record, EventRecord)]
         write_sessions(self._db, sessions, calls, events)
         links = self._write_links(record for record in records if isinstance(record, LinkRecord))
-        self._write_events(events)
         self._store((Facts(record) for record in calls), links, rate)
+        self._write_events(targets.placed(self._db, events))  # a call among them may be what one is of
+        if calls:
+            targets.place_waiting(self._db)
         self._totals.flush()
 
     def absorb(self, rows: Sequence[Row], links: Iterable[LinkRecord] = ()) -> None:
