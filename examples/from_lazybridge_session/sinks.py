@@ -22,7 +22,7 @@ def tell(item: dict[str, Any]) -> None:
 
 def is_failure(item: dict[str, Any]) -> bool:
     """Which spans the function gets."""
-    return item["type"] == "span" and item["status"] == "error"
+    return bool(item["type"] == "span" and item["status"] == "error")
 
 
 spantally.instrument(
