@@ -19,6 +19,7 @@ from spantally.cli.events import events
 from spantally.cli.graph import graph
 from spantally.cli.ingest import ingest
 from spantally.cli.ledger import ledger as ledger_group
+from spantally.cli.messages import messages
 from spantally.cli.outcomes import outcomes
 from spantally.cli.path import path
 from spantally.cli.prices import prices
@@ -28,6 +29,7 @@ from spantally.cli.render.output import forget_stdout
 from spantally.cli.replay import replay
 from spantally.cli.reprice import reprice
 from spantally.cli.run import run
+from spantally.cli.search import search
 from spantally.cli.sessions import sessions
 from spantally.cli.show import show
 from spantally.cli.summary import summary
@@ -71,6 +73,8 @@ for _command in (
     sessions,
     show,
     events,
+    messages,
+    search,
     summary,
     outcomes,
     graph,

@@ -27,6 +27,7 @@ from spantally.ledger.sqlite import (
     read_open,
     read_sessions,
     schema,
+    search,
 )
 from spantally.ledger.sqlite.budgets import BudgetLedger
 from spantally.ledger.sqlite.codec import PoisonError
@@ -367,6 +368,10 @@ class SQLiteStore:
     def events(self, session_id: str) -> list[EventRow]:
         """Events of one session, by time."""
         return self._read(lambda db: read_calls.events(db, session_id))
+
+    def sessions_holding(self, words: Sequence[str]) -> set[str]:
+        """See :func:`spantally.ledger.sqlite.search.sessions_holding`."""
+        return self._read(lambda db: search.sessions_holding(db, words))
 
     def session_ids(self, prefix: str, limit: int = 5) -> list[str]:
         """Ids of sessions that begin with ``prefix``, in order."""
