@@ -12,6 +12,9 @@ from typing import Any
 from cli_ledger import invoke
 from spantally.testing import ScriptedServer
 
+WARNINGS = ("-W", "error", "-W", "ignore:The model:DeprecationWarning")
+"""That a provider lets a model of the programs grow old is no fault of theirs."""
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
@@ -27,7 +30,14 @@ class Migration:
     def run(self, program: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a program, which must end well; warnings are errors."""
         done = subprocess.run(
-            [sys.executable, "-W", "error", str(EXAMPLES / self.system / f"{program}.py")],
+            [
+                sys.executable,
+                "-W",
+                "error",
+                "-W",
+                "ignore:The model:DeprecationWarning",
+                str(EXAMPLES / self.system / f"{program}.py"),
+            ],
             capture_output=True,
             text=True,
             timeout=60,
@@ -37,6 +47,8 @@ class Migration:
                 "SPANTALLY_LEDGER": str(self.ledger),
                 "OPENAI_BASE_URL": self.server.base_url,
                 "OPENAI_API_KEY": "unused",
+                "ANTHROPIC_BASE_URL": self.server.base_url.removesuffix("/v1"),
+                "ANTHROPIC_API_KEY": "unused",
                 **env,
             },
             check=False,

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from migration_kit import Migration, gpt_4o, nested
+from migration_kit import Migration, gpt_4o, gpt_4o_mini, nested
 from spantally.testing import Reply, Request, ScriptedServer, ToolCall
 
 
 def script(request: Request) -> Reply | None:
-    """Where tools are offered, the model wants two of them first."""
+    """Where tools are offered, the model wants two of them first; the first message is refused once."""
+    if request.path.endswith("/messages") and request.headers.get("x-stainless-retry-count") == "0":
+        return Reply(status=529, error="overloaded", headers={"retry-after-ms": "1"})
     if not (request.body or {}).get("tools") or '"role": "tool"' in request.raw.decode().replace(":", ": "):
         return None
     return Reply(tool_calls=[ToolCall("weather", {"city": "Oslo"}), ToolCall("trains", {"city": "Oslo"})])
@@ -97,3 +99,21 @@ def test_the_analytics_are_those_of_the_command_line(programs: Migration) -> Non
     assert mean == sum(row["cost_nano_usd"] for row in rows) / 2
     assert f"customer:acme-corp 2 {mean} 2.0" in printed
     assert (globex["per_session"]["calls"]["p95"], globex["per_session"]["turns"]["count"]) == (1, 1)
+
+
+def test_clients_of_two_providers_share_a_session(programs: Migration) -> None:
+    """Asynchronous, streamed and retried calls of two SDKs are counted once each, by provider and model."""
+    programs.run("other_clients")
+    found = programs.one("sessions", "--entity", "customer:acme-corp")
+    assert (found["session_id"], found["calls"], found["turn_count"]) == ("compare-1", 3, 3)
+    assert found["models"] == ["claude-sonnet-4-6", "gpt-4o-mini"]
+    rows = {row["provider"]: row for row in programs.objects("cost", "--by", "provider,tag:feature")}
+    billed = programs.server.billed
+    small, large = billed["gpt-4o-mini"], billed["claude-sonnet-4-6"]
+    assert rows["openai"]["cost_nano_usd"] == gpt_4o_mini(small.input, small.output)
+    # $3 a million tokens in, $15 out.
+    assert rows["anthropic"]["cost_nano_usd"] == 3_000 * large.input + 15_000 * large.output
+    assert sum(row["cost_nano_usd"] for row in rows.values()) == found["cost_nano_usd"]
+    calls = {row["provider"]: row for row in programs.objects("calls", "--session", "compare-1")}
+    assert (calls["anthropic"]["attempts"], calls["anthropic"]["status"]) == (2, "ok")
+    assert calls["openai"]["time_to_first_chunk_ms"] > 0

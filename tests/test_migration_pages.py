@@ -34,7 +34,7 @@ def test_each_program_is_run_by_a_test(page: Path) -> None:
     """The test of a system runs every program of its folder."""
     folder = EXAMPLES / page.stem.replace("-", "_")
     tests = "\n".join(
-        path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*migration_*.py")
+        path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*migration*.py")
     )
     for program in folder.glob("*.py"):
         assert re.search(rf'\.run\("{program.stem}"', tests), program

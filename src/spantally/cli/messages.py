@@ -68,21 +68,22 @@ def messages(
     if form is not None and as_json:
         raise click.UsageError("give either --format or --json, not both")
     arguments = query_arguments(wanted)
+    found: list[tuple[SessionRow, list[Message]]] | None
     if newest or session is not None:
         if arguments:
             raise click.UsageError("give either SESSION or filters, not both")
         found = [_one(explicit, session, newest=newest)]
     else:
         found = _all(explicit, arguments)
-    said = [message for _, messages in found for message in messages]
+    said = [message for _, messages in found or () for message in messages]
     if as_json:
         from spantally.cli.jsonout import print_array
 
         print_array([message_object(one) for one in said])
-    elif not said:
-        say(HINT)
-    else:
+    elif found is not None and said:
         _print(form or "text", found, said)
+    elif found is not None:
+        say(HINT)
 
 
 def _one(explicit: str | None, session: str | None, *, newest: bool) -> tuple[SessionRow, list[Message]]:
@@ -96,13 +97,13 @@ def _one(explicit: str | None, session: str | None, *, newest: bool) -> tuple[Se
     return one_session(explicit, meant_session(session, newest=newest), ask)
 
 
-def _all(explicit: str | None, arguments: dict[str, Any]) -> list[tuple[SessionRow, list[Message]]]:
-    """Each session by itself: a child session that the filters leave is one of them."""
+def _all(explicit: str | None, arguments: dict[str, Any]) -> list[tuple[SessionRow, list[Message]]] | None:
+    """Each session by itself: a child session that the filters leave is one. None without a ledger."""
     from spantally.cli.access import reading
 
     with reading(explicit) as ledger:
         if ledger is None:
-            return []
+            return None
         rows = ledger.sessions(**arguments, order_by="started")
         return [(row, ledger.messages(row.session_id, children=False)) for row in rows]
 
