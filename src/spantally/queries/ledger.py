@@ -22,9 +22,8 @@ from spantally.ledger.ordering import CALL_ORDERS, SESSION_ORDERS, resolve_order
 from spantally.ledger.repricing import Progress, Repricing, check_status
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.queries.arguments import is_text, make_filter, one_of
-from spantally.queries.conversation import Message, build_messages
+from spantally.queries.conversations import Conversations
 from spantally.queries.graph import SessionGraph, build_graph
-from spantally.queries.matching import checked_words, find_messages
 from spantally.queries.outcomes import OutcomeRow, check_outcome_groupings, outcome_rows
 from spantally.queries.summary import Summary, build_summary
 from spantally.queries.times import local_zone
@@ -138,7 +137,7 @@ def _readable(store: SQLiteStore) -> SQLiteStore:
     return reader
 
 
-class Ledger:
+class Ledger(Conversations):
     """Typed questions to one ledger; a context manager that closes it.
 
     Every method that takes filters knows: ``conversation``, ``user``, ``entity`` (``"type:id"`` or
@@ -391,50 +390,6 @@ class Ledger:
         """
         tree = self.tree(session_id)
         return None if tree is None else build_graph(tree)
-
-    def messages(self, session_id: str, *, children: bool = True) -> list[Message]:
-        """What was said in a session, in order, each message once.
-
-        Those that the program recorded, and those that model calls sent and got, where the ledger keeps
-        content.
-
-        Args:
-            session_id: the id, or a beginning that only one session has.
-            children: with those of its child sessions.
-
-        Returns:
-            None of a session that is not there.
-        """
-        session = self.session(session_id)
-        if session is None:
-            return []
-        store = self._settled()
-        ids = self._family(store, session) if children else [session.session_id]
-        read = getattr(store, "events", None)
-        calls = [row for one in ids for row in store.calls(Filter(session_id=one))]
-        events = [] if read is None else [event for one in ids for event in read(one)]
-        return build_messages(session, calls, events)
-
-    def search(self, text: str, *, limit: int | None = 20, **filters: Any) -> list[Message]:
-        """Messages that hold all words of a text, in any order and in either case, newest session first.
-
-        Args:
-            text: what to look for, literally: nothing in it has a meaning of its own.
-            limit: at most so many; None for all.
-            filters: of the sessions, those of :meth:`sessions`.
-
-        Raises:
-            ArgumentError: for a text without words, or a wrong filter.
-        """
-        words = checked_words(text)
-        if limit is not None and (type(limit) is not int or limit < 0):
-            raise ArgumentError(f"limit={limit!r} is not a number of messages; use 0 or more, or None")
-        rows = self.sessions(**filters)
-        holding = getattr(self._store, "sessions_holding", None)
-        if holding is not None:
-            ids = holding(words)
-            rows = [row for row in rows if row.session_id in ids]
-        return find_messages(rows, words, lambda row: self.messages(row.session_id, children=False), limit)
 
     def summary(self, session_id: str) -> Summary | None:
         """What a session and its child sessions did and cost, by agent, run, model and tool.

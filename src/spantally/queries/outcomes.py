@@ -46,13 +46,13 @@ class OutcomeRow:
     running: int
     success_rate: float | None
     """Of the sessions that ended, 0 to 1; None where none has."""
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    """Why sessions failed, as programs said, the most frequent first."""
-    metrics: Mapping[str, MetricFigures] = field(default_factory=dict)
     per_session: Mapping[str, MetricFigures] = field(default_factory=dict)
     """What sessions took: ``turns``, ``calls``, ``input_tokens``, ``output_tokens``, ``cost_nano_usd`` and
     ``duration_ms``, child sessions included. What is not wholly known is left out: the cost of a session
     with a call that has no price (``count`` tells of how many a figure is), and a running session."""
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Why sessions failed, as programs said, the most frequent first."""
+    metrics: Mapping[str, MetricFigures] = field(default_factory=dict)
 
 
 def check_outcome_groupings(by: Sequence[str]) -> tuple[str, ...]:

@@ -27,11 +27,11 @@ from spantally.ledger.sqlite import (
     read_open,
     read_sessions,
     schema,
-    search,
 )
 from spantally.ledger.sqlite.budgets import BudgetLedger
 from spantally.ledger.sqlite.codec import PoisonError
 from spantally.ledger.sqlite.reprice import Reprice
+from spantally.ledger.sqlite.search import sessions_holding
 from spantally.ledger.sqlite.write import Batch, check
 from spantally.ledger.tally import Dimension
 
@@ -369,10 +369,6 @@ class SQLiteStore:
         """Events of one session, by time."""
         return self._read(lambda db: read_calls.events(db, session_id))
 
-    def sessions_holding(self, words: Sequence[str]) -> set[str]:
-        """See :func:`spantally.ledger.sqlite.search.sessions_holding`."""
-        return self._read(lambda db: search.sessions_holding(db, words))
-
     def session_ids(self, prefix: str, limit: int = 5) -> list[str]:
         """Ids of sessions that begin with ``prefix``, in order."""
         return self._read(lambda db: read_sessions.ids_with_prefix(db, prefix, limit))
@@ -380,6 +376,10 @@ class SQLiteStore:
     def child_sessions(self) -> dict[str, list[str]]:
         """Ids of child sessions by the id of their parent."""
         return self._read(read_sessions.child_sessions)
+
+    def sessions_holding(self, words: Sequence[str]) -> set[str]:
+        """See :func:`spantally.ledger.sqlite.search.sessions_holding`."""
+        return self._read(lambda db: sessions_holding(db, words))
 
     def any_pending(self) -> bool:
         """True if a row waits for its price."""
