@@ -36,7 +36,7 @@ def ledger_of(*calls: tuple[list[Any], list[Any]], **given: Any) -> Ledger:
 
 def lines(ledger: Ledger) -> list[str]:
     """Role and text of each message."""
-    return [f"{one.role}: {one.content}" for one in ledger.messages("s")]
+    return [f"{one.role}: {one.content}" for one in ledger.conversation("s")]
 
 
 def test_a_history_that_grows_is_told_once() -> None:
@@ -92,12 +92,12 @@ def test_what_is_recorded_and_metered_is_one_message(tmp_path: Path) -> None:
     finally:
         seen.close()
     with spantally.open_ledger(path) as ledger:
-        found = ledger.messages("outer")
+        found = ledger.conversation("outer")
         assert [one.content for one in found[:2]] == ["Hello?", "Hi!"]
         assert found[0].tokens == 2
         assert "[REDACTED:" in found[2].content
-        assert [one.session_id for one in ledger.messages("outer", children=False)] == ["outer", "outer"]
-        assert ledger.messages("nobody") == []
+        assert [one.session_id for one in ledger.conversation("outer", children=False)] == ["outer", "outer"]
+        assert ledger.conversation("nobody") == []
 
 
 def test_words_are_found_in_any_order_and_case() -> None:
@@ -149,7 +149,7 @@ def test_tool_calls_become_examples_to_train_with(tmp_path: Path) -> None:
     found = ledger_of((first, [call]), ([*first, call, result], [said("assistant", "Yes.")]))
     from spantally.queries import transcripts
 
-    (made,) = transcripts.chats(found.messages("s"))
+    (made,) = transcripts.chats(found.conversation("s"))
     assert made["messages"] == [
         {"role": "user", "content": "Rain?"},
         {

@@ -57,4 +57,4 @@ spantally.instrument(ledger=CopyingStore(Path("copied.txt")))
 with spantally.session("short-lived", user="alice") as session:
     session.record_message("user", "Hello!")
 spantally.flush()
-print([message.content for message in spantally.open_ledger().messages("short-lived")])
+print([message.content for message in spantally.open_ledger().conversation("short-lived")])

@@ -9,7 +9,7 @@ with spantally.open_ledger() as ledger:
     assert session is not None
     print(session.title, session.user_id, session.labels, session.metadata)
 
-    messages = ledger.messages("billing-1")
+    messages = ledger.conversation("billing-1")
     print([message.role for message in messages], sum(message.tokens or 0 for message in messages))
 
     page = ledger.sessions(
@@ -23,6 +23,6 @@ with spantally.open_ledger() as ledger:
     everything = ledger.sessions()
     print(
         len(everything),
-        sum(len(ledger.messages(row.session_id)) for row in everything),
+        sum(len(ledger.conversation(row.session_id)) for row in everything),
         sum(row.status == "running" for row in everything),
     )

@@ -92,7 +92,7 @@ def _one(explicit: str | None, session: str | None, *, newest: bool) -> tuple[Se
 
     def ask(ledger: Ledger, ident: str) -> tuple[SessionRow, list[Message]] | None:
         row = ledger.session(ident)
-        return None if row is None else (row, ledger.messages(ident))
+        return None if row is None else (row, ledger.conversation(ident))
 
     return one_session(explicit, meant_session(session, newest=newest), ask)
 
@@ -105,7 +105,7 @@ def _all(explicit: str | None, arguments: dict[str, Any]) -> list[tuple[SessionR
         if ledger is None:
             return None
         rows = ledger.sessions(**arguments, order_by="started")
-        return [(row, ledger.messages(row.session_id, children=False)) for row in rows]
+        return [(row, ledger.conversation(row.session_id, children=False)) for row in rows]
 
 
 def _print(form: str, found: list[tuple[SessionRow, list[Message]]], said: list[Message]) -> None:

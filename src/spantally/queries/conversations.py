@@ -33,7 +33,7 @@ class Reading(Protocol):
 class Conversations:
     """The part of a ledger that reads conversations."""
 
-    def messages(self: Reading, session_id: str, *, children: bool = True) -> list[Message]:
+    def conversation(self: Reading, session_id: str, *, children: bool = True) -> list[Message]:
         """What was said in a session, in order, each message once.
 
         Those that the program recorded, and those that model calls sent and got, where the ledger keeps
