@@ -101,8 +101,9 @@ def test_what_a_session_took(tmp_path: Path) -> None:
     try:
         for number, model in enumerate(("gpt-4o", "gpt-4o", "gpt-4o", "nobody-s-model")):
             with spantally.session(f"s{number}") as session:
-                for _ in range(number + 1):
-                    session.record_call(provider="openai", model=model, input_tokens=1000, output_tokens=0)
+                for turn in range(number + 1):
+                    asked = model if turn else "gpt-4o"
+                    session.record_call(provider="openai", model=asked, input_tokens=1000, output_tokens=0)
         open_one = spantally.session("s9").begin()
         open_one.record_call(provider="openai", model="gpt-4o", input_tokens=10**6, output_tokens=0)
         assert spantally.flush(10)

@@ -70,6 +70,14 @@ def test_a_history_from_before_is_told_too() -> None:
     ]
 
 
+def test_what_was_asked_twice_is_in_a_later_history_twice() -> None:
+    """A history of both is known, each of them."""
+    call = ([said("user", "Time?")], [said("assistant", "Noon.")])
+    history = [*call[0], *call[1], *call[0], *call[1], said("user", "Thanks.")]
+    found = lines(ledger_of(call, call, (history, [said("assistant", "Welcome.")])))
+    assert found == ["user: Time?", "assistant: Noon."] * 2 + ["user: Thanks.", "assistant: Welcome."]
+
+
 @pytest.mark.parametrize("odd", [None, 7, "text", [None], [[]], [{}], {"role": 3}, [{"parts": 5}]])
 def test_odd_content_does_no_harm(odd: Any) -> None:
     """Whatever a call kept, the others are told."""
@@ -86,6 +94,7 @@ def test_what_is_recorded_and_metered_is_one_message(tmp_path: Path) -> None:
         with spantally.session("outer") as outer:
             outer.record_message("user", "Hello?", tokens=2)
             outer.record_call(model="m", input="Hello?", output="Hi!")
+            outer.record_call(model="m", input="Hello?", output="Hi again!")
             with spantally.session("inner") as inner:
                 inner.record_message("user", "I am a child with sk-proj-" + "A1b2C3d4E5f6" * 4)
         assert spantally.flush(10)
@@ -93,10 +102,10 @@ def test_what_is_recorded_and_metered_is_one_message(tmp_path: Path) -> None:
         seen.close()
     with spantally.open_ledger(path) as ledger:
         found = ledger.conversation("outer")
-        assert [one.content for one in found[:2]] == ["Hello?", "Hi!"]
+        assert [one.content for one in found[:4]] == ["Hello?", "Hi!", "Hello?", "Hi again!"]
         assert found[0].tokens == 2
-        assert "[REDACTED:" in found[2].content
-        assert [one.session_id for one in ledger.conversation("outer", children=False)] == ["outer", "outer"]
+        assert "[REDACTED:" in found[4].content
+        assert [one.session_id for one in ledger.conversation("outer", children=False)] == ["outer"] * 4
         assert ledger.conversation("nobody") == []
 
 
@@ -105,6 +114,7 @@ def test_words_are_found_in_any_order_and_case() -> None:
     found = ledger_of(([said("user", 'Das CAFÉ hat 100% Äpfel_saft "heute"')], []))
     for text in ("café", "CAFÉ", "cafe\u0301", "saft das", "100%", "Äpfel_", '"heute"', "HEUTE"):
         assert len(found.search(text)) == 1, text
+    assert len(ledger_of(([said("user", "cafe\u0301")], [])).search("CAF\u00c9")) == 1
     for text in ("cafe", "0_%", "aft_", "morgen", "das morgen"):
         assert found.search(text) == [], text
 

@@ -1,7 +1,7 @@
 """``python -m spantally.testing``: the scripted server from a shell.
 
 Alone it prints its base URL and serves until it is interrupted. With a command after ``--`` it runs the
-command against itself (the variables for base URL and key of the OpenAI and Anthropic SDKs are set for it) and
+command against itself (base URL and key of the OpenAI and Anthropic SDKs stand in variables for it) and
 ends with its exit code.
 """
 
