@@ -119,6 +119,10 @@ def alias_doc(name: str) -> str:
     return ""
 
 
+_PARTS = {"Session": "spantally.api.session_", "Ledger": "spantally.queries."}
+"""Where the parts of a class are that have no name of their own."""
+
+
 def _class(heading: str, owner: type) -> Iterator[str]:
     if issubclass(owner, Exception):
         bases = ", ".join(base.__name__ for base in owner.__bases__)
@@ -145,9 +149,7 @@ def _class(heading: str, owner: type) -> Iterator[str]:
     members: list[str] = []
     listed: dict[str, Any] = {}
     for one in owner.__mro__:  # what a class has from parts of ours that have no name of their own, too
-        if one is owner or (
-            owner.__name__ == "Session" and one.__module__.startswith("spantally.api.session_")
-        ):
+        if one is owner or one.__module__.startswith(_PARTS.get(owner.__name__, "-")):
             listed = {**listed, **{key: value for key, value in vars(one).items() if key not in listed}}
     for name, value in listed.items():
         if name.startswith("_") or name in _HOOKS:

@@ -94,6 +94,32 @@ def test_sessions_that_nobody_opened_are_left_out(tmp_path: Path) -> None:
     assert ask(tmp_path / "l.db") == []
 
 
+def test_what_a_session_took(tmp_path: Path) -> None:
+    """Turns, calls and cost of each session that ended; one without a price is not in the cost."""
+    path = tmp_path / "l.db"
+    seen = Watched(ledger=path)
+    try:
+        for number, model in enumerate(("gpt-4o", "gpt-4o", "gpt-4o", "nobody-s-model")):
+            with spantally.session(f"s{number}") as session:
+                for turn in range(number + 1):
+                    asked = model if turn else "gpt-4o"
+                    session.record_call(provider="openai", model=asked, input_tokens=1000, output_tokens=0)
+        open_one = spantally.session("s9").begin()
+        open_one.record_call(provider="openai", model="gpt-4o", input_tokens=10**6, output_tokens=0)
+        assert spantally.flush(10)
+        (whole,) = ask(path)
+        open_one.finish()
+    finally:
+        seen.close()
+    took = whole["per_session"]
+    assert (took["calls"]["count"], took["calls"]["mean"], took["calls"]["p95"]) == (4, 2.5, 4)
+    assert took["input_tokens"]["p50"] == 2000
+    # One, two and three calls of 1,000 tokens at $2.50 a million.
+    assert (took["cost_nano_usd"]["count"], took["cost_nano_usd"]["mean"]) == (3, 5_000_000)
+    table = CliRunner().invoke(cli, ["--ledger", str(path), "outcomes"], env={"COLUMNS": "200"}).output
+    assert "COST EACH" in table
+
+
 def test_the_table_and_wrong_arguments(ledger: Path) -> None:
     """A line for each group; a grouping that is none is told with those that are."""
     result = CliRunner().invoke(cli, ["--ledger", str(ledger), "outcomes", "--by", "user"])

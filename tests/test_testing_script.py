@@ -115,13 +115,15 @@ def test_a_wrong_script_is_named(tmp_path: Path, text: str, complaint: str) -> N
 
 
 def test_the_command_runs_a_program_against_a_script(tmp_path: Path) -> None:
-    """`python -m spantally.testing --script FILE -- CMD` gives CMD the URL and returns its exit code."""
+    """`python -m spantally.testing --script FILE -- CMD` gives CMD the URLs and returns its exit code."""
     script = tmp_path / "script.json"
-    script.write_text('[{"text": "from the file"}]')
+    script.write_text('[{"text": "from the file"}, {"text": "once more"}]')
     code = (
         "import openai, sys; c = openai.OpenAI();"
         "print(c.chat.completions.create(model='m', messages=[{'role': 'user', 'content': 'x'}])"
-        ".choices[0].message.content); sys.exit(7)"
+        ".choices[0].message.content); import anthropic; c = anthropic.Anthropic();"
+        "print(c.messages.create(model='m', max_tokens=9, messages=[{'role': 'user', 'content': 'x'}])"
+        ".content[0].text); sys.exit(7)"
     )
     command = [
         sys.executable,
@@ -135,7 +137,7 @@ def test_the_command_runs_a_program_against_a_script(tmp_path: Path) -> None:
         code,
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (7, "from the file\n")
+    assert (done.returncode, done.stdout) == (7, "from the file\nonce more\n")
 
 
 def test_the_command_prints_its_url_and_serves() -> None:

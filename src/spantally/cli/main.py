@@ -21,6 +21,7 @@ from spantally.cli.feedback import feedback
 from spantally.cli.graph import graph
 from spantally.cli.ingest import ingest
 from spantally.cli.ledger import ledger as ledger_group
+from spantally.cli.messages import messages
 from spantally.cli.outcomes import outcomes
 from spantally.cli.path import path
 from spantally.cli.prices import prices
@@ -30,6 +31,7 @@ from spantally.cli.render.output import forget_stdout
 from spantally.cli.replay import replay
 from spantally.cli.reprice import reprice
 from spantally.cli.run import run
+from spantally.cli.search import search
 from spantally.cli.sessions import sessions
 from spantally.cli.show import show
 from spantally.cli.summary import summary
@@ -78,6 +80,8 @@ for _command in (
     outcomes,
     graph,
     replay,
+    messages,
+    search,
     diff,
     cost,
     calls,

@@ -55,10 +55,11 @@ def parse_outcome_groupings(text: str) -> tuple[str, ...]:
 def outcomes(
     explicit: str | None, /, as_json: bool, by: tuple[str, ...] | None, tz: str | None, **wanted: Any
 ) -> None:
-    """Say how sessions went: the share that succeeded, and each metric's mean, p50 and p95.
+    """Say how sessions went: the share that succeeded, what each took, and metrics by mean, p50 and p95.
 
-    Metrics are what programs told with finish(metrics={...}). The rate is of the sessions that ended; those
-    that nobody opened in the program are left out. A session of several agents is in the group of each.
+    Metrics are what programs told with finish(metrics={...}). The rate is of the sessions that ended, and so
+    are turns and cost of each; those that nobody opened in the program are left out. A session of several
+    agents is in the group of each.
 
     \b
     spantally outcomes --by agent --since 7d
@@ -94,7 +95,7 @@ def _object(keys: Any, values: dict[str, Any], place: str) -> dict[str, Any]:
 
 
 def _columns(by: Sequence[str], rows: Sequence[OutcomeRow]) -> list[Column[OutcomeRow]]:
-    from spantally.cli.render.numbers import NONE, count_text
+    from spantally.cli.render.numbers import NONE, count_text, money_text
     from spantally.cli.render.tables import Column
 
     def key(name: str) -> Column[OutcomeRow]:
@@ -110,6 +111,12 @@ def _columns(by: Sequence[str], rows: Sequence[OutcomeRow]) -> list[Column[Outco
     def rate(row: OutcomeRow) -> str:
         return NONE if row.success_rate is None else f"{row.success_rate * 100:.1f} %"
 
+    def mean(row: OutcomeRow, name: str) -> str:
+        found = row.per_session.get(name)
+        if found is None:
+            return NONE
+        return money_text(round(found.mean)) if name == "cost_nano_usd" else f"{found.mean:.4g}"
+
     return [
         *(key(name) for name in by),
         Column("SESSIONS", lambda row: count_text(row.sessions), number=True),
@@ -118,5 +125,7 @@ def _columns(by: Sequence[str], rows: Sequence[OutcomeRow]) -> list[Column[Outco
         Column("CANCELLED", lambda row: count_text(row.cancelled), number=True, keep=1),
         Column("ABANDONED", lambda row: count_text(row.abandoned), number=True, keep=1),
         Column("RUNNING", lambda row: count_text(row.running), number=True, keep=1),
+        Column("TURNS EACH", lambda row: mean(row, "turns"), number=True, keep=4),
+        Column("COST EACH", lambda row: mean(row, "cost_nano_usd"), number=True, keep=5),
         *(metric(name) for name in sorted({name for row in rows for name in row.metrics})),
     ]

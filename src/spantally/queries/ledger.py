@@ -19,6 +19,7 @@ from spantally.ledger.ordering import CALL_ORDERS, SESSION_ORDERS, resolve_order
 from spantally.ledger.repricing import Progress, Repricing, check_status
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.queries.arguments import make_filter, one_of
+from spantally.queries.conversations import Conversations
 from spantally.queries.of_session import OfSession
 from spantally.queries.outcomes import OutcomeRow, check_outcome_groupings, outcome_rows
 from spantally.queries.rating import certain_rater
@@ -92,7 +93,7 @@ def _readable(store: SQLiteStore) -> SQLiteStore:
     return reader
 
 
-class Ledger(OfSession):
+class Ledger(OfSession, Conversations):
     """Typed questions to one ledger; a context manager that closes it.
 
     Every method that takes filters knows: ``conversation``, ``user``, ``entity`` (``"type:id"`` or

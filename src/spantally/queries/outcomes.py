@@ -46,6 +46,10 @@ class OutcomeRow:
     running: int
     success_rate: float | None
     """Of the sessions that ended, 0 to 1; None where none has."""
+    per_session: Mapping[str, MetricFigures] = field(default_factory=dict)
+    """What sessions took: ``turns``, ``calls``, ``input_tokens``, ``output_tokens``, ``cost_nano_usd`` and
+    ``duration_ms``, child sessions included. What is not wholly known is left out: the cost of a session
+    with a call that has no price (``count`` tells of how many a figure is), and a running session."""
     reasons: Mapping[str, int] = field(default_factory=dict)
     """Why sessions failed, as programs said, the most frequent first."""
     metrics: Mapping[str, MetricFigures] = field(default_factory=dict)
@@ -139,7 +143,33 @@ def _row(
         success_rate=counts[SessionStatus.SUCCEEDED] / ended if ended else None,
         reasons=dict(reasons.most_common(MOST_REASONS)),
         metrics={name: _figures(sorted(values)) for name, values in sorted(told.items())},
+        per_session=_per_session(rows),
     )
+
+
+def _per_session(rows: Sequence[SessionRow]) -> dict[str, MetricFigures]:
+    """What those took that have ended, by name."""
+    took: dict[str, list[float]] = {}
+    for row in rows:
+        if row.status == SessionStatus.RUNNING:
+            continue
+        known: dict[str, float | None] = {
+            "turns": row.turn_count,
+            "calls": row.calls,
+            "input_tokens": row.input_tokens,
+            "output_tokens": row.output_tokens,
+            "cost_nano_usd": None if _is_partly_known(row) else row.cost_nano_usd,
+            "duration_ms": row.duration_ms,
+        }
+        for name, value in known.items():
+            if value is not None:
+                took.setdefault(name, []).append(value)
+    return {name: _figures(sorted(values)) for name, values in took.items()}
+
+
+def _is_partly_known(row: SessionRow) -> bool:
+    """True where a call of the session has no cost that counts, or may have been billed unseen."""
+    return bool(row.unpriced_calls or row.pending_calls or row.possibly_billed_calls)
 
 
 def _figures(values: Sequence[float]) -> MetricFigures:

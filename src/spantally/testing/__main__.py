@@ -1,7 +1,8 @@
 """``python -m spantally.testing``: the scripted server from a shell.
 
 Alone it prints its base URL and serves until it is interrupted. With a command after ``--`` it runs the
-command against itself (OPENAI_BASE_URL and OPENAI_API_KEY are set for it) and ends with its exit code.
+command against itself (base URL and key of the OpenAI and Anthropic SDKs stand in variables for it) and
+ends with its exit code.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 **os.environ,
                 "OPENAI_BASE_URL": server.base_url,
                 "OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY") or "unused",
+                "ANTHROPIC_BASE_URL": server.url,
+                "ANTHROPIC_API_KEY": os.environ.get("ANTHROPIC_API_KEY") or "unused",
             }
             return subprocess.run(command, env=env, check=False).returncode  # noqa: S603 - the user's command
         sys.stdout.write(f"{server.base_url}\n")

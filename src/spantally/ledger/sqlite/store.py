@@ -32,6 +32,7 @@ from spantally.ledger.sqlite import (
 from spantally.ledger.sqlite.budgets import BudgetLedger
 from spantally.ledger.sqlite.codec import PoisonError
 from spantally.ledger.sqlite.reprice import Reprice
+from spantally.ledger.sqlite.search import sessions_holding
 from spantally.ledger.sqlite.sessions import absorb_sessions, write_sessions
 from spantally.ledger.sqlite.write import Batch, check
 from spantally.ledger.tally import Dimension, Row
@@ -427,6 +428,10 @@ class SQLiteStore:
     def child_sessions(self) -> dict[str, list[str]]:
         """Ids of child sessions by the id of their parent."""
         return self._read(read_sessions.child_sessions)
+
+    def sessions_holding(self, words: Sequence[str]) -> set[str]:
+        """See :func:`spantally.ledger.sqlite.search.sessions_holding`."""
+        return self._read(lambda db: sessions_holding(db, words))
 
     def any_pending(self) -> bool:
         """True if a row waits for its price."""
