@@ -59,6 +59,10 @@ def test_retrieval_from_python_is_that_of_the_command_line(programs: Migration) 
     """A session, its messages, filtered lists, search and figures are the same from both."""
     programs.run("history")
     printed = programs.run("retrieval").stdout.splitlines()
+    (shown,) = programs.objects("show", "billing-1")
+    sums = [f"{one['role']} {one['messages']} {one['message_tokens']}" for one in shown["messages"]]
+    assert printed[1:4] == sums
+    del printed[1:4]
     found = programs.one("sessions", "--user", "alice", "--tag", "project=support-bot", "--label", "billing")
     assert printed[0] == f"{found['title']} alice ('billing', 'priority') {found['metadata']}"
     messages = programs.objects("messages", "billing-1")

@@ -67,6 +67,21 @@ def test_the_sum_is_that_of_the_whole_tree(programs: Migration) -> None:
     failed = programs.one("calls", "--kind", "tool", "--status", "error")
     assert (failed["name"], failed["error_type"]) == ("lookup", "TimeoutError")
     assert "[('lookup', 'TimeoutError')]" in printed
+    (error,) = programs.objects("events", "trends", "--type", "tool.error")
+    assert error["agent_path"] == ["researcher", "reader"]
+    steps = programs.objects("events", "trends", "--type", "loop.step")
+    turns = [(step["agent_path"][-1], step["attributes"]["spantally.loop.turn"]) for step in steps]
+    assert turns == [("reader", 1), ("researcher", 1), ("writer", 1)]
+    assert f"{turns}" in printed
+    kinds = [step["type"] for step in programs.objects("events", "trends")]
+    for kind, times in {
+        "agent.start": 3,
+        "agent.finish": 3,
+        "call.start": 3,
+        "call.finish": 3,
+        "tool.call": 1,
+    }.items():
+        assert kinds.count(f"spantally.{kind}") == times
     # The collector came later and has the second half, as OpenTelemetry's spans of the same trace ids.
     assert [span.name for span in sent] == ["chat gpt-4o", "invoke_agent writer"]
     (shown,) = programs.objects("show", "trends")

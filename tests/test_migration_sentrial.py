@@ -48,7 +48,7 @@ def test_a_session_has_all_that_the_program_knows(programs: Migration) -> None:
     assert found["metrics"] == {"satisfaction": 4.5, "resolution_time": 120}
     assert found["reported"] == {"cost_nano_usd": 45_000_000, "input_tokens": 1500, "output_tokens": 500}
     assert (found["input_tokens"], found["output_tokens"]) == (1500, 500)  # measured: not added to
-    assert found["cost_nano_usd"] == gpt_4o_mini(1500, 500)
+    assert found["cost_nano_usd"] == gpt_4o_mini(1500, 500) + 1_000_000  # the paid tool's
     assert printed.split() == ["1", found["total_cost"]]
     (decision,) = programs.objects("events", "last", "--type", "decision")
     assert decision["agent_path"] == ["support-agent"]
@@ -65,6 +65,11 @@ def test_a_session_has_all_that_the_program_knows(programs: Migration) -> None:
     search, ticket = tools["search_knowledge_base"], tools["open_ticket"]
     kept = str(search["content"])
     assert all(text in kept for text in ("password reset", "KB-002", "The user asked about a password."))
+    assert (search["own_cost_nano_usd"], search["cost_status"]) == (1_000_000, "provider_reported")
+    (opinion,) = programs.objects("events", "last", "--type", "gen_ai.evaluation.result")
+    assert opinion["attributes"]["gen_ai.evaluation.score.label"] == "helpful"
+    (outcome,) = programs.objects("outcomes")
+    assert outcome["metrics"]["evaluation.feedback"]["mean"] == 1
     assert (search["duration_ms"], search["status"], search["agent_path"]) == (45, "ok", ["support-agent"])
     assert (ticket["status"], ticket["error_type"]) == ("error", "TimeoutError")
 

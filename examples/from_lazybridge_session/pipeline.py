@@ -71,5 +71,7 @@ for row in summary.by_agent:
 spantally.flush()
 failed = spantally.open_ledger().calls(session="trends", kind="tool", status="error")
 print([(row.name, row.error_type) for row in failed])
+steps = spantally.open_ledger().events("trends", type="loop.step")
+print([(event.agent_path[-1], event.attributes["spantally.loop.turn"]) for event in steps])
 
 print(session.graph().to_mermaid())

@@ -26,6 +26,7 @@ with spantally.agent("support-agent"):
         {"results": ["KB-001", "KB-002"]},
         reasoning="The user asked about a password.",
         latency_ms=45,
+        cost_usd=0.001,
     )
     session.record_tool("open_ticket", {"queue": "it"}, error=TimeoutError("it is away"), latency_ms=30)
     session.record_call(
@@ -39,4 +40,6 @@ session.finish(
     output_tokens=500,
     metrics={"satisfaction": 4.5, "resolution_time": 120},
 )
+# Later, or from another process: what the user thought of it.
+spantally.feedback(1, label="helpful", comment="Works again.", session=session.id)
 print(session.totals.calls, session.totals.cost_usd)

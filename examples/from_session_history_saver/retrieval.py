@@ -9,6 +9,8 @@ with spantally.open_ledger() as ledger:
     assert session is not None
     print(session.title, session.user_id, session.labels, session.metadata)
 
+    for totals in ledger.messages("billing-1"):
+        print(totals.role, totals.messages, totals.message_tokens)
     messages = ledger.conversation("billing-1")
     print([message.role for message in messages], sum(message.tokens or 0 for message in messages))
 
