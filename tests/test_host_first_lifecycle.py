@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import spantally
 import test_budgets_faults as budgets
+import test_budgets_opening as opening
 import test_host_first_anthropic as anthropic
 import test_host_first_faults as faults
 import test_host_first_sockets as sockets
@@ -26,6 +27,7 @@ import test_otel_cost as costs
 import test_propagation_faults as crossing
 import test_recording_calls as recorded
 import test_recording_events as told
+import test_recording_paid_tools as paid
 import test_said_later as later
 from host_kit import Program, script
 from spantally.api import children, runtime, termination
@@ -535,7 +537,7 @@ def test_every_guard_on_a_calls_way_is_exercised() -> None:
     }
     exercised |= crossing.EXERCISED
     exercised |= frameworks.EXERCISED | costs.EXERCISED | recorded.EXERCISED | told.EXERCISED
-    exercised |= later.EXERCISED
+    exercised |= later.EXERCISED | opening.EXERCISED | paid.EXERCISED
     exercised |= set(budgets.GIVEN_UP)
     guards = _guards()
     assert len(guards) > 80
