@@ -50,21 +50,30 @@ OTHERS: Final = (
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 
-_SIGNS: Final = {
-    URL_ESCAPED: "\\",
-    URL_ENCODED: "%",
-    "hooks.slack.com/": "hook",
-    "/api/webhooks/": "hook",
-    "webhook.office.com/": "hook",
-    " -u": "-u",
-    "--user": "-u",
-    "--proxy-user": "-u",
-    "code=": "=",
-    "sas=": "=",
-    " <<<": "<",
-    "api.telegram.org/bot": "telegram",
+_SIGNS: Final = {URL_ESCAPED: "\\", URL_ENCODED: "%", "sas=": "=", " <<<": "<"}
+"""Characters of marks that are rare: where one is missing, nobody looks for the whole."""
+
+_LETTERS: Final = {
+    "cookie": b"kie",
+    "authorization": b"uth",
+    "hooks.slack.com/": b"k",
+    "/api/webhooks/": b"k",
+    "webhook.office.com/": b"k",
+    " -u": b"u",
+    "--user": b"u",
+    "--proxy-user": b"u",
+    "sudo -s": b"u",
+    "api.telegram.org/bot": b"g",
+    " login ": b"g",
+    "code=": b"c",
+    "jdbc:oracle:": b"c",
+    "bearer": b"b",
+    "basic": b"b",
+    "-----begin ": b"b",
+    "private-lines:": b"p",
+    "mysql": b"q",
 }
-"""Parts of marks that are rare or shared: where one is missing, nobody looks for the whole."""
+"""What the search for stems meets of a mark on its way; where it does not, nobody looks for the whole."""
 
 
 class Marks(Protocol):
@@ -80,34 +89,39 @@ class Marks(Protocol):
 # The usual stems by letters that are rare in texts, with what stands before them looked at from there: a
 # search that begins at one letter in eight takes half as long as one at their first letters, one in three.
 _STEMS_BY_RARE: Final = re.compile(
-    rb"k(?:ey|en(?<=token)|ie(?<=cookie)|ennwort)|g(?<=sig)|w(?:(?<=pw)|achtwoord)|p(?:ass|arola)"
-    rb"|uth(?<=auth)|c(?:re(?:d|t(?<=secret))|ontrase)"
+    rb"k(?:ey|en(?<=token)|ie(?<=cookie)|ennwort|(?=s[./]|\.)(?<=hook)())"
+    rb"|g(?:(?<=sig)|(?=ram)(?<=teleg)()|(?=in )(?<= log)())|w(?:(?<=pw)|achtwoord)"
+    rb"|p(?:ass|arola|(?=rivate-lines:)())|u(?:th(?<=auth)|(?<=-u)()|(?=do -s)(?<=su)())"
+    rb"|c(?:re(?:d|t(?<=secret))|ontrase|(?=ode=)()|(?=:oracle:)(?<=jdbc)())"
+    # Of other marks one letter, with a look at what stands around and an empty group that says so; every choice
+    # has to begin with a letter of its own, or the interpreter tries all of them everywhere.
+    rb"|b(?=earer|asic|egin )()|q(?=l)(?<=mysq)()"
 )
 _BEFORE: Final = {b"ken": 2, b"kie": 3, b"g": 2, b"w": 1, b"uth": 1, b"cret": 2}
 """How far before such a hit its stem begins."""
+_MET_AS_STEMS: Final = frozenset({b"kie", b"uth"})
 _UNUSUAL: Final = (b"senha", b"heslo")
 _ALL_STEMS: Final = re.compile("|".join(names.STEM_WORDS).encode())
 
 
 class Looked:
-    """Each mark is looked for when it is asked for."""
+    """Stems are looked for first, and each mark of which that search has met a letter."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_met", "_raw", "_stems")
 
     def __init__(self, lower: bytes) -> None:
         self._raw = lower
+        self._met: set[bytes] = set()
+        self._stems: list[int] = []
+        self._look()
 
     def present(self) -> Iterator[tuple[str, list[int]]]:
         """See :class:`Marks`."""
         raw = self._raw
-        signs: dict[bytes, bool] = {}
-        for mark, sought, sign in _SOUGHT:
-            if sign is not None:
-                there = signs.get(sign)
-                if there is None:
-                    there = signs[sign] = sign in raw
-                if not there:
-                    continue
+        met = self._met
+        for mark, sought, sign, letter in _SOUGHT:
+            if (letter is not None and letter not in met) or (sign is not None and sign not in raw):
+                continue
             at = raw.find(sought)
             if at < 0:
                 continue
@@ -117,18 +131,32 @@ class Looked:
                 at = raw.find(sought, at + len(sought))
             yield mark, places
 
-    def stems(self) -> Iterator[int]:
+    def stems(self) -> list[int]:
         """See :class:`Marks`."""
+        return self._stems
+
+    def _look(self) -> None:
         raw = self._raw
-        size = len(raw)
-        usual = not any(stem in raw for stem in _UNUSUAL)
-        stems = _STEMS_BY_RARE if usual else _ALL_STEMS
+        met = self._met
+        found = self._stems
         # In steps: one search over megabytes without a hit would let no other thread run meanwhile.
-        for step in range(0, size, STEP):
+        for step in range(0, len(raw), STEP):
             end = step + STEP
-            for hit in stems.finditer(raw, step, end + _LONGEST_STEM - 1):
-                if hit.start() < end:
-                    yield hit.start() - (_BEFORE.get(hit[0], 0) if usual else 0)
+            for hit in _STEMS_BY_RARE.finditer(raw, step, end + _LONGEST_STEM - 1):
+                if hit.lastindex is not None:
+                    met.add(hit[0])
+                elif hit.start() < end:
+                    word = hit[0]
+                    if word in _MET_AS_STEMS:
+                        met.add(word)
+                    found.append(hit.start() - _BEFORE.get(word, 0))
+        if any(stem in raw for stem in _UNUSUAL):
+            found[:] = [
+                hit.start()
+                for step in range(0, len(raw), STEP)
+                for hit in _ALL_STEMS.finditer(raw, step, step + STEP + _LONGEST_STEM - 1)
+                if hit.start() < step + STEP
+            ]
 
 
 class Found:
@@ -160,7 +188,8 @@ class Found:
 PLACED: Final = ("cookie", *OTHERS)
 """Marks whose places are told one by one."""
 _SOUGHT: Final = tuple(
-    (mark, mark.encode(), _SIGNS[mark].encode() if mark in _SIGNS else None) for mark in PLACED
+    (mark, mark.encode(), _SIGNS[mark].encode() if mark in _SIGNS else None, _LETTERS.get(mark))
+    for mark in PLACED
 )
 _STEMS: Final = tuple(sorted(names.STEM_WORDS, key=lambda stem: stem == "cookie"))
 """The one stem that is a mark as well stands last, beside the other marks."""

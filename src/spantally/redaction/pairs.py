@@ -25,6 +25,9 @@ _INNER: Final = frozenset(_NAME_CHARS)
 _LONGEST_NAME: Final = 64
 _SHORTEST: Final = 4
 """Characters of a value that may be a secret."""
+_FEWEST: Final = 8
+_FEWEST_WEAK: Final = 14
+"""Characters of one that is no password, and of one behind a weak name; so long is gibberish, too."""
 
 _QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|&apos;|%22|%27)"""
 
@@ -290,6 +293,12 @@ def _read(
     if end - start < _SHORTEST and (is_closed or text[end : end + 1] != "|"):
         return name_end, end
     in_url = how == "operator" and name_start > 0 and text[name_start - 1] in "?&;#"
+    if opening is None and kind != names.PASSWORD and not in_url and text[end : end + 1] != "|":
+        value = text[start:end]
+        if end - start < (_FEWEST_WEAK if kind == names.WEAK else _FEWEST) or (
+            end - start < _FEWEST_WEAK and value.isalpha() and value.islower()
+        ):
+            return name_end, end  # too short, or a word: what acceptable() says of most at more length
     separator = found[how]
     site = Site(
         kind,
