@@ -53,27 +53,40 @@ OTHERS: Final = (
 _SIGNS: Final = {URL_ESCAPED: "\\", URL_ENCODED: "%", "sas=": "=", " <<<": "<"}
 """Characters of marks that are rare: where one is missing, nobody looks for the whole."""
 
-_LETTERS: Final = {
-    "cookie": b"kie",
-    "authorization": b"uth",
-    "hooks.slack.com/": b"k",
-    "/api/webhooks/": b"k",
-    "webhook.office.com/": b"k",
-    " -u": b"u",
-    "--user": b"u",
-    "--proxy-user": b"u",
-    "sudo -s": b"u",
-    "api.telegram.org/bot": b"g",
-    " login ": b"g",
-    "code=": b"c",
-    "jdbc:oracle:": b"c",
-    "bearer": b"b",
-    "basic": b"b",
-    "-----begin ": b"b",
-    "private-lines:": b"p",
-    "mysql": b"q",
+_RARE_AT: Final = {
+    "hooks.slack.com/": 3,
+    "/api/webhooks/": 11,
+    "webhook.office.com/": 6,
+    " -u": 2,
+    "--user": 2,
+    "--proxy-user": 8,
+    "sudo -s": 1,
+    "api.telegram.org/bot": 8,
+    " login ": 3,
+    "code=": 0,
+    "jdbc:oracle:": 3,
+    "bearer": 0,
+    "basic": 0,
+    "-----begin ": 5,
+    "private-lines:": 0,
+    "mysql": 3,
 }
-"""What the search for stems meets of a mark on its way; where it does not, nobody looks for the whole."""
+"""Marks that the search for stems finds on its way, with the place of a rare letter in each."""
+_MET: Final = tuple(_RARE_AT)
+_MET_AS_STEMS: Final = {b"kie": ("cookie", b""), b"uth": ("authorization", b"orization")}
+"""Marks that begin as a stem does: what has to follow the hit."""
+
+
+def _by(letter: str) -> str:
+    """The marks that are found by this letter: nothing but it is consumed, so that no stem is hidden."""
+    choices = []
+    for number, (mark, at) in enumerate(_RARE_AT.items(), 1):
+        if mark[at] == letter:
+            before, after = re.escape(mark[: at + 1]), re.escape(mark[at + 1 :])
+            choices.append(
+                (f"(?={after})" if after else "") + (f"(?<={before})" if at else "") + f"(?P<m{number}>)"
+            )
+    return "|".join(choices)
 
 
 class Marks(Protocol):
@@ -88,30 +101,35 @@ class Marks(Protocol):
 
 # The usual stems by letters that are rare in texts, with what stands before them looked at from there: a
 # search that begins at one letter in eight takes half as long as one at their first letters, one in three.
+# Of other marks a letter is met, with a look at what stands around; each choice begins with a letter of its
+# own, or the interpreter tries all of them everywhere.
 _STEMS_BY_RARE: Final = re.compile(
-    rb"k(?:ey|en(?<=token)|ie(?<=cookie)|ennwort|(?=s[./]|\.)(?<=hook)())"
-    rb"|g(?:(?<=sig)|(?=ram)(?<=teleg)()|(?=in )(?<= log)())|w(?:(?<=pw)|achtwoord)"
-    rb"|p(?:ass|arola|(?=rivate-lines:)())|u(?:th(?<=auth)|(?<=-u)()|(?=do -s)(?<=su)())"
-    rb"|c(?:re(?:d|t(?<=secret))|ontrase|(?=ode=)()|(?=:oracle:)(?<=jdbc)())"
-    # Of other marks one letter, with a look at what stands around and an empty group that says so; every choice
-    # has to begin with a letter of its own, or the interpreter tries all of them everywhere.
-    rb"|b(?=earer|asic|egin )()|q(?=l)(?<=mysq)()"
+    (
+        f"k(?:ey|en(?<=token)|ie(?<=cookie)|ennwort|{_by('k')})|g(?:(?<=sig)|{_by('g')})"
+        f"|w(?:(?<=pw)|achtwoord)|p(?:ass|arola|{_by('p')})|u(?:th(?<=auth)|{_by('u')})"
+        f"|c(?:re(?:d|t(?<=secret))|ontrase|{_by('c')})|b(?:{_by('b')})|q(?:{_by('q')})"
+    ).encode()
 )
+_GROUPS: Final = {
+    number: (mark, _RARE_AT[mark])
+    for name, number in _STEMS_BY_RARE.groupindex.items()
+    for mark in (_MET[int(name[1:]) - 1],)
+}
+"""The mark of a group that took part, and how far before the hit it begins."""
 _BEFORE: Final = {b"ken": 2, b"kie": 3, b"g": 2, b"w": 1, b"uth": 1, b"cret": 2}
 """How far before such a hit its stem begins."""
-_MET_AS_STEMS: Final = frozenset({b"kie", b"uth"})
 _UNUSUAL: Final = (b"senha", b"heslo")
 _ALL_STEMS: Final = re.compile("|".join(names.STEM_WORDS).encode())
 
 
 class Looked:
-    """Stems are looked for first, and each mark of which that search has met a letter."""
+    """One search for the stems and most marks; the few others are looked for one by one."""
 
     __slots__ = ("_met", "_raw", "_stems")
 
     def __init__(self, lower: bytes) -> None:
         self._raw = lower
-        self._met: set[bytes] = set()
+        self._met: dict[str, list[int]] = {}
         self._stems: list[int] = []
         self._look()
 
@@ -119,10 +137,12 @@ class Looked:
         """See :class:`Marks`."""
         raw = self._raw
         met = self._met
-        for mark, sought, sign, letter in _SOUGHT:
-            if (letter is not None and letter not in met) or (sign is not None and sign not in raw):
+        for mark, sought, sign in _SOUGHT:
+            if sought is None:
+                if mark in met:
+                    yield mark, met[mark]
                 continue
-            at = raw.find(sought)
+            at = -1 if sign is not None and sign not in raw else raw.find(sought)
             if at < 0:
                 continue
             places = []
@@ -142,14 +162,22 @@ class Looked:
         # In steps: one search over megabytes without a hit would let no other thread run meanwhile.
         for step in range(0, len(raw), STEP):
             end = step + STEP
-            for hit in _STEMS_BY_RARE.finditer(raw, step, end + _LONGEST_STEM - 1):
-                if hit.lastindex is not None:
-                    met.add(hit[0])
-                elif hit.start() < end:
-                    word = hit[0]
-                    if word in _MET_AS_STEMS:
-                        met.add(word)
-                    found.append(hit.start() - _BEFORE.get(word, 0))
+            for hit in _STEMS_BY_RARE.finditer(raw, step, end + _LONGEST):
+                at = hit.start()
+                if at >= end:
+                    break
+                group = hit.lastindex
+                if group is not None:
+                    mark, before = _GROUPS[group]
+                    met.setdefault(mark, []).append(at - before)
+                    continue
+                word = hit[0]
+                at -= _BEFORE.get(word, 0)
+                found.append(at)
+                if word in _MET_AS_STEMS:
+                    mark, rest = _MET_AS_STEMS[word]
+                    if raw.startswith(rest, hit.end()):
+                        met.setdefault(mark, []).append(at)
         if any(stem in raw for stem in _UNUSUAL):
             found[:] = [
                 hit.start()
@@ -188,7 +216,11 @@ class Found:
 PLACED: Final = ("cookie", *OTHERS)
 """Marks whose places are told one by one."""
 _SOUGHT: Final = tuple(
-    (mark, mark.encode(), _SIGNS[mark].encode() if mark in _SIGNS else None, _LETTERS.get(mark))
+    (
+        mark,
+        None if mark in _RARE_AT or mark in ("cookie", "authorization") else mark.encode(),
+        _SIGNS[mark].encode() if mark in _SIGNS else None,
+    )
     for mark in PLACED
 )
 _STEMS: Final = tuple(sorted(names.STEM_WORDS, key=lambda stem: stem == "cookie"))
@@ -198,6 +230,7 @@ _FIRST_OTHER: Final = len(_STEMS)
 _FIRST_PLACED: Final = _FIRST_OTHER - 1
 
 _LONGEST_STEM: Final = max(map(len, names.STEM_WORDS))
+_LONGEST: Final = max(map(len, _ALL))
 
 _search: list[Callable[[bytes], list[tuple[int, int, int]]] | None] = []
 
