@@ -61,6 +61,9 @@ def find_inserts(text: str, places: Iterable[int], check: Callable[[], None], ta
     for at in places:
         if at < cursor:
             continue
+        lead = text[max(0, at - 64) : at].lower()
+        if "insert" not in lead and "replace" not in lead:
+            continue
         check()
         before = list(_VERB.finditer(text, max(0, at - 64), at))
         head = _HEAD.match(text, before[-1].start()) if before else None

@@ -50,21 +50,43 @@ OTHERS: Final = (
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 
-_SIGNS: Final = {
-    URL_ESCAPED: "\\",
-    URL_ENCODED: "%",
-    "hooks.slack.com/": "hook",
-    "/api/webhooks/": "hook",
-    "webhook.office.com/": "hook",
-    " -u": "-u",
-    "--user": "-u",
-    "--proxy-user": "-u",
-    "code=": "=",
-    "sas=": "=",
-    " <<<": "<",
-    "api.telegram.org/bot": "telegram",
+_SIGNS: Final = {URL_ESCAPED: "\\", URL_ENCODED: "%", "sas=": "=", " <<<": "<"}
+"""Characters of marks that are rare: where one is missing, nobody looks for the whole."""
+
+_RARE_AT: Final = {
+    "hooks.slack.com/": 3,
+    "/api/webhooks/": 11,
+    "webhook.office.com/": 6,
+    " -u": 2,
+    "--user": 2,
+    "--proxy-user": 8,
+    "sudo -s": 1,
+    "api.telegram.org/bot": 8,
+    " login ": 3,
+    "code=": 0,
+    "jdbc:oracle:": 3,
+    "bearer": 0,
+    "basic": 0,
+    "-----begin ": 5,
+    "private-lines:": 0,
+    "mysql": 3,
 }
-"""Parts of marks that are rare or shared: where one is missing, nobody looks for the whole."""
+"""Marks that the search for stems finds on its way, with the place of a rare letter in each."""
+_MET: Final = tuple(_RARE_AT)
+_MET_AS_STEMS: Final = {b"kie": ("cookie", b""), b"uth": ("authorization", b"orization")}
+"""Marks that begin as a stem does: what has to follow the hit."""
+
+
+def _by(letter: str) -> str:
+    """The marks that are found by this letter: nothing but it is consumed, so that no stem is hidden."""
+    choices = []
+    for number, (mark, at) in enumerate(_RARE_AT.items(), 1):
+        if mark[at] == letter:
+            before, after = re.escape(mark[: at + 1]), re.escape(mark[at + 1 :])
+            choices.append(
+                (f"(?={after})" if after else "") + (f"(?<={before})" if at else "") + f"(?P<m{number}>)"
+            )
+    return "|".join(choices)
 
 
 class Marks(Protocol):
@@ -79,10 +101,21 @@ class Marks(Protocol):
 
 # The usual stems by letters that are rare in texts, with what stands before them looked at from there: a
 # search that begins at one letter in eight takes half as long as one at their first letters, one in three.
+# Of other marks a letter is met, with a look at what stands around; each choice begins with a letter of its
+# own, or the interpreter tries all of them everywhere.
 _STEMS_BY_RARE: Final = re.compile(
-    rb"k(?:ey|en(?<=token)|ie(?<=cookie)|ennwort)|g(?<=sig)|w(?:(?<=pw)|achtwoord)|p(?:ass|arola)"
-    rb"|uth(?<=auth)|c(?:re(?:d|t(?<=secret))|ontrase)"
+    (
+        f"k(?:ey|en(?<=token)|ie(?<=cookie)|ennwort|{_by('k')})|g(?:(?<=sig)|{_by('g')})"
+        f"|w(?:(?<=pw)|achtwoord)|p(?:ass|arola|{_by('p')})|u(?:th(?<=auth)|{_by('u')})"
+        f"|c(?:re(?:d|t(?<=secret))|ontrase|{_by('c')})|b(?:{_by('b')})|q(?:{_by('q')})"
+    ).encode()
 )
+_GROUPS: Final = {
+    number: (mark, _RARE_AT[mark])
+    for name, number in _STEMS_BY_RARE.groupindex.items()
+    for mark in (_MET[int(name[1:]) - 1],)
+}
+"""The mark of a group that took part, and how far before the hit it begins."""
 _BEFORE: Final = {b"ken": 2, b"kie": 3, b"g": 2, b"w": 1, b"uth": 1, b"cret": 2}
 """How far before such a hit its stem begins."""
 _UNUSUAL: Final = (b"senha", b"heslo")
@@ -90,25 +123,26 @@ _ALL_STEMS: Final = re.compile("|".join(names.STEM_WORDS).encode())
 
 
 class Looked:
-    """Each mark is looked for when it is asked for."""
+    """One search for the stems and most marks; the few others are looked for one by one."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_met", "_raw", "_stems")
 
     def __init__(self, lower: bytes) -> None:
         self._raw = lower
+        self._met: dict[str, list[int]] = {}
+        self._stems: list[int] = []
+        self._look()
 
     def present(self) -> Iterator[tuple[str, list[int]]]:
         """See :class:`Marks`."""
         raw = self._raw
-        signs: dict[bytes, bool] = {}
+        met = self._met
         for mark, sought, sign in _SOUGHT:
-            if sign is not None:
-                there = signs.get(sign)
-                if there is None:
-                    there = signs[sign] = sign in raw
-                if not there:
-                    continue
-            at = raw.find(sought)
+            if sought is None:
+                if mark in met:
+                    yield mark, met[mark]
+                continue
+            at = -1 if sign is not None and sign not in raw else raw.find(sought)
             if at < 0:
                 continue
             places = []
@@ -117,18 +151,40 @@ class Looked:
                 at = raw.find(sought, at + len(sought))
             yield mark, places
 
-    def stems(self) -> Iterator[int]:
+    def stems(self) -> list[int]:
         """See :class:`Marks`."""
+        return self._stems
+
+    def _look(self) -> None:
         raw = self._raw
-        size = len(raw)
-        usual = not any(stem in raw for stem in _UNUSUAL)
-        stems = _STEMS_BY_RARE if usual else _ALL_STEMS
+        met = self._met
+        found = self._stems
         # In steps: one search over megabytes without a hit would let no other thread run meanwhile.
-        for step in range(0, size, STEP):
+        for step in range(0, len(raw), STEP):
             end = step + STEP
-            for hit in stems.finditer(raw, step, end + _LONGEST_STEM - 1):
-                if hit.start() < end:
-                    yield hit.start() - (_BEFORE.get(hit[0], 0) if usual else 0)
+            for hit in _STEMS_BY_RARE.finditer(raw, step, end + _LONGEST):
+                at = hit.start()
+                if at >= end:
+                    break
+                group = hit.lastindex
+                if group is not None:
+                    mark, before = _GROUPS[group]
+                    met.setdefault(mark, []).append(at - before)
+                    continue
+                word = hit[0]
+                at -= _BEFORE.get(word, 0)
+                found.append(at)
+                if word in _MET_AS_STEMS:
+                    mark, rest = _MET_AS_STEMS[word]
+                    if raw.startswith(rest, hit.end()):
+                        met.setdefault(mark, []).append(at)
+        if any(stem in raw for stem in _UNUSUAL):
+            found[:] = [
+                hit.start()
+                for step in range(0, len(raw), STEP)
+                for hit in _ALL_STEMS.finditer(raw, step, step + STEP + _LONGEST_STEM - 1)
+                if hit.start() < step + STEP
+            ]
 
 
 class Found:
@@ -160,7 +216,12 @@ class Found:
 PLACED: Final = ("cookie", *OTHERS)
 """Marks whose places are told one by one."""
 _SOUGHT: Final = tuple(
-    (mark, mark.encode(), _SIGNS[mark].encode() if mark in _SIGNS else None) for mark in PLACED
+    (
+        mark,
+        None if mark in _RARE_AT or mark in ("cookie", "authorization") else mark.encode(),
+        _SIGNS[mark].encode() if mark in _SIGNS else None,
+    )
+    for mark in PLACED
 )
 _STEMS: Final = tuple(sorted(names.STEM_WORDS, key=lambda stem: stem == "cookie"))
 """The one stem that is a mark as well stands last, beside the other marks."""
@@ -169,6 +230,7 @@ _FIRST_OTHER: Final = len(_STEMS)
 _FIRST_PLACED: Final = _FIRST_OTHER - 1
 
 _LONGEST_STEM: Final = max(map(len, names.STEM_WORDS))
+_LONGEST: Final = max(map(len, _ALL))
 
 _search: list[Callable[[bytes], list[tuple[int, int, int]]] | None] = []
 

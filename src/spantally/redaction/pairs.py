@@ -25,6 +25,9 @@ _INNER: Final = frozenset(_NAME_CHARS)
 _LONGEST_NAME: Final = 64
 _SHORTEST: Final = 4
 """Characters of a value that may be a secret."""
+_FEWEST: Final = 8
+_FEWEST_WEAK: Final = 14
+"""Characters of one that is no password, and of one behind a weak name; so long is gibberish, too."""
 
 _QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|&apos;|%22|%27)"""
 
@@ -78,6 +81,8 @@ _TO_SPACE: Final = re.compile(r"""[^\s"'`\\<]+""")
 _MORE_BASE: Final = re.compile(r"[A-Za-z0-9_\-+/=.~|:]{6,}")
 _ELSEWHERE: Final = frozenset({names.AUTH, names.COOKIE})
 """Their values have parts; structures.py reads them."""
+_CLEAR: Final = frozenset({names.TOKEN, names.SECRET, names.PASSWORD})
+"""What says of its value that it is a secret, and no more."""
 _WEAK_PROSE: Final = (
     " is",
     " was",
@@ -157,54 +162,67 @@ def find_pairs(
     seen = 0
     size = len(text)
     waste = 65_536 + size // 2
+    tail = _TAIL.match
+    classify = names.classify
     for at in stems:
         if at < cursor:
             continue
         seen += 1
         if not seen & 127:
             check()
-        cursor = name_end = _TAIL.match(text, at).end()  # type: ignore[union-attr]
+        cursor = name_end = tail(text, at).end()  # type: ignore[union-attr]
         if name_end - at > _LONGEST_NAME:
             continue
-        if name_end >= size or text[name_end] not in _MAY_FOLLOW:
+        following = text[name_end] if name_end < size else ""
+        if following not in _MAY_FOLLOW:
             _look_beside(text, at, name_end, runs, taken)
             continue
         name_start, name = _name(text, at, name_end)
-        if text[name_end] == "$":
+        if following == "$":
             paid = _BRAINTREE.match(text, name_end)
             if paid is not None:
                 taken.append(Span(name_start, paid.end(), PAIR, "token"))
                 cursor = paid.end()
             continue
-        kind = names.classify(name)
+        kind = classify(name)
         if kind == names.NONE or (name_start > 1 and text.startswith("${", name_start - 2)):
             continue  # a variable of a shell: what follows is its default or its fault
-        following = text[name_end]
         if following == ":" and is_tag_at(text, name_start):
             continue  # a type: [REDACTED:token:0123abcd]
-        if following in _HEAD_FOLLOWS and HEAD_END.match(text, name_end):
+        in_words = following == " " and text[name_end + 1 : name_end + 2].isalpha()
+        if not in_words and following in _HEAD_FOLLOWS and HEAD_END.match(text, name_end):
             heads.append(at)
         if kind in _ELSEWHERE or (
-            name in _VERBS
-            and following == " "
-            and text[name_end + 1 : name_end + 2].isalpha()
-            and not text.startswith((" is ", " was "), name_end)
+            in_words and name in _VERBS and not text.startswith((" is ", " was "), name_end)
         ):
             continue
         if name.startswith(("cred", "Cred", "CRED")):
             languages.find_login(text, name_start, taken)
         if kind == names.SIGNATURE and (name_start == 0 or text[name_start - 1] not in "?&;#"):
             continue
+        # Most names stand in talk, with nothing around that could be a secret: that is seen by bytes.
+        nothing_behind = (
+            following == " "
+            and kind != names.PASSWORD
+            and not runs.may_hold_value(name_end, name_end + _PROSE_REACH)
+        )
+        if text[name_start - 1 : name_start] in _BEFORE_NAME:
+            nothing_before = not _may_be_before(name_start, kind, runs)
+            if nothing_before and nothing_behind:
+                continue
+        elif nothing_behind:
+            continue
+        else:
+            nothing_before = True
         if kind == names.WEAK:
             kind = _with_word_before(text, name_start, name)
         before = len(taken)
-        if text[name_start - 1 : name_start] in _BEFORE_NAME:
-            _find_before(text, name_start, kind, runs, taken)
-        if following == " ":
-            if kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end):
-                continue
-            if kind != names.PASSWORD and not runs.may_hold_value(name_end, name_end + _PROSE_REACH):
-                continue  # words without a digit, none of them long
+        if not nothing_before:
+            _find_before(text, name_start, kind, taken)
+        if nothing_behind or (
+            following == " " and kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end)
+        ):
+            continue
         found = _AFTER_NAME.match(text, name_end)
         if found is None:
             if len(taken) == before and name not in _VERBS and len(name) > 2:
@@ -222,14 +240,21 @@ def find_pairs(
 
 
 def _find_after(text: str, name_end: int, kind: int, runs: Runs, taken: list[Span]) -> None:
-    if runs.may_hold_value(name_end, name_end + nearby.AFTER):
+    if kind in _CLEAR and runs.may_hold_value(name_end, name_end + nearby.AFTER):
         nearby.find_after(text, name_end, kind, taken)
 
 
-def _find_before(text: str, name_start: int, kind: int, runs: Runs, taken: list[Span]) -> None:
-    if runs.may_hold_value(name_start - nearby.BEFORE, name_start):
-        languages.find_before(text, name_start, taken)
-        nearby.find_before(text, name_start, kind, taken)
+def _may_be_before(name_start: int, kind: int, runs: Runs) -> bool:
+    """Whether a value can stand before a name: one of a password may be short, others are not."""
+    start = name_start - nearby.BEFORE
+    return (kind == names.PASSWORD or runs.has_long(start, name_start)) and runs.may_hold_value(
+        start, name_start
+    )
+
+
+def _find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> None:
+    languages.find_before(text, name_start, taken)
+    nearby.find_before(text, name_start, kind, taken)
 
 
 def _look_beside(text: str, at: int, name_end: int, runs: Runs, taken: list[Span]) -> None:
@@ -240,8 +265,8 @@ def _look_beside(text: str, at: int, name_end: int, runs: Runs, taken: list[Span
         kind = _with_word_before(text, name_start, name)
     if kind == names.NONE:
         return
-    if text[name_start - 1 : name_start] in _BEFORE_NAME:
-        _find_before(text, name_start, kind, runs, taken)
+    if text[name_start - 1 : name_start] in _BEFORE_NAME and _may_be_before(name_start, kind, runs):
+        _find_before(text, name_start, kind, taken)
     if name not in _VERBS and len(name) > 2:
         _find_after(text, name_end, kind, runs, taken)
 
@@ -268,6 +293,12 @@ def _read(
     if end - start < _SHORTEST and (is_closed or text[end : end + 1] != "|"):
         return name_end, end
     in_url = how == "operator" and name_start > 0 and text[name_start - 1] in "?&;#"
+    if opening is None and kind != names.PASSWORD and not in_url and text[end : end + 1] != "|":
+        value = text[start:end]
+        if end - start < (_FEWEST_WEAK if kind == names.WEAK else _FEWEST) or (
+            end - start < _FEWEST_WEAK and value.isalpha() and value.islower()
+        ):
+            return name_end, end  # too short, or a word: what acceptable() says of most at more length
     separator = found[how]
     site = Site(
         kind,

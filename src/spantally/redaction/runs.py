@@ -14,17 +14,20 @@ _CHARS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 _WORDS: Final = bytes(97 if code in _CHARS else 32 for code in range(256))
 _KINDS: Final = bytes(48 if 48 <= code < 58 else 65 if 65 <= code < 91 else 32 for code in range(256))
 _LONG: Final = b"a" * SHORTEST
+_FILLED: Final = bytes(32 if chr(code).isspace() else 97 for code in range(256))
+_UNBROKEN: Final = b"a" * 12
 
 
 class Runs:
     """The bytes of one text; a byte for each character, whatever it is."""
 
-    __slots__ = ("_kinds", "_words", "raw")
+    __slots__ = ("_filled", "_kinds", "_words", "raw")
 
     def __init__(self, text: str) -> None:
         self.raw = raw = text.encode("ascii", "replace")
         self._words = raw.translate(_WORDS)
         self._kinds = raw.translate(_KINDS)
+        self._filled = b""
 
     def next_word(self, start: int) -> tuple[int, int]:
         """Start and end of the next long word; the start is -1 where there is none."""
@@ -46,3 +49,10 @@ class Runs:
         """Whether a secret can stand there that nobody would take for words: a digit, or a long word."""
         start = max(0, start)
         return self._kinds.find(b"0", start, end) >= 0 or self._words.find(_LONG, start, end) >= 0
+
+    def has_long(self, start: int, end: int) -> bool:
+        """Whether twelve characters without a space between them stand there."""
+        filled = self._filled
+        if not filled:
+            filled = self._filled = self.raw.translate(_FILLED)
+        return filled.find(_UNBROKEN, max(0, start), end) >= 0

@@ -83,6 +83,11 @@ def _prefix_pattern(prefixes: list[str]) -> str:
 
 
 _PREFIX: Final = re.compile(f"{_BOUNDARY}({_prefix_pattern(list(_BY_PREFIX))}|eyJ)")
+# The same for words of usual length without a percent sign: from boundary to boundary, not letter by letter.
+_PREFIX_BY_PARTS: Final = re.compile(
+    r"(?:(?<![A-Za-z0-9])|[A-Za-z0-9]*+[^A-Za-z0-9])(?:[A-Za-z0-9]*+[^A-Za-z0-9])*?"
+    f"({_prefix_pattern(list(_BY_PREFIX))}|eyJ)"
+)
 
 
 _OBJECT_ID: Final = re.compile(r"([a-z]{2,12})[-_][A-Za-z0-9]{8,}")
@@ -140,7 +145,8 @@ def find_tokens(
 def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -> None:
     at = 0
     found = False
-    while (hit := _PREFIX.search(word, at)) is not None:
+    seek = _PREFIX.search if "%" in word or len(word) > LONGEST_GENERIC else _PREFIX_BY_PARTS.match
+    while (hit := seek(word, at)) is not None:
         end = _vendor(text, start, word, hit, taken)
         found = found or end > 0
         at = end if end > 0 else hit.end()
@@ -148,7 +154,12 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
         return
     if _special(text, start, word, taken):
         return
-    if generic and not word.startswith(_MANGLED) and _LONG_RUN.search(word) is not None:
+    if (
+        generic
+        and ("-" in word or "_" in word or "." in word)  # without one there is no prefix
+        and not word.startswith(_MANGLED)
+        and _LONG_RUN.search(word) is not None
+    ):
         _generic(text, start, word, taken)
 
 
@@ -156,16 +167,17 @@ def _vendor(text: str, start: int, word: str, hit: re.Match[str], taken: list[Sp
     """The end in ``word`` of the credential that begins at ``hit``; 0 if it is none."""
     prefix = hit[1]
     if prefix == "eyJ":
-        return _jwt(start, word, hit.start(), taken)
+        return _jwt(start, word, hit.start(1), taken)
     row = _BY_PREFIX[prefix]
     body = _CLASS[row.shape].match(word, hit.end())
     if body is None or len(body[0]) < row.least:
         return 0
+    begin = hit.start(1)
     value = body[0].rstrip(".-_=") if row.shape == "d" else body[0]
     if not _is_noise(value, prefix):
         return 0
     end = hit.end() + len(value)
-    taken.append(Span(start + hit.start(), start + end, VENDOR, row.rule))
+    taken.append(Span(start + begin, start + end, VENDOR, row.rule))
     if row.rule == "aws-access-key":
         secret = _AFTER_AWS.search(text, start + end, start + end + 240)
         if secret and shapes.looks_random(secret[0], 40):
