@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from itertools import compress
+from operator import not_
 from typing import Any, Final, TypeAlias
 
 from opentelemetry.attributes import BoundedAttributes
@@ -29,6 +31,7 @@ NEVER_SECRET: Final = frozenset({semconv.OPERATION_NAME, semconv.CALL_ID, semcon
 _PLAIN: Final = frozenset({str, bool, int, float, tuple})
 _TEXT: Final = frozenset({str})
 _NUMBERS: Final = frozenset({bool, int, float})
+_IS_TUPLE: Final = frozenset({tuple}).__contains__
 
 
 def revision_of(redactor: Any) -> int | None:
@@ -166,13 +169,13 @@ def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> dict[str, Any]:
     clean: set[Any] = known[2]
     texts: dict[str, Any] = {}
     try:
-        for pair in attributes.items():
+        # Most are numbers: those are passed over without a line of Python for each.
+        others = map(not_, map(_NUMBERS.__contains__, map(type, attributes.values())))
+        for pair in compress(attributes.items(), others):
+            if pair in clean:
+                continue
             key, value = pair
-            if (
-                type(value) in _NUMBERS
-                or pair in clean
-                or (key == semconv.RESPONSE_ID and is_clean_id is not None and is_clean_id(value))
-            ):
+            if key == semconv.RESPONSE_ID and is_clean_id is not None and is_clean_id(value):
                 continue
             texts[key] = value
     except TypeError:  # a value without a hash
@@ -214,11 +217,12 @@ def fill(span: Any, values: dict[str, Any]) -> None:
     """
     try:
         attributes = span._attributes
+        kinds = list(map(type, values.values()))
         if (
             type(attributes) is BoundedAttributes
             and attributes.max_value_len is None
-            and _PLAIN.issuperset(map(type, values.values()))
-            and _holds_texts(values)
+            and _PLAIN.issuperset(kinds)
+            and (tuple not in kinds or _holds_texts(values, kinds))
         ):
             inner, most = attributes._dict, attributes.maxlen
             with attributes._lock:
@@ -230,12 +234,10 @@ def fill(span: Any, values: dict[str, Any]) -> None:
     span.set_attributes(values)
 
 
-def _holds_texts(values: Mapping[str, Any]) -> bool:
-    """Whether tuples hold nothing but texts."""
-    for value in values.values():
-        if type(value) is tuple and not _TEXT.issuperset(map(type, value)):
-            return False
-    return True
+def _holds_texts(values: Mapping[str, Any], kinds: list[type]) -> bool:
+    """Whether tuples hold nothing but texts; ``kinds`` are the types of the values, in their order."""
+    tuples = compress(values.values(), map(_IS_TUPLE, kinds))
+    return all(_TEXT.issuperset(map(type, value)) for value in tuples)
 
 
 def stamps(scope: Scope, *, genai: bool) -> dict[str, Any]:

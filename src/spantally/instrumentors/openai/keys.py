@@ -12,7 +12,8 @@ from spantally.calls.secrets import remember_secret
 from spantally.instrumentors.stainless.keys import remember_headers
 
 _HELD: Final = ("api_key", "admin_api_key", "_azure_ad_token", "webhook_secret")
-_PROVIDERS: Final = ("_api_key_provider", "_azure_ad_token_provider")
+_KEY_PROVIDER: Final = "_api_key_provider"
+_DIRECTORY: Final = "_azure_ad_token_provider"
 
 
 def remember_keys(client: Any, options: Any) -> bool:
@@ -34,4 +35,4 @@ def remember_keys(client: Any, options: Any) -> bool:
             remember_secret(value)
     for headers in (held.get("_custom_headers"), getattr(options, "headers", None)):
         remember_headers(headers)
-    return any(held.get(name) is not None for name in _PROVIDERS)
+    return held.get(_KEY_PROVIDER) is not None or held.get(_DIRECTORY) is not None

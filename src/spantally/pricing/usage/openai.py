@@ -61,7 +61,7 @@ def _read(raw: Mapping[str, Any], provider: str | None, names: tuple[str, str, s
     found = raw.get(input_details)
     if type(found) is not dict:
         found = details(raw, input_details)
-    if found:
+    if found and any(found.values()):  # mostly all of them are 0
         cached = count(found, "cached_tokens") if found.get("cached_tokens") else 0
         # Nearly always absent or 0, and a call for each would be a tenth of the time of a rating.
         audio_in = count(found, "audio_tokens") if found.get("audio_tokens") else 0
@@ -93,7 +93,7 @@ def _read(raw: Mapping[str, Any], provider: str | None, names: tuple[str, str, s
     found = raw.get(output_details)
     if type(found) is not dict:
         found = details(raw, output_details)
-    if found:
+    if found and any(found.values()):
         reasoning = count(found, "reasoning_tokens") if found.get("reasoning_tokens") else 0
         audio_out = count(found, "audio_tokens") if found.get("audio_tokens") else 0
         image_out = count(found, "image_tokens") if found.get("image_tokens") else 0

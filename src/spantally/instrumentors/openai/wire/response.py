@@ -119,6 +119,9 @@ def response_facts(op: Operation, body: Any, *, owned: bool = False) -> Response
     return _of_choices(op, body, owned=owned)
 
 
+_SAID: Final = frozenset({str, type(None)})
+
+
 def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
     """Chat completions, completions and embeddings."""
     get: Callable[[str], Any] = body.get if type(body) is dict else functools.partial(field, body)
@@ -142,9 +145,8 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
         )
     failure, usage = get("error"), get("usage")
     said: list[Any] = [get("model"), get("id"), get("service_tier"), get("system_fingerprint")]
-    for place, value in enumerate(said):
-        if value is not None and not (type(value) is str and value and value.isascii()):
-            said[place] = text(value)
+    if not (_SAID.issuperset(map(type, said)) and "" not in said and "".join(filter(None, said)).isascii()):
+        said = [value if value is None else text(value) for value in said]
     return ResponseFacts(  # by position: with names it takes three times as long
         said[0],
         said[1],

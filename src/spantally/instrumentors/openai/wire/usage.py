@@ -11,38 +11,38 @@ from spantally.instrumentors.openai.wire.endpoints import usage_format_of
 from spantally.instrumentors.openai.wire.operation import Operation
 from spantally.instrumentors.stainless.wire.fields import field, integer, number
 
-_INPUT_DETAILS: Final = (
-    ("cached_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
-    ("cache_write_tokens", semconv.USAGE_CACHE_WRITE_INPUT_TOKENS),
-    ("audio_tokens", semconv.USAGE_AUDIO_INPUT_TOKENS),
-    ("image_tokens", semconv.USAGE_IMAGE_INPUT_TOKENS),
-    ("text_tokens", semconv.USAGE_TEXT_INPUT_TOKENS),
-)
-_CACHED_DETAILS: Final = (
-    ("text_tokens", semconv.USAGE_TEXT_CACHE_READ_INPUT_TOKENS),
-    ("audio_tokens", semconv.USAGE_AUDIO_CACHE_READ_INPUT_TOKENS),
-    ("image_tokens", semconv.USAGE_IMAGE_CACHE_READ_INPUT_TOKENS),
-)
-_OUTPUT_DETAILS: Final = (
-    ("reasoning_tokens", semconv.USAGE_REASONING_OUTPUT_TOKENS),
-    ("audio_tokens", semconv.USAGE_AUDIO_OUTPUT_TOKENS),
-    ("image_tokens", semconv.USAGE_IMAGE_OUTPUT_TOKENS),
-    ("text_tokens", semconv.USAGE_TEXT_OUTPUT_TOKENS),
-)
+_INPUT_DETAILS: Final = {
+    "cached_tokens": semconv.USAGE_CACHE_READ_INPUT_TOKENS,
+    "cache_write_tokens": semconv.USAGE_CACHE_WRITE_INPUT_TOKENS,
+    "audio_tokens": semconv.USAGE_AUDIO_INPUT_TOKENS,
+    "image_tokens": semconv.USAGE_IMAGE_INPUT_TOKENS,
+    "text_tokens": semconv.USAGE_TEXT_INPUT_TOKENS,
+}
+_CACHED_DETAILS: Final = {
+    "text_tokens": semconv.USAGE_TEXT_CACHE_READ_INPUT_TOKENS,
+    "audio_tokens": semconv.USAGE_AUDIO_CACHE_READ_INPUT_TOKENS,
+    "image_tokens": semconv.USAGE_IMAGE_CACHE_READ_INPUT_TOKENS,
+}
+_OUTPUT_DETAILS: Final = {
+    "reasoning_tokens": semconv.USAGE_REASONING_OUTPUT_TOKENS,
+    "audio_tokens": semconv.USAGE_AUDIO_OUTPUT_TOKENS,
+    "image_tokens": semconv.USAGE_IMAGE_OUTPUT_TOKENS,
+    "text_tokens": semconv.USAGE_TEXT_OUTPUT_TOKENS,
+}
 
-_Table: TypeAlias = tuple[tuple[str, str], ...]
+_Table: TypeAlias = dict[str, str]
 
 _FORMATS: Final[Mapping[str, tuple[_Table, tuple[str, _Table], tuple[str, _Table]]]] = {
     form: (
-        (
-            (names[0], semconv.USAGE_INPUT_TOKENS),
-            (names[1], semconv.USAGE_OUTPUT_TOKENS),
+        {
+            names[0]: semconv.USAGE_INPUT_TOKENS,
+            names[1]: semconv.USAGE_OUTPUT_TOKENS,
             # Some tell cache hits beside the totals (DeepSeek; Together and Moonshot; Mistral); details,
             # read later, win.
-            ("prompt_cache_hit_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
-            ("cached_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
-            ("num_cached_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
-        ),
+            "prompt_cache_hit_tokens": semconv.USAGE_CACHE_READ_INPUT_TOKENS,
+            "cached_tokens": semconv.USAGE_CACHE_READ_INPUT_TOKENS,
+            "num_cached_tokens": semconv.USAGE_CACHE_READ_INPUT_TOKENS,
+        },
         (f"{names[0]}_details", _INPUT_DETAILS),
         (f"{names[1]}_details", _OUTPUT_DETAILS),
     )
@@ -97,16 +97,25 @@ def add_usage_attributes(found: dict[str, Any], op: Operation, usage: Any) -> No
         found.pop(semconv.USAGE_OUTPUT_TOKENS, None)
 
 
-def _take(found: dict[str, int], source: Any, table: Any) -> None:
-    is_dict = type(source) is dict
-    for key, attribute in table:
-        value = source.get(key) if is_dict else field(source, key)
-        if type(value) is int and 0 <= value <= _PLAIN_COUNT:
-            found[attribute] = value
-        elif value is not None:
-            count = integer(value)
-            if count is not None and count >= 0:
-                found[attribute] = count
+def _take(found: dict[str, int], source: Any, table: _Table) -> None:
+    if type(source) is dict:
+        # Of the many counts that there may be a usage has a few: the others cost no line of Python each.
+        for key in filter(source.__contains__, table):
+            value = source[key]
+            if type(value) is int and 0 <= value <= _PLAIN_COUNT:
+                found[table[key]] = value
+            else:
+                _put(found, table[key], value)
+    else:
+        for key, attribute in table.items():
+            _put(found, attribute, field(source, key))
+
+
+def _put(found: dict[str, int], attribute: str, value: Any) -> None:
+    if value is not None:
+        count = integer(value)
+        if count is not None and count >= 0:
+            found[attribute] = count
 
 
 def parts_beyond(
