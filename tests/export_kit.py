@@ -65,11 +65,13 @@ with spantally.session(
     session.record_tool(
         "lookup", {{"q": 1}}, ["x", {{"y": None}}], latency_ms=12, reasoning="to know", error="gone"
     )
+    session.record_tool("paid", {{"q": 2}}, "x", cost_usd="0.002", id="paid-1")
     session.record_message("user", "hello there", tokens=3, metadata={{"n": [1, 2]}})
     session.event(
         "cart.opened", {{"items": [1, 2.5, "three"], "user.id": "bob", "deep": {{"a": None}}, "ok": True}}
     )
     session.event("bare")
+    spantally.feedback(1, label="liked", session="main", comment="the key is {KEY}", id="f-1")
     session.finish(
         metrics={{"score": 0.9, "turns": 3}}, input="what", output={{"answer": 42}}, cost_usd="0.5"
     )

@@ -25,10 +25,10 @@ def test_export_and_ingest_give_back_the_same_rows(
     """Calls, tools, agents, events, sessions and sums are the same in every column, and once for all."""
     ledger = fill(programs, with_sdk=with_sdk)
     found = contents(ledger)
-    assert len(found["call"]) == 14
+    assert len(found["call"]) == 15
     assert {row["kind"] for row in found["call"].values()} == {"inference", "embeddings", "agent", "tool"}
     assert len(found["session"]) == 3
-    assert len(found["event"]) == 5
+    assert len(found["event"]) == 6
     file, copy = tmp_path / "out.jsonl", tmp_path / "copy.db"
     command(ledger, "export", "--all", "--otlp", str(file))
     assert KEY.encode() not in file.read_bytes()
