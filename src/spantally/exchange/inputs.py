@@ -103,10 +103,21 @@ class Waiting(io.RawIOBase):
                 return count
             self._idle()
             if self._is_replaced():
-                self._stream.close()
-                self._stream = open(self._path, "rb", buffering=0)  # noqa: PTH123, SIM115
+                # What was written between the last read and the rotation is still in the file that we hold.
+                if count := self._read(buffer):
+                    return count
+                self._take_next()
                 continue
             time.sleep(POLL_SECONDS)
+
+    def _take_next(self) -> None:
+        try:
+            following = open(self._path or "", "rb", buffering=0)  # noqa: PTH123, SIM115
+        except OSError:  # rotated once more at this moment; the next one will be there
+            time.sleep(POLL_SECONDS)
+            return
+        self._stream.close()
+        self._stream = following
 
     def _read(self, buffer: Any) -> int:
         data = self._stream.read(len(buffer)) or b""

@@ -27,6 +27,10 @@ class DamagedError(Exception):
     """The input is no longer what its beginning says; nothing after this place can be found."""
 
 
+class TruncatedError(DamagedError):
+    """The input ends within a message: somebody may still be writing it."""
+
+
 class MissingError(Exception):
     """A package that reading the input takes is not installed; the text names it."""
 
@@ -95,19 +99,20 @@ def documents(stream: IO[bytes], longest: int) -> Iterator[Any]:
         longest: bytes of one message.
 
     Raises:
-        DamagedError: a length that cannot be one, or an end within a message.
+        DamagedError: a length that cannot be one.
+        TruncatedError: an end within a message.
         MissingError: a package that is needed is not there.
     """
     parse: Callable[[bytes], Any] | None = None
     while head := stream.read(4):
         if len(head) < 4:
-            raise DamagedError("it ends within the length of a message")
+            raise TruncatedError("it ends within the length of a message")
         (size,) = _LENGTH.unpack(head)
         if size > longest:
             raise DamagedError(f"a message would be {size:,} bytes long; at most {longest:,} are read")
         data = stream.read(size)
         if len(data) < size:
-            raise DamagedError("it ends within a message")
+            raise TruncatedError("it ends within a message")
         try:
             if data[:4] == ZSTD:
                 data = _unpack_message(data, longest)

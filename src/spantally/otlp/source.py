@@ -48,8 +48,10 @@ class Input:
         """What each document holds, in order; what cannot be read is told in the place where it stands."""
         try:
             yield from self._batches()
-        except (OSError, EOFError, zlib.error, frames.DamagedError) as error:
+        except (EOFError, frames.TruncatedError) as error:
             yield _only(Unusable(f"the input ends early or is damaged: {error}", unfinished=True))
+        except (OSError, zlib.error, frames.DamagedError) as error:
+            yield _only(Unusable(f"the input is damaged, nothing after that can be read: {error}"))
         except frames.MissingError as error:
             yield _only(Unusable(str(error)))
 

@@ -1,0 +1,246 @@
+"""`spantally ingest`: growing, rotated, packed, framed, damaged and overlong inputs, and stdin."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from otlp_files_kit import chat, lines, request, rows
+from spantally.cli.main import cli
+from spantally.exchange.inputs import Waiting
+from spantally.otlp.source import Input
+
+
+def line(number: int) -> bytes:
+    """A request with one call."""
+    return lines([request(chat(number))])
+
+
+def ingest(ledger: Path, *paths: Path | str, data: bytes | None = None) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(cli, ["--ledger", str(ledger), "ingest", *map(str, paths)], input=data)
+
+
+def test_what_is_written_right_before_a_rotation_is_read(tmp_path: Path) -> None:
+    """A line that comes after the last read, and before the file is renamed, is not lost."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(line(1))
+    idled: list[int] = []
+
+    def rotate() -> None:
+        idled.append(1)
+        if len(idled) == 1:
+            with path.open("ab") as file:
+                file.write(line(2))
+            path.rename(tmp_path / "a-old.jsonl")
+            path.write_bytes(line(3))
+
+    reader = Waiting(path.open("rb", buffering=0), rotate, str(path))
+    found = b"".join(reader.read(1 << 16) or b"" for _ in range(3))
+    reader._stream.close()
+    assert found == line(1) + line(2) + line(3)
+
+
+def test_a_file_that_is_gone_between_two_rotations_is_waited_for(tmp_path: Path) -> None:
+    """A name that is not there while the next file is opened ends nothing."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(line(1))
+    idled: list[int] = []
+
+    class Vanishing(Waiting):
+        def _is_replaced(self) -> bool:
+            return len(idled) > 0
+
+    def idle() -> None:
+        idled.append(1)
+        if len(idled) == 1:
+            path.rename(tmp_path / "a-old.jsonl")
+        else:
+            path.write_bytes(line(2))
+
+    reader = Vanishing(path.open("rb", buffering=0), idle, str(path))
+    assert reader.read(1 << 16) == line(1)
+    assert reader.read(1 << 16) == line(2)
+    reader._stream.close()
+
+
+@pytest.mark.slow
+def test_a_followed_file_is_taken_in_as_it_grows_and_is_rotated(tmp_path: Path) -> None:
+    """Rows are there soon after their line, across a rotation; SIGTERM ends it with exit code 0."""
+    path, ledger = tmp_path / "a.jsonl", tmp_path / "l.db"
+    path.write_bytes(line(1))
+    command = [
+        sys.executable,
+        "-m",
+        "spantally.cli",
+        "--ledger",
+        str(ledger),
+        "ingest",
+        "--follow",
+        str(path),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        try:
+            await_rows(ledger, 1)
+            with path.open("ab") as file:
+                file.write(line(2)[:30])
+                file.flush()
+                time.sleep(0.6)
+                file.write(line(2)[30:])
+            await_rows(ledger, 2)
+            path.rename(tmp_path / "a-2026-11-26T10-00-00.000.jsonl")
+            path.write_bytes(line(3))
+            await_rows(ledger, 3)
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 0, said
+    assert b"3 new" in said
+    assert "(0 new, 0 changed)" in ingest(ledger, tmp_path / "*.jsonl").output
+
+
+def await_rows(ledger: Path, count: int) -> None:
+    """Until the ledger has so many rows."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            if ledger.exists() and len(rows(ledger)) >= count:
+                return
+        except Exception:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"the ledger never had {count} rows")
+
+
+def test_stdin_is_read_to_its_end(tmp_path: Path) -> None:
+    """A pipe gives its lines, also packed ones."""
+    for name, data in (("plain", line(1) + line(2)), ("packed", gzip.compress(line(1) + line(2)))):
+        ledger = tmp_path / f"{name}.db"
+        command = [sys.executable, "-m", "spantally.cli", "--ledger", str(ledger), "ingest", "-"]
+        done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert len(rows(ledger)) == 2
+
+
+def framed(*messages: bytes) -> bytes:
+    """Each behind its length."""
+    return b"".join(struct.pack(">I", len(one)) + one for one in messages)
+
+
+def protobuf(number: int) -> bytes:
+    """A request with one call in protobuf."""
+    import base64
+
+    from google.protobuf.json_format import ParseDict  # type: ignore[import-untyped]
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    made: dict[str, Any] = request(chat(number))
+    one = made["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    for key in ("traceId", "spanId"):
+        one[key] = base64.b64encode(bytes.fromhex(one[key])).decode()
+    data: bytes = ParseDict(made, ExportTraceServiceRequest()).SerializeToString()
+    return data
+
+
+def test_framed_messages_are_read_as_json_and_as_protobuf(tmp_path: Path) -> None:
+    """The same calls in either form, and as lines, are the same rows."""
+    pytest.importorskip("opentelemetry.proto")
+    (tmp_path / "lines.jsonl").write_bytes(line(1) + line(2))
+    (tmp_path / "json.data").write_bytes(framed(line(1).strip(), line(2).strip()))
+    (tmp_path / "proto.data").write_bytes(framed(protobuf(1), protobuf(2)))
+    (tmp_path / "proto.data.gz").write_bytes(gzip.compress(framed(protobuf(1), protobuf(2))))
+    assert "2 new" in ingest(tmp_path / "l.db", tmp_path / "lines.jsonl").output
+    for name in ("json.data", "proto.data", "proto.data.gz"):
+        result = ingest(tmp_path / "l.db", tmp_path / name)
+        assert result.exit_code == 0, result.output
+        assert "2 rows (0 new, 0 changed)" in result.output
+
+
+def test_zstd_is_read_whole_and_message_by_message(tmp_path: Path) -> None:
+    """A file that is packed as a whole, and framed messages that are each."""
+    zstandard = pytest.importorskip("zstandard")
+    pack = zstandard.ZstdCompressor().compress
+    (tmp_path / "a.jsonl.zst").write_bytes(pack(line(1) + line(2)) + pack(line(3)))
+    (tmp_path / "b.data").write_bytes(framed(pack(line(1)), pack(line(2)), pack(line(3))))
+    assert "3 rows (3 new" in ingest(tmp_path / "l.db", tmp_path / "a.jsonl.zst").output
+    assert "3 rows (0 new, 0 changed)" in ingest(tmp_path / "l.db", tmp_path / "b.data").output
+
+
+def test_a_bad_message_among_framed_ones_has_its_number(tmp_path: Path) -> None:
+    """What is neither JSON nor protobuf is told, and what follows is taken."""
+    (tmp_path / "a.data").write_bytes(framed(line(1), b"{nonsense", line(2)))
+    result = ingest(tmp_path / "l.db", tmp_path / "a.data")
+    assert result.exit_code == 1
+    assert "line 2:" in result.output
+    assert len(rows(tmp_path / "l.db")) == 2
+
+
+def noise(count: int) -> bytes:
+    """Lines that do not pack to nothing, so that there is a middle to cut or damage."""
+    chance = random.Random(1)
+    return b"".join(
+        lines([request(chat(number, trace=f"{chance.getrandbits(128):032x}"))]) for number in range(1, count)
+    )
+
+
+def test_a_packed_file_that_ends_early_is_unfinished_and_a_damaged_one_is_bad(tmp_path: Path) -> None:
+    """The first may still be written (exit code 0), the second is a fault (1); each keeps what it has."""
+    packed = gzip.compress(noise(3_000))
+    (tmp_path / "short.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    result = ingest(tmp_path / "short.db", tmp_path / "short.jsonl.gz")
+    assert result.exit_code == 0
+    assert "the input ends early" in result.output
+    assert rows(tmp_path / "short.db")
+    (tmp_path / "hurt.jsonl.gz").write_bytes(packed[:-8] + b"\0\0\0\0" + packed[-4:])
+    result = ingest(tmp_path / "hurt.db", tmp_path / "hurt.jsonl.gz")
+    assert result.exit_code == 1
+    assert "the input is damaged, nothing after" in result.output
+    assert len(rows(tmp_path / "hurt.db")) > 1_000
+
+
+def test_a_framed_file_says_whether_it_ends_early_or_is_damaged(tmp_path: Path) -> None:
+    """A cut message is unfinished; a length that none can have is damage."""
+    (tmp_path / "cut.data").write_bytes(framed(line(1), line(2))[:-5])
+    result = ingest(tmp_path / "cut.db", tmp_path / "cut.data")
+    assert (result.exit_code, len(rows(tmp_path / "cut.db"))) == (0, 1)
+    (tmp_path / "hurt.data").write_bytes(framed(line(1)) + struct.pack(">I", 2**31) + line(2))
+    result = ingest(tmp_path / "hurt.db", tmp_path / "hurt.data")
+    assert (result.exit_code, len(rows(tmp_path / "hurt.db"))) == (1, 1)
+    assert "2,147,483,648 bytes long" in result.output
+
+
+def test_an_overlong_line_is_left_out_and_told(tmp_path: Path) -> None:
+    """A line longer than is read has its number and size said; those around it are read."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(line(1) + b'{"resourceSpans":"' + b"x" * 5_000 + b'"}\n' + line(2))
+    with path.open("rb") as stream:
+        batches = list(Input(stream, longest=2_000).batches())
+    (told,) = [piece for batch in batches for piece in batch.unusable]
+    assert (told.line, told.unfinished) == (2, False)
+    assert told.message == "is 5,021 bytes long; at most 2,000 are read"
+    assert sum(len(batch.spans) for batch in batches) == 2
+
+
+def test_rotated_copies_that_overlap_count_each_call_once(tmp_path: Path) -> None:
+    """Rotated, packed and current files that share lines, in any order, give each row once."""
+    folder = tmp_path / "otel"
+    folder.mkdir()
+    (folder / "a-2026-11-26T10-00-00.000.jsonl").write_bytes(line(1) + line(2))
+    (folder / "a-2026-11-26T11-00-00.000.jsonl.gz").write_bytes(gzip.compress(line(2) + line(3)))
+    (folder / "a.jsonl").write_bytes(line(3) + line(4))
+    assert "(4 new, 0 changed)" in ingest(tmp_path / "l.db", folder).output
+    backwards = sorted(folder.iterdir(), key=os.fspath, reverse=True)
+    assert "(4 new, 0 changed)" in ingest(tmp_path / "back.db", *backwards).output
+    assert rows(tmp_path / "back.db") == rows(tmp_path / "l.db")
