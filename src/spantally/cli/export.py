@@ -151,10 +151,16 @@ def _run(ledger: Ledger, chosen: Iterator[str], target: str, *, quiet: bool) -> 
 
 
 def _opened(target: str, endpoint: tuple[str, str] | None) -> Target:
-    from spantally.exchange.targets import CollectorTarget, FileTarget
+    from spantally.cli.otlp_probe import mismatch
+    from spantally.exchange.targets import CollectorTarget, FileTarget, TargetError
 
     if endpoint is not None:
-        return CollectorTarget(*endpoint)
+        made = CollectorTarget(*endpoint)  # says itself where nothing answers
+        wrong = mismatch(endpoint)
+        if wrong is not None:
+            made.close(whole=False)
+            raise TargetError(f"nothing was exported: {wrong}")
+        return made
     return FileTarget(target, sys.stdout.buffer)
 
 

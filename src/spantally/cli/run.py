@@ -155,9 +155,15 @@ def _sending_to(address: str) -> Mapping[str, str]:
             "endpoint there"
         )
     try:
-        made = with_target(os.environ, parse_target(address))
+        target = parse_target(address)
     except ArgumentError as error:
         raise click.UsageError(str(error)) from error
+    from spantally.cli.otlp_probe import mismatch
+
+    wrong = mismatch(target)
+    if wrong is not None:
+        exits.say(f"spantally run: {wrong}; the program runs and is tallied, its spans will not arrive")
+    made = with_target(os.environ, target)
     if find_spec("opentelemetry.exporter") is None:
         exits.say(
             "spantally run: no OTLP exporter is installed here, so that a program of this environment sends "
