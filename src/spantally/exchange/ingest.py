@@ -19,7 +19,7 @@ from spantally.exchange.events import EventReader
 from spantally.exchange.lineage import Entry, Family, amended
 from spantally.ground import semconv
 from spantally.ground.money import CostStatus
-from spantally.ground.records import CallRecord, Kind, LinkRecord, Record, UsageFormat
+from spantally.ground.records import CallRecord, Kind, LinkRecord, Precedence, Record, UsageFormat
 from spantally.ledger.contract import Rater
 from spantally.ledger.counting import SpanKey
 from spantally.ledger.sqlite.store import SQLiteStore
@@ -216,7 +216,7 @@ class Ingest:
         self.summary.rows += len(records)
         self._write(links)
         self._absorb(carried, [one for one in records if one.call_id in carried])
-        self._write(one for one in records if one.call_id not in carried)
+        self._write(self._untold([one for one in records if one.call_id not in carried]))
         self._rate.known.clear()
         self._hand_down(inside | plain.keys(), {entry.call_id for entry in entries})
         for sessions in self._events.sessions():
@@ -233,6 +233,21 @@ class Ingest:
             new, changed = self._store.take_in(some, self._rate)
             self.summary.new += new
             self.summary.changed += changed
+
+    def _untold(self, records: list[CallRecord]) -> list[CallRecord]:
+        """Rows without those of our own live spans whose calls this ledger has metered by itself.
+
+        A span says less of a call than its row, and some of it otherwise: an agent's sums of what is beneath
+        it, an end where none was known. A started mark, or what is left of one, says less than the span.
+        """
+        own = [one.call_id for one in records if one.scope_name == SCOPE_NAME]
+        known = self._store.ancestors((), own).by_id if own else {}
+        metered = {
+            call_id
+            for call_id, row in known.items()
+            if row.precedence >= Precedence.METERED and row.process is None
+        }
+        return [one for one in records if one.call_id not in metered]
 
     def _absorb(self, carried: Mapping[str, Carried], records: list[CallRecord]) -> None:
         """Write rows that come from a ledger as they were there."""
