@@ -1,7 +1,8 @@
 """Merging what is said of one session, by its own records and by the calls in it, in any order.
 
 What a session record says beats what a call implies. Among session records the later moment wins (an end
-is later than the beginning it ends), among calls the earliest call; None never wins. As with calls, each
+is later than the beginning it ends; the project is that of the first), among calls the earliest call; None
+never wins. As with calls, each
 field takes a maximum, so that order and repetition have no effect.
 """
 
@@ -113,7 +114,11 @@ class SessionFacts:
             value = getattr(record, name)
             if name == "tags":
                 value = dict(value) or None
-            if value is not None and value != ():
+            if name == "project":
+                # A service that is called later tells of the session too: it is of who began it.
+                if value is not None:
+                    self._offer(name, 1, -record.start_ns, value)
+            elif value is not None and value != ():
                 self._offer(name, 1, key, list(value) if name == "labels" else value)
         if record.entity_type is not None:
             self._offer("entity", 1, key, [record.entity_type, record.entity_id])
