@@ -2,8 +2,7 @@
 
 What a session record says beats what a call implies. Among session records the later moment wins (an end
 is later than the beginning it ends; the project is that of the first), among calls the earliest call; None
-never wins. As with calls, each
-field takes a maximum, so that order and repetition have no effect.
+never wins. As with calls, each field takes a maximum, so that order and repetition have no effect.
 """
 
 from __future__ import annotations
