@@ -82,9 +82,12 @@ class Reprice:
         for first, last in self._stretches():
             if many is not None:
                 many.run(condition, first, last)
-                done += self._db.execute("SELECT COUNT(*) FROM temp.reprice_new").fetchone()[0]
+                at_once = self._db.execute("SELECT COUNT(*) FROM temp.reprice_new").fetchone()[0]
+                done += at_once
                 if progress is not None and done:
                     progress(done, total)
+                if at_once == self._number(condition, first, last):
+                    continue
             for some in self._chunks(rest, first, last):
                 self._chunk(some, write=write)
                 done += len(some)
@@ -103,6 +106,11 @@ class Reprice:
             return
         for first in range(low, high + 1, STRETCH):
             yield first, min(first + STRETCH - 1, high)
+
+    def _number(self, condition: Condition, first: int, last: int) -> int:
+        """How many rows of a stretch match."""
+        sql = f"SELECT COUNT(*) FROM call WHERE call.rowid BETWEEN ? AND ? AND {condition.sql}"
+        return int(self._db.execute(sql, (first, last, *condition.values)).fetchone()[0])
 
     def _chunks(self, condition: Condition, first: int, last: int) -> Iterator[list[tuple[Any, ...]]]:
         """Rows in the order in which they lie; none is open while others are written."""

@@ -52,6 +52,14 @@ _ELIGIBLE: Final = (
     f"AND call.input_tokens + call.output_tokens BETWEEN 1 AND {MOST_TOKENS:d} "
     f"AND call.web_searches + call.file_searches <= {MOST_USES:d}"
 )
+FIGURE: Final = 1
+"""Of what becomes of a row: its cost, status or entry of the price data is another one."""
+CACHE: Final = 2
+"""... Only what its cache saved or cost is."""
+FREE: Final = 4
+"""... It costs nothing."""
+STATUS: Final = 8
+"""... Its status is another one."""
 SAMPLE: Final = 97
 """Of so many rows one is looked at first, for the cards that are needed."""
 
@@ -62,9 +70,7 @@ CREATE TEMP TABLE IF NOT EXISTS reprice_step (
     {", ".join(f"g_{name} INTEGER" for name in _PARTS)}
 );
 CREATE TEMP TABLE IF NOT EXISTS reprice_new (
-    row INTEGER PRIMARY KEY, step INTEGER, nano INTEGER, saving INTEGER, premium INTEGER, status TEXT,
-    old_nano INTEGER, old_status TEXT, more_saving INTEGER, more_premium INTEGER, figure INTEGER,
-    changed INTEGER
+    row INTEGER PRIMARY KEY, step INTEGER, nano INTEGER, saving INTEGER, premium INTEGER, what INTEGER
 );
 CREATE TEMP TABLE IF NOT EXISTS reprice_sum (
     quarter INTEGER, dimension_id INTEGER, calls INTEGER, figures INTEGER, old_nano INTEGER, nano INTEGER,
@@ -75,18 +81,18 @@ CREATE TEMP TABLE IF NOT EXISTS reprice_sum (
 
 def _rounded(amount: str) -> str:
     """Nano-USD of an amount that is not negative, rounded half-even."""
-    nano, rest = f"({amount} / 1000000)", f"({amount} % 1000000)"
-    return f"({nano} + ({rest} > 500000 OR ({rest} = 500000 AND {nano} & 1)))"
+    # Rounded up where it ends in a half, and back where that was from an even number.
+    return f"(({amount} + 500000) / 1000000 - ({amount} % 2000000 = 500000))"
 
 
-_SAVED: Final = (
-    "call.cache_read * (s.r_uncached_input - s.r_cache_read) "
-    "+ call.cache_audio_read * (s.r_audio_input - s.r_cache_audio_read)"
-)
-_MORE: Final = (
-    "call.cache_write_5m * (s.r_cache_write_5m - s.r_uncached_input) "
-    "+ call.cache_write_1h * (s.r_cache_write_1h - s.r_uncached_input)"
-)
+_SAVED: Final = {
+    "cache_read": "(s.r_uncached_input - s.r_cache_read)",
+    "cache_audio_read": "(s.r_audio_input - s.r_cache_audio_read)",
+}
+_MORE: Final = {
+    "cache_write_5m": "(s.r_cache_write_5m - s.r_uncached_input)",
+    "cache_write_1h": "(s.r_cache_write_1h - s.r_uncached_input)",
+}
 _BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     "uncached_input": ("cache_read", "cache_write_5m", "cache_write_1h"),
     "audio_input": ("cache_audio_read",),
@@ -117,23 +123,27 @@ def _work_out(formulas: Sequence[Formula], condition: str) -> str:
             sometimes += (f"call.{one} * s.g_{name}" for one in (name, *_BESIDE.get(name, ())))
     without = [f"({' | '.join(f'call.{name}' for name in sorted(never))}) = 0"] if never else []
     without += [f"{' + '.join(sometimes)} = 0"] if sometimes else []
+    saved, more = (
+        " + ".join(f"call.{part} * {rate}" for part, rate in each.items() if part not in never) or "0"
+        for each in (_SAVED, _MORE)
+    )
     return f"""\
 INSERT INTO temp.reprice_new
-SELECT row, step, nano, saving, premium, status, old_nano, old_status,
-    (saving - old_saving) * reported, (premium - old_premium) * reported,
-    nano <> old_nano OR status <> old_status OR price_id IS NOT old_price_id,
-    nano <> old_nano OR status <> old_status OR price_id IS NOT old_price_id
-    OR saving <> old_saving OR premium <> old_premium
+SELECT row, step, nano, saving, premium, CASE
+    WHEN IIF(amount, status, 'free') <> old_status THEN {FIGURE | STATUS}
+    WHEN nano <> old_nano OR old_price_id IS NOT price_id THEN {FIGURE}
+    WHEN saving <> old_saving OR premium <> old_premium THEN {CACHE}
+    ELSE 0 END | (amount = 0) * {FREE}
 FROM (
-    SELECT row, step, price_id, old_nano, old_status, old_price_id, old_saving, old_premium, reported,
-        {_rounded("amount")} AS nano, {_rounded("saved")} AS saving, {_rounded("more")} AS premium,
-        CASE WHEN amount = 0 THEN 'free' ELSE status END AS status
+    SELECT row, step, status, price_id, amount, old_nano, old_status, old_price_id, old_saving, old_premium,
+        {_rounded("amount")} AS nano, {_rounded("saved") if saved != "0" else 0} AS saving,
+        {_rounded("more") if more != "0" else 0} AS premium
     FROM (
         SELECT call.rowid AS row, s.step AS step, s.status AS status,
             s.price_id AS price_id, call.cost_nano_usd AS old_nano, call.cost_status AS old_status,
             call.price_id AS old_price_id, call.cache_saving_nano_usd AS old_saving,
-            call.cache_premium_nano_usd AS old_premium, call.cache_reported AS reported,
-            {" + ".join(amount)} AS amount, {_SAVED} AS saved, {_MORE} AS more
+            call.cache_premium_nano_usd AS old_premium,
+            {" + ".join(amount)} AS amount, {saved} AS saved, {more} AS more
         FROM call CROSS JOIN temp.reprice_step AS s ON s.step = reprice_step({_KEY})
         WHERE {condition} AND NOT (s.long_write AND call.cache_write_5m)
             AND {" AND ".join(without) or "TRUE"}
@@ -145,22 +155,24 @@ FROM (
 """  # Without its limits SQLite would put the inner questions into the outer one: each sum many times.
 
 
-_HISTORY: Final = """\
+_HISTORY: Final = f"""\
 INSERT OR REPLACE INTO rating_history
 SELECT call.call_id, ?, call.cost_nano_usd, call.cost_status, call.cost_source, call.price_id
-FROM temp.reprice_new AS n CROSS JOIN call ON call.rowid = n.row WHERE n.figure
+FROM temp.reprice_new AS n CROSS JOIN call ON call.rowid = n.row WHERE n.what & {FIGURE:d}
 """
-_UPDATE: Final = """\
-UPDATE call SET cost_nano_usd = n.nano, cost_status = n.status, cost_source = s.source, price_id = s.price_id,
+_UPDATE: Final = f"""\
+UPDATE call SET cost_nano_usd = n.nano, cost_status = IIF(n.what & {FREE:d}, 'free', s.status), cost_source = s.source, price_id = s.price_id,
     cache_saving_nano_usd = n.saving, cache_premium_nano_usd = n.premium
 FROM temp.reprice_new AS n CROSS JOIN temp.reprice_step AS s ON s.step = n.step
-WHERE call.rowid = n.row AND n.changed
+WHERE call.rowid = n.row AND n.what & {FIGURE | CACHE:d}
 """
 _SUMS: Final = f"""\
 INSERT INTO temp.reprice_sum
-SELECT call.start_ns / {QUARTER_NS:d}, d.dimension_id, COUNT(*), SUM(n.figure), SUM(n.old_nano), SUM(n.nano),
-    SUM(n.more_saving), SUM(n.more_premium)
-FROM temp.reprice_new AS n CROSS JOIN call ON call.rowid = n.row CROSS JOIN dimension AS d ON {_ALIKE}
+SELECT call.start_ns / {QUARTER_NS:d}, COALESCE(d.dimension_id, 0), COUNT(*), SUM(n.what & {FIGURE:d}),
+    SUM(call.cost_nano_usd), SUM(n.nano),
+    SUM((n.saving - call.cache_saving_nano_usd) * call.cache_reported),
+    SUM((n.premium - call.cache_premium_nano_usd) * call.cache_reported)
+FROM temp.reprice_new AS n CROSS JOIN call ON call.rowid = n.row LEFT JOIN dimension AS d ON {_ALIKE}
 WHERE call.counted AND NOT call.hidden GROUP BY 1, 2
 """
 _ADD_ROLLUPS: Final = """\
@@ -181,11 +193,13 @@ _BY_MODEL: Final = """\
 SELECT d.provider, d.model, SUM(r.calls), SUM(r.figures), SUM(r.old_nano), SUM(r.nano)
 FROM temp.reprice_sum AS r CROSS JOIN dimension AS d ON d.dimension_id = r.dimension_id GROUP BY 1, 2
 """
-_STATUSES: Final = """\
-SELECT call.provider, COALESCE(NULLIF(call.response_model, ''), call.request_model), n.old_status, n.status,
-    COUNT(*)
+_STATUSES: Final = f"""\
+SELECT call.provider, COALESCE(NULLIF(call.response_model, ''), call.request_model), call.cost_status,
+    IIF(n.what & {FREE:d}, 'free', s.status), COUNT(*)
 FROM temp.reprice_new AS n CROSS JOIN call ON call.rowid = n.row
-WHERE n.old_status <> n.status AND call.counted AND NOT call.hidden GROUP BY 1, 2, 3, 4
+    CROSS JOIN temp.reprice_step AS s ON s.step = n.step
+WHERE n.what & {STATUS:d} AND call.counted AND NOT call.hidden
+GROUP BY 1, 2, 3, 4
 """
 
 NOT_DONE: Final = "NOT EXISTS (SELECT 1 FROM temp.reprice_new AS done WHERE done.row = call.rowid)"
@@ -326,15 +340,21 @@ class Many:
 
     def _check(self) -> None:
         """Rate two rows of each card by themselves; a card whose formula is not right is left out."""
-        ends = self._db.execute("SELECT MIN(row), MAX(row) FROM temp.reprice_new GROUP BY step").fetchall()
-        samples = [
-            self._db.execute(
-                "SELECT n.row, s.card, s.price_id, n.nano, n.status, n.saving, n.premium "
-                "FROM temp.reprice_new AS n JOIN temp.reprice_step AS s ON s.step = n.step WHERE n.row = ?",
-                (row,),
-            ).fetchone()
-            for row in {row for pair in ends for row in pair}
-        ]
+        seen: dict[int, int] = {}
+
+        def first_two(step: int) -> bool:
+            """Whether fewer than two rows of a step came by before."""
+            seen[step] = number = seen.get(step, 0) + 1
+            return number <= 2
+
+        db = self._db
+        db.create_function("reprice_first_two", 1, first_two)
+        samples = db.execute(
+            f"SELECT n.row, s.card, s.price_id, n.nano, IIF(n.what & {FREE:d}, 'free', s.status), n.saving, "
+            "n.premium FROM temp.reprice_new AS n CROSS JOIN temp.reprice_step AS s ON s.step = n.step "
+            "WHERE reprice_first_two(n.step)"
+        ).fetchall()
+        db.create_function("reprice_first_two", 1, None)
         for row, card, price_id, *figures in samples:
             values = self._db.execute(f"SELECT {codec.SELECT} FROM call WHERE rowid = ?", (row,)).fetchone()
             real: Rating = rate(codec.decode(values).record)
@@ -350,12 +370,7 @@ class Many:
         """Take the differences into rollups and sessions, and what changed into the comparison."""
         db = self._db
         db.execute(_SUMS)
-        ((summed,),) = db.execute("SELECT COALESCE(SUM(calls), 0) FROM temp.reprice_sum").fetchall()
-        ((counted,),) = db.execute(
-            "SELECT COUNT(*) FROM temp.reprice_new AS n CROSS JOIN call ON call.rowid = n.row "
-            "WHERE call.counted AND NOT call.hidden"
-        ).fetchall()
-        if summed != counted:
+        if db.execute("SELECT 1 FROM temp.reprice_sum WHERE dimension_id = 0 LIMIT 1").fetchone():
             # A row without its rollup: nothing is known of why, and adding differences would not mend it.
             db.execute("DELETE FROM temp.reprice_new")
             db.execute("DELETE FROM temp.reprice_sum")
