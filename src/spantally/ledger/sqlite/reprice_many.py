@@ -161,7 +161,8 @@ SELECT call.call_id, ?, call.cost_nano_usd, call.cost_status, call.cost_source, 
 FROM temp.reprice_new AS n CROSS JOIN call ON call.rowid = n.row WHERE n.what & {FIGURE:d}
 """
 _UPDATE: Final = f"""\
-UPDATE call SET cost_nano_usd = n.nano, cost_status = IIF(n.what & {FREE:d}, 'free', s.status), cost_source = s.source, price_id = s.price_id,
+UPDATE call SET cost_nano_usd = n.nano, cost_status = IIF(n.what & {FREE:d}, 'free', s.status),
+    cost_source = s.source, price_id = s.price_id,
     cache_saving_nano_usd = n.saving, cache_premium_nano_usd = n.premium
 FROM temp.reprice_new AS n CROSS JOIN temp.reprice_step AS s ON s.step = n.step
 WHERE call.rowid = n.row AND n.what & {FIGURE | CACHE:d}
