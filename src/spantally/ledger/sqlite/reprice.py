@@ -18,7 +18,8 @@ from spantally.ledger.contract import Filter, Rater
 from spantally.ledger.repricing import PARTIAL, Comparison, Progress, Repricing, is_changed
 from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.filters import Condition, of_calls
-from spantally.ledger.sqlite.reprice_many import NOT_DONE, Many
+from spantally.ledger.sqlite.reprice_many import Many
+from spantally.ledger.sqlite.reprice_sql import NOT_DONE
 from spantally.ledger.sqlite.totals import Totals
 from spantally.ledger.sqlite.write import rated
 from spantally.ledger.tally import Dimension, Row
@@ -101,7 +102,10 @@ class Reprice:
 
     def _stretches(self) -> Iterator[tuple[int, int]]:
         """First and last row numbers of stretches, so that what is gathered of one stays small."""
-        low, high = self._db.execute("SELECT MIN(rowid), MAX(rowid) FROM call").fetchone()
+        # Each asked by itself is one step down the tree; both at once read the whole of it.
+        low, high = self._db.execute(
+            "SELECT (SELECT MIN(rowid) FROM call), (SELECT MAX(rowid) FROM call)"
+        ).fetchone()
         if low is None:
             return
         for first in range(low, high + 1, STRETCH):
