@@ -71,23 +71,25 @@ class Reprice:
             progress: is told how far it is.
         """
         condition = _condition(where, status)
-        total = 0
-        if progress is not None:
-            total = self._db.execute(
-                f"SELECT COUNT(*) FROM call WHERE {condition.sql}", condition.values
-            ).fetchone()[0]
+        stretches = list(self._stretches())
+        # How many there are takes a reading of all, so it is asked only once, and only where it matters.
+        numbers = {} if progress is None else {one: self._number(condition, *one) for one in stretches}
+        total = sum(numbers.values())
         # Another rater knows no formula; without writing there is no place for what it gives.
         many = Many(self._db, self._found, self._now) if write and self._rate is rate else None
         rest = condition if many is None else Condition(f"{condition.sql} AND {NOT_DONE}", condition.values)
         done = 0
-        for first, last in self._stretches():
+        for first, last in stretches:
             if many is not None:
                 many.run(condition, first, last)
                 at_once = self._db.execute("SELECT COUNT(*) FROM temp.reprice_new").fetchone()[0]
                 done += at_once
                 if progress is not None and done:
                     progress(done, total)
-                if at_once == self._number(condition, first, last):
+                if at_once == last - first + 1:
+                    continue  # each number is that of a row which is done
+                number = numbers.get((first, last))
+                if at_once == (self._number(condition, first, last) if number is None else number):
                     continue
             for some in self._chunks(rest, first, last):
                 self._chunk(some, write=write)

@@ -39,6 +39,7 @@ class Many:
         for statement in statements(sql.TABLES):
             db.execute(statement)
         self._steps = Steps(db)
+        self._alike = sql.ALIKE if db.execute(sql.NOT_ENOUGH).fetchone() else sql.ALIKE_ENOUGH
 
     def run(self, condition: Condition, first: int, last: int) -> None:
         """Rate the rows of a stretch that can be.
@@ -60,7 +61,7 @@ class Many:
         rest = ""
         while steps.formulas:
             step, bound = steps.expression()
-            db.execute(sql.work_out(steps.formulas, step, which + rest), (*bound, *values))
+            db.execute(sql.work_out(steps.formulas, step, self._alike, which + rest), (*bound, *values))
             if not steps.store():
                 break
             rest = f" AND {sql.NOT_DONE}"
@@ -108,8 +109,9 @@ class Many:
         """Take the differences into rollups and sessions, and what changed into the comparison."""
         db = self._db
         db.execute(sql.SUMS)
-        if db.execute(sql.UNKNOWN_CELLS).fetchone():
+        if db.execute(sql.ADD_ROLLUPS).rowcount != db.execute(sql.CELLS).fetchone()[0]:
             # A row without its rollup: nothing is known of why, and adding differences would not mend it.
+            db.execute(sql.TAKE_ROLLUPS)
             db.execute("DELETE FROM temp.reprice_new")
             db.execute("DELETE FROM temp.reprice_sum")
             return
@@ -119,5 +121,4 @@ class Many:
         for provider, model, calls, changed, old, new in db.execute(sql.BY_MODEL):
             known = statuses.get((provider, model), {})
             self._found.add_many(provider, model, calls, changed, old, new, known)
-        db.execute(sql.ADD_ROLLUPS)
         db.execute(sql.ADD_SESSIONS)

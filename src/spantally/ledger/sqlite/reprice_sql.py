@@ -63,18 +63,19 @@ STEPS: Final = (
 # Quarter and dimension as one number, by which rows are added up in their order.
 _QUARTER: Final = "(r.cell >> 32)"
 _DIMENSION: Final = "(r.cell & 4294967295)"
-_ALIKE: Final = " AND ".join(
-    [
-        "d.session_id = call.session_id",
-        "d.model IS COALESCE(NULLIF(call.response_model, ''), call.request_model)",
-        *(f"d.{name} IS call.{name}" for name in Dimension._fields if name not in ("session_id", "model")),
-    ]
+_FOUND_BY: Final = {
+    "session_id": "d.session_id = call.session_id",
+    "model": "d.model IS COALESCE(NULLIF(call.response_model, ''), call.request_model)",
+    "agent_path": "d.agent_path IS call.agent_path",
+}
+"""What the index of dimensions is of."""
+ALIKE: Final = " AND ".join(
+    (*_FOUND_BY.values(), *(f"d.{name} IS call.{name}" for name in Dimension._fields if name not in _FOUND_BY))
 )
 """A row and the dimension of its rollups."""
-_CELL: Final = (
-    f"IIF(call.counted AND NOT call.hidden, ((call.start_ns / {QUARTER_NS:d}) << 32) "
-    f"+ COALESCE((SELECT d.dimension_id FROM dimension AS d WHERE {_ALIKE}), 0), NULL)"
-)
+ALIKE_ENOUGH: Final = " AND ".join(_FOUND_BY.values())
+"""... Where no two dimensions have these alike: the index tells then, and no dimension is read."""
+NOT_ENOUGH: Final = f"SELECT 1 FROM dimension GROUP BY {', '.join(_FOUND_BY)} HAVING COUNT(*) > 1 LIMIT 1"
 
 
 def _rounded(amount: str) -> str:
@@ -98,7 +99,7 @@ _BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
 """Parts whose cache figures need the rate of another part."""
 
 
-def work_out(formulas: Sequence[Formula], step: str, condition: str) -> str:
+def work_out(formulas: Sequence[Formula], step: str, alike: str, condition: str) -> str:
     """The statement that works the rows of a stretch out.
 
     Only parts on which some formula has a say are multiplied: reading a column costs as much as a sum.
@@ -106,6 +107,7 @@ def work_out(formulas: Sequence[Formula], step: str, condition: str) -> str:
     Args:
         formulas: of which there are steps.
         step: the expression that tells the step of a row.
+        alike: what tells its dimension, :data:`ALIKE` or :data:`ALIKE_ENOUGH`.
         condition: which rows.
     """
     steps = [one for formula in formulas for one in formula.card.steps]
@@ -126,6 +128,10 @@ def work_out(formulas: Sequence[Formula], step: str, condition: str) -> str:
         " + ".join(f"call.{part} * {rate}" for part, rate in each.items() if part not in never) or "0"
         for each in (_SAVED, _MORE)
     )
+    cell = (
+        f"IIF(call.counted AND NOT call.hidden, ((call.start_ns / {QUARTER_NS:d}) << 32) "
+        f"+ COALESCE((SELECT d.dimension_id FROM dimension AS d WHERE {alike}), 0), NULL)"
+    )
     return f"""\
 INSERT INTO temp.reprice_new
 SELECT row, step, nano, saving, premium, CASE
@@ -143,7 +149,7 @@ FROM (
         SELECT call.rowid AS row, s.step AS step, s.status AS status,
             s.price_id AS price_id, call.cost_nano_usd AS old_nano, call.cost_status AS old_status,
             call.price_id AS old_price_id, call.cache_saving_nano_usd AS old_saving,
-            call.cache_premium_nano_usd AS old_premium, call.cache_reported AS reported, {_CELL} AS cell,
+            call.cache_premium_nano_usd AS old_premium, call.cache_reported AS reported, {cell} AS cell,
             {" + ".join(amount)} AS amount, {saved} AS saved, {more} AS more
         FROM call CROSS JOIN temp.reprice_step AS s ON s.step = {step}
         WHERE {condition} AND NOT (s.long_write AND call.cache_write_5m)
@@ -181,12 +187,17 @@ INSERT INTO temp.reprice_sum
 SELECT cell, COUNT(*), SUM(what & {FIGURE:d}), SUM(old_nano), SUM(nano), SUM(more_saving), SUM(more_premium)
 FROM temp.reprice_new WHERE cell IS NOT NULL GROUP BY cell
 """
-UNKNOWN_CELLS: Final = f"SELECT 1 FROM temp.reprice_sum AS r WHERE {_DIMENSION} = 0 LIMIT 1"
-ADD_ROLLUPS: Final = f"""\
-UPDATE rollup SET cost = rollup.cost + r.nano - r.old_nano, cache_saving = rollup.cache_saving + r.saving,
-    cache_premium = rollup.cache_premium + r.premium
-FROM temp.reprice_sum AS r WHERE rollup.quarter = {_QUARTER} AND rollup.dimension_id = {_DIMENSION}
+ADD_ROLLUPS, TAKE_ROLLUPS = (
+    f"""\
+UPDATE rollup SET cost = rollup.cost {sign} (r.nano - r.old_nano),
+    cache_saving = rollup.cache_saving {sign} r.saving, cache_premium = rollup.cache_premium {sign} r.premium
+FROM temp.reprice_sum AS r
+WHERE rollup.quarter = {_QUARTER} AND rollup.dimension_id = {_DIMENSION} AND rollup.calls >= r.calls
 """
+    for sign in "+-"
+)
+"""Differences into the rollups that have the rows, and out of them again."""
+CELLS: Final = "SELECT COUNT(*) FROM temp.reprice_sum"
 ADD_SESSIONS: Final = f"""\
 UPDATE session SET cost = session.cost + s.more, cache_saving = session.cache_saving + s.saving,
     cache_premium = session.cache_premium + s.premium

@@ -83,29 +83,48 @@ class Steps:
 
     def expression(self) -> tuple[str, _Values]:
         """SQL that tells the step of a row, and what is bound to it."""
-        groups: dict[_Values, list[_Values]] = {}
-        for alike, _ in self._met.most_common():
-            kind, provider, response, request, time, precedence, context, host = alike
-            groups.setdefault((kind, provider, precedence, context, host, time), []).append(
-                (response, request, self._periods[alike])
-            )
+        groups: dict[_Values, dict[_Values, list[int]]] = {}
+        for alike in self._met:
+            kind, provider, response, request, time, *common = alike
+            models = groups.setdefault((kind, provider, *common), {})
+            models.setdefault((response, request), []).append(time)
         sql, values = "", []
-        for (*common, time), models in groups.items():
+        for common, models in groups.items():
             sql += (
                 " WHEN call.kind IS ? AND call.provider IS ? AND call.precedence IS ? "
-                "AND call.price_context IS ? AND call.server_address IS ?"
+                "AND call.price_context IS ? AND call.server_address IS ? THEN CASE"
             )
             values += common
-            for compared, hour in zip((">=", "<"), period_bounds(time), strict=True):
-                if hour is not None:
-                    sql += f" AND call.start_ns {compared} ?"
-                    values.append(hour * HOUR_NS)
-            sql += " THEN CASE"
-            for response, request, steps in models:
-                sql += f" WHEN call.response_model IS ? AND call.request_model IS ? THEN {_by_size(steps)}"
-                values += (response, request)
+            for model, times in models.items():
+                for first, after, steps in self._spans(common, model, times):
+                    sql += " WHEN call.response_model IS ? AND call.request_model IS ?"
+                    values += model
+                    for compared, hour in ((">=", first), ("<", after)):
+                        if hour is not None:
+                            sql += f" AND call.start_ns {compared} ?"
+                            values.append(hour * HOUR_NS)
+                    sql += f" THEN {_by_size(steps)}"
             sql += f" ELSE {_ASK} END"
         return (f"CASE{sql} ELSE {_ASK} END", tuple(values)) if sql else (_ASK, ())
+
+    def _spans(
+        self, common: _Values, model: _Values, times: list[int]
+    ) -> list[tuple[int | None, int | None, _Steps]]:
+        """The stretches of time of the same steps, as first hour, the first after it, and the steps."""
+        found: list[tuple[int | None, int | None, _Steps]] = []
+        low, high = min(times), max(times)
+        for time in range(low, high + 1) if high - low < MOST_TOLD else sorted(times):
+            first, after = period_bounds(time)
+            if time not in times and first is not None:
+                self._steps_for((*common[:2], *model, first, *common[2:]))
+            steps = self._periods.get((*common[:2], *model, time, *common[2:]))
+            if steps is None:
+                continue
+            if found and found[-1][1:] == (first, steps):
+                found[-1] = (found[-1][0], after, steps)
+            else:
+                found.append((first, after, steps))
+        return found
 
     def end(self) -> None:
         """Take the table and the functions away."""
