@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from spantally.ground.money import CostStatus, Rating
@@ -30,6 +31,9 @@ CHUNK: Final = 1000
 
 STRETCH: Final = 250_000
 """Row numbers of which all that can be is rated at once."""
+
+CACHE_KIB: Final = 32_000
+"""Memory for pages while rows are rated: kept figures of calls whose ids are in no order go all over a tree."""
 
 _UNREAD: Final = frozenset({"content", "attributes", "ranks"})
 """Large, or of no consequence to a price."""
@@ -70,13 +74,28 @@ class Reprice:
             write: store what is another rating.
             progress: is told how far it is.
         """
-        condition = _condition(where, status)
+        with self._set(cache_size=-CACHE_KIB, query_only=0):
+            return self._run(_condition(where, status), write=write, progress=progress)
+
+    @contextmanager
+    def _set(self, **wanted: int) -> Iterator[None]:
+        """Other settings of the connection for a while; where it only reads, temporary tables are allowed."""
+        before = {name: self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
+        try:
+            for name, value in wanted.items():
+                self._db.execute(f"PRAGMA {name} = {value:d}")
+            yield
+        finally:
+            for name, value in before.items():
+                self._db.execute(f"PRAGMA {name} = {value:d}")
+
+    def _run(self, condition: Condition, *, write: bool, progress: Progress | None) -> Repricing:
         stretches = list(self._stretches())
         # How many there are takes a reading of all, so it is asked only once, and only where it matters.
         numbers = {} if progress is None else {one: self._number(condition, *one) for one in stretches}
         total = sum(numbers.values())
-        # Another rater knows no formula; without writing there is no place for what it gives.
-        many = Many(self._db, self._found, self._now) if write and self._rate is rate else None
+        # Another rater knows no formula.
+        many = Many(self._db, self._found, self._now, write=write) if self._rate is rate else None
         rest = condition if many is None else Condition(f"{condition.sql} AND {NOT_DONE}", condition.values)
         done = 0
         for first, last in stretches:

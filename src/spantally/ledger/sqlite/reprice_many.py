@@ -25,14 +25,16 @@ from spantally.pricing.rate import rate
 class Many:
     """The rows of one pass that can be rated at once; the transaction is the caller's."""
 
-    def __init__(self, db: sqlite3.Connection, found: Comparison, now_ns: int) -> None:
+    def __init__(self, db: sqlite3.Connection, found: Comparison, now_ns: int, *, write: bool) -> None:
         """Start.
 
         Args:
-            db: in a transaction that writes.
+            db: in a transaction; temporary tables are made in it, whether it writes or not.
             found: takes what changed.
             now_ns: when.
+            write: store what is another rating.
         """
+        self._write = write
         self._db = db
         self._found = found
         self._now = now_ns
@@ -67,8 +69,9 @@ class Many:
             rest = f" AND {sql.NOT_DONE}"
         self._check()
         self._add_up()
-        db.execute(sql.HISTORY, (self._now,))
-        db.execute(sql.UPDATE)
+        if self._write:
+            db.execute(sql.HISTORY, (self._now,))
+            db.execute(sql.UPDATE)
 
     def end(self) -> None:
         """Take the tables away."""
@@ -97,8 +100,10 @@ class Many:
         found: dict[int, list[int]] = {}
         question = "SELECT row, step FROM temp.reprice_new"
         for first in (True, False):  # most of them are among the first
-            enough = ", ".join(str(step) for step, rows in found.items() if len(rows) > 1)
-            some = "LIMIT 2000" if first else f"WHERE step NOT IN ({enough})"
+            enough = [str(step) for step, rows in found.items() if len(rows) > 1]
+            if len(enough) == self._steps.number:
+                break
+            some = "LIMIT 2000" if first else f"WHERE step NOT IN ({', '.join(enough)})"
             for row, step in self._db.execute(f"{question} {some}").fetchall():
                 rows = found.setdefault(step, [])
                 if len(rows) < 2 and row not in rows:
@@ -109,9 +114,15 @@ class Many:
         """Take the differences into rollups and sessions, and what changed into the comparison."""
         db = self._db
         db.execute(sql.SUMS)
-        if db.execute(sql.ADD_ROLLUPS).rowcount != db.execute(sql.CELLS).fetchone()[0]:
+        (cells,) = db.execute(sql.CELLS).fetchone()
+        if self._write:
+            rollups = db.execute(sql.ADD_ROLLUPS).rowcount
+        else:
+            (rollups,) = db.execute(sql.ROLLUPS).fetchone()
+        if rollups != cells:
             # A row without its rollup: nothing is known of why, and adding differences would not mend it.
-            db.execute(sql.TAKE_ROLLUPS)
+            if self._write:
+                db.execute(sql.TAKE_ROLLUPS)
             db.execute("DELETE FROM temp.reprice_new")
             db.execute("DELETE FROM temp.reprice_sum")
             return
@@ -121,4 +132,5 @@ class Many:
         for provider, model, calls, changed, old, new in db.execute(sql.BY_MODEL):
             known = statuses.get((provider, model), {})
             self._found.add_many(provider, model, calls, changed, old, new, known)
-        db.execute(sql.ADD_SESSIONS)
+        if self._write:
+            db.execute(sql.ADD_SESSIONS)

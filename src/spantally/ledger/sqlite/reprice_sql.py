@@ -187,17 +187,18 @@ INSERT INTO temp.reprice_sum
 SELECT cell, COUNT(*), SUM(what & {FIGURE:d}), SUM(old_nano), SUM(nano), SUM(more_saving), SUM(more_premium)
 FROM temp.reprice_new WHERE cell IS NOT NULL GROUP BY cell
 """
+_ROLLUP: Final = f"rollup.quarter = {_QUARTER} AND rollup.dimension_id = {_DIMENSION} AND rollup.calls >= r.calls"
 ADD_ROLLUPS, TAKE_ROLLUPS = (
     f"""\
 UPDATE rollup SET cost = rollup.cost {sign} (r.nano - r.old_nano),
     cache_saving = rollup.cache_saving {sign} r.saving, cache_premium = rollup.cache_premium {sign} r.premium
-FROM temp.reprice_sum AS r
-WHERE rollup.quarter = {_QUARTER} AND rollup.dimension_id = {_DIMENSION} AND rollup.calls >= r.calls
+FROM temp.reprice_sum AS r WHERE {_ROLLUP}
 """
     for sign in "+-"
 )
 """Differences into the rollups that have the rows, and out of them again."""
 CELLS: Final = "SELECT COUNT(*) FROM temp.reprice_sum"
+ROLLUPS: Final = f"SELECT COUNT(*) FROM temp.reprice_sum AS r CROSS JOIN rollup ON {_ROLLUP}"
 ADD_SESSIONS: Final = f"""\
 UPDATE session SET cost = session.cost + s.more, cache_saving = session.cache_saving + s.saving,
     cache_premium = session.cache_premium + s.premium

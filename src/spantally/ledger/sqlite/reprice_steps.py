@@ -53,6 +53,11 @@ class Steps:
         db.create_function("reprice_step", ARGUMENTS, self.step_of)
         db.create_function("reprice_meet", ARGUMENTS, self._meet)
 
+    @property
+    def number(self) -> int:
+        """How many steps there are."""
+        return sum(map(len, self._steps))
+
     def meet(self, which: str, values: _Values) -> None:
         """Find the formulas of some of the rows, and of all where these have none.
 
@@ -184,7 +189,7 @@ class Steps:
         for known, steps in zip(self.formulas, self._steps, strict=True):
             if _rates(known) == _rates(found):
                 return steps
-        first = sum(map(len, self._steps))
+        first = self.number
         steps = tuple((step.above, first + place) for place, step in enumerate(found.card.steps))
         self.formulas.append(found)
         self._steps.append(steps)
