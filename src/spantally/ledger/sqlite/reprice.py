@@ -33,7 +33,7 @@ STRETCH: Final = 250_000
 """Row numbers of which all that can be is rated at once."""
 
 CACHE_KIB: Final = 32_000
-"""Memory for pages while rows are rated: kept figures of calls whose ids are in no order go all over a tree."""
+"""Memory for pages meanwhile: kept figures of calls whose ids are in no order go all over a tree."""
 
 _UNREAD: Final = frozenset({"content", "attributes", "ranks"})
 """Large, or of no consequence to a price."""

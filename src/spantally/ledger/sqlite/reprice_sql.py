@@ -70,7 +70,10 @@ _FOUND_BY: Final = {
 }
 """What the index of dimensions is of."""
 ALIKE: Final = " AND ".join(
-    (*_FOUND_BY.values(), *(f"d.{name} IS call.{name}" for name in Dimension._fields if name not in _FOUND_BY))
+    (
+        *_FOUND_BY.values(),
+        *(f"d.{name} IS call.{name}" for name in Dimension._fields if name not in _FOUND_BY),
+    )
 )
 """A row and the dimension of its rollups."""
 ALIKE_ENOUGH: Final = " AND ".join(_FOUND_BY.values())
@@ -187,7 +190,9 @@ INSERT INTO temp.reprice_sum
 SELECT cell, COUNT(*), SUM(what & {FIGURE:d}), SUM(old_nano), SUM(nano), SUM(more_saving), SUM(more_premium)
 FROM temp.reprice_new WHERE cell IS NOT NULL GROUP BY cell
 """
-_ROLLUP: Final = f"rollup.quarter = {_QUARTER} AND rollup.dimension_id = {_DIMENSION} AND rollup.calls >= r.calls"
+_ROLLUP: Final = (
+    f"rollup.quarter = {_QUARTER} AND rollup.dimension_id = {_DIMENSION} AND rollup.calls >= r.calls"
+)
 ADD_ROLLUPS, TAKE_ROLLUPS = (
     f"""\
 UPDATE rollup SET cost = rollup.cost {sign} (r.nano - r.old_nano),

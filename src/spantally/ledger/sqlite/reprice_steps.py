@@ -89,11 +89,11 @@ class Steps:
     def expression(self) -> tuple[str, _Values]:
         """SQL that tells the step of a row, and what is bound to it."""
         groups: dict[_Values, dict[_Values, list[int]]] = {}
-        for alike in self._met:
-            kind, provider, response, request, time, *common = alike
-            models = groups.setdefault((kind, provider, *common), {})
+        for kind, provider, response, request, time, *rest in self._met:
+            models = groups.setdefault((kind, provider, *rest), {})
             models.setdefault((response, request), []).append(time)
-        sql, values = "", []
+        sql = ""
+        values: list[Any] = []
         for common, models in groups.items():
             sql += (
                 " WHEN call.kind IS ? AND call.provider IS ? AND call.precedence IS ? "
