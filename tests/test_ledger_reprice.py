@@ -34,7 +34,7 @@ from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.money import CostStatus, Rating
 from spantally.ground.records import CallRecord, UsageFormat
 from spantally.ledger.contract import Filter
-from spantally.ledger.sqlite import codec, reprice_many
+from spantally.ledger.sqlite import codec, reprice_steps
 from spantally.ledger.sqlite import reprice as reprice_module
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.pricing.linear import formula
@@ -495,7 +495,7 @@ def test_a_formula_that_is_not_right_is_not_used(tmp_path: Path, monkeypatch: py
         )
         return found._replace(card=found.card._replace(steps=steps))
 
-    monkeypatch.setattr(reprice_many, "formula", wrong)
+    monkeypatch.setattr(reprice_steps, "formula", wrong)
     store = SQLiteStore(path)
     store.reprice(real_rate, ALL)
     rows = {row.call_id: row for row in store.calls(ALL)}

@@ -51,7 +51,9 @@ def reprice(explicit: str | None, /, as_json: bool, dry_run: bool, **wanted: Any
     with reading(explicit) as ledger:
         if ledger is not None:
             try:
-                found = ledger.reprice(**arguments, status=status, dry_run=dry_run, progress=progress)
+                # Counting how many there are takes time, so it is left where nobody reads it.
+                told = progress if sys.stderr.isatty() else None
+                found = ledger.reprice(**arguments, status=status, dry_run=dry_run, progress=told)
             finally:
                 progress.end()
     if as_json:
@@ -137,13 +139,13 @@ def _statuses(row: RepriceRow) -> str:
 
 
 class _Progress:
-    """Says on stderr how far it is, where that is a terminal."""
+    """Says on stderr how far it is."""
 
     def __init__(self) -> None:
         self._said = False
 
     def __call__(self, done: int, total: int) -> None:
-        if sys.stderr.isatty() and done < total:
+        if done < total:
             share = 100 * done // total if total else 100
             click.echo(f"\r{done:,} of {total:,} rows ({share} %)", err=True, nl=False)
             self._said = True

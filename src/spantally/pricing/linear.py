@@ -73,6 +73,16 @@ def period(hour: int) -> int:
     return -1 if table is None else periods_of(table).number(hour)
 
 
+def period_bounds(number: int) -> tuple[int | None, int | None]:
+    """The first hour of a period, and the first after it; None where there is none.
+
+    Args:
+        number: what :func:`period` said.
+    """
+    table = rates.table()
+    return (None, None) if table is None else periods_of(table).bounds(number)
+
+
 def _model_of(price_id: str) -> str:
     """Vendor and model, which a price id begins with."""
     return price_id.partition("@")[0].partition(";")[0]

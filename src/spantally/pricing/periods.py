@@ -21,6 +21,11 @@ class Periods(NamedTuple):
         """The number of the period in which an hour lies."""
         return bisect_right(self.starts, hour)
 
+    def bounds(self, number: int) -> tuple[int | None, int | None]:
+        """The first hour of a period, and the first after it; None where there is none."""
+        first = self.starts[number - 1] if number > 0 else None
+        return first, self.starts[number] if number < len(self.starts) else None
+
 
 _known: list[tuple[Table, Periods]] = []
 

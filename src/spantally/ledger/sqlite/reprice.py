@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from spantally.ground.money import CostStatus, Rating
@@ -18,7 +19,8 @@ from spantally.ledger.contract import Filter, Rater
 from spantally.ledger.repricing import PARTIAL, Comparison, Progress, Repricing, is_changed
 from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.filters import Condition, of_calls
-from spantally.ledger.sqlite.reprice_many import NOT_DONE, Many
+from spantally.ledger.sqlite.reprice_many import Many
+from spantally.ledger.sqlite.reprice_sql import NOT_DONE
 from spantally.ledger.sqlite.totals import Totals
 from spantally.ledger.sqlite.write import rated
 from spantally.ledger.tally import Dimension, Row
@@ -29,6 +31,9 @@ CHUNK: Final = 1000
 
 STRETCH: Final = 250_000
 """Row numbers of which all that can be is rated at once."""
+
+CACHE_KIB: Final = 32_000
+"""Memory for pages meanwhile: kept figures of calls whose ids are in no order go all over a tree."""
 
 _UNREAD: Final = frozenset({"content", "attributes", "ranks"})
 """Large, or of no consequence to a price."""
@@ -69,24 +74,41 @@ class Reprice:
             write: store what is another rating.
             progress: is told how far it is.
         """
-        condition = _condition(where, status)
-        total = 0
-        if progress is not None:
-            total = self._db.execute(
-                f"SELECT COUNT(*) FROM call WHERE {condition.sql}", condition.values
-            ).fetchone()[0]
-        # Another rater knows no formula; without writing there is no place for what it gives.
-        many = Many(self._db, self._found, self._now) if write and self._rate is rate else None
+        with self._set(cache_size=-CACHE_KIB, query_only=0):
+            return self._run(_condition(where, status), write=write, progress=progress)
+
+    @contextmanager
+    def _set(self, **wanted: int) -> Iterator[None]:
+        """Other settings of the connection for a while; where it only reads, temporary tables are allowed."""
+        before = {name: self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
+        try:
+            for name, value in wanted.items():
+                self._db.execute(f"PRAGMA {name} = {value:d}")
+            yield
+        finally:
+            for name, value in before.items():
+                self._db.execute(f"PRAGMA {name} = {value:d}")
+
+    def _run(self, condition: Condition, *, write: bool, progress: Progress | None) -> Repricing:
+        stretches = list(self._stretches())
+        # How many there are takes a reading of all, so it is asked only once, and only where it matters.
+        numbers = {} if progress is None else {one: self._number(condition, *one) for one in stretches}
+        total = sum(numbers.values())
+        # Another rater knows no formula.
+        many = Many(self._db, self._found, self._now, write=write) if self._rate is rate else None
         rest = condition if many is None else Condition(f"{condition.sql} AND {NOT_DONE}", condition.values)
         done = 0
-        for first, last in self._stretches():
+        for first, last in stretches:
             if many is not None:
                 many.run(condition, first, last)
                 at_once = self._db.execute("SELECT COUNT(*) FROM temp.reprice_new").fetchone()[0]
                 done += at_once
                 if progress is not None and done:
                     progress(done, total)
-                if at_once == self._number(condition, first, last):
+                if at_once == last - first + 1:
+                    continue  # each number is that of a row which is done
+                number = numbers.get((first, last))
+                if at_once == (self._number(condition, first, last) if number is None else number):
                     continue
             for some in self._chunks(rest, first, last):
                 self._chunk(some, write=write)
@@ -101,7 +123,10 @@ class Reprice:
 
     def _stretches(self) -> Iterator[tuple[int, int]]:
         """First and last row numbers of stretches, so that what is gathered of one stays small."""
-        low, high = self._db.execute("SELECT MIN(rowid), MAX(rowid) FROM call").fetchone()
+        # Each asked by itself is one step down the tree; both at once read the whole of it.
+        low, high = self._db.execute(
+            "SELECT (SELECT MIN(rowid) FROM call), (SELECT MAX(rowid) FROM call)"
+        ).fetchone()
         if low is None:
             return
         for first in range(low, high + 1, STRETCH):
