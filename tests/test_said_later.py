@@ -301,3 +301,17 @@ def test_it_waits_for_another_process(tmp_path: Path) -> None:
     timer.join()
     assert (waiting.returncode, "call ask" in said) == (0, True)
     assert len(events_in(path)) == 1
+
+
+def test_a_value_whose_repr_raises_is_refused_like_any_other() -> None:
+    """The error is ours and names the argument: no exception of the value's own comes through."""
+
+    class Hostile:
+        def __repr__(self) -> str:
+            raise RuntimeError("made to fail")
+
+    score: Any = Hostile()
+    with pytest.raises(ValueError, match=r"feedback\(score=<Hostile>\): use a number"):
+        spantally.feedback(score)
+    with pytest.raises(ValueError, match=r"evaluation\(explanation=<Hostile>\)"):
+        spantally.evaluation("m", 1, explanation=score)

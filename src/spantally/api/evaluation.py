@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 
+from spantally.api.plain_values import shown
 from spantally.api.recorded_events import About, given_id, note
 from spantally.calls import implicit
 from spantally.calls import telemetry as telemetry_module
@@ -129,7 +130,7 @@ def checked(
     is_feedback = what == "feedback"
     if score is None and label is None and (text is None if is_feedback else error_type is None):
         third = "comment=" if is_feedback else "error_type="
-        raise ArgumentError(f"{what}({name!r}): give score=, label= or {third}")
+        raise ArgumentError(f"{what}({shown(name)}): give score=, label= or {third}")
     if score is not None:
         attributes[semconv.EVALUATION_SCORE_VALUE] = number(f"{what}(score", score)
     for key, word, value in (
@@ -152,7 +153,7 @@ def plain_text(what: str, value: object) -> str:
         ArgumentError: for anything else.
     """
     if not isinstance(value, str) or not value:
-        raise ArgumentError(f"{what}={value!r}): use a text that is not empty")
+        raise ArgumentError(f"{what}={shown(value)}): use a text that is not empty")
     return value
 
 
@@ -163,13 +164,13 @@ def number(what: str, value: object) -> float:
         ArgumentError: for anything else.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ArgumentError(f"{what}={value!r}): use a number")
+        raise ArgumentError(f"{what}={shown(value)}): use a number")
     try:
         found = float(value)
     except OverflowError:
         found = math.inf
     if not math.isfinite(found):
-        raise ArgumentError(f"{what}={value!r}): use a finite number")
+        raise ArgumentError(f"{what}={shown(value)}): use a finite number")
     return found
 
 
