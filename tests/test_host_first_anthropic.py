@@ -256,7 +256,7 @@ def test_failure_of_a_part_stays_ours(
     """Every form returns or raises just what it does without us; the failure is counted as ours."""
     with pytest.MonkeyPatch.context() as patch:
         worker.stop()
-        secrets._seen.clear()
+        secrets.known_secrets.clear()
         _force(patch, fault.target)
         got = _numbered(program.run())
         worker.flush(10)

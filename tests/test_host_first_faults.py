@@ -278,7 +278,7 @@ def test_failure_of_a_part_stays_ours(
     """Every form of call returns or raises just what it does without us; the failure is counted as ours."""
     with pytest.MonkeyPatch.context() as patch:
         worker.stop()
-        secrets._seen.clear()
+        secrets.known_secrets.clear()
         if fault.target.endswith("Worker.wake"):
             patch.setattr("spantally.ground.worker.IDLE_WAITS", 0)  # so that it sleeps, and must be woken
         _force(patch, fault.target)

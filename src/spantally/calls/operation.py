@@ -325,13 +325,13 @@ class Operation:
         if (self.kind in COUNTED_KINDS and self.status != Status.RUNNING) or is_paid(self):
             attributes.update(cost_of(self))
         content = self.safe_attributes
-        if not semconv.is_operation(self.operation, self.telemetry.renames):
+        if not mark.genai:
             attributes, content = without_genai(attributes), _NOTHING
         if attributes or content:
-            safe = safe_at_end(self.telemetry, attributes)
+            safe, plain = safe_at_end(self.telemetry, attributes)
             if content:
-                safe = {**safe, **content}
-            fill(span, safe)
+                safe, plain = {**safe, **content}, False
+            fill(span, safe, plain=plain)
             mark.values.update(safe)
 
     def _description(self, error: BaseException | None, error_type: str | None) -> str | None:

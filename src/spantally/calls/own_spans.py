@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from itertools import compress
-from operator import not_
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from opentelemetry.attributes import BoundedAttributes
@@ -30,7 +30,6 @@ NEVER_SECRET: Final = frozenset({semconv.OPERATION_NAME, semconv.CALL_ID, semcon
 
 _PLAIN: Final = frozenset({str, bool, int, float, tuple})
 _TEXT: Final = frozenset({str})
-_NUMBERS: Final = frozenset({bool, int, float})
 _IS_TUPLE: Final = frozenset({tuple}).__contains__
 
 
@@ -43,12 +42,14 @@ def revision_of(redactor: Any) -> int | None:
     return revision if type(revision) is int else None
 
 
+_REGISTRY: Final = "spantally.redaction.registry"
+
 Stamps: TypeAlias = tuple[Any, Any, Mapping[str, str], dict[str, Any]]
 
 
 def generation_now() -> int:
     """Grows with each secret that becomes known; 0 while the redaction is not even loaded."""
-    registry = sys.modules.get("spantally.redaction.registry")
+    registry = sys.modules.get(_REGISTRY)
     return 0 if registry is None else registry.generation
 
 
@@ -59,16 +60,21 @@ class OwnSpan:
         redactor: what its values were redacted by.
         revision: the redactor's when it started.
         generation: of the secrets that were known then; with rules of a user there is no revision.
+        genai: whether it says an operation that the profile knows.
         title: its name, redacted.
         values: its attributes as they were set, in the order in which they were set.
     """
 
-    __slots__ = ("generation", "redactor", "revision", "title", "values")
+    __slots__ = ("genai", "generation", "redactor", "revision", "title", "values")
 
-    def __init__(self, redactor: Any, revision: int | None, title: str, values: dict[str, Any]) -> None:
+    def __init__(
+        self, redactor: Any, revision: int | None, title: str, values: dict[str, Any], *, genai: bool = True
+    ) -> None:
         self.redactor = redactor
         self.revision = revision
-        self.generation = generation_now()
+        self.genai = genai
+        registry = sys.modules.get(_REGISTRY)
+        self.generation: int = 0 if registry is None else registry.generation
         self.title = title
         self.values = values
 
@@ -152,37 +158,58 @@ def safe_of(
     return safe
 
 
-def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> dict[str, Any]:
+def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """The same for what our own calls set at their end.
 
     Their numbers are counts and times, never secrets. Models, tiers and finish reasons repeat with every
     call: those that were found clean are remembered as pairs of name and value.
+
+    Returns:
+        The redacted attributes, and whether all of them are known to be of the types that :func:`fill` may
+        put in as they are.
     """
     redactor, renames = telemetry.redactor, telemetry.renames
-    revision = revision_of(redactor)
-    if renames or revision is None:
-        return safe_of(redactor, renames, attributes)
-    is_clean_id = getattr(redactor, "is_clean_id", None)
+    try:
+        revision = redactor.revision
+    except Exception:
+        revision = None
+    if renames or type(revision) is not int:
+        return safe_of(redactor, renames, attributes), False
     known = telemetry.clean
     if known is None or known[0] is not redactor or known[1] != revision:
         known = telemetry.clean = (redactor, revision, set())
     clean: set[Any] = known[2]
-    texts: dict[str, Any] = {}
-    try:
-        # Most are numbers: those are passed over without a line of Python for each.
-        others = map(not_, map(_NUMBERS.__contains__, map(type, attributes.values())))
-        for pair in compress(attributes.items(), others):
-            if pair in clean:
+    texts: dict[str, Any] | None = None
+    # One loop that asks as little as it can: each function and table that is touched once in a call is out of
+    # the processor's caches by the next call, and costs more than what it does.
+    for pair in attributes.items():
+        key, value = pair
+        kind = type(value)
+        if kind is int or kind is float or kind is bool:
+            continue
+        if kind is str or kind is tuple:
+            try:
+                if pair in clean:
+                    continue
+            except TypeError:
+                pass  # a tuple of what has no hash
+        if key == semconv.RESPONSE_ID and kind is str:
+            is_clean_id: Any = getattr(redactor, "is_clean_id", None)
+            if is_clean_id is not None and is_clean_id(value):
                 continue
-            key, value = pair
-            if key == semconv.RESPONSE_ID and is_clean_id is not None and is_clean_id(value):
-                continue
-            texts[key] = value
-    except TypeError:  # a value without a hash
-        texts = dict(attributes)
-    if not texts:
-        return attributes
-    found = safe_of(redactor, renames, texts)
+        if texts is None:
+            texts = {}
+        texts[key] = value
+    if texts is None:
+        return attributes, True  # a clean tuple is one of texts
+    return _scanned_at_end(redactor, attributes, texts, clean), False
+
+
+def _scanned_at_end(
+    redactor: Any, attributes: dict[str, Any], texts: dict[str, Any], clean: set[Any]
+) -> dict[str, Any]:
+    """The attributes with those scanned that were not met before; what is clean and repeats is kept."""
+    found = safe_of(redactor, _NO_NAMES, texts)
     for key, value in texts.items():
         if found.get(key) is value and _repeats(key, value):
             if len(clean) >= MOST_KEPT:
@@ -191,6 +218,9 @@ def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> dict[str, Any]:
     if len(found) == len(texts) and all(key in found for key in texts):
         return {**attributes, **found}  # in their order
     return {key: value for key, value in attributes.items() if key not in texts} | found
+
+
+_NO_NAMES: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 
 def _repeats(key: str, value: Any) -> bool:
@@ -209,20 +239,23 @@ def without_genai(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not name.startswith("gen_ai.")}
 
 
-def fill(span: Any, values: dict[str, Any]) -> None:
+def fill(span: Any, values: dict[str, Any], *, plain: bool = False) -> None:
     """Set redacted attributes on a recording span of the SDK, all at once.
 
     The public setter cleans value by value, which costs half as much as all the rest of a span. Values that
     need no cleaning go straight in; whatever is not plainly so goes the public way.
+
+    Args:
+        span: a recording span.
+        values: redacted attributes.
+        plain: True where none of the values needs cleaning.
     """
     try:
         attributes = span._attributes
-        kinds = list(map(type, values.values()))
         if (
             type(attributes) is BoundedAttributes
             and attributes.max_value_len is None
-            and _PLAIN.issuperset(kinds)
-            and (tuple not in kinds or _holds_texts(values, kinds))
+            and (plain or _need_no_cleaning(values))
         ):
             inner, most = attributes._dict, attributes.maxlen
             with attributes._lock:
@@ -232,6 +265,11 @@ def fill(span: Any, values: dict[str, Any]) -> None:
     except AttributeError:
         pass  # another SDK
     span.set_attributes(values)
+
+
+def _need_no_cleaning(values: Mapping[str, Any]) -> bool:
+    kinds = list(map(type, values.values()))
+    return _PLAIN.issuperset(kinds) and (tuple not in kinds or _holds_texts(values, kinds))
 
 
 def _holds_texts(values: Mapping[str, Any], kinds: list[type]) -> bool:

@@ -30,7 +30,7 @@ class Plan:
         paid: whether it is a tool that the program says the cost of.
     """
 
-    __slots__ = ("_made", "attributes", "kind", "operation", "paid", "span_kind", "subject")
+    __slots__ = ("attributes", "kind", "made", "operation", "paid", "span_kind", "subject")
 
     def __init__(
         self,
@@ -48,21 +48,21 @@ class Plan:
         self.span_kind = span_kind
         self.attributes: Mapping[str, Any] = attributes or {}
         self.paid = paid
-        self._made: tuple[Any, Any, Any, str, dict[str, Any]] | None = None
+        self.made: tuple[Any, Any, Any, str, dict[str, Any], bool] | None = None
+        """What :meth:`ready` gave, behind the redactor, revision and spellings that it is good for."""
 
     def ready(
         self, redactor: Any, revision: Any, renames: Mapping[str, str | None]
-    ) -> tuple[str, dict[str, Any]]:
-        """The redacted name and attributes of the span; the attributes are not to be changed.
+    ) -> tuple[str, dict[str, Any], bool]:
+        """The redacted name and attributes of the span, and whether they are of GenAI.
+
+        The attributes are not to be changed. Who calls it often looks at :attr:`made` first.
 
         Args:
             redactor: takes secrets out.
             revision: the redactor's; None where its answers are not kept.
             renames: spellings of the profile.
         """
-        made = self._made
-        if made is not None and made[0] is redactor and made[1] == revision and made[2] is renames:
-            return made[3], made[4]
         title = self.operation
         if self.subject:
             title = redactor.text(f"{title} {self.subject}")
@@ -70,11 +70,12 @@ class Plan:
         safe = safe_of(redactor, renames, values)
         # Where redaction failed, texts are missing: the next call tries again.
         whole = bool(renames) or len(safe) == len(values)
-        if not semconv.is_operation(self.operation, renames):
+        genai = semconv.is_operation(self.operation, renames)
+        if not genai:
             safe = without_genai(safe)
         if revision is not None and whole:
-            self._made = (redactor, revision, renames, title, safe)
-        return title, safe
+            self.made = (redactor, revision, renames, title, safe, genai)
+        return title, safe, genai
 
     def may_be_kept(self, redactor: Any) -> bool:
         """True if nothing in it is a secret and all of it is short: else it would keep raw texts in memory.

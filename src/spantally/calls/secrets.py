@@ -9,7 +9,8 @@ from spantally.ground.guard import swallowed
 _MOST: Final = 8_192
 """Values that are known to be registered; then all are told again."""
 
-_seen: Final[set[int]] = set()
+known_secrets: Final[set[int]] = set()
+"""Hashes of the values that are registered already: whose is among them need not be told again."""
 
 
 def remember_secret(value: Any) -> None:
@@ -21,14 +22,14 @@ def remember_secret(value: Any) -> None:
     if not isinstance(value, str):
         return
     mark = hash(value)
-    if mark in _seen:
+    if mark in known_secrets:
         return
     try:
         from spantally.redaction import register_literal
 
         register_literal(value)
-        if len(_seen) >= _MOST:
-            _seen.clear()
-        _seen.add(mark)
+        if len(known_secrets) >= _MOST:
+            known_secrets.clear()
+        known_secrets.add(mark)
     except Exception as error:
         swallowed("calls.secrets", error)

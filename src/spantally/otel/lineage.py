@@ -29,59 +29,50 @@ class View(Enum):
 
 
 class SpanState:
-    """Whose a span is and what stands around it. ``inner_*`` is what its children inherit."""
+    """Whose a span is and what stands around it. ``inner_*`` is what its children inherit.
 
-    __slots__ = (
-        "agent_path",
-        "beside",
-        "call_id",
-        "genai",
-        "has_children",
-        "inner_call_id",
-        "inner_path",
-        "inner_run",
-        "inner_tool",
-        "kind",
-        "local_root",
-        "parent_call_id",
-        "paused",
-        "peer",
-        "place",
-        "run_id",
-        "scope",
-        "shown",
-        "tallied",
-        "told_of",
-        "tool",
-        "twin",
-        "view",
-    )
+    Most of it is as the class says for most spans, and a span of ours in which nothing else begins is never
+    asked for what is around it: what is not written costs nothing, so defaults stand on the class.
+    """
+
+    scope: Scope | None
+    parent_call_id: str | None
+    agent_path: tuple[str, ...]
+    run_id: str | None
+    tool: str | None
+    inner_call_id: str | None
+    inner_path: tuple[str, ...]
+    inner_run: str | None
+    inner_tool: str | None
+
+    call_id: str | None = None
+    genai = False
+    own = False
+    """True for the span that an operation of ours records."""
+    kind: str | None = None
+    """What kind of operation it is, where it says so at its start."""
+    peer = False
+    """True for a span of an instrumentor that we know: of whatever kind, it is of the call beneath it."""
+    view: View | None = None
+    beside = False
+    """True for a span that was open, and not current, when the operation that it shows began."""
+    shown: Operation | None = None
+    """That operation."""
+    twin: SpanState | None = None
+    """The span of a third party for the same call: of the two, the first began and stayed beside it."""
+    told_of: frozenset[str] | None = None
+    """The models whose usage a tally has read from it; None before, empty where it told none."""
+    local_root = False
+    place: Any = None
+    """Where the span stands, for the export filter; None where there is none."""
+    paused = False
+    tallied: tuple[object, ...] = ()
+    """Which tallies have the call: one for each ledger, however many processors there are."""
+    has_children = False
+    """True once a span of this process has begun beneath this one."""
 
     def __init__(self, scope: Scope | None, parent: SpanState | None) -> None:
         self.scope = scope
-        self.genai = False
-        self.kind: str | None = None
-        """What kind of operation it is, where it says so at its start."""
-        self.peer = False
-        """True for a span of an instrumentor that we know: of whatever kind, it is of the call beneath it."""
-        self.view: View | None = None
-        self.beside = False
-        """True for a span that was open, and not current, when the operation that it shows began."""
-        self.shown: Operation | None = None
-        """That operation."""
-        self.twin: SpanState | None = None
-        """The span of a third party for the same call: of the two, the first began and stayed beside it."""
-        self.told_of: frozenset[str] | None = None
-        """The models whose usage a tally has read from it; None before, empty where it told none."""
-        self.local_root = False
-        self.place: Any = None
-        """Where the span stands, for the export filter; None where there is none."""
-        self.paused = False
-        self.tallied: tuple[object, ...] = ()
-        """Which tallies have the call: one for each ledger, however many processors there are."""
-        self.has_children = False
-        """True once a span of this process has begun beneath this one."""
-        self.call_id: str | None = None
         if parent is None and scope is not None:
             around: _Around = (scope.call_id, scope.agent_path, scope.run_id, scope.tool)
         else:
@@ -92,9 +83,14 @@ class SpanState:
     @classmethod
     def of_own(cls, operation: Operation, parent: SpanState | None, *, local_root: bool) -> SpanState:
         """The state of a span of a running operation of ours, which knows all of it."""
-        made = cls(operation.scope, parent)
-        made.genai = True
-        made.local_root = local_root
+        if parent is None and operation.name is None:
+            made = cls.__new__(cls)  # what is around it follows from its scope, should anybody ask
+            made.scope = operation.scope
+        else:
+            made = cls(operation.scope, parent)
+        made.genai = made.own = True
+        if local_root:
+            made.local_root = True
         made.call_id = made.inner_call_id = operation.call_id
         if operation.name is not None:
             if operation.kind == Kind.AGENT:
@@ -103,6 +99,15 @@ class SpanState:
             elif operation.kind == Kind.TOOL:
                 made.inner_tool = operation.name or made.tool
         return made
+
+    def __getattr__(self, name: str) -> Any:
+        """What is around a span of ours, worked out when somebody asks for it for the first time."""
+        around = _AROUND.get(name)
+        if around is None:
+            raise AttributeError(name)
+        value = getattr(self.scope, around)
+        setattr(self, name, value)
+        return value
 
     def show(self, call_id: str, view: View) -> None:
         """Note that the span shows a call that our instrumentor meters."""
@@ -127,6 +132,17 @@ class SpanState:
         elif facts.kind == Kind.TOOL:
             self.inner_tool = facts.name or self.tool
 
+
+_AROUND: Final = {
+    "parent_call_id": "call_id",
+    "agent_path": "agent_path",
+    "run_id": "run_id",
+    "tool": "tool",
+    "inner_path": "agent_path",
+    "inner_run": "run_id",
+    "inner_tool": "tool",
+}
+"""What is around a span that has no state of another above it, and the attribute of its scope that tells it."""
 
 _Around = tuple[str | None, tuple[str, ...], str | None, str | None]
 

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import SpanProcessor as SdkSpanProcessor
@@ -127,6 +128,8 @@ class SpanProcessor(SdkSpanProcessor):
         if is_metered is None:
             is_metered = _metered_into_active if shares_active else _never
         self._is_metered = is_metered
+        self._own_are_metered = is_metered is pipeline.is_metered
+        """Whether every span that an operation of ours records is metered at the source, for this ledger."""
         if sink is None:
             sink = (
                 _ledger_opener[0](ledger, lambda: self.redactor) if _ledger_opener else pipeline.emit_foreign
@@ -146,7 +149,15 @@ class SpanProcessor(SdkSpanProcessor):
     def on_start(self, span: Any, parent_context: Context | None = None) -> None:
         """Stamp the span, and redact its start attributes where a processor behind ours may send them."""
         try:
-            self._start(span, otel_context.get_current() if parent_context is None else parent_context)
+            if parent_context is None:
+                parent_context = otel_context.get_current()
+            made = _operation_of(span)
+            if made is None or hasattr(span, STATE):
+                self._start(span, parent_context, made)
+                return
+            setattr(span, STATE, self._inherit_own(span, parent_context, made))
+            if made.telemetry.redactor is not self.redactor:
+                self._guard_start(span)
         except Exception as error:
             swallowed("otel.on_start", error)
 
@@ -175,15 +186,17 @@ class SpanProcessor(SdkSpanProcessor):
         """Tally a GenAI span that nobody has tallied."""
         try:
             attributes: Any = span._attributes
-            if not isinstance(attributes, SafeAttributes):
+            # First by its very type: asking an abstract class for an instance runs Python.
+            if type(attributes) is not SafeAttributes and not isinstance(attributes, SafeAttributes):
                 # Some wrapper passed us the end without _on_ending: at least those behind us are safe.
                 attributes = self._close(span, None)
         except Exception as error:
             swallowed("otel.on_end", error)
             return
         try:
-            if self.meter_foreign:
-                self._meter(span, attributes, attributes.note)
+            state: SpanState | None = attributes.note
+            if self.meter_foreign and not (self._own_are_metered and state is not None and state.own):
+                self._meter(span, attributes, state)
         except Exception as error:
             swallowed("otel.on_end", error)
         if self.only_genai:
@@ -215,15 +228,13 @@ class SpanProcessor(SdkSpanProcessor):
 
     # -- the start -----------------------------------------------------------------------------------
 
-    def _start(self, span: Any, context: Context) -> None:
-        made = _operation_of(span)
+    def _start(self, span: Any, context: Context, made: Operation | None) -> None:
         state: SpanState | None = getattr(span, STATE, None)
         if state is None:
-            if made is None:
-                enrich(span, context)
-            state = self._inherit(span, context) if made is None else self._inherit_own(span, context, made)
+            enrich(span, context)
+            state = self._inherit(span, context)
             setattr(span, STATE, state)
-            if made is None and not state.paused:
+            if not state.paused:
                 self._recognise(span, state)
         if made is None or made.telemetry.redactor is not self.redactor:
             self._guard_start(span)
@@ -426,7 +437,10 @@ class SpanProcessor(SdkSpanProcessor):
 
 def _operation_of(span: Any) -> Operation | None:
     """The operation of ours that is starting this span, or None."""
-    call_id = span._attributes.get(semconv.CALL_ID)
+    attributes = span._attributes
+    # Straight from the dict of the SDK's own attributes: their get() runs three functions of Python.
+    known = attributes._dict if type(attributes) is BoundedAttributes else attributes
+    call_id: Any = known.get(semconv.CALL_ID)
     if call_id is None:
         return None
     scope = span.instrumentation_scope

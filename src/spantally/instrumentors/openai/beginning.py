@@ -8,7 +8,6 @@ from typing import Any, Final
 from opentelemetry.trace import SpanKind
 
 from spantally.calls.content import sends_details, wants_content
-from spantally.calls.operation import Operation
 from spantally.calls.plans import Plan
 from spantally.calls.starting import start
 from spantally.calls.telemetry import Telemetry
@@ -43,10 +42,27 @@ def begin(
     wire = classify(method, url, body)
     if wire is None:
         return None
-    gives_key = attempt(remember_keys, client, options)
+    # What follows calls as few functions as it can: see "What a call costs" in docs/how-it-works.md.
+    gives_key = False
+    try:
+        gives_key = remember_keys(client, options)
+    except Exception as error:
+        swallowed("sdk.request", error)
     place = place_of(telemetry, client, "openai", provider.provider_of)
-    varying = _varying_of(wire, body, method, url) if wire.ids or request.may_vary(body) else None
-    shape = _shape_of(telemetry, place, wire, body, varying)
+    varying = None
+    if wire.ids or type(body) is not dict or not request.VARYING.isdisjoint(body):
+        varying = _varying_of(wire, body, method, url)
+    key: Any = None
+    shape: Shape | None = None
+    try:
+        if wire.kind is not Kind.RETRIEVAL:  # what is searched names the span, and stands in the path
+            key = request.shape_of(wire, body)
+            shape = place.shapes.get(key)
+    except Exception as error:
+        swallowed("sdk.request", error)
+        key = None
+    if shape is None:
+        shape = _new_shape(telemetry, place, wire, body, varying, key)
     target = start(
         telemetry,
         shape.plan,
@@ -62,23 +78,27 @@ def begin(
     target.request_model = shape.model
     target.server_address = place.host
     target.server_port = place.port
-    target.price_context = {"provider": None, "api": wire.api, "server_address": place.host}
+    target.price_context = context = {"provider": None, "api": wire.api, "server_address": place.host}
     call = OpenAICall(target, wire, None)
     call.choices = shape.choices
     call.wants_tools = shape.wants_tools
-    call.key_is_given = bool(gives_key)
+    call.key_is_given = gives_key
+    goes_on_from_tools = True
     try:
         if varying:
             target.response_id = _text(varying.get(semconv.RESPONSE_ID))
-        _take_request(target, place, wire, body)
+        _take_rates(context, place, body)
+        is_users, goes_on_from_tools = request.newest_of(wire, body)
+        target.turn = is_users and target.scope.run_id is None
     except Exception as error:
         swallowed("sdk.request_facts", error)
     if telemetry.stream_usage != "unknown":
         attempt(_apply_usage_policy, telemetry.stream_usage, call, options, body)
     try:
-        results = request.tool_results(wire, body, latest=True)
-        if results:
-            infer_tool_results(target, results)
+        if goes_on_from_tools:
+            results = request.tool_results(wire, body, latest=True)
+            if results:
+                infer_tool_results(target, results)
         if telemetry.wants_content or telemetry.emit_details:
             wanted = wants_content(target)
             if wanted or sends_details(target):
@@ -89,20 +109,15 @@ def begin(
     return call
 
 
-def _shape_of(
-    telemetry: Telemetry, place: Place, wire: WireOperation, body: Any, varying: Mapping[str, Any] | None
+def _new_shape(
+    telemetry: Telemetry,
+    place: Place,
+    wire: WireOperation,
+    body: Any,
+    varying: Mapping[str, Any] | None,
+    key: Any,
 ) -> Shape:
-    """The shape of a request: found among those met before, or worked out."""
-    key: Any = None
-    try:
-        if wire.kind is not Kind.RETRIEVAL:  # what is searched names the span, and stands in the path
-            key = request.shape_of(wire, body)
-            known = place.shapes.get(key)
-            if known is not None:
-                return known
-    except Exception as error:
-        swallowed("sdk.request", error)
-        key = None
+    """The shape of a request that was not met before, kept under its key where that may be."""
     failures = sum(guard.failures.values())
     model = attempt(request.request_model, body)
     found = (
@@ -170,16 +185,13 @@ def _apply_usage_policy(policy: str, call: OpenAICall, options: Any, body: Any) 
         call.estimated_input = estimate.input_tokens(call.wire, body)
 
 
-def _take_request(target: Operation, place: Place, wire: WireOperation, body: Any) -> None:
-    """What chooses the rate, and whether this is a turn."""
-    context = target.price_context
-    if context is not None:
-        context["provider"] = place.rates()
-        if type(body) is dict or isinstance(body, Mapping):
-            tier = body.get("service_tier")
-            if isinstance(tier, str) and tier != "auto":
-                context["requested_tier"] = tier
-    target.turn = target.scope.run_id is None and request.newest_message_is_user(wire, body)
+def _take_rates(context: dict[str, Any], place: Place, body: Any) -> None:
+    """What chooses the rate."""
+    context["provider"] = place.rates()
+    if type(body) is dict or isinstance(body, Mapping):
+        tier = body.get("service_tier")
+        if isinstance(tier, str) and tier != "auto":
+            context["requested_tier"] = tier
 
 
 def _has_tools(body: Any) -> bool:

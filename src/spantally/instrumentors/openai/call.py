@@ -73,7 +73,6 @@ class OpenAICall(SdkCall):
             and self.estimated_input is None
             and b'"tool_calls"' not in body
             and b'"error"' not in body
-            and self.operation.mark is None
             and self.operation.joined is None  # another's span is to tell the cost
         )
 
@@ -99,13 +98,31 @@ class OpenAICall(SdkCall):
         target.response_model = facts.model
         target.response_id = facts.response_id or target.response_id
         target.usage = usage
-        target.usage_format = endpoints.usage_format_of(wire, usage)
+        target.usage_format = (
+            wire.usage_format if wire.api != "unknown" else endpoints.usage_format_of(wire, usage)
+        )
         if carries and target.price_context is not None and (facts.service_tier or facts.server_tools):
             background.add_price_facts(target.price_context, facts)
-        self._set_attributes(facts)
+        put = target.end_attributes
+        if facts.model is not None:
+            put[semconv.RESPONSE_MODEL] = facts.model
+        if facts.response_id is not None:
+            put[semconv.RESPONSE_ID] = facts.response_id
+        if facts.service_tier is not None:
+            put[semconv.OPENAI_RESPONSE_SERVICE_TIER] = facts.service_tier
+        if facts.system_fingerprint is not None:
+            put[semconv.OPENAI_RESPONSE_SYSTEM_FINGERPRINT] = facts.system_fingerprint
+        if facts.conversation_id is not None:
+            put[semconv.CONVERSATION_ID] = facts.conversation_id
+        if facts.finish_reasons:
+            put[semconv.RESPONSE_FINISH_REASONS] = facts.finish_reasons
+        if facts.status is not None and (facts.background or wire.rereads):
+            put[semconv.RESPONSE_STATUS] = facts.status
+        if facts.attributes:
+            put.update(facts.attributes)
         if not wire.rereads:  # fetched answers have no usage on their spans
             if usage is not None:
-                response.add_usage_attributes(target.end_attributes, wire, usage)
+                response.add_usage_attributes(put, wire, usage)
                 if facts.server_tools or wire.api == "transcriptions":
                     self._set_usage_beyond(response.usage_attributes(wire, usage), facts)
             if facts.error_type is not None:
@@ -126,25 +143,6 @@ class OpenAICall(SdkCall):
             if carries:
                 self.operation.kind = Kind.INFERENCE
         return (facts if carries else facts._replace(usage=None)), carries
-
-    def _set_attributes(self, facts: response.ResponseFacts) -> None:
-        put = self.operation.end_attributes
-        if facts.model is not None:
-            put[semconv.RESPONSE_MODEL] = facts.model
-        if facts.response_id is not None:
-            put[semconv.RESPONSE_ID] = facts.response_id
-        if facts.service_tier is not None:
-            put[semconv.OPENAI_RESPONSE_SERVICE_TIER] = facts.service_tier
-        if facts.system_fingerprint is not None:
-            put[semconv.OPENAI_RESPONSE_SYSTEM_FINGERPRINT] = facts.system_fingerprint
-        if facts.conversation_id is not None:
-            put[semconv.CONVERSATION_ID] = facts.conversation_id
-        if facts.finish_reasons:
-            put[semconv.RESPONSE_FINISH_REASONS] = facts.finish_reasons
-        if facts.status is not None and (facts.background or self.wire.rereads):
-            put[semconv.RESPONSE_STATUS] = facts.status
-        if facts.attributes:
-            put.update(facts.attributes)
 
     def _set_usage_beyond(self, counts: dict[str, int], facts: response.ResponseFacts) -> None:
         """Usage that no attribute of the conventions carries: searches, seconds of audio."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from spantally.calls.secrets import remember_secret
+from spantally.calls.secrets import known_secrets, remember_secret
 from spantally.instrumentors.stainless.keys import remember_headers
 
 _HELD: Final = ("api_key", "admin_api_key", "_azure_ad_token", "webhook_secret")
@@ -31,8 +31,10 @@ def remember_keys(client: Any, options: Any) -> bool:
         held = {name: getattr(client, name, None) for name in _HELD}
     for name in _HELD:
         value = held.get(name)
-        if value is not None:
+        # Mostly the same key as at the call before, and known.
+        if value is not None and (type(value) is not str or hash(value) not in known_secrets):
             remember_secret(value)
     for headers in (held.get("_custom_headers"), getattr(options, "headers", None)):
-        remember_headers(headers)
+        if headers:
+            remember_headers(headers)
     return held.get(_KEY_PROVIDER) is not None or held.get(_DIRECTORY) is not None

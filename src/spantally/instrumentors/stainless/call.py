@@ -167,7 +167,8 @@ class SdkCall:
     def read_response_head(self, http_response: Any, retries: int) -> bytes:
         """Note what the head of the final response says; returns its content type."""
         self.operation.attempts = retries + 1
-        self._learn_key(http_response)
+        if self.key_is_given:
+            self._learn_key(http_response)
         kind, limits = self.head_facts(http_response.headers.raw)
         if limits:
             self.operation.end_attributes.update(limits)
@@ -201,7 +202,13 @@ class SdkCall:
             if b"event-stream" in kind:
                 self._read_events(body)
             return
-        if len(body) <= MAX_DEFERRED_BODY and not self.reads_at_once and self.may_be_read_later(body):
+        # A recording span wants the facts before it ends.
+        if (
+            self.operation.mark is None
+            and len(body) <= MAX_DEFERRED_BODY
+            and not self.reads_at_once
+            and self.may_be_read_later(body)
+        ):
             self.unread = body
         elif len(body) <= MAX_PARSED_BODY:
             self.read_body(parsed(body), owned=True)

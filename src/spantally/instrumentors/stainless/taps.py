@@ -69,16 +69,6 @@ def _told_of(original: Any) -> tuple[str, ...]:
     return tuple(name for name in functools.WRAPPER_ASSIGNMENTS if name in dir(type(original)))
 
 
-def _read_wire(call: SdkCall, kwargs: dict[str, Any]) -> None:
-    http_response = kwargs["response"]
-    if not http_response.is_closed:
-        watch_bytes(call, http_response)
-        call.streaming = True
-    kind = call.read_response_head(http_response, int(kwargs.get("retries_taken") or 0))
-    if not call.streaming:
-        call.read_buffered(http_response, kind)
-
-
 class Sdk(Protocol):
     """What the taps need of the module that begins the calls of one SDK."""
 
@@ -297,8 +287,15 @@ class Taps:
     def _tap(self, kwargs: dict[str, Any]) -> None:
         try:
             call = self.current.get()
-            if call is not None:
-                _read_wire(call, kwargs)
+            if call is None:
+                return
+            http_response = kwargs["response"]
+            if not http_response.is_closed:
+                watch_bytes(call, http_response)
+                call.streaming = True
+            kind = call.read_response_head(http_response, int(kwargs.get("retries_taken") or 0))
+            if not call.streaming:
+                call.read_buffered(http_response, kind)
         except Exception as error:
             swallowed("sdk.response", error)
 

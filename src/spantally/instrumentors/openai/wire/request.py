@@ -206,8 +206,8 @@ _SCALARS: Final = frozenset(
 )
 """Keys whose own short values may stand in a shape: settings of a program, which repeat, never content."""
 
-_VARYING: Final = frozenset({"previous_response_id", "conversation"})
-"""Keys whose values are other ones at each call."""
+VARYING: Final = frozenset({"previous_response_id", "conversation"})
+"""Keys whose values are other ones at each call: a body without one has no :func:`varying_attributes`."""
 
 _LONGEST_SCALAR: Final = 64
 
@@ -225,16 +225,11 @@ _API_TYPES: Final[Mapping[str, str]] = {
 """``openai.api.type``: the conventions list the first two, and let others have values of their own."""
 
 
-def may_vary(body: Any) -> bool:
-    """False only where a body is known to hold nothing of :func:`varying_attributes`."""
-    return type(body) is not dict or not _VARYING.isdisjoint(body)
-
-
 def varying_attributes(op: Operation, body: Any) -> dict[str, AttributeValue]:
     """Those of :func:`request_attributes` that are other ones at each call."""
     found: dict[str, AttributeValue] = {}
     rules = RULES.get(op.api, {})
-    for key in _VARYING:
+    for key in VARYING:
         rule = rules.get(key)
         if rule is not None:
             value = rule[1](field(body, key))
@@ -257,7 +252,7 @@ def request_attributes(op: Operation, body: Any, *, varying: bool = True) -> dic
     if api_type is not None and op.name in semconv.OPERATIONS:
         found[semconv.OPENAI_API_TYPE] = api_type
     for key, sent in _sent(body, rules):
-        if sent is None or (not varying and key in _VARYING):
+        if sent is None or (not varying and key in VARYING):
             continue
         rule = rules.get(key)
         if rule is None:
@@ -293,7 +288,7 @@ def shape_of(op: Operation, body: Any) -> tuple[Any, ...] | None:
                 shape += (key, *(text(field(sent, name)) for name, _ in _TEMPLATE))
             continue
         kind = type(sent)
-        if key in _VARYING:
+        if key in VARYING:
             continue
         if kind is bool:
             shape += (key, "true" if sent else "false", bool)  # True equals 1, and says something else
@@ -360,6 +355,33 @@ def newest_message_is_user(op: Operation, body: Any) -> bool:
         sent = field(body, "messages")
     messages = items(sent)
     return text(field(messages[-1], "role")) == "user" if messages else False
+
+
+def newest_of(op: Operation, body: Any) -> tuple[bool, bool]:
+    """Whether the newest message is the user's, and whether tools may have run since the model's newest.
+
+    Args:
+        op: what :func:`classify` said.
+        body: the request's body.
+
+    Returns:
+        What :func:`newest_message_is_user` says; and False only where :func:`tool_results` finds none.
+    """
+    if op.api == "chat_completions" and type(body) is dict:
+        messages = body.get("messages")
+        if type(messages) is list and messages:
+            newest: Any = None
+            for message in reversed(messages):  # to the model's newest: long histories are not walked
+                role = message.get("role") if type(message) is dict else None
+                if type(role) is not str:
+                    break  # told by those who ask more carefully
+                if newest is None:
+                    newest = role
+                if role == "tool" or role == "assistant":
+                    return newest == "user", role == "tool"
+            else:
+                return newest == "user", False
+    return newest_message_is_user(op, body), True
 
 
 def tool_results(op: Operation, body: Any, *, latest: bool = False) -> list[ToolResult]:

@@ -125,12 +125,18 @@ _SAID: Final = frozenset({str, type(None)})
 def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
     """Chat completions, completions and embeddings."""
     get: Callable[[str], Any] = body.get if type(body) is dict else functools.partial(field, body)
+    embeds = op.api == "embeddings"
     reasons: tuple[str, ...] = ()
     calls: tuple[tuple[str, str], ...] = ()
-    choices = None if op.api == "embeddings" else items(get("choices"))
+    choices = None if embeds else get("choices")
+    if type(choices) is not list:
+        choices = items(choices)
     if choices and len(choices) == 1:
         choice = choices[0]
-        told, message = field(choice, "finish_reason"), field(choice, "message")
+        if type(choice) is dict:
+            told, message = choice.get("finish_reason"), choice.get("message")
+        else:
+            told, message = field(choice, "finish_reason"), field(choice, "message")
         reasons = _STOPPED if told == "stop" else (finish_reason(told),)
         asked = message.get("tool_calls") if type(message) is dict else field(message, "tool_calls")
         if asked is not None:
@@ -147,11 +153,13 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
     said: list[Any] = [get("model"), get("id"), get("service_tier"), get("system_fingerprint")]
     if not (_SAID.issuperset(map(type, said)) and "" not in said and "".join(filter(None, said)).isascii()):
         said = [value if value is None else text(value) for value in said]
+    if not (owned and type(usage) is dict and usage):
+        usage = usage_of(body)
     return ResponseFacts(  # by position: with names it takes three times as long
         said[0],
         said[1],
         reasons,
-        _usage_of_choices(op, body, usage, owned=owned),
+        usage_of_embeddings(usage) if embeds else usage,
         said[2],
         said[3],
         calls,
@@ -160,13 +168,8 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
         None if failure is None else error_code(failure),
         (),
         False,
-        answer_attributes(op, body) if op.api == "embeddings" else (),
+        answer_attributes(op, body) if embeds else (),
     )
-
-
-def _usage_of_choices(op: Operation, body: Any, usage: Any, *, owned: bool) -> dict[str, Any] | None:
-    found = usage if owned and type(usage) is dict and usage else usage_of(body)
-    return usage_of_embeddings(found) if op.api == "embeddings" else found
 
 
 def usage_of(body: Any) -> dict[str, Any] | None:
