@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import propagate
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
 
 from spantally.calls.operation import open_operations
@@ -29,10 +30,12 @@ def _inject(request: Any) -> tuple[str, ...]:
     """Write the headers of the current Context; their names, for :func:`_take_out`."""
     try:
         context = otel_context.get_current()
+        if not context or _is_model_call(context):
+            return ()  # the usual case first: looking a name up in the headers walks all of them
         headers = request.headers
-        if not context or _SIGN in headers or SDK_SIGN in headers or not is_http_instrumentation_enabled():
+        if _SIGN in headers or SDK_SIGN in headers or not is_http_instrumentation_enabled():
             return ()
-        if is_paused(context) or _is_model_call():
+        if is_paused(context):
             return ()
         found: dict[str, str] = {}
         propagate.inject(found, context=context)
@@ -49,9 +52,9 @@ def _inject(request: Any) -> tuple[str, ...]:
         return ()
 
 
-def _is_model_call() -> bool:
+def _is_model_call(context: Context) -> bool:
     """True for the request of a call that an instrumentor of ours meters: it goes to a provider."""
-    scope = current_scope()
+    scope = current_scope(context)
     around = None if scope is None or scope.call_id is None else open_operations.get(scope.call_id)
     return around is not None and around.kind in COUNTED_KINDS
 

@@ -142,7 +142,7 @@ _AROUND: Final = {
     "inner_run": "run_id",
     "inner_tool": "tool",
 }
-"""What is around a span that has no state of another above it, and the attribute of its scope that tells it."""
+"""What is around a span with no state of another above it, and the attribute of its scope that tells it."""
 
 _Around = tuple[str | None, tuple[str, ...], str | None, str | None]
 

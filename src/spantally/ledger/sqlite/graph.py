@@ -67,7 +67,9 @@ _BY_TOOL: Final = (
 _OTHER: Final = "EXISTS (SELECT 1 FROM call AS o WHERE o.{0} AND o.rowid <> call.rowid)"
 _LONELY: Final = " ".join(
     (
-        "SELECT call.call_id FROM json_each(?) AS w CROSS JOIN call ON call.call_id = w.value WHERE NOT",
+        # One row for all of them: each step of a statement gives up the interpreter lock (see codec.upsert).
+        "SELECT json_group_array(call.call_id) FROM json_each(?) AS w",
+        "CROSS JOIN call ON call.call_id = w.value WHERE NOT",
         _OTHER.format("parent_call_id = call.call_id"),
         "AND (call.parent_call_id IS NULL OR NOT",
         _OTHER.format("call_id = call.parent_call_id"),
@@ -97,7 +99,8 @@ def lonely(db: sqlite3.Connection, call_ids: Iterable[str]) -> set[str]:
 
     Most rows arrive so (a call before its agent), and their standing needs no working out.
     """
-    return {call_id for (call_id,) in db.execute(_LONELY, (json.dumps(list(call_ids)),))}
+    (found,) = db.execute(_LONELY, (json.dumps(list(call_ids)),)).fetchone()
+    return set(json.loads(found))
 
 
 def node_of(row: Row) -> Node:

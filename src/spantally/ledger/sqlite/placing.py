@@ -130,6 +130,6 @@ def amend(
     write_sessions(db, (), [new.record for _, new in moved])
     for old, new in moved:
         totals.move(old, new)
-    db.executemany(codec.UPSERT, [codec.encode(new) for _, new in moved])
+    codec.upsert(db, [new for _, new in moved])
     totals.flush()
     return len(moved)

@@ -165,7 +165,7 @@ class Batch:
             if rating != row.rating:
                 new = row._replace(rating=rating)
                 self._totals.move(row, new)
-                self._db.execute(codec.UPSERT, codec.encode(new))
+                codec.upsert(self._db, (new,))
         self._totals.flush()
 
     def _store(self, views: Iterable[Facts], links: list[SpanKey], rate: Rater) -> Mapping[str, Facts]:
@@ -191,7 +191,7 @@ class Batch:
             )
             for call_id, facts in changed.items()
         }
-        self._db.executemany(codec.UPSERT, [codec.encode(row) for row in after.values()])
+        codec.upsert(self._db, after.values())
         self._restand(after, before, links)
 
     def interrupt(self, processes: Iterable[str], rate: Rater) -> int:
@@ -240,7 +240,7 @@ class Batch:
             new = old._replace(rating=rating)
             self._totals.move(old, new)
             settled.append(new)
-        self._db.executemany(codec.UPSERT, [codec.encode(row) for row in settled])
+        codec.upsert(self._db, settled)
         self._totals.flush()
         return len(settled)
 

@@ -15,7 +15,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spantally.ground.money import UsageParts
-from spantally.pricing.usage.counts import NOTHING, BadUsage, NoUsage, Reading, count, details, milliseconds
+from spantally.pricing.usage.counts import (
+    MAX_COUNT,
+    NOTHING,
+    BadUsage,
+    NoUsage,
+    Reading,
+    count,
+    details,
+    milliseconds,
+)
 
 LEAST_MS: Final = 10_000
 """What Groq bills of a shorter recording (console.groq.com/docs/speech-to-text)."""
@@ -48,15 +57,19 @@ def responses(raw: Mapping[str, Any], provider: str | None) -> Reading:
 def _read(raw: Mapping[str, Any], provider: str | None, names: tuple[str, str, str, str]) -> Reading:
     """Both of OpenAI's shapes; they differ in the names of the two totals only."""
     input_name, output_name, input_details, output_details = names
-    has_input = raw.get(input_name) is not None
-    has_output = raw.get(output_name) is not None
+    total_in, total_out = raw.get(input_name), raw.get(output_name)
+    has_input, has_output = total_in is not None, total_out is not None
     if not has_input and not has_output:
         if raw.get("seconds") is not None:
             length = milliseconds(raw["seconds"], "seconds")
             return Reading(UsageParts(audio_ms=max(length, LEAST_MS) if provider == "groq" else length))
         raise NoUsage(f"neither {input_name} nor {output_name}")
-    total_in = count(raw, input_name)
-    total_out = count(raw, output_name)
+    # Looked at here, since that is the usual case: a function that says what is wrong with others is called
+    # for those alone.
+    if type(total_in) is not int or not 0 <= total_in <= MAX_COUNT:
+        total_in = count(raw, input_name)
+    if type(total_out) is not int or not 0 <= total_out <= MAX_COUNT:
+        total_out = count(raw, output_name)
     cached = written = written_long = audio_in = image_in = cached_audio = cached_image = 0
     found = raw.get(input_details)
     if type(found) is not dict:
@@ -74,7 +87,7 @@ def _read(raw: Mapping[str, Any], provider: str | None, names: tuple[str, str, s
                 raise BadUsage(f"ttl_12h_tokens {written_long} exceed cache_write_tokens {written}")
         if found.get("cached_tokens_details"):
             cached_audio, cached_image = _cached_kinds(found, cached, audio_in, image_in)
-    if not cached:
+    if not cached and not (_CACHED_NAMES.isdisjoint(raw) and _AGENTS_CACHED not in found):
         cached = _cached_elsewhere(raw, found)
     cached -= cached_audio + cached_image
     audio_in -= cached_audio
@@ -135,12 +148,16 @@ _CACHED: Final = (
 docs.mistral.ai/api, and xAI's older form."""
 
 
+_CACHED_NAMES: Final = frozenset(_CACHED)
+_AGENTS_CACHED: Final = "cache_read_input_tokens"
+"""Perplexity's agents (docs.perplexity.ai/docs/agent-api), in the details."""
+
+
 def _cached_elsewhere(raw: Mapping[str, Any], found: Mapping[str, Any]) -> int:
     for name in _CACHED:
         if raw.get(name):
             return count(raw, name)
-    # Perplexity's agents (docs.perplexity.ai/docs/agent-api).
-    return count(found, "cache_read_input_tokens") if found.get("cache_read_input_tokens") else 0
+    return count(found, _AGENTS_CACHED) if found.get(_AGENTS_CACHED) else 0
 
 
 def _thoughts_outside(raw: Mapping[str, Any], provider: str, known: int, reasoning: int) -> tuple[int, int]:
