@@ -21,7 +21,7 @@ ASK: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content
 
 @pytest.fixture(autouse=True)
 def _no_literals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("spantally.calls.secrets._seen", set())
+    monkeypatch.setattr("spantally.calls.secrets.known_secrets", set())
     forget_literals()
     yield
     forget_literals()
