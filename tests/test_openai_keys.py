@@ -10,6 +10,7 @@ import openai
 import pytest
 
 import spantally
+from spantally.calls.secrets import known_secrets
 from spantally.ground import guard
 from spantally.redaction.registry import forget_literals
 from spantally.testing import Reply, ScriptedServer
@@ -20,8 +21,8 @@ ASK: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content
 
 
 @pytest.fixture(autouse=True)
-def _no_literals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("spantally.calls.secrets.known_secrets", set())
+def _no_literals() -> Iterator[None]:
+    known_secrets.clear()
     forget_literals()
     yield
     forget_literals()
