@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spantally.cli.options import SESSION_STATUSES, as_json, filters, newest_session, parse_tag, parsed
+from spantally.cli.options import as_json, newest_session, session_filters
 
 if TYPE_CHECKING:
     from spantally.ledger.contract import SessionRow
@@ -31,16 +31,7 @@ HINT = (
     type=click.Choice(FORMATS),
     help="text (a line each, the default), markdown, csv, or chat (JSON lines to train a model with).",
 )
-@filters(SESSION_STATUSES)
-@click.option("--label", "labels", multiple=True, metavar="TEXT", help="Only with this label; repeatable.")
-@click.option(
-    "--meta",
-    "metadata",
-    callback=parsed(parse_tag),
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Only with this key of the metadata; repeatable.",
-)
+@session_filters
 @as_json
 @click.pass_obj
 def messages(

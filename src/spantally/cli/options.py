@@ -107,6 +107,26 @@ def filters(statuses: Sequence[str]) -> Callable[[_F], _F]:
         click.option("--until", callback=parsed(parse_moment), metavar="TIME", help="Begun before TIME."),
     )
 
+    return _all_of(options)
+
+
+def session_filters(command: _F) -> _F:
+    """Decorator: the filters of commands about sessions, which know labels and metadata, too."""
+    label = click.option(
+        "--label", "labels", multiple=True, metavar="TEXT", help="Only with this label; repeatable."
+    )
+    meta = click.option(
+        "--meta",
+        "metadata",
+        callback=parsed(parse_tag),
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Only with this key of the metadata; repeatable.",
+    )
+    return filters(SESSION_STATUSES)(_all_of((label, meta))(command))
+
+
+def _all_of(options: Sequence[Callable[[_F], _F]]) -> Callable[[_F], _F]:
     def decorate(command: _F) -> _F:
         for option in reversed(options):
             command = option(command)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spantally.cli.cost import parse_zone
-from spantally.cli.options import SESSION_STATUSES, as_json, filters, parse_tag, parsed
+from spantally.cli.options import as_json, parsed, session_filters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,16 +40,7 @@ def parse_outcome_groupings(text: str) -> tuple[str, ...]:
     metavar="ZONE",
     help="Zone of days, weeks and months. [default: the machine's]",
 )
-@filters(SESSION_STATUSES)
-@click.option("--label", "labels", multiple=True, metavar="TEXT", help="Only with this label; repeatable.")
-@click.option(
-    "--meta",
-    "metadata",
-    callback=parsed(parse_tag),
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Only with this key of the metadata; repeatable.",
-)
+@session_filters
 @as_json
 @click.pass_obj
 def outcomes(

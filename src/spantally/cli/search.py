@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spantally.cli.options import SESSION_STATUSES, as_json, filters, limit, parse_tag, parsed
+from spantally.cli.options import as_json, limit, session_filters
 
 if TYPE_CHECKING:
     from spantally.queries.conversation import Message
@@ -17,16 +17,7 @@ EXCERPT = 100
 
 @click.command()
 @click.argument("text", nargs=-1, required=True)
-@filters(SESSION_STATUSES)
-@click.option("--label", "labels", multiple=True, metavar="TEXT", help="Only with this label; repeatable.")
-@click.option(
-    "--meta",
-    "metadata",
-    callback=parsed(parse_tag),
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Only with this key of the metadata; repeatable.",
-)
+@session_filters
 @limit(20)
 @as_json
 @click.pass_obj

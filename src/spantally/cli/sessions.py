@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spantally.cli.options import SESSION_STATUSES, as_json, filters, limit, order, parse_tag, parsed
+from spantally.cli.options import as_json, limit, order, session_filters
 from spantally.ledger.ordering import SESSION_ORDERS
 
 if TYPE_CHECKING:
@@ -20,16 +20,7 @@ MOST_ASKED = 200
 
 
 @click.command()
-@filters(SESSION_STATUSES)
-@click.option("--label", "labels", multiple=True, metavar="TEXT", help="Only with this label; repeatable.")
-@click.option(
-    "--meta",
-    "metadata",
-    callback=parsed(parse_tag),
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Only with this key of the metadata; repeatable.",
-)
+@session_filters
 @order(SESSION_ORDERS, "-started")
 @limit(50)
 @as_json
