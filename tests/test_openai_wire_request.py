@@ -15,6 +15,7 @@ from spantally.instrumentors.openai.wire.request import (
     ToolResult,
     expected_choices,
     newest_message_is_user,
+    newest_of,
     request_attributes,
     request_model,
     shape_of,
@@ -182,6 +183,30 @@ def test_expected_choices_is_at_least_one_and_bounded() -> None:
 def test_a_turn_is_told_by_the_newest_message(operation: op.Operation, body: Any, expected: bool) -> None:
     """Only the last message counts."""
     assert newest_message_is_user(operation, body) is expected
+
+
+_ROLES = st.sampled_from(["user", "assistant", "tool", "system", "developer", "", None, 7])
+_MESSAGES = st.lists(
+    st.one_of(
+        st.builds(lambda role: {"role": role, "content": "x", "tool_call_id": "call_1"}, _ROLES),
+        st.builds(lambda role: SimpleNamespace(role=role, content="x", tool_call_id="call_1"), _ROLES),
+        st.just({"content": "no role"}),
+        st.just("no message"),
+    ),
+    max_size=6,
+)
+
+
+@given(_MESSAGES, st.sampled_from([list, tuple]), st.sampled_from([op.CHAT, op.COMPLETIONS, op.RESPONSES]))
+def test_the_one_look_at_the_messages_says_what_two_careful_ones_say(
+    messages: list[Any], kind: Any, operation: op.Operation
+) -> None:
+    """Of the newest message exactly; of tools it may say that some ran where none did, never the reverse."""
+    body = {"messages": kind(messages), "input": kind(messages)}
+    is_users, tools_may_have_run = newest_of(operation, body)
+    assert is_users is newest_message_is_user(operation, body)
+    if not tools_may_have_run:
+        assert tool_results(operation, body, latest=True) == []
 
 
 def test_an_iterator_of_messages_is_not_touched() -> None:
