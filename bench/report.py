@@ -74,10 +74,10 @@ def text(results: dict[str, Any]) -> str:
 def _cases(cases: list[dict[str, Any]]) -> list[str]:
     lines = [
         "Added CPU time in microseconds: median of the launches [lowest, highest]",
-        f"{'':30}{'SDK alone':>10} | {'calling thread':^57} | {'whole process':^57}",
+        f"{'':30}{'SDK alone':>10} | {'calling thread':^67} | {'whole process':^67}",
         (
-            f"{'':30}{'':>10} | {'nothing':>9}{'official':>20}{'spantally':>20}{'ratio':>8}"
-            f" | {'nothing':>9}{'official':>20}{'spantally':>20}{'ratio':>8}"
+            f"{'':30}{'':>10} | {'nothing':>9}{'a span':>10}{'official':>20}{'spantally':>20}{'ratio':>8}"
+            f" | {'nothing':>9}{'a span':>10}{'official':>20}{'spantally':>20}{'ratio':>8}"
         ),
     ]
     for case in cases:
@@ -87,8 +87,8 @@ def _cases(cases: list[dict[str, Any]]) -> list[str]:
             official, ours = found["official"][name], found["spantally"][name]
             ratio = f"{ours / official:.2f}" if official > 0 else "-"
             cells.append(
-                f"{found['nothing'][name]:9.2f}{_spread(case, 'official', name):>20}"
-                f"{_spread(case, 'spantally', name):>20}{ratio:>8}"
+                f"{found['nothing'][name]:9.2f}{found['span'][name]:10.2f}"
+                f"{_spread(case, 'official', name):>20}{_spread(case, 'spantally', name):>20}{ratio:>8}"
             )
         lines.append(" | ".join(cells))
     return [*lines, ""]

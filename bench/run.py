@@ -21,7 +21,7 @@ import report
 from startup import measure_startup
 
 HERE = Path(__file__).parent
-SIDES = ("nothing", "official", "spantally")
+SIDES = ("nothing", "span", "official", "spantally")
 
 
 class Case(NamedTuple):

@@ -1,4 +1,4 @@
-"""The sides of the comparison: nothing at all, the official instrumentor, spantally.
+"""The sides of the comparison: nothing at all, a span alone, the official instrumentor, spantally.
 
 Each side is switched on and off by its public functions. Both instrumentors report to the same providers:
 one simple span processor into an exporter that only counts, and a real meter provider.
@@ -136,4 +136,82 @@ class Spantally:
         return {f"{place}: {kind}": count for (place, kind), count in failures.items()}
 
 
-SIDES: dict[str, Any] = {"nothing": Nothing, "official": Official, "spantally": Spantally}
+class SpanAlone:
+    """One span of the SDK around the call with as many attributes as ours has, and nothing else.
+
+    Neither metrics nor ledger, redaction, prices or content: whoever makes a span of the SDK on the calling
+    thread adds no less than this.
+    """
+
+    def __init__(self, *, content: bool, sampled: bool) -> None:
+        self.exporter = CountingExporter()
+        self._tracer = _providers(self.exporter, sampled=sampled)[0].get_tracer("bench")
+        self._original: Any = None
+
+    def on(self) -> None:
+        """Wrap the method."""
+        from openai.resources.chat.completions import Completions
+        from opentelemetry import context
+        from opentelemetry.trace import SpanKind, set_span_in_context
+
+        original = self._original = Completions.create
+        tracer = self._tracer
+
+        def create(self: Any, *args: Any, **kwargs: Any) -> Any:
+            span = tracer.start_span(
+                "chat gpt-4o",
+                kind=SpanKind.CLIENT,
+                attributes={**_AT_START, "gen_ai.request.model": kwargs["model"]},
+            )
+            token = context.attach(set_span_in_context(span))
+            try:
+                return original(self, *args, **kwargs)
+            finally:
+                context.detach(token)
+                span.set_attributes(_AT_END)
+                span.end()
+
+        Completions.create = create  # type: ignore[method-assign]
+
+    def settle(self) -> None:
+        """Nothing to do."""
+
+    def off(self) -> None:
+        """Put the method back."""
+        from openai.resources.chat.completions import Completions
+
+        Completions.create = self._original  # type: ignore[method-assign]
+
+
+_AT_START: dict[str, Any] = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.temperature": 0.5,
+    "gen_ai.request.max_tokens": 256,
+    "openai.api.type": "chat_completions",
+    "server.address": "127.0.0.1",
+    "server.port": 9,
+    "session.id": "01a219a0-28b4-71ef-8b35-8ef157bbd136",
+    "spantally.call.id": "01a219a037570a1b2c3d4e5f60718293",
+}
+_AT_END: dict[str, Any] = {
+    "gen_ai.response.model": "gpt-4o-2024-08-06",
+    "gen_ai.response.id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
+    "gen_ai.response.finish_reasons": ("stop",),
+    "openai.response.service_tier": "default",
+    "openai.response.system_fingerprint": "fp_50cad350e4",
+    "gen_ai.usage.input_tokens": 19,
+    "gen_ai.usage.output_tokens": 10,
+    "gen_ai.usage.cache_read.input_tokens": 0,
+    "gen_ai.usage.reasoning.output_tokens": 0,
+    "spantally.cost.nano_usd": 147_500,
+    "spantally.cost.usd": 0.0001475,
+    "spantally.cost.status": "priced",
+}
+
+SIDES: dict[str, Any] = {
+    "nothing": Nothing,
+    "span": SpanAlone,
+    "official": Official,
+    "spantally": Spantally,
+}
