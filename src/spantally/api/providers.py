@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from spantally.ground.money import Rating
     from spantally.otel.log_processor import LogRecordProcessor
     from spantally.otel.metric_net import MetricNet
+    from spantally.pricing.ordinary import Said
 
 
 def _rate(record: CallRecord) -> Rating:
@@ -42,12 +43,12 @@ def _rate(record: CallRecord) -> Rating:
     return rate_if_loaded(record)
 
 
-def _quote(operation: Any) -> Rating | None:
+def _quote(operation: Any) -> Said | None:
     """The price of what has just ended; its record, which is not made yet, has the same fields."""
     # Not imported here: the first call of a program would wait for it. Another thread may be importing it;
     # the package has the function once its module is whole.
-    quote = getattr(sys.modules.get("spantally.pricing"), "quote", None)
-    return None if quote is None else quote(operation)
+    price_of = getattr(sys.modules.get("spantally.pricing"), "price_of", None)
+    return None if price_of is None else price_of(operation)
 
 
 def _on_prices(callback: Callable[[], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from opentelemetry import trace
 from opentelemetry.trace import Tracer, TracerProvider
@@ -12,9 +12,6 @@ from opentelemetry.trace import Tracer, TracerProvider
 from spantally.calls.limits import Limits
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
-
-if TYPE_CHECKING:
-    from spantally.ground.money import Rating
 
 SCOPE_NAME: Final = "spantally"
 """Name of our instrumentation scope."""
@@ -89,7 +86,8 @@ class Telemetry:
         clean: what was found without a secret on ends of calls, with redactor and revision.
         known: what instrumentors remember of clients while this telemetry is in force.
         emit_event: sends a log event (name, attributes, context), or None.
-        quote: prices an operation at its end without waiting, or None; it reads an operation like a record.
+        quote: prices an operation at its end without waiting, or None; it reads an operation like a record,
+            and gives status, cost in nano-USD and who says so.
     """
 
     def __init__(self, redactor: RedactorLike | None = None) -> None:
@@ -113,7 +111,7 @@ class Telemetry:
         self.profile = "latest"
         self.renames: Mapping[str, str | None] = {}
         self.emit_event: Any = None
-        self.quote: Callable[[Any], Rating | None] | None = None
+        self.quote: Callable[[Any], Any] | None = None
         self.content_limits = Limits()
         self.ledger_limits = Limits()
         self.media_files: Any = None

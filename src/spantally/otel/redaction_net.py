@@ -103,7 +103,11 @@ def passes_whole(span: Any, redactor: RedactorLike) -> bool:
     registry = sys.modules.get("spantally.redaction.registry")
     if mark.generation != (0 if registry is None else registry.generation):
         return False
-    if mark.revision != getattr(redactor, "revision", None):
+    try:
+        revision = redactor.revision
+    except Exception:
+        revision = None
+    if mark.revision != (revision if type(revision) is int else None):
         return False
     inner, known, status = attributes._dict, mark.values, span._status
     resource = resources.get(id(span._resource))

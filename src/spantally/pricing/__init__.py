@@ -6,6 +6,7 @@ rates of one call, :mod:`~spantally.pricing.rate` puts them together. (``pricing
 the function of that name is imported from it.)
 """
 
+from spantally.pricing.ordinary import price_of
 from spantally.pricing.rate import quote, rate_if_loaded
 from spantally.pricing.rates import ensure_loading, load, loaded, on_loaded
 from spantally.pricing.usage import BadUsage, normalise
@@ -17,6 +18,7 @@ __all__ = [
     "loaded",
     "normalise",
     "on_loaded",
+    "price_of",
     "quote",
     "rate_if_loaded",
 ]

@@ -139,30 +139,7 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
             table = rates.load() if wait else None
             if table is None:
                 return PENDING._replace(parts=parts)
-        host = record.server_address
-        vendor = record.provider
-        if context:
-            # The instrumentor may know that the address is not the vendor's: then no price list applies.
-            vendor = context.get("provider", vendor)
-            chosen = (
-                context.get("service_tier"),
-                context.get("batch"),
-                context.get("speed"),
-                context.get("geography"),
-                context.get("search"),
-            )
-            host = host or context.get("server_address")
-        else:
-            chosen = _NO_QUERY
-        key = (
-            vendor,
-            record.response_model,
-            record.request_model,
-            record.start_ns // HOUR_NS,
-            chosen,
-            host,
-            record.precedence == _FOREIGN,
-        )
+        vendor, chosen, host, key = _asked(record, context)
         card = _cards.get(key)
         if card is None:
             card = _find(record, vendor, table, chosen, host, key)
@@ -180,6 +157,48 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
     except Exception as error:
         swallowed("pricing.rate", error)
         return _BAD_USAGE
+
+
+def _asked(
+    record: CallRecord, context: Mapping[str, Any] | None
+) -> tuple[str | None, tuple[Any, ...], str | None, tuple[Any, ...]]:
+    """Whose rates apply, what else chooses them, the host, and the key under which the card is kept."""
+    host = record.server_address
+    vendor = record.provider
+    if context:
+        # The instrumentor may know that the address is not the vendor's: then no price list applies.
+        vendor = context.get("provider", vendor)
+        chosen: tuple[Any, ...] = (
+            context.get("service_tier"),
+            context.get("batch"),
+            context.get("speed"),
+            context.get("geography"),
+            context.get("search"),
+        )
+        host = host or context.get("server_address")
+    else:
+        chosen = _NO_QUERY
+    key = (
+        vendor,
+        record.response_model,
+        record.request_model,
+        record.start_ns // HOUR_NS,
+        chosen,
+        host,
+        record.precedence == _FOREIGN,
+    )
+    return vendor, chosen, host, key
+
+
+def card_of(record: CallRecord) -> tuple[Card, str] | None:
+    """The card that a record has been rated by within this hour, and who says so; None where none is kept.
+
+    Args:
+        record: whose usage says nothing of tier, speed and geography.
+    """
+    table = rates.table()
+    card = _cards.get(_asked(record, record.price_context)[3])
+    return (card, card.source or table.source) if table is not None and isinstance(card, Card) else None
 
 
 def said(record: CallRecord) -> Rating:
