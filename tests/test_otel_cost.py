@@ -19,7 +19,7 @@ from spantally.ground import guard, semconv
 from spantally.ground.money import PENDING
 from spantally.ground.worker import worker
 from spantally.otel import cost_metrics
-from spantally.pricing import rate, rates
+from spantally.pricing import ordinary, rate, rates
 from spantally.testing import Reply, ScriptedServer, Usage
 from watching import Watched, attributes
 
@@ -260,8 +260,8 @@ def test_pricing_that_is_being_imported_is_left_alone(
     watched: Watched, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A module that another thread is importing just now is not asked, and nothing fails."""
-    monkeypatch.delattr(pricing, "quote")
-    monkeypatch.delattr(rate, "quote")
+    monkeypatch.delattr(pricing, "price_of")
+    monkeypatch.delattr(ordinary, "price_of")
     with client_of(server) as client:
         client.chat.completions.create(**CHAT)
     assert costs(watched.spans[0]) == {}
