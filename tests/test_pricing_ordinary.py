@@ -40,7 +40,7 @@ def full(call: CallRecord) -> Said:
 
 
 def _counts(*names: str) -> Any:
-    odd = st.sampled_from([True, False, 2.0, "3", -1, 1 << 60, [], {}])
+    odd = st.sampled_from([True, False, 2.0, 0.0, "3", "", -1, 1 << 60, [], {}])
     count = st.one_of(st.integers(0, 5000), st.none(), st.just(0), odd)
     return st.one_of(
         st.none(),

@@ -86,9 +86,10 @@ def price_of(operation: Any) -> Said:
         operation: has the fields of a :class:`~spantally.ground.records.CallRecord`.
     """
     global _table
-    if _table is not rates.table():
+    table = rates.table()
+    if _table is not table:
         _kept.clear()
-        _table = rates.table()
+        _table = table
     context = operation.price_context
     key: tuple[Any, ...] | None = None
     try:
@@ -111,10 +112,10 @@ def price_of(operation: Any) -> Said:
                 said = _sum(operation, known)
                 if said is not None:
                     return said
-    except TypeError:
-        key = None  # something in it has no hash
+    except Exception:
+        key = None  # something in it has no hash, or misbehaves: the rater says what that means
     rating = quote(operation)
-    if key is not None and rating.status == _PRICED:
+    if key is not None and rating.status == _PRICED and rates.table() is table:
         _keep(key, operation)
     return Said(str(rating.status), rating.nano_usd, rating.source)
 
