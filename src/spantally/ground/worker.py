@@ -10,10 +10,11 @@ Why it looks as it does:
   lock of the OpenTelemetry SDK or of this module: so there is no lock, no logging and no
   ``queue.Queue`` on that path. The wake-up is the release of a bare lock, which never blocks.
 * It gathers for :data:`GATHER_SECONDS`, so that sparse calls cost one transaction, and runs until every
-  channel is empty. From its second round on it gathers for :data:`STEADY_SECONDS`: what is slow at first (opening
-  the ledger, code that never ran) is behind it, and a transaction costs as much as ten rows. While items keep coming it goes on so without being woken: a thread that is woken waits
-  for the interpreter lock, and every time the program lets go of that lock for a moment, waiting costs both
-  of them a switch. After :data:`IDLE_WAITS` gatherings without an item it sleeps until it is woken.
+  channel is empty. From its second round on it gathers for :data:`STEADY_SECONDS`: what is slow at first
+  (opening the ledger, code that never ran) is behind it, and a transaction costs as much as ten rows. While
+  items keep coming it goes on so without being woken: a thread that is woken waits for the interpreter lock,
+  and every time the program lets go of that lock for a moment, waiting costs both of them a switch. After
+  :data:`IDLE_WAITS` gatherings without an item it sleeps until it is woken.
 * Who watches something that no item tells of (:meth:`Worker.watch`) is asked after each gathering, names the
   moment at which it wants to be asked again, and keeps the worker awake until then; nobody is asked while the
   worker sleeps.

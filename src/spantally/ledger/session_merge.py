@@ -99,8 +99,9 @@ class SessionView(NamedTuple):
 class SessionFacts:
     """The facts of one session, growing only.
 
-    Most calls tell nothing new of their session but that it lasted longer. So what was read is kept by its text,
-    shared by all who read the same, and copied by who adds to it; and only what changed is made a text again.
+    Most calls tell nothing new of their session but that it lasted longer. So what was read is kept by its
+    text, shared by all who read the same, and copied by who adds to it; and only what changed is made a text
+    again.
     """
 
     __slots__ = ("_text", "changed", "facts", "last", "start", "told")

@@ -1,9 +1,9 @@
 """Giving many values to one data point: what the SDK works out anew for each of them is worked out once.
 
-For every value the SDK cleans a copy of the attributes and makes a sortable key of them, three quarters of the
-cost of a record. No public way shares that. This one does, with the SDK's own objects below it: the same
-readers, views, limits, exemplars and sums. It leans on private names, so it is compared with the public way
-once, on a provider of its own, and where that shows any difference nobody takes it.
+For every value the SDK cleans a copy of the attributes and makes a key of them, the larger part of what a
+record costs. No public way shares that. This one does, with the SDK's own objects below it: the same readers,
+views, limits, exemplars and sums. It leans on private names, so it is compared with the public way once, on a
+provider of its own, and where that shows any difference nobody takes it.
 """
 
 from __future__ import annotations
