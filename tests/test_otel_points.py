@@ -11,12 +11,18 @@ from opentelemetry.sdk.metrics.view import DropAggregation, View
 
 from spantally.otel import points
 
-POINTS = ({"a": "x", "b": 1}, {"a": "x", "b": 1.0}, {"a": "x", "b": True}, {"b": 1, "a": "x"}, {})
+POINTS: tuple[dict[str, Any], ...] = (
+    {"a": "x", "b": 1},
+    {"a": "x", "b": 1.0},
+    {"a": "x", "b": True},
+    {"b": 1, "a": "x"},
+    {},
+)
 VALUES = (0, 0.5, 3, 3, 1e9)
 
 
 def _readers() -> list[InMemoryMetricReader]:
-    delta = dict.fromkeys((Counter, Histogram), AggregationTemporality.DELTA)
+    delta: dict[type, Any] = dict.fromkeys((Counter, Histogram), AggregationTemporality.DELTA)
     return [InMemoryMetricReader(), InMemoryMetricReader(preferred_temporality=delta)]
 
 

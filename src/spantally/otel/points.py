@@ -136,7 +136,7 @@ def _told(shared: _Shared | None) -> list[Any]:
     from opentelemetry.sdk.metrics.view import View
     from opentelemetry.sdk.resources import Resource
 
-    delta = dict.fromkeys((Counter, Histogram), AggregationTemporality.DELTA)
+    delta: dict[type, Any] = dict.fromkeys((Counter, Histogram), AggregationTemporality.DELTA)
     readers = [InMemoryMetricReader(), InMemoryMetricReader(preferred_temporality=delta)]
     provider = MeterProvider(
         metric_readers=readers,
