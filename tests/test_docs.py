@@ -23,7 +23,7 @@ from spantally.cli import exits
 from spantally.cli.main import cli
 from spantally.ground import settings
 from spantally.ground.money import CostStatus
-from spantally.ground.worker import GATHER_SECONDS
+from spantally.ground.worker import GATHER_SECONDS, STEADY_SECONDS
 from spantally.instrumentors.stainless.asking import DEFAULT_OUTPUT
 from spantally.instrumentors.stainless.places import _OPEN_WEIGHTS_PORTS
 from spantally.ledger.writer import MOST_KEPT
@@ -333,7 +333,7 @@ def test_every_cost_status_is_explained() -> None:
 def test_figures_are_those_of_the_code() -> None:
     """The figures that the pages name for limits and windows are the constants of the code."""
     figures = {
-        "how-it-works.md": f"{GATHER_SECONDS} s",
+        "how-it-works.md": f"for {GATHER_SECONDS} s when it was woken and for {STEADY_SECONDS} s",
         "decisions/0006-gather-window.md": f"{GATHER_SECONDS} s",
         "decisions/0001-price-loader-thread.md": f"at most {STOP_SECONDS:.0f} s",
         "decisions/0003-loopback-hosts.md": "Ollama (11434) and LM Studio (1234)",

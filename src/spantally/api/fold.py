@@ -126,18 +126,18 @@ def added(totals: Totals, record: CallRecord, rating: Rating, sign: int = 1) -> 
     pending = rating.status == CostStatus.PENDING
     cost = rating.nano_usd
     billed = possibly_billed(record)
-    return replace(
-        totals,
-        calls=totals.calls + sign,
-        errors=totals.errors + sign * (record.status == "error"),
-        input_tokens=totals.input_tokens + sign * (0 if parts is None else parts.input_total),
-        output_tokens=totals.output_tokens + sign * (0 if parts is None else parts.output_total),
-        cost_nano_usd=(totals.cost_nano_usd or 0) + sign * (cost or 0),
-        priced_calls=totals.priced_calls + sign * (cost is not None),
-        unpriced_calls=totals.unpriced_calls + sign * (cost is None and not pending),
-        pending_calls=totals.pending_calls + sign * pending,
-        possibly_billed_calls=totals.possibly_billed_calls + sign * billed,
-        lost_attempt_calls=totals.lost_attempt_calls + sign * (billed and record.usage is not None),
-        covered_calls=totals.covered_calls + sign * (rating.status == CostStatus.COVERED),
-        list_nano_usd=totals.list_nano_usd + sign * (rating.list_nano_usd or 0),
+    # By place, in the order of the fields: dataclasses.replace() asks for them by name, once for each call.
+    return Totals(
+        totals.calls + sign,
+        totals.errors + sign * (record.status == "error"),
+        totals.input_tokens + (0 if parts is None else sign * parts.input_total),
+        totals.output_tokens + (0 if parts is None else sign * parts.output_total),
+        (totals.cost_nano_usd or 0) + sign * (cost or 0),
+        totals.priced_calls + sign * (cost is not None),
+        totals.unpriced_calls + sign * (cost is None and not pending),
+        totals.pending_calls + sign * pending,
+        totals.possibly_billed_calls + sign * billed,
+        totals.lost_attempt_calls + sign * (billed and record.usage is not None),
+        totals.covered_calls + sign * (rating.status == CostStatus.COVERED),
+        totals.list_nano_usd + sign * (rating.list_nano_usd or 0),
     )

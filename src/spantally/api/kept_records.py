@@ -8,6 +8,7 @@ here. The keys are those of the span's attributes, so that a ledger and a trace 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from spantally.calls.own_spans import generation_now, revision_of
@@ -66,6 +67,10 @@ _PLACES: Final = {
 }
 """The same with the place of the field: a record is a tuple."""
 
+_RESPONSE_ID: Final = tuple(one for one in _PLACES[CallRecord] if one[1] == "response_id")
+"""What no two calls share."""
+_repeated_of: Final = itemgetter(*(place for place, name, _ in _PLACES[CallRecord] if name != "response_id"))
+
 _USAGE: Final = CallRecord._fields.index("usage")
 _CONTEXT: Final = CallRecord._fields.index("price_context")
 
@@ -84,6 +89,8 @@ class KeptRecords:
         self._redactor = redactor
         self._clean: set[tuple[str, Any]] = set()
         self._contexts: set[tuple[tuple[str, Any], ...]] = set()
+        self._seen: set[tuple[Any, ...]] = set()
+        """All the clean values of a record of a call at once: most calls have those of the one before."""
         self._stamp: tuple[Any, Any] | None = None
 
     def __call__(self, batch: Sequence[Record]) -> Sequence[Record]:
@@ -94,10 +101,8 @@ class KeptRecords:
         revision = revision_of(redactor)
         stamp = (redactor, generation_now() if revision is None else revision)
         if revision is None or self._stamp != stamp:
-            self._clean, self._contexts = (
-                set(),
-                set(),
-            )  # a secret became known since, or the redactor promises nothing
+            # A secret became known since, or the redactor promises nothing.
+            self._clean, self._contexts, self._seen = set(), set(), set()
             self._stamp = stamp
         return [self._safe(record, redactor) for record in batch]
 
@@ -105,10 +110,21 @@ class KeptRecords:
         changed: dict[str, Any] = {}
         clean = self._clean
         is_clean_id = getattr(redactor, "is_clean_id", _never)
-        for place, name, key in _PLACES.get(type(record), ()):
+        places = _PLACES.get(type(record), ())
+        is_call = type(record) is CallRecord
+        repeated = _repeated_of(record) if is_call else ()
+        try:
+            known = repeated in self._seen
+        except TypeError:
+            repeated, known = (), False  # something in it has no hash
+        if known:
+            places = _RESPONSE_ID
+        repeats = True
+        for place, name, key in places:
             value = record[place]
             if not value or (name, value) in clean or (name == "response_id" and is_clean_id(value)):
                 continue
+            repeats = repeats and name == "response_id"
             try:
                 safe = _safe_value(value, key, redactor)
             except Exception as error:
@@ -120,7 +136,12 @@ class KeptRecords:
                 if len(clean) >= MOST_KEPT:
                     clean.clear()
                 clean.add((name, value))
-        if type(record) is CallRecord:
+        if repeated and repeats and not known:
+            # Nothing but short names that were clean when they came alone.
+            if len(self._seen) >= MOST_KEPT:
+                self._seen.clear()
+            self._seen.add(repeated)
+        if is_call:
             usage, context = record[_USAGE], record[_CONTEXT]
             if usage and _has_text(usage) and (safe := self._safe_mapping(usage, redactor)) != usage:
                 changed["usage"] = safe

@@ -296,7 +296,7 @@ class _Fix:
         facts = SessionFacts(row["facts"])
         for name in ("parent_id", "previous_id"):
             if name in facts.facts and row[name] is not None:
-                facts.facts[name][2] = row[name]
+                facts.put(name, row[name])
         row["facts"] = facts.dump()
         row.update(zip(SessionView._fields, facts.view(), strict=True))
         return tuple(row[name] for name in table.columns)

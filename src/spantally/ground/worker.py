@@ -10,9 +10,11 @@ Why it looks as it does:
   lock of the OpenTelemetry SDK or of this module: so there is no lock, no logging and no
   ``queue.Queue`` on that path. The wake-up is the release of a bare lock, which never blocks.
 * It gathers for :data:`GATHER_SECONDS`, so that sparse calls cost one transaction, and runs until every
-  channel is empty. While items keep coming it goes on so without being woken: a thread that is woken waits
-  for the interpreter lock, and every time the program lets go of that lock for a moment, waiting costs both
-  of them a switch. After :data:`IDLE_WAITS` gatherings without an item it sleeps until it is woken.
+  channel is empty. From its second round on it gathers for :data:`STEADY_SECONDS`: what is slow at first
+  (opening the ledger, code that never ran) is behind it, and a transaction costs as much as ten rows. While
+  items keep coming it goes on so without being woken: a thread that is woken waits for the interpreter lock,
+  and every time the program lets go of that lock for a moment, waiting costs both of them a switch. After
+  :data:`IDLE_WAITS` gatherings without an item it sleeps until it is woken.
 * Who watches something that no item tells of (:meth:`Worker.watch`) is asked after each gathering, names the
   moment at which it wants to be asked again, and keeps the worker awake until then; nobody is asked while the
   worker sleeps.
@@ -41,7 +43,10 @@ _T = TypeVar("_T")
 GATHER_SECONDS: Final = 0.4
 """How long the worker gathers after it was woken: below the 1 s within which a call must be durable."""
 
-IDLE_WAITS: Final = 5
+STEADY_SECONDS: Final = 0.7
+"""How long it gathers while it stays awake."""
+
+IDLE_WAITS: Final = 3
 """Gatherings without an item before the worker sleeps: two seconds."""
 
 BATCH: Final = 64
@@ -122,10 +127,13 @@ class Worker:
         self,
         *,
         gather_seconds: float = GATHER_SECONDS,
+        steady_seconds: float = 0.0,
         name: str = "spantally-worker",
         fork_seconds: float = FORK_SECONDS,
     ) -> None:
         self.gather_seconds = gather_seconds
+        self.steady_seconds = steady_seconds
+        """The same from the second round on, where it is longer."""
         self.name = name
         self.fork_seconds = fork_seconds
         """How long a fork waits for it; the owner may change it."""
@@ -295,17 +303,19 @@ class Worker:
         try:
             idle = 0
             due: float | None = None
+            window = self.gather_seconds
             while True:
                 if idle >= IDLE_WAITS:
                     due = self._sleep_until_woken()
+                    window = self.gather_seconds
                 if not self._stopping and not self._waiters:
                     # acquire() with a timeout is the gathering; flush() and stop() cut it short.
-                    gather = self.gather_seconds if due is None else min(due, self.gather_seconds)
-                    self._urgent.acquire(timeout=gather)
+                    self._urgent.acquire(timeout=window if due is None else min(due, window))
                 with self._drain_lock:
                     waiting = self._take_waiters()
                     busy = self._drain() or bool(waiting)
                     due = self._look()
+                window = max(self.gather_seconds, self.steady_seconds)
                 idle = 0 if busy or due is not None else idle + 1
                 self._tell(waiting)
                 if self._stopping and not self.pending():
@@ -425,7 +435,7 @@ class Worker:
             channel.clear()
 
 
-worker: Final = Worker()
+worker: Final = Worker(steady_seconds=STEADY_SECONDS)
 """The worker of this process."""
 
 helpers: Final[list[Worker]] = []

@@ -47,6 +47,25 @@ _FROM_CALL: Final = (
 _call_values: Final = attrgetter(*(source for _, source in _FROM_CALL))
 
 
+_TIMES: Final = '},"last":'
+_START: Final = ',"start":'
+MOST_READ: Final = 512
+LONGEST_READ: Final = 4096
+_read: Final[dict[str, dict[str, Fact]]] = {}
+"""Facts by the text that they were read from; nobody changes one in place."""
+
+
+def _facts_of(text: str) -> dict[str, Fact]:
+    found = _read.get(text)
+    if found is None:
+        found = json.loads(text + "}}")["facts"]
+        if len(text) <= LONGEST_READ:
+            if len(_read) >= MOST_READ:
+                _read.clear()
+            _read[text] = found
+    return found
+
+
 class SessionView(NamedTuple):
     """What the facts add up to: the columns of the session's row."""
 
@@ -78,24 +97,47 @@ class SessionView(NamedTuple):
 
 
 class SessionFacts:
-    """The facts of one session, growing only."""
+    """The facts of one session, growing only.
 
-    __slots__ = ("changed", "facts", "last", "start")
+    Most calls tell nothing new of their session but that it lasted longer. So what was read is kept by its
+    text, shared by all who read the same, and copied by who adds to it; and only what changed is made a text
+    again.
+    """
+
+    __slots__ = ("_text", "changed", "facts", "last", "start", "told")
 
     def __init__(self, text: str | None = None) -> None:
-        loaded: dict[str, Any] = json.loads(text) if text else {}
-        self.facts: dict[str, Fact] = loaded.get("facts", {})
-        self.start: int | None = loaded.get("start")
-        self.last: int | None = loaded.get("last")
+        # What dump() wrote ends with the times, and no text before them can hold what divides the two:
+        # inside a JSON text each quote has a backslash before it.
+        self._text, divider, times = (text or "").rpartition(_TIMES)
+        self.start: int | None
+        self.last: int | None
+        last, _, start = times.partition(_START)
+        if divider and last.isdigit() and start[-1:] == "}" and start[:-1].isdigit():
+            self.last, self.start = int(last), int(start[:-1])
+            self.facts = _facts_of(self._text)
+        else:
+            loaded: dict[str, Any] = json.loads(text) if text else {}
+            self._text = ""
+            self.facts = loaded.get("facts", {})
+            self.start, self.last = loaded.get("start"), loaded.get("last")
         self.changed = False
+        self.told = False
+        """True where more changed than the times."""
 
     def dump(self) -> str:
         """The facts as canonical JSON."""
+        if self._text and not self.told:
+            return f"{self._text}{_TIMES}{self.last}{_START}{self.start}}}"
         return json.dumps(
             {"facts": self.facts, "start": self.start, "last": self.last},
             sort_keys=True,
             separators=(",", ":"),
         )
+
+    def is_only_longer(self) -> bool:
+        """Whether nothing of the row is another but when the session began, and when it was last heard of."""
+        return bool(self._text and not self.told and self.start and self.last)
 
     def add_session(self, record: SessionRecord) -> None:
         """Take in a record of the session itself."""
@@ -163,8 +205,15 @@ class SessionFacts:
                 return
             if (fact[0], fact[1]) == (level, key) and canonical(fact[2]) >= canonical(value):
                 return
-        self.facts[name] = [level, key, value]
-        self.changed = True
+        self._set(name, [level, key, value])
+
+    def put(self, name: str, value: Any) -> None:
+        """Write another value where one stands, said by whom and when it was."""
+        self._set(name, [*self.facts[name][:2], value])
+
+    def _set(self, name: str, fact: Fact) -> None:
+        self.facts = {**self.facts, name: fact}
+        self.changed = self.told = True
 
     def _get(self, name: str) -> Any:
         fact = self.facts.get(name)

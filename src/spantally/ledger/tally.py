@@ -212,7 +212,7 @@ def names(
 def sane(rating: Rating) -> Rating:
     """The rating, or one that says ``bad_usage`` where a figure is impossible (negative, beyond 2^53)."""
     parts: UsageParts | None = rating.parts
-    if parts is not None and any(not 0 <= number < LARGEST for number in parts):
+    if parts is not None and (min(parts) < 0 or max(parts) >= LARGEST):
         return Rating(None, CostStatus.BAD_USAGE, None, rating.source, rating.price_id)
     if rating.nano_usd is not None and not -LARGEST < rating.nano_usd < LARGEST:
         return Rating(None, CostStatus.BAD_USAGE, parts, rating.source, rating.price_id)

@@ -46,6 +46,8 @@ class AgentCalls:
             return None  # counted when its request ended
         if record.kind == Kind.AGENT:
             return within or Calls()
+        if record.parent_call_id is None:
+            return None  # nobody to hand on to
         one = Calls(
             int(record.kind == Kind.INFERENCE and record.operation in INFERENCES),
             int(record.kind == Kind.TOOL),

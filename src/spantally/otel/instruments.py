@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from spantally.ground import semconv
+from spantally.ground.guard import swallowed
+from spantally.otel.points import Points
 
 _SECONDS: Final = tuple(0.01 * 2**step for step in range(14))
 _AGENT_SECONDS: Final = tuple(round(0.1 * 2**step, 1) for step in range(13))
@@ -79,6 +81,9 @@ class Instruments:
     def __init__(self, meter: Any, names: Mapping[str, str | None], *, per_call: bool) -> None:
         made: dict[str, Any] = {}
         self._by_name: dict[str, Any] = {}
+        self._points = Points()
+        self._noted: dict[tuple[str, int], tuple[Mapping[str, Any], list[float]]] = {}
+        """By metric and the identity of the attributes, which are kept beside their values meanwhile."""
         for newest, metric in _METRICS.items():
             name = names.get(newest, newest)
             if name is None or (metric.per_call and not per_call):
@@ -92,12 +97,26 @@ class Instruments:
         return name in self._by_name
 
     def record(self, name: str, value: float, attributes: Mapping[str, Any]) -> None:
-        """Record into a histogram."""
-        self._by_name[name].record(value, attributes)
+        """Record into a histogram, with the next :meth:`flush`: values of one point go together."""
+        key = (name, id(attributes))
+        noted = self._noted.get(key)
+        if noted is None:
+            self._noted[key] = (attributes, [value])
+        else:
+            noted[1].append(value)
 
     def add(self, name: str, value: float, attributes: Mapping[str, Any]) -> None:
         """Add to a counter."""
-        self._by_name[name].add(value, attributes)
+        self._points.give(self._by_name[name], (value,), attributes)
+
+    def flush(self) -> None:
+        """Give what was recorded to the histograms."""
+        noted, self._noted = self._noted, {}
+        for (name, _), (attributes, values) in noted.items():
+            try:
+                self._points.give(self._by_name[name], values, attributes)
+            except Exception as error:
+                swallowed("otel.metrics", error)
 
 
 def _make(meter: Any, name: str, metric: _Metric) -> Any:

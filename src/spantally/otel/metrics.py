@@ -98,6 +98,7 @@ class MetricsConsumer:
                     self._agents.note(record)
             except Exception as error:
                 swallowed("otel.metrics", error)
+        self._made.flush()
         for cell in sums:
             for name, count in cell.sums.items():
                 try:

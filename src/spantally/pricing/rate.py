@@ -67,7 +67,9 @@ _cards: dict[tuple[Any, ...], Card | Miss] = {}
 
 RECENT: Final = 512
 _recent: dict[int, tuple[CallRecord, Rating]] = {}
-"""Records rated lately: the ledger and the live totals of a session ask for the same ones."""
+_recent_before: dict[int, tuple[CallRecord, Rating]] = {}
+"""Records rated lately: the ledger, the metrics and the live totals of a session ask for the same ones, the
+totals some hundred records later. Two generations, so that those of a moment ago are never forgotten."""
 
 
 def rate(record: CallRecord) -> Rating:
@@ -86,14 +88,16 @@ def rate_if_loaded(record: CallRecord) -> Rating:
         As :func:`rate`; while the rates are not there, ``pending`` with the parts of the usage. What needs
         no rates (no or bad usage, a cost that the provider reports, a row that has none) is answered at once.
     """
-    known = _recent.get(id(record))
+    global _recent, _recent_before
+    key = id(record)
+    known = _recent.get(key) or _recent_before.get(key)
     if known is not None and known[0] is record:
         return known[1]
     rating = _rate(record, wait=False)
-    if rating.status != CostStatus.PENDING and record.content is None:
+    if rating.status != PENDING.status and record.content is None:
         if len(_recent) >= RECENT:
-            _recent.clear()
-        _recent[id(record)] = (record, rating)
+            _recent_before, _recent = _recent, {}
+        _recent[key] = (record, rating)
     return rating
 
 
@@ -106,6 +110,7 @@ def forget() -> None:
     """Drop every compiled card (for tests)."""
     _cards.clear()
     _recent.clear()
+    _recent_before.clear()
 
 
 def _rate(record: CallRecord, wait: bool) -> Rating:

@@ -20,6 +20,8 @@ _UPSERT: Final = (
 )
 
 
+_LASTED: Final = "UPDATE session SET facts = ?, started_ns = ?, last_ns = ? WHERE session_id = ?"
+
 _AFTERWARDS: Final = frozenset({semconv.EVENT_EVALUATION_RESULT})
 """Events that come when a session is over, and do not make it longer."""
 
@@ -75,7 +77,16 @@ def _stored(db: sqlite3.Connection, wanted: set[str]) -> dict[str, SessionFacts]
 
 
 def _keep(db: sqlite3.Connection, facts: dict[str, SessionFacts]) -> None:
-    db.executemany(
-        _UPSERT,
-        [(session_id, one.dump(), *one.view()) for session_id, one in facts.items() if one.changed],
-    )
+    changed = [(session_id, one) for session_id, one in facts.items() if one.changed]
+    longer = [one for one in changed if one[1].is_only_longer()]
+    if longer:
+        db.executemany(_LASTED, [(one.dump(), one.start, one.last, session_id) for session_id, one in longer])
+    if len(longer) < len(changed):
+        db.executemany(
+            _UPSERT,
+            [
+                (session_id, one.dump(), *one.view())
+                for session_id, one in changed
+                if not one.is_only_longer()
+            ],
+        )
