@@ -43,7 +43,7 @@ _T = TypeVar("_T")
 GATHER_SECONDS: Final = 0.4
 """How long the worker gathers after it was woken: below the 1 s within which a call must be durable."""
 
-STEADY_SECONDS: Final = 0.7
+STEADY_SECONDS: Final = 0.6
 """How long it gathers while it stays awake."""
 
 IDLE_WAITS: Final = 3
