@@ -12,6 +12,7 @@ import pytest
 
 import spantally
 from budgets_kit import COST, answer, ask, client
+from spantally import pricing
 from spantally.ground import guard, semconv
 from spantally.ground.records import EventRecord
 from spantally.testing import ScriptedServer
@@ -89,6 +90,7 @@ def test_raise_stops_the_tool_before_it_runs(watched: Watched) -> None:
 
 def test_money_since_the_first_repetition_is_told(watched: Watched) -> None:
     """What the session spent between the second call alike and now is stated, nothing before it."""
+    assert pricing.load() is not None
     with (
         ScriptedServer(answer) as server,
         client(server) as made,
