@@ -52,6 +52,10 @@ BEHIND: Final = 256
 
 Of thousands of joined documents none changes more when more is read; with 64 on either side, one in 900 does.
 """
+APART: Final = "\n\n\0\n\n"
+"""Keeps parts of a text apart that are read as one: no rule reads over it."""
+EDGE: Final = 128
+"""Most characters by which a window grows, so that it begins and ends where words and tags do."""
 LONG: Final = 640
 """A text longer than this is read again only around its new tags."""
 
@@ -189,17 +193,13 @@ def redact(
     """
     clock.grant(len(text))
     found: Counter[str] = Counter()
+    spans = scan(text, clock, patterns, defaults=defaults, generic=generic)
     for _ in range(ROUNDS):
-        spans = scan(text, clock, patterns, defaults=defaults, generic=generic)
         if not spans:
             break
         found.update(span.kind for span in spans)
         text, places = replaced(text, spans)
-        if len(text) > LONG and not any(
-            scan(text[start:end], clock, patterns, defaults=defaults, generic=generic)
-            for start, end in windows(places, len(text))
-        ):
-            break
+        spans = _scan_again(text, places, clock, patterns, defaults=defaults, generic=generic)
     else:
         raise UnsettledError(OPENING)
     if found:
@@ -207,11 +207,50 @@ def redact(
     return text
 
 
-def windows(places: list[int], size: int) -> list[tuple[int, int]]:
-    """The surroundings of ``places``, overlapping ones joined."""
+def _scan_again(
+    text: str,
+    places: list[int],
+    clock: Clock,
+    patterns: Finders | tuple[()],
+    *,
+    defaults: bool,
+    generic: bool,
+) -> list[Span]:
+    """The spans of a text with new tags at ``places``; of a long one only what stands around them is read."""
+    if len(text) <= LONG:
+        return scan(text, clock, patterns, defaults=defaults, generic=generic)
+    areas = windows(text, places)
+    # All at once first: nearly always there is nothing, and each reading by itself costs a start of its own.
+    together = APART.join([text[start:end] for start, end in areas])
+    if not scan(together, clock, patterns, defaults=defaults, generic=generic):
+        return []
+    found: list[Span] = []
+    for start, end in areas:
+        for span in scan(text[start:end], clock, patterns, defaults=defaults, generic=generic):
+            if _is_cut(text, start, start + span.start) or _is_cut(text, start + span.end, end):
+                # The end of a word may look like a secret that the word is not.
+                return scan(text, clock, patterns, defaults=defaults, generic=generic)
+            found.append(span._replace(start=span.start + start, end=span.end + start))
+    return found
+
+
+def _is_cut(text: str, start: int, end: int) -> bool:
+    """Whether what stands between an edge of a window and a span may be part of a word that the edge cuts."""
+    return 0 < start and end < len(text) and not any(map(str.isspace, text[start:end]))
+
+
+def windows(text: str, places: list[int]) -> list[tuple[int, int]]:
+    """The surroundings of ``places`` in ``text``, from word to word, overlapping ones joined."""
     joined: list[tuple[int, int]] = []
+    size = len(text)
     for place in places:
-        start, end = max(0, place - WINDOW), min(size, place + BEHIND)
+        start = max(0, place - WINDOW)
+        low = max(0, start - EDGE)
+        start = max(text.rfind(" ", low, start), text.rfind("\n", low, start)) + 1 or low
+        end = min(size, place + BEHIND)
+        high = min(size, end + EDGE)
+        space, line = text.find(" ", end, high), text.find("\n", end, high)
+        end = min(space if space >= 0 else high, line if line >= 0 else high)
         if joined and start <= joined[-1][1]:
             joined[-1] = (joined[-1][0], end)
         else:
