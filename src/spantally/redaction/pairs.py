@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from spantally.redaction import languages, names, nearby, shapes
 from spantally.redaction.columns import HEAD_END
-from spantally.redaction.runs import Runs
+from spantally.redaction.runs import Ahead, Runs
 from spantally.redaction.spans import PAIR, Span
 from spantally.redaction.tags import is_tag_at, tag_end_at
 
@@ -163,7 +163,11 @@ def find_pairs(
     size = len(text)
     waste = 65_536 + size // 2
     tail = _TAIL.match
-    classify = names.classify
+    known = names.known
+    # What lies before and behind a name is asked for from place to place, and the answers hold for a while.
+    behind, before = Ahead(runs), Ahead(runs)
+    behind_from = behind_to = before_from = before_to = -1
+    value_behind = value_before = 0
     for at in stems:
         if at < cursor:
             continue
@@ -174,62 +178,91 @@ def find_pairs(
         if name_end - at > _LONGEST_NAME:
             continue
         following = text[name_end] if name_end < size else ""
-        if following not in _MAY_FOLLOW:
-            _look_beside(text, at, name_end, runs, taken)
-            continue
-        name_start, name = _name(text, at, name_end)
+        if at and text[at - 1] in _INNER:
+            name_start, name = _name(text, at, name_end)
+        else:
+            name_start, name = at, text[at:name_end]
+            if name[-1] == "-":
+                name = name.rstrip("-")
+        kind = known(name)
+        if kind is None:
+            kind = names.classify(name)
         if following == "$":
             paid = _BRAINTREE.match(text, name_end)
             if paid is not None:
                 taken.append(Span(name_start, paid.end(), PAIR, "token"))
                 cursor = paid.end()
             continue
-        kind = classify(name)
-        if kind == names.NONE or (name_start > 1 and text.startswith("${", name_start - 2)):
-            continue  # a variable of a shell: what follows is its default or its fault
-        if following == ":" and is_tag_at(text, name_start):
-            continue  # a type: [REDACTED:token:0123abcd]
-        in_words = following == " " and text[name_end + 1 : name_end + 2].isalpha()
-        if not in_words and following in _HEAD_FOLLOWS and HEAD_END.match(text, name_end):
-            heads.append(at)
-        if kind in _ELSEWHERE or (
-            in_words and name in _VERBS and not text.startswith((" is ", " was "), name_end)
-        ):
+        if kind == names.NONE:
             continue
-        if name.startswith(("cred", "Cred", "CRED")):
-            languages.find_login(text, name_start, taken)
-        if kind == names.SIGNATURE and (name_start == 0 or text[name_start - 1] not in "?&;#"):
-            continue
+        known_form = following in _MAY_FOLLOW
+        in_words = False
+        if known_form:
+            if name_start > 1 and text.startswith("${", name_start - 2):
+                continue  # a variable of a shell: what follows is its default or its fault
+            if following == ":" and is_tag_at(text, name_start):
+                continue  # a type: [REDACTED:token:0123abcd]
+            in_words = following == " " and text[name_end + 1 : name_end + 2].isalpha()
+            if not in_words and following in _HEAD_FOLLOWS and HEAD_END.match(text, name_end):
+                heads.append(at)
+            if kind in _ELSEWHERE or (
+                in_words and name in _VERBS and not text.startswith((" is ", " was "), name_end)
+            ):
+                continue
+            if kind == names.SECRET and name.startswith(("cred", "Cred", "CRED")):
+                languages.find_login(text, name_start, taken)
+            if kind == names.SIGNATURE and (name_start == 0 or text[name_start - 1] not in "?&;#"):
+                continue
+        if not behind_from <= name_end <= behind_to:
+            behind_from = name_end
+            behind_to, value_behind = behind.value(name_end)
         # Most names stand in talk, with nothing around that could be a secret: that is seen by bytes.
         nothing_behind = (
-            following == " "
-            and kind != names.PASSWORD
-            and not runs.may_hold_value(name_end, name_end + _PROSE_REACH)
+            following == " " and kind != names.PASSWORD and value_behind >= name_end + _PROSE_REACH
         )
+        nothing_before = True
         if text[name_start - 1 : name_start] in _BEFORE_NAME:
-            nothing_before = not _may_be_before(name_start, kind, runs)
-            if nothing_before and nothing_behind:
-                continue
-        elif nothing_behind:
+            low = name_start - nearby.BEFORE if name_start > nearby.BEFORE else 0
+            if not before_from <= low <= before_to:
+                before_from = low
+                before_to, value_before = before.value(low)
+            # One of a password may be short, others are not.
+            nothing_before = value_before >= name_start or (
+                kind != names.PASSWORD and not runs.has_long(low, name_start)
+            )
+        if nothing_behind and nothing_before:
             continue
-        else:
-            nothing_before = True
+        if not known_form:
+            # Where no rule knows what follows a name, its value may stand beside it all the same.
+            if not nothing_before or value_behind < name_end + nearby.AFTER:
+                if kind == names.WEAK:
+                    kind = _with_word_before(text, name_start, name)
+                if not nothing_before:
+                    _find_before(text, name_start, kind, runs, taken)
+                if name not in _VERBS and len(name) > 2:
+                    _find_after(text, name_end, kind, runs, taken)
+            continue
         if kind == names.WEAK:
             kind = _with_word_before(text, name_start, name)
-        before = len(taken)
+        count = len(taken)
         if not nothing_before:
-            _find_before(text, name_start, kind, taken)
+            _find_before(text, name_start, kind, runs, taken)
         if nothing_behind or (
             following == " " and kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end)
         ):
             continue
         found = _AFTER_NAME.match(text, name_end)
         if found is None:
-            if len(taken) == before and name not in _VERBS and len(name) > 2:
+            if len(taken) == count and name not in _VERBS and len(name) > 2:
                 _find_after(text, name_end, kind, runs, taken)
             continue
-        cursor, read = _read(text, (name_start, name_end), kind, name, found, taken)
-        if len(taken) == before and name not in _VERBS and len(name) > 2:
+        # A value of eight characters, and one of those that only passwords have is no reason to look closer.
+        start = found.end()
+        if kind == names.PASSWORD or text.find(" ", start, start + _FEWEST) < 0:
+            cursor, read = _read(text, (name_start, name_end), kind, name, found, taken)
+        else:
+            read = cursor
+        if len(taken) == count and name not in _VERBS and len(name) > 2:
             _find_after(text, name_end, kind, runs, taken)
         # A value that was read and let go may hold a further name, so the scan goes on behind its name only;
         # but not for ever, or `token=token=token=` would read everything a thousand times.
@@ -240,35 +273,20 @@ def find_pairs(
 
 
 def _find_after(text: str, name_end: int, kind: int, runs: Runs, taken: list[Span]) -> None:
-    if kind in _CLEAR and runs.may_hold_value(name_end, name_end + nearby.AFTER):
+    if (
+        kind in _CLEAR
+        and runs.may_hold_value(name_end, name_end + nearby.AFTER)
+        and (kind == names.PASSWORD or runs.has_key(name_end, name_end + nearby.FARTHEST))
+    ):
         nearby.find_after(text, name_end, kind, taken)
 
 
-def _may_be_before(name_start: int, kind: int, runs: Runs) -> bool:
-    """Whether a value can stand before a name: one of a password may be short, others are not."""
-    start = name_start - nearby.BEFORE
-    return (kind == names.PASSWORD or runs.has_long(start, name_start)) and runs.may_hold_value(
-        start, name_start
-    )
-
-
-def _find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> None:
+def _find_before(text: str, name_start: int, kind: int, runs: Runs, taken: list[Span]) -> None:
     languages.find_before(text, name_start, taken)
-    nearby.find_before(text, name_start, kind, taken)
-
-
-def _look_beside(text: str, at: int, name_end: int, runs: Runs, taken: list[Span]) -> None:
-    """Where no rule knows what follows a name, its value may stand beside it all the same."""
-    name_start, name = _name(text, at, name_end)
-    kind = names.classify(name)
-    if kind == names.WEAK:
-        kind = _with_word_before(text, name_start, name)
-    if kind == names.NONE:
-        return
-    if text[name_start - 1 : name_start] in _BEFORE_NAME and _may_be_before(name_start, kind, runs):
-        _find_before(text, name_start, kind, taken)
-    if name not in _VERBS and len(name) > 2:
-        _find_after(text, name_end, kind, runs, taken)
+    if kind == names.PASSWORD or (
+        kind in _CLEAR and runs.has_key(name_start - nearby.BEFORE, name_start)
+    ):
+        nearby.find_before(text, name_start, kind, taken)
 
 
 def _read(

@@ -16,6 +16,7 @@ _KINDS: Final = bytes(48 if 48 <= code < 58 else 65 if 65 <= code < 91 else 32 f
 _LONG: Final = b"a" * SHORTEST
 _FILLED: Final = bytes(32 if chr(code).isspace() else 97 for code in range(256))
 _UNBROKEN: Final = b"a" * 12
+_KEY: Final = b"a" * 16
 
 
 class Runs:
@@ -50,9 +51,55 @@ class Runs:
         start = max(0, start)
         return self._kinds.find(b"0", start, end) >= 0 or self._words.find(_LONG, start, end) >= 0
 
+    def next_digit(self, start: int) -> int:
+        """Where the next digit stands; behind the text where there is none."""
+        at = self._kinds.find(b"0", start)
+        return len(self._kinds) + SHORTEST if at < 0 else at
+
+    def next_long_word(self, start: int) -> int:
+        """Where the next sixteen characters of a word stand; behind the text where there are none."""
+        at = self._words.find(_LONG, start)
+        return len(self._words) if at < 0 else at
+
     def has_long(self, start: int, end: int) -> bool:
         """Whether twelve characters without a space between them stand there."""
+        return self._unbroken().find(_UNBROKEN, max(0, start), end) >= 0
+
+    def has_key(self, start: int, end: int) -> bool:
+        """Whether sixteen do."""
+        return self._unbroken().find(_KEY, max(0, start), end) >= 0
+
+    def _unbroken(self) -> bytes:
         filled = self._filled
         if not filled:
             filled = self._filled = self.raw.translate(_FILLED)
-        return filled.find(_UNBROKEN, max(0, start), end) >= 0
+        return filled
+
+
+class Ahead:
+    """Where the next secret can stand that nobody would take for words, for places that mostly come in order.
+
+    Each byte is looked at once, however often and for whatever reach is asked.
+    """
+
+    __slots__ = ("_digit", "_from", "_runs", "_word")
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+        self._from = 0
+        self._digit = self._word = -1
+
+    def value(self, start: int) -> tuple[int, int]:
+        """Up to where the answer holds, and the place that a reach has to include to hold a value.
+
+        That is the next digit, or the last of the next sixteen characters of a word.
+        """
+        if start < self._from:
+            self._digit = self._word = -1
+        self._from = start
+        digit, word = self._digit, self._word
+        if digit < start:
+            digit = self._digit = self._runs.next_digit(start)
+        if word < start:
+            word = self._word = self._runs.next_long_word(start)
+        return min(digit, word), min(digit, word + SHORTEST - 1)
