@@ -242,7 +242,7 @@ def find_pairs(
                 if name not in _VERBS and len(name) > 2:
                     _find_after(text, name_end, kind, runs, taken)
             continue
-        if kind == names.WEAK:
+        if kind == names.WEAK and name_start and text[name_start - 1] in " \t":
             kind = _with_word_before(text, name_start, name)
         count = len(taken)
         if not nothing_before:
@@ -256,12 +256,7 @@ def find_pairs(
             if len(taken) == count and name not in _VERBS and len(name) > 2:
                 _find_after(text, name_end, kind, runs, taken)
             continue
-        # A value of eight characters, and one of those that only passwords have is no reason to look closer.
-        start = found.end()
-        if kind == names.PASSWORD or text.find(" ", start, start + _FEWEST) < 0:
-            cursor, read = _read(text, (name_start, name_end), kind, name, found, taken)
-        else:
-            read = cursor
+        cursor, read = _read(text, (name_start, name_end), kind, name, found, taken)
         if len(taken) == count and name not in _VERBS and len(name) > 2:
             _find_after(text, name_end, kind, runs, taken)
         # A value that was read and let go may hold a further name, so the scan goes on behind its name only;
@@ -294,24 +289,28 @@ def _read(
 ) -> tuple[int, int]:
     """Judge one separator and value; the answer is where the scan may go on, and how far was read."""
     name_start, name_end = place
-    how = _how(found)
-    if (kind == names.WEAK and how == "space") or (name in _VERBS and how not in ("operator", "prose")):
-        return name_end, name_end
     start = found.end()
     if found["array"] is not None and (tag_end := tag_end_at(text, start - 1)) and _ends(text, tag_end):
         return name_end, tag_end
     opening = found["opening"]
     end = -1 if opening is None else _quoted_end(text, start, opening)
     is_closed = end >= 0
+    before = text[name_start - 1] if name_start else ""
     if not is_closed:
         plain = _UNQUOTED.match(text, start)
         if plain is None:
             return name_end, start
         end = plain.end()
-    if end - start < _SHORTEST and (is_closed or text[end : end + 1] != "|"):
-        return name_end, end
-    in_url = how == "operator" and name_start > 0 and text[name_start - 1] in "?&;#"
-    if opening is None and kind != names.PASSWORD and not in_url and text[end : end + 1] != "|":
+    following = text[end : end + 1]
+    if end - start < _FEWEST and (is_closed or following != "|"):
+        # Most values are rejected here: so short a one is no key, wherever it stands.
+        if end - start < _SHORTEST or (kind != names.PASSWORD and (is_closed or before not in "?&;#")):
+            return name_end, end
+    how = _how(found)
+    if (kind == names.WEAK and how == "space") or (name in _VERBS and how not in ("operator", "prose")):
+        return name_end, name_end
+    in_url = how == "operator" and before != "" and before in "?&;#"
+    if opening is None and kind != names.PASSWORD and not in_url and following != "|":
         value = text[start:end]
         if end - start < (_FEWEST_WEAK if kind == names.WEAK else _FEWEST) or (
             end - start < _FEWEST_WEAK and value.isalpha() and value.islower()
