@@ -54,6 +54,7 @@ _SIGNS: Final = {URL_ESCAPED: "\\", URL_ENCODED: "%", "sas=": "=", " <<<": "<"}
 """Characters of marks that are rare: where one is missing, nobody looks for the whole."""
 
 _RARE_AT: Final = {
+    URL: 1,
     "hooks.slack.com/": 3,
     "/api/webhooks/": 11,
     "webhook.office.com/": 6,
@@ -71,22 +72,36 @@ _RARE_AT: Final = {
     "private-lines:": 0,
     "mysql": 3,
 }
-"""Marks that the search for stems finds on its way, with the place of a rare letter in each."""
-_MET: Final = tuple(_RARE_AT)
-_MET_AS_STEMS: Final = {b"kie": ("cookie", b""), b"uth": ("authorization", b"orization")}
-"""Marks that begin as a stem does: what has to follow the hit."""
+"""Marks that are found by one letter that is rare in texts, with its place in each."""
 
-
-def _by(letter: str) -> str:
-    """The marks that are found by this letter: nothing but it is consumed, so that no stem is hidden."""
-    choices = []
-    for number, (mark, at) in enumerate(_RARE_AT.items(), 1):
-        if mark[at] == letter:
-            before, after = re.escape(mark[: at + 1]), re.escape(mark[at + 1 :])
-            choices.append(
-                (f"(?={after})" if after else "") + (f"(?<={before})" if at else "") + f"(?P<m{number}>)"
-            )
-    return "|".join(choices)
+_STEMS_AT: Final = {
+    "key": 0,
+    "token": 2,
+    "cookie": 3,
+    "kennwort": 0,
+    "sig": 2,
+    "pw": 1,
+    "wachtwoord": 0,
+    "pass": 0,
+    "parola": 0,
+    "auth": 1,
+    "cred": 0,
+    "secret": 2,
+    "contrase": 0,
+    "senha": 3,
+    "heslo": 0,
+}
+"""The same of the stems of names."""
+_ALSO: Final = {"cookie": "cookie", "auth": "authorization"}
+"""Marks that begin as a stem does."""
+_DULL: Final = {
+    "key": r"words?[ .,:\n]",
+    "auth": r"ors?[ .,:\n]",
+    "sig": r"n(?:s|ed|als?|ing)?[ .,:\n]",
+    "cred": r"its?[ .,:\n]",
+    "pass": r"(?:ed|ing)[ .,:\n]",
+}
+"""What does not follow a stem: words of talk, which :func:`names.classify` says nothing of, whatever is before."""
 
 
 class Marks(Protocol):
@@ -99,27 +114,32 @@ class Marks(Protocol):
         """Where any stem of a name begins, in order."""
 
 
-# The usual stems by letters that are rare in texts, with what stands before them looked at from there: a
-# search that begins at one letter in eight takes half as long as one at their first letters, one in three.
-# Of other marks a letter is met, with a look at what stands around; each choice begins with a letter of its
-# own, or the interpreter tries all of them everywhere.
-_STEMS_BY_RARE: Final = re.compile(
-    (
-        f"k(?:ey|en(?<=token)|ie(?<=cookie)|ennwort|{_by('k')})|g(?:(?<=sig)|{_by('g')})"
-        f"|w(?:(?<=pw)|achtwoord)|p(?:ass|arola|{_by('p')})|u(?:th(?<=auth)|{_by('u')})"
-        f"|c(?:re(?:d|t(?<=secret))|ontrase|{_by('c')})|b(?:{_by('b')})|q(?:{_by('q')})"
-    ).encode()
+def _by_letter(letter: str) -> tuple[re.Pattern[bytes], tuple[tuple[str, int, bool], ...]]:
+    """What finds stems and marks by one letter, and for each of its groups: the mark, how far before, a stem?
+
+    A pattern that begins with one fixed letter is searched at the speed of memory, one that begins with any of
+    several goes from character to character: eight passes of the first take half as long as one of the second.
+    """
+    choices = []
+    meanings = []
+    # The stems first: they are met a hundred times as often. Each choice begins with plain letters, by which
+    # the interpreter leaves it at once.
+    for mark, at in {**_STEMS_AT, **_RARE_AT}.items():
+        if mark[at] == letter:
+            before = f"(?<={re.escape(mark)})" if at else ""
+            dull = f"(?!{_DULL[mark]})" if mark in _DULL else ""
+            choices.append(f"{re.escape(mark[at + 1 :])}{before}{dull}()")
+            meanings.append((_ALSO.get(mark, mark if mark in _RARE_AT else ""), at, mark in _STEMS_AT))
+    whole = "|".join(choices)
+    return re.compile(f"{re.escape(letter)}(?:{whole})".encode()), tuple(meanings)
+
+
+_LETTERS: Final = tuple(
+    map(
+        _by_letter,
+        dict.fromkeys(mark[at] for table in (_STEMS_AT, _RARE_AT) for mark, at in table.items()),
+    )
 )
-_GROUPS: Final = {
-    number: (mark, _RARE_AT[mark])
-    for name, number in _STEMS_BY_RARE.groupindex.items()
-    for mark in (_MET[int(name[1:]) - 1],)
-}
-"""The mark of a group that took part, and how far before the hit it begins."""
-_BEFORE: Final = {b"ken": 2, b"kie": 3, b"g": 2, b"w": 1, b"uth": 1, b"cret": 2}
-"""How far before such a hit its stem begins."""
-_UNUSUAL: Final = (b"senha", b"heslo")
-_ALL_STEMS: Final = re.compile("|".join(names.STEM_WORDS).encode())
 
 
 class Looked:
@@ -159,32 +179,21 @@ class Looked:
         raw = self._raw
         met = self._met
         found = self._stems
+        size = len(raw)
         # In steps: one search over megabytes without a hit would let no other thread run meanwhile.
-        for step in range(0, len(raw), STEP):
+        for step in range(0, size, STEP):
             end = step + STEP
-            for hit in _STEMS_BY_RARE.finditer(raw, step, end + _LONGEST):
-                at = hit.start()
-                if at >= end:
-                    break
-                group = hit.lastindex
-                if group is not None:
-                    mark, before = _GROUPS[group]
-                    met.setdefault(mark, []).append(at - before)
-                    continue
-                word = hit[0]
-                at -= _BEFORE.get(word, 0)
-                found.append(at)
-                if word in _MET_AS_STEMS:
-                    mark, rest = _MET_AS_STEMS[word]
-                    if raw.startswith(rest, hit.end()):
-                        met.setdefault(mark, []).append(at)
-        if any(stem in raw for stem in _UNUSUAL):
-            found[:] = [
-                hit.start()
-                for step in range(0, len(raw), STEP)
-                for hit in _ALL_STEMS.finditer(raw, step, step + STEP + _LONGEST_STEM - 1)
-                if hit.start() < step + STEP
-            ]
+            for pattern, meanings in _LETTERS:
+                for hit in pattern.finditer(raw, step, end + _LONGEST):
+                    at = hit.start()
+                    if at >= end:
+                        break
+                    mark, before, is_stem = meanings[hit.lastindex - 1]  # type: ignore[operator]
+                    if is_stem:
+                        found.append(at - before)
+                    if mark and (not is_stem or raw.startswith(mark.encode(), at - before)):
+                        met.setdefault(mark, []).append(at - before)
+        found.sort()
 
 
 class Found:
@@ -218,7 +227,7 @@ PLACED: Final = ("cookie", *OTHERS)
 _SOUGHT: Final = tuple(
     (
         mark,
-        None if mark in _RARE_AT or mark in ("cookie", "authorization") else mark.encode(),
+        None if mark in _RARE_AT or mark in _ALSO.values() else mark.encode(),
         _SIGNS[mark].encode() if mark in _SIGNS else None,
     )
     for mark in PLACED
@@ -229,7 +238,6 @@ _ALL: Final = (*_STEMS, *OTHERS)
 _FIRST_OTHER: Final = len(_STEMS)
 _FIRST_PLACED: Final = _FIRST_OTHER - 1
 
-_LONGEST_STEM: Final = max(map(len, names.STEM_WORDS))
 _LONGEST: Final = max(map(len, _ALL))
 
 _search: list[Callable[[bytes], list[tuple[int, int, int]]] | None] = []
