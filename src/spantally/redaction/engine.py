@@ -116,9 +116,16 @@ def _no_check() -> None:
     """Short texts need no clock."""
 
 
-def _find(text: str, check: Callable[[], None], taken: list[Span], *, generic: bool) -> None:
-    """Append what the built-in rules find in a text as it stands."""
-    runs = Runs(text)
+def _find(
+    text: str,
+    tags: list[tuple[int, int]],
+    check: Callable[[], None],
+    taken: list[Span],
+    *,
+    generic: bool,
+) -> None:
+    """Append what the built-in rules find in a text as it stands, with tags at ``tags``."""
+    runs = Runs(text, tags)
     marks = marks_of(runs.raw.lower())
     if marks is not None:
         present = dict(marks.present())
@@ -141,7 +148,7 @@ def _find_encoded(
     for view in views_of(text):
         check()
         found: list[Span] = []
-        _find(view.text, check, found, generic=generic)
+        _find(view.text, find_tags(view.text), check, found, generic=generic)
         if depth > 1:
             _find_encoded(view.text, check, found, generic=generic, depth=depth - 1)
         taken.extend(
@@ -164,15 +171,16 @@ def scan(
     taken: list[Span] = []
     registry.find_literals(text, taken)
     check = clock.check
+    tags = find_tags(text)
     if defaults:
-        _find(text, check, taken, generic=generic)
+        _find(text, tags, check, taken, generic=generic)
         if may_have_views(text):
             _find_encoded(text, check, taken, generic=generic, depth=DEEPEST)
     if patterns:
         patterns.find(text, check, taken)
     if not taken:
         return taken
-    spans = settle(taken, find_tags(text))
+    spans = settle(taken, tags)
     return patterns.spared(text, spans) if patterns else spans
 
 

@@ -5,6 +5,7 @@ Bytes are found ten times as fast as a pattern matches: one table shows where wo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 SHORTEST: Final = 16
@@ -20,12 +21,20 @@ _KEY: Final = b"a" * 16
 
 
 class Runs:
-    """The bytes of one text; a byte for each character, whatever it is."""
+    """The bytes of one text; a byte for each character, whatever it is.
+
+    Args:
+        text: the text.
+        tags: start and end of the tags in it, in order: nothing in them is a name or a value.
+    """
 
     __slots__ = ("_filled", "_kinds", "_words", "raw")
 
-    def __init__(self, text: str) -> None:
-        self.raw = raw = text.encode("ascii", "replace")
+    def __init__(self, text: str, tags: Iterable[tuple[int, int]] = ()) -> None:
+        raw = text.encode("ascii", "replace")
+        if tags:
+            raw = _without(raw, tags)
+        self.raw = raw
         self._words = raw.translate(_WORDS)
         self._kinds = raw.translate(_KINDS)
         self._filled = b""
@@ -74,6 +83,18 @@ class Runs:
         if not filled:
             filled = self._filled = self.raw.translate(_FILLED)
         return filled
+
+
+def _without(raw: bytes, tags: Iterable[tuple[int, int]]) -> bytes:
+    """The bytes with what stands between the brackets of tags blank: of the rest each keeps its place."""
+    pieces: list[bytes] = []
+    at = 0
+    for start, end in tags:
+        pieces.append(raw[at : start + 1])
+        pieces.append(b" " * (end - start - 2))
+        at = end - 1
+    pieces.append(raw[at:])
+    return b"".join(pieces)
 
 
 class Ahead:
