@@ -15,7 +15,7 @@ from spantally.redaction import languages, names, nearby, shapes
 from spantally.redaction.columns import HEAD_END
 from spantally.redaction.runs import Ahead, Runs
 from spantally.redaction.spans import PAIR, Span
-from spantally.redaction.tags import is_tag_at, tag_end_at
+from spantally.redaction.tags import OPENING, is_tag_at, tag_end_at
 
 _NAME_CHARS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _ATTRIBUTE: Final = re.compile(r"[a-z]{2,16}(?:-[a-z]{2,16}){0,2}=\Z")
@@ -290,6 +290,8 @@ def _read(
     """Judge one separator and value; the answer is where the scan may go on, and how far was read."""
     name_start, name_end = place
     start = found.end()
+    if text.startswith(OPENING, start):
+        return name_end, start  # a value that went already, as nearly all of a second reading
     if found["array"] is not None and (tag_end := tag_end_at(text, start - 1)) and _ends(text, tag_end):
         return name_end, tag_end
     opening = found["opening"]

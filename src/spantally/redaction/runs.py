@@ -5,7 +5,7 @@ Bytes are found ten times as fast as a pattern matches: one table shows where wo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 SHORTEST: Final = 16
@@ -39,21 +39,21 @@ class Runs:
         self._kinds = raw.translate(_KINDS)
         self._filled = b""
 
-    def next_word(self, start: int) -> tuple[int, int]:
-        """Start and end of the next long word; the start is -1 where there is none."""
-        at = self._words.find(_LONG, start)
-        if at < 0:
-            return -1, -1
-        end = self._words.find(b" ", at + SHORTEST)
-        return at, len(self._words) if end < 0 else end
+    def long_words(self) -> Iterator[tuple[int, int]]:
+        """Start and end of each long word with a digit, or with a capital that is not its first letter."""
+        find, kinds = self._words.find, self._kinds.find
+        at = find(_LONG)
+        while at >= 0:
+            end = find(b" ", at + SHORTEST)
+            if end < 0:
+                end = len(self._words)
+            if kinds(b"0", at, end) >= 0 or kinds(b"A", at + 1, end) >= 0:
+                yield at, end
+            at = find(_LONG, end)
 
     def has_digit(self, start: int, end: int) -> bool:
         """Whether a digit stands there."""
         return self._kinds.find(b"0", start, end) >= 0
-
-    def has_capital(self, start: int, end: int) -> bool:
-        """Whether a capital stands there."""
-        return self._kinds.find(b"A", start, end) >= 0
 
     def may_hold_value(self, start: int, end: int) -> bool:
         """Whether a secret can stand there that nobody would take for words: a digit, or a long word."""
