@@ -244,7 +244,7 @@ def _scan_again(
 
 def _is_cut(text: str, start: int, end: int) -> bool:
     """Whether what stands between an edge of a window and a span may be part of a word that the edge cuts."""
-    return 0 < start and end < len(text) and not any(map(str.isspace, text[start:end]))
+    return start > 0 and end < len(text) and not any(map(str.isspace, text[start:end]))
 
 
 def windows(text: str, places: list[int]) -> list[tuple[int, int]]:

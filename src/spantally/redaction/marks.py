@@ -1,7 +1,7 @@
 """Marks: the fixed strings at which the handlers begin to read, each looked for, or all in one pass.
 
 With the extra ``fast`` (the wheel ``ahocorasick_rs``) a text is read once for all marks; without it once for
-each of them, at several times the cost. Both give the same places.
+each of some rare letters of theirs, at several times the cost. Both give the same places.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ OTHERS: Final = (
     " login ",
     "sudo -s",
     "mysql",
+    "redis-cli",
     "sas=",
+    "hmac=",
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 
@@ -71,6 +73,8 @@ _RARE_AT: Final = {
     "-----begin ": 5,
     "private-lines:": 0,
     "mysql": 3,
+    "redis-cli": 6,
+    "hmac=": 0,
 }
 """Marks that are found by one letter that is rare in texts, with its place in each."""
 
@@ -101,7 +105,7 @@ _DULL: Final = {
     "cred": r"its?[ .,:\n]",
     "pass": r"(?:ed|ing)[ .,:\n]",
 }
-"""What does not follow a stem: words of talk, which :func:`names.classify` says nothing of, whatever is before."""
+"""What must not follow a stem: words of talk, of which :func:`names.classify` says nothing in any name."""
 
 
 class Marks(Protocol):
@@ -117,8 +121,8 @@ class Marks(Protocol):
 def _by_letter(letter: str) -> tuple[re.Pattern[bytes], tuple[tuple[str, int, bool], ...]]:
     """What finds stems and marks by one letter, and for each of its groups: the mark, how far before, a stem?
 
-    A pattern that begins with one fixed letter is searched at the speed of memory, one that begins with any of
-    several goes from character to character: eight passes of the first take half as long as one of the second.
+    A pattern that begins with one fixed letter is searched at the speed of memory, one that begins with any
+    of several goes from character to character: ten passes of the first take half as long as one such.
     """
     choices = []
     meanings = []
@@ -156,20 +160,15 @@ class Looked:
     def present(self) -> Iterator[tuple[str, list[int]]]:
         """See :class:`Marks`."""
         raw = self._raw
-        met = self._met
+        yield from self._met.items()
         for mark, sought, sign in _SOUGHT:
-            if sought is None:
-                if mark in met:
-                    yield mark, met[mark]
-                continue
-            at = -1 if sign is not None and sign not in raw else raw.find(sought)
-            if at < 0:
-                continue
-            places = []
-            while at >= 0:
-                places.append(at)
-                at = raw.find(sought, at + len(sought))
-            yield mark, places
+            at = raw.find(sought) if sign in raw else -1
+            if at >= 0:
+                places = []
+                while at >= 0:
+                    places.append(at)
+                    at = raw.find(sought, at + len(sought))
+                yield mark, places
 
     def stems(self) -> list[int]:
         """See :class:`Marks`."""
@@ -225,12 +224,9 @@ class Found:
 PLACED: Final = ("cookie", *OTHERS)
 """Marks whose places are told one by one."""
 _SOUGHT: Final = tuple(
-    (
-        mark,
-        None if mark in _RARE_AT or mark in _ALSO.values() else mark.encode(),
-        _SIGNS[mark].encode() if mark in _SIGNS else None,
-    )
+    (mark, mark.encode(), _SIGNS.get(mark, "").encode())
     for mark in PLACED
+    if mark not in _RARE_AT and mark not in _ALSO.values()
 )
 _STEMS: Final = tuple(sorted(names.STEM_WORDS, key=lambda stem: stem == "cookie"))
 """The one stem that is a mark as well stands last, beside the other marks."""
@@ -278,7 +274,9 @@ def has_marks(lower: bytes) -> bool:
         or b"heslo" in lower
         or b"sudo" in lower
         or b"mysql" in lower
+        or b"redis-cli" in lower
         or b"sas=" in lower
+        or b"hmac=" in lower
         or b"<<<" in lower
     )
 

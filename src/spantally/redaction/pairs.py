@@ -20,6 +20,8 @@ from spantally.redaction.tags import OPENING, is_tag_at, tag_end_at
 _NAME_CHARS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _ATTRIBUTE: Final = re.compile(r"[a-z]{2,16}(?:-[a-z]{2,16}){0,2}=\Z")
 _OPENS: Final = frozenset("\"'\\")
+_QUERY: Final = frozenset("?&;#")
+_ESCAPED_AND: Final = "\\u0026"
 _BEHIND_TAG: Final = frozenset(" \t\r\n\"'")
 _INNER: Final = frozenset(_NAME_CHARS)
 _LONGEST_NAME: Final = 64
@@ -46,14 +48,16 @@ _AFTER_NAME: Final = re.compile(
           \*{{0,2}} [^\S\n]{{0,16}} \]? [^\S\n]{{0,16}}
             (?: => | := | -> | ={{1,3}} | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}
           (?: [&*]? (?: 'static[ ] )? [A-Za-z] [\w.\[\]|<>?]{{0,40}} (?: [ ]\|[ ] \w{{1,20}} )?
-              \s{{0,4}} = \s{{0,4}} (?=@?{_QUOTE}) )?
+              \s{{0,4}} = \s{{0,4}} (?=@?{_QUOTE}(?!\s{{0,4}}(?:[,}}\]);]|\Z))) )?
         | (?: \s{{0,8}} [,)}}] )? {_GAP} [\[({{]? {_GAP}
             (?: (?:type|description|sensitive|nullable) [^\S\n]{{0,12}} = [^\n\\]{{0,120}} {_GAP} ){{0,4}}
             {_QUOTE}? (?:[vV]alue|val|content|default)
             {_QUOTE}? \s{{0,8}} [:=] \s{{0,8}}
         | (?: \n | \\{{1,16}}n ) [ ]{{0,8}} [^\n\[\]\\]{{0,120}} \[type= [^\]\n]{{0,80}} input_value=
       )
-      | (?P<element> (?: </[A-Za-z]{{1,16}}> {_GAP} <[A-Za-z]{{1,16}}[^<>\n]{{0,80}} )? > {_GAP} )
+      | (?P<element> (?: </[A-Za-z]{{1,16}}> {_GAP} <[A-Za-z]{{1,16}}[^<>\n]{{0,80}} )? > {_GAP}
+          | (?(closing) (?!) )  # attributes of the element that the name is of
+            (?: \s{{1,4}} [\w:.-]{{1,32}} = {_QUOTE} [^"'<>\n\\]{{0,80}} {_QUOTE} ){{1,3}} [ ]? > {_GAP} )
       | (?P<list> \s{{0,8}} , \s{{0,8}} (?: [\w.]{{1,40}} \( )? (?={_QUOTE}) | \s? \( \s{{0,4}} (?={_QUOTE}) )
       | (?P<cell> [^\S\n]{{0,40}} \|{{1,2}} [^\S\n]{{0,40}} | [ ]? \( | \t{{1,4}} )
       | (?P<prose> [^\S\n]{{1,4}}
@@ -211,7 +215,7 @@ def find_pairs(
                 continue
             if kind == names.SECRET and name.startswith(("cred", "Cred", "CRED")):
                 languages.find_login(text, name_start, taken)
-            if kind == names.SIGNATURE and (name_start == 0 or text[name_start - 1] not in "?&;#"):
+            if kind == names.SIGNATURE and not _in_query(text, name_start):
                 continue
         if not behind_from <= name_end <= behind_to:
             behind_from = name_end
@@ -278,9 +282,7 @@ def _find_after(text: str, name_end: int, kind: int, runs: Runs, taken: list[Spa
 
 def _find_before(text: str, name_start: int, kind: int, runs: Runs, taken: list[Span]) -> None:
     languages.find_before(text, name_start, taken)
-    if kind == names.PASSWORD or (
-        kind in _CLEAR and runs.has_key(name_start - nearby.BEFORE, name_start)
-    ):
+    if kind == names.PASSWORD or (kind in _CLEAR and runs.has_key(name_start - nearby.BEFORE, name_start)):
         nearby.find_before(text, name_start, kind, taken)
 
 
@@ -297,21 +299,26 @@ def _read(
     opening = found["opening"]
     end = -1 if opening is None else _quoted_end(text, start, opening)
     is_closed = end >= 0
-    before = text[name_start - 1] if name_start else ""
     if not is_closed:
         plain = _UNQUOTED.match(text, start)
         if plain is None:
             return name_end, start
         end = plain.end()
     following = text[end : end + 1]
-    if end - start < _FEWEST and (is_closed or following != "|"):
-        # Most values are rejected here: so short a one is no key, wherever it stands.
-        if end - start < _SHORTEST or (kind != names.PASSWORD and (is_closed or before not in "?&;#")):
-            return name_end, end
+    # Most values are rejected here: so short a one is no key, wherever it stands.
+    if (
+        end - start < _FEWEST
+        and (is_closed or following != "|")
+        and (
+            end - start < _SHORTEST
+            or (kind != names.PASSWORD and (is_closed or not _in_query(text, name_start)))
+        )
+    ):
+        return name_end, end
     how = _how(found)
     if (kind == names.WEAK and how == "space") or (name in _VERBS and how not in ("operator", "prose")):
         return name_end, name_end
-    in_url = how == "operator" and before != "" and before in "?&;#"
+    in_url = how == "operator" and _in_query(text, name_start)
     if opening is None and kind != names.PASSWORD and not in_url and following != "|":
         value = text[start:end]
         if end - start < (_FEWEST_WEAK if kind == names.WEAK else _FEWEST) or (
@@ -337,6 +344,11 @@ def _read(
             return name_end, end
     taken.append(Span(start, end, PAIR, names.TYPES[kind]))
     return end, end
+
+
+def _in_query(text: str, name_start: int) -> bool:
+    """Whether a name is that of a parameter of a URL, whose ``&`` JSON may have as an escape."""
+    return text[name_start - 1 : name_start] in _QUERY or text.startswith(_ESCAPED_AND, name_start - 6)
 
 
 def _ends(text: str, at: int) -> bool:
