@@ -33,7 +33,7 @@ _FEWEST_WEAK: Final = 14
 
 _QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|&apos;|%22|%27)"""
 
-_GAP: Final = r"(?:\s|\\{1,16}[nrt]|(?<=\n)[+-]){0,12}"
+_GAP: Final = r"(?:\s|\\{1,16}[nrt]|(?<=\n)[+-]){0,12}+"
 
 _TAIL: Final = re.compile(r"[A-Za-z0-9_\u00c0-\u024f-]*+")
 _BRAINTREE: Final = re.compile(r"\$(?:production|sandbox)\$[a-z0-9]{8,24}\$[a-f0-9]{10,64}")
@@ -217,13 +217,15 @@ def find_pairs(
                 languages.find_login(text, name_start, taken)
             if kind == names.SIGNATURE and not _in_query(text, name_start):
                 continue
-        if not behind_from <= name_end <= behind_to:
-            behind_from = name_end
-            behind_to, value_behind = behind.value(name_end)
         # Most names stand in talk, with nothing around that could be a secret: that is seen by bytes.
-        nothing_behind = (
-            following == " " and kind != names.PASSWORD and value_behind >= name_end + _PROSE_REACH
-        )
+        nothing_behind = False
+        if following == " " or not known_form:
+            if not behind_from <= name_end <= behind_to:
+                behind_from = name_end
+                behind_to, value_behind = behind.value(name_end)
+            nothing_behind = (
+                known_form and kind != names.PASSWORD and value_behind >= name_end + _PROSE_REACH
+            )
         nothing_before = True
         if text[name_start - 1 : name_start] in _BEFORE_NAME:
             low = name_start - nearby.BEFORE if name_start > nearby.BEFORE else 0
@@ -232,7 +234,7 @@ def find_pairs(
                 before_to, value_before = before.value(low)
             # One of a password may be short, others are not.
             nothing_before = value_before >= name_start or (
-                kind != names.PASSWORD and not runs.has_long(low, name_start)
+                kind != names.PASSWORD and not runs.has_noise(low, name_start)
             )
         if nothing_behind and nothing_before:
             continue
