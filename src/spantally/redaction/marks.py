@@ -201,14 +201,11 @@ class Found:
     __slots__ = ("_places", "_stems")
 
     def __init__(self, hits: list[tuple[int, int, int]]) -> None:
-        places: dict[int, list[int]] = {}
-        stems: list[int] = []
-        for index, start, _ in hits:
-            if index < _FIRST_OTHER:
-                stems.append(start)
-            if index >= _FIRST_PLACED:
-                places.setdefault(index, []).append(start)
+        stems = [start for index, start, _ in hits if index < _FIRST_OTHER]
         stems.sort()  # they come by their ends
+        places: dict[int, list[int]] = {}
+        for index, start in [hit[:2] for hit in hits if hit[0] >= _FIRST_PLACED]:
+            places.setdefault(index, []).append(start)
         self._places = places
         self._stems = stems
 
