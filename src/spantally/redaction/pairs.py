@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from spantally.redaction import languages, names, nearby, shapes
 from spantally.redaction.columns import HEAD_END
 from spantally.redaction.runs import Ahead, Runs
 from spantally.redaction.spans import PAIR, Span
 from spantally.redaction.tags import OPENING, is_tag_at, tag_end_at
+from spantally.redaction.values import SHORTEST, Site, acceptable, is_call
 
 _NAME_CHARS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _ATTRIBUTE: Final = re.compile(r"[a-z]{2,16}(?:-[a-z]{2,16}){0,2}=\Z")
@@ -25,8 +26,6 @@ _ESCAPED_AND: Final = "\\u0026"
 _BEHIND_TAG: Final = frozenset(" \t\r\n\"'")
 _INNER: Final = frozenset(_NAME_CHARS)
 _LONGEST_NAME: Final = 64
-_SHORTEST: Final = 4
-"""Characters of a value that may be a secret."""
 _FEWEST: Final = 8
 _FEWEST_WEAK: Final = 14
 """Characters of one that is no password, and of one behind a weak name; so long is gibberish, too."""
@@ -115,33 +114,11 @@ _PROSE_REACH: Final = 64
 _BEFORE_NAME: Final = frozenset({" ", '"', "'"})
 _VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
-_CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(|=(?!=|$))")
 _QUOTED_LIMIT: Final = 4096
 _ESCAPE_LEFT: Final = re.compile(r"(?:u00[0-9a-fA-F]{2}|[nrtbf])")
-_IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
-_WORD_AND_COUNT: Final = re.compile(r"[A-Za-z_.-]+[0-9]{0,2}\Z")
-_PATH: Final = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*\Z|[A-Za-z]:\\\\?[\w.-]+.*")
-_SPACED: Final = re.compile(r"[0-9!@#$%^&*]")
 _EXPORT: Final = re.compile(
     r"(?:(?:export|set|setenv|env|arg|-e|--env|\$|>|-|\+)[ \t]{1,4})*\Z", re.IGNORECASE
 )
-_LETTERED: Final = re.compile(r"[A-Z]{1,2}[a-z]+\Z")
-
-
-class Site(NamedTuple):
-    """Where a value was found, as far as it decides what counts as a secret."""
-
-    kind: int
-    quoted: bool
-    how: str
-    """``operator``, ``element``, ``list``, ``cell``, ``prose`` or ``space``."""
-    tight: bool
-    """No space around the separator: ``A=b``."""
-    line_start: bool
-    """The name begins its line (after ``export``, ``-`` or a prompt)."""
-    in_url: bool
-    far: bool
-    """A line break lies between name and value."""
 
 
 def find_pairs(
@@ -223,9 +200,7 @@ def find_pairs(
             if not behind_from <= name_end <= behind_to:
                 behind_from = name_end
                 behind_to, value_behind = behind.value(name_end)
-            nothing_behind = (
-                known_form and kind != names.PASSWORD and value_behind >= name_end + _PROSE_REACH
-            )
+            nothing_behind = known_form and kind != names.PASSWORD and value_behind >= name_end + _PROSE_REACH
         nothing_before = True
         if text[name_start - 1 : name_start] in _BEFORE_NAME:
             low = name_start - nearby.BEFORE if name_start > nearby.BEFORE else 0
@@ -312,7 +287,7 @@ def _read(
         end - start < _FEWEST
         and (is_closed or following != "|")
         and (
-            end - start < _SHORTEST
+            end - start < SHORTEST
             or (kind != names.PASSWORD and (is_closed or not _in_query(text, name_start)))
         )
     ):
@@ -413,7 +388,7 @@ def _plain_end(text: str, start: int, end: int, site: Site) -> tuple[int, bool]:
     if not site.tight or site.how != "operator":
         value = value.rstrip(".:!?")
         end = start + len(value)
-    if _is_call(text, value, end, site):
+    if is_call(text, value, end, site):
         return end, False
     if not acceptable(value, site):
         if text[end : end + 1] != "|" or site.how != "operator":
@@ -422,14 +397,6 @@ def _plain_end(text: str, start: int, end: int, site: Site) -> tuple[int, bool]:
         if more is None or not shapes.looks_random(more[0], 16):
             return end, False
     return _extended(text, end, site), True
-
-
-def _is_call(text: str, value: str, end: int, site: Site) -> bool:
-    """``token = make_token(...)``, ``key = keys[0]``: code that computes the value."""
-    following = text[end : end + 1]
-    if site.quoted or not following or following not in "([{":
-        return False
-    return _IDENTIFIER.match(value) is not None and not shapes.looks_random(value, 12)
 
 
 def _quoted_end(text: str, start: int, opening: str) -> int:
@@ -464,92 +431,3 @@ def _extended(text: str, end: int, site: Site) -> int:
         if more is not None:
             return more.end()
     return end
-
-
-def acceptable(value: str, site: Site) -> bool:
-    """Whether ``value``, found at ``site``, is taken for a secret."""
-    if len(value) < _SHORTEST or shapes.is_placeholder(value) or _named_like_a_secret(value):
-        return False
-    if site.kind == names.WEAK and not site.in_url:
-        return _weak(value, site)
-    if site.how in ("space", "cell", "prose", "list") or site.far:
-        return _loose(value, site)
-    if site.kind == names.PASSWORD:
-        return _password(value, site)
-    return _token(value, site)
-
-
-def _weak(value: str, site: Site) -> bool:
-    if shapes.is_plain_id(value) or shapes.is_provider_id(value) or " " in value or "/" in value[:2]:
-        return False
-    least = 20 if site.how in ("space", "list", "cell") else 14
-    return shapes.looks_random(value, least) or (len(value) >= 20 and shapes.case_noise(value))
-
-
-def _loose(value: str, site: Site) -> bool:
-    """Prose, flags, cells, argument lists: the value itself must look like a secret."""
-    if " " in value or "://" in value or _PATH.match(value) or _CALL.match(value):
-        return False
-    if site.how == "space" and site.kind == names.WEAK:
-        return False
-    if not shapes.is_mixed(value):
-        if site.kind == names.PASSWORD and shapes.joined_words(value) >= 4:
-            return True
-        return len(value) >= 10 and shapes.case_noise(value)
-    if site.kind == names.PASSWORD:
-        return len(value) >= 6 and not value.isdigit() and (site.how != "list" or len(value) >= 8)
-    if shapes.looks_random(value, 12) or (len(value) >= 16 and shapes.case_noise(value)):
-        return not shapes.is_provider_id(value)
-    if len(value) >= 16 and value.isalnum() and site.kind != names.WEAK and sum(map(str.isdigit, value)) >= 2:
-        return True
-    return len(value) >= 12 and (shapes.is_plain_id(value) or shapes.is_hex(value)) and site.how != "list"
-
-
-def _password(value: str, site: Site) -> bool:
-    if " " in value:
-        return (
-            site.quoted and len(value) <= 128 and _SPACED.search(value) is not None and not _sentence(value)
-        )
-    if value.isdigit():
-        return len(value) >= 6 or (site.quoted and len(value) >= 4)
-    if shapes.joined_words(value) >= 3 or (len(value) >= 8 and shapes.case_noise(value)):
-        return True
-    if shapes.is_mixed(value):
-        if site.quoted or not _IDENTIFIER.match(value):
-            return "://" not in value or site.tight
-        digits = sum(map(str.isdigit, value))
-        return site.tight or "." not in value or digits >= 2 or shapes.looks_random(value, 8)
-    if _LETTERED.match(value) and not site.in_url:
-        return False
-    if site.quoted:
-        return len(value) >= 6 and "." not in value and "/" not in value
-    return len(value) >= 6 and site.tight and site.line_start and "." not in value
-
-
-def _sentence(value: str) -> bool:
-    return value.count(" ") >= 2 and value[:1].isupper()
-
-
-def _token(value: str, site: Site) -> bool:
-    if " " in value or len(value) < 8 or (value.isdigit() and len(value) < 16):
-        return False
-    if _PATH.match(value) or "://" in value:
-        return False
-    if site.kind == names.SIGNATURE:
-        return len(value) >= 16
-    if not shapes.has_digit(value):
-        # random text of this length without a digit is rare
-        if site.kind == names.SECRET and site.quoted and "_" not in value and "." not in value:
-            return True
-        return shapes.case_noise(value) or shapes.is_gibberish(value)
-    if _WORD_AND_COUNT.match(value) and len(value) < 24 and not (site.kind == names.SECRET and site.quoted):
-        return shapes.looks_random(value, 8) or shapes.case_noise(value)
-    return site.quoted or not _IDENTIFIER.match(value) or "." not in value or shapes.looks_random(value, 8)
-
-
-def _named_like_a_secret(value: str) -> bool:
-    """``api_key=api_key``, ``token=OPENAI_API_KEY``: the value is itself a name, not a secret."""
-    if len(value) > 48 or shapes.has_digit(value) or not _IDENTIFIER.match(value):
-        return False
-    words = names.words_of(value)
-    return len(words) > 1 and names.judge(words) != names.NONE
