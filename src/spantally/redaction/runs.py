@@ -39,21 +39,21 @@ class Runs:
         self._kinds = raw.translate(_KINDS)
         self._filled = b""
 
-    def long_words(self) -> Iterator[tuple[int, int]]:
-        """Start and end of each long word with a digit, or with a capital that is not its first letter."""
+    def long_words(self) -> Iterator[tuple[int, int, bool]]:
+        """Start and end of each long word with a digit, or with a capital that is not its first letter.
+
+        The third says whether it has a digit.
+        """
         find, kinds = self._words.find, self._kinds.find
         at = find(_LONG)
         while at >= 0:
             end = find(b" ", at + SHORTEST)
             if end < 0:
                 end = len(self._words)
-            if kinds(b"0", at, end) >= 0 or kinds(b"A", at + 1, end) >= 0:
-                yield at, end
+            digit = kinds(b"0", at, end) >= 0
+            if digit or kinds(b"A", at + 1, end) >= 0:
+                yield at, end, digit
             at = find(_LONG, end)
-
-    def has_digit(self, start: int, end: int) -> bool:
-        """Whether a digit stands there."""
-        return self._kinds.find(b"0", start, end) >= 0
 
     def may_hold_value(self, start: int, end: int) -> bool:
         """Whether a secret can stand there that nobody would take for words: a digit, or a long word."""

@@ -126,8 +126,8 @@ def find_tokens(
         generic: also judge words whose prefix no table knows.
     """
     seen = 0
-    for start, end in runs.long_words():
-        if runs.has_digit(start, end) or _CASES.search(text, start, end) is not None:
+    for start, end, digit in runs.long_words():
+        if digit or _CASES.search(text, start, end) is not None:
             seen += 1
             if not seen & 127:
                 check()
@@ -253,10 +253,13 @@ def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
 
 def _is_objects(prefix: str) -> bool:
     """Whether a prefix is that of an object's id: ``call_``, ``cs_test_``, but not ``prod_river_``."""
-    first, *more = [word for word in _SEPARATOR.split(prefix.lower()) if word]
-    if first not in shapes.KEPT_PREFIXES:
+    words = prefix.lower().replace("-", "_").replace(".", "_").split("_")
+    if words[0] not in shapes.KEPT_PREFIXES:  # nearly all, so that no more is asked of them
         return False
-    return all(word in shapes.KEPT_PREFIXES or word in _KINDS_OF_IDS or not word.isalpha() for word in more)
+    for word in words:
+        if word not in shapes.KEPT_PREFIXES and word not in _KINDS_OF_IDS and word.isalpha():
+            return False
+    return True
 
 
 def _is_vendors(prefix: str, body: str) -> bool:
