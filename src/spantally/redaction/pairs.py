@@ -13,7 +13,7 @@ from typing import Final
 
 from spantally.redaction import languages, names, nearby, shapes
 from spantally.redaction.columns import HEAD_END
-from spantally.redaction.runs import Ahead, Runs
+from spantally.redaction.runs import Runs
 from spantally.redaction.spans import PAIR, Span
 from spantally.redaction.tags import OPENING, is_tag_at, tag_end_at
 from spantally.redaction.values import SHORTEST, Site, acceptable, is_call
@@ -145,10 +145,7 @@ def find_pairs(
     waste = 65_536 + size // 2
     tail = _TAIL.match
     known = names.known
-    # What lies before and behind a name is asked for from place to place, and the answers hold for a while.
-    behind, before = Ahead(runs), Ahead(runs)
-    behind_from = behind_to = before_from = before_to = -1
-    value_behind = value_before = 0
+    may_hold_value = runs.may_hold_value
     for at in stems:
         if at < cursor:
             continue
@@ -195,27 +192,23 @@ def find_pairs(
             if kind == names.SIGNATURE and not _in_query(text, name_start):
                 continue
         # Most names stand in talk, with nothing around that could be a secret: that is seen by bytes.
-        nothing_behind = False
-        if following == " " or not known_form:
-            if not behind_from <= name_end <= behind_to:
-                behind_from = name_end
-                behind_to, value_behind = behind.value(name_end)
-            nothing_behind = known_form and kind != names.PASSWORD and value_behind >= name_end + _PROSE_REACH
+        nothing_behind = (
+            following == " "
+            and kind != names.PASSWORD
+            and not may_hold_value(name_end, name_end + _PROSE_REACH)
+        )
         nothing_before = True
         if text[name_start - 1 : name_start] in _BEFORE_NAME:
             low = name_start - nearby.BEFORE if name_start > nearby.BEFORE else 0
-            if not before_from <= low <= before_to:
-                before_from = low
-                before_to, value_before = before.value(low)
             # One of a password may be short, others are not.
-            nothing_before = value_before >= name_start or (
+            nothing_before = not may_hold_value(low, name_start) or (
                 kind != names.PASSWORD and not runs.has_noise(low, name_start)
             )
         if nothing_behind and nothing_before:
             continue
         if not known_form:
             # Where no rule knows what follows a name, its value may stand beside it all the same.
-            if not nothing_before or value_behind < name_end + nearby.AFTER:
+            if not nothing_before or may_hold_value(name_end, name_end + nearby.AFTER):
                 if kind == names.WEAK:
                     kind = _with_word_before(text, name_start, name)
                 if not nothing_before:

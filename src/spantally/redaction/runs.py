@@ -57,18 +57,7 @@ class Runs:
 
     def may_hold_value(self, start: int, end: int) -> bool:
         """Whether a secret can stand there that nobody would take for words: a digit, or a long word."""
-        start = max(0, start)
         return self._kinds.find(b"0", start, end) >= 0 or self._words.find(_LONG, start, end) >= 0
-
-    def next_digit(self, start: int) -> int:
-        """Where the next digit stands; behind the text where there is none."""
-        at = self._kinds.find(b"0", start)
-        return len(self._kinds) + SHORTEST if at < 0 else at
-
-    def next_long_word(self, start: int) -> int:
-        """Where the next sixteen characters of a word stand; behind the text where there are none."""
-        at = self._words.find(_LONG, start)
-        return len(self._words) if at < 0 else at
 
     def has_noise(self, start: int, end: int) -> bool:
         """Whether twelve characters without a space between them stand there, with a digit, or sixteen."""
@@ -108,32 +97,3 @@ def _without(raw: bytes, tags: Iterable[tuple[int, int]]) -> bytes:
         at = end - 1
     pieces.append(raw[at:])
     return b"".join(pieces)
-
-
-class Ahead:
-    """Where the next secret can stand that nobody would take for words, for places that mostly come in order.
-
-    Each byte is looked at once, however often and for whatever reach is asked.
-    """
-
-    __slots__ = ("_digit", "_from", "_runs", "_word")
-
-    def __init__(self, runs: Runs) -> None:
-        self._runs = runs
-        self._from = 0
-        self._digit = self._word = -1
-
-    def value(self, start: int) -> tuple[int, int]:
-        """Up to where the answer holds, and the place that a reach has to include to hold a value.
-
-        That is the next digit, or the last of the next sixteen characters of a word.
-        """
-        if start < self._from:
-            self._digit = self._word = -1
-        self._from = start
-        digit, word = self._digit, self._word
-        if digit < start:
-            digit = self._digit = self._runs.next_digit(start)
-        if word < start:
-            word = self._word = self._runs.next_long_word(start)
-        return min(digit, word), min(digit, word + SHORTEST - 1)
