@@ -202,7 +202,7 @@ def find_pairs(
             low = name_start - nearby.BEFORE if name_start > nearby.BEFORE else 0
             # One of a password may be short, others are not.
             nothing_before = not may_hold_value(low, name_start) or (
-                kind != names.PASSWORD and not runs.has_noise(low, name_start)
+                kind != names.PASSWORD and not runs.has_long(low, name_start)
             )
         if nothing_behind and nothing_before:
             continue

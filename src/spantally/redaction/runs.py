@@ -59,22 +59,9 @@ class Runs:
         """Whether a secret can stand there that nobody would take for words: a digit, or a long word."""
         return self._kinds.find(b"0", start, end) >= 0 or self._words.find(_LONG, start, end) >= 0
 
-    def has_noise(self, start: int, end: int) -> bool:
-        """Whether twelve characters without a space between them stand there, with a digit, or sixteen."""
-        filled = self._unbroken()
-        at = filled.find(_UNBROKEN, start, end)
-        if at < 0:
-            return False
-        if filled.find(_KEY, at, end) >= 0:
-            return True
-        while at >= 0:
-            stop = filled.find(b" ", at, end)
-            if stop < 0:
-                stop = end
-            if self._kinds.find(b"0", at, stop) >= 0:
-                return True
-            at = filled.find(_UNBROKEN, stop, end)
-        return False
+    def has_long(self, start: int, end: int) -> bool:
+        """Whether twelve characters without a space between them stand there."""
+        return self._unbroken().find(_UNBROKEN, start, end) >= 0
 
     def has_key(self, start: int, end: int) -> bool:
         """Whether sixteen do."""
