@@ -48,6 +48,22 @@ def test_stems_at_the_seam_of_two_steps_are_found_once(stem: str) -> None:
         assert list(marks.Looked(lower).stems()) == [marks.STEP - lead, 2 * marks.STEP - lead + len(stem)]
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("keyword", "keywords", "author", "authors", "credit", "credits", "passed", "passing"),
+        *("sign", "signs", "signed", "signal", "signals", "signing"),
+    ],
+)
+def test_words_of_talk_are_passed_over_because_no_name_of_them_says_anything(word: str) -> None:
+    """Whatever is before; a longer name of which they are a part is another matter."""
+    assert not marks.Looked(f"the {word} of it".encode()).stems()
+    for before in ("", "my_", "api-", "x.", "access_", "oauth2.", "two"):
+        for spelled in (word, word.title(), word.upper()):
+            assert names.classify(before + spelled) == names.NONE
+    assert marks.Looked(f"the {word}_key=".encode()).stems()
+
+
 @settings(max_examples=200, deadline=None)
 @given(pieces=TEXTS)
 def test_answers_are_the_same(pieces: list[str]) -> None:

@@ -79,7 +79,7 @@ def _table(text: str, at: int, check: Callable[[], None], taken: list[Span]) -> 
     for index, cell in enumerate(cells):
         title = cell.strip(" \"'`*{}[]()")
         if len(title) <= 48 and title.count(" ") <= 3:
-            kind = names.judge(names.words_of(title.replace(".", "_")))
+            kind = names.classify(title.replace(".", "_"))
             if kind in (names.TOKEN, names.SECRET, names.PASSWORD, names.WEAK):
                 columns[index] = kind
     if not columns:

@@ -52,6 +52,10 @@ BEHIND: Final = 256
 
 Of thousands of joined documents none changes more when more is read; with 64 on either side, one in 900 does.
 """
+APART: Final = "\n\n\0\n\n"
+"""Keeps parts of a text apart that are read as one: no rule reads over it."""
+EDGE: Final = 128
+"""Most characters by which a window grows, so that it begins and ends where words and tags do."""
 LONG: Final = 640
 """A text longer than this is read again only around its new tags."""
 
@@ -112,9 +116,16 @@ def _no_check() -> None:
     """Short texts need no clock."""
 
 
-def _find(text: str, check: Callable[[], None], taken: list[Span], *, generic: bool) -> None:
-    """Append what the built-in rules find in a text as it stands."""
-    runs = Runs(text)
+def _find(
+    text: str,
+    tags: list[tuple[int, int]],
+    check: Callable[[], None],
+    taken: list[Span],
+    *,
+    generic: bool,
+) -> None:
+    """Append what the built-in rules find in a text as it stands, with tags at ``tags``."""
+    runs = Runs(text, tags)
     marks = marks_of(runs.raw.lower())
     if marks is not None:
         present = dict(marks.present())
@@ -137,7 +148,7 @@ def _find_encoded(
     for view in views_of(text):
         check()
         found: list[Span] = []
-        _find(view.text, check, found, generic=generic)
+        _find(view.text, find_tags(view.text), check, found, generic=generic)
         if depth > 1:
             _find_encoded(view.text, check, found, generic=generic, depth=depth - 1)
         taken.extend(
@@ -160,15 +171,16 @@ def scan(
     taken: list[Span] = []
     registry.find_literals(text, taken)
     check = clock.check
+    tags = find_tags(text)
     if defaults:
-        _find(text, check, taken, generic=generic)
+        _find(text, tags, check, taken, generic=generic)
         if may_have_views(text):
             _find_encoded(text, check, taken, generic=generic, depth=DEEPEST)
     if patterns:
         patterns.find(text, check, taken)
     if not taken:
         return taken
-    spans = settle(taken, find_tags(text))
+    spans = settle(taken, tags)
     return patterns.spared(text, spans) if patterns else spans
 
 
@@ -189,17 +201,13 @@ def redact(
     """
     clock.grant(len(text))
     found: Counter[str] = Counter()
+    spans = scan(text, clock, patterns, defaults=defaults, generic=generic)
     for _ in range(ROUNDS):
-        spans = scan(text, clock, patterns, defaults=defaults, generic=generic)
         if not spans:
             break
         found.update(span.kind for span in spans)
         text, places = replaced(text, spans)
-        if len(text) > LONG and not any(
-            scan(text[start:end], clock, patterns, defaults=defaults, generic=generic)
-            for start, end in windows(places, len(text))
-        ):
-            break
+        spans = _scan_again(text, places, clock, patterns, defaults=defaults, generic=generic)
     else:
         raise UnsettledError(OPENING)
     if found:
@@ -207,11 +215,50 @@ def redact(
     return text
 
 
-def windows(places: list[int], size: int) -> list[tuple[int, int]]:
-    """The surroundings of ``places``, overlapping ones joined."""
+def _scan_again(
+    text: str,
+    places: list[int],
+    clock: Clock,
+    patterns: Finders | tuple[()],
+    *,
+    defaults: bool,
+    generic: bool,
+) -> list[Span]:
+    """The spans of a text with new tags at ``places``; of a long one only what stands around them is read."""
+    if len(text) <= LONG:
+        return scan(text, clock, patterns, defaults=defaults, generic=generic)
+    areas = windows(text, places)
+    # All at once first: nearly always there is nothing, and each reading by itself costs a start of its own.
+    together = APART.join([text[start:end] for start, end in areas])
+    if not scan(together, clock, patterns, defaults=defaults, generic=generic):
+        return []
+    found: list[Span] = []
+    for start, end in areas:
+        for span in scan(text[start:end], clock, patterns, defaults=defaults, generic=generic):
+            if _is_cut(text, start, start + span.start) or _is_cut(text, start + span.end, end):
+                # The end of a word may look like a secret that the word is not.
+                return scan(text, clock, patterns, defaults=defaults, generic=generic)
+            found.append(span._replace(start=span.start + start, end=span.end + start))
+    return found
+
+
+def _is_cut(text: str, start: int, end: int) -> bool:
+    """Whether what stands between an edge of a window and a span may be part of a word that the edge cuts."""
+    return start > 0 and end < len(text) and not any(map(str.isspace, text[start:end]))
+
+
+def windows(text: str, places: list[int]) -> list[tuple[int, int]]:
+    """The surroundings of ``places`` in ``text``, from word to word, overlapping ones joined."""
     joined: list[tuple[int, int]] = []
+    size = len(text)
     for place in places:
-        start, end = max(0, place - WINDOW), min(size, place + BEHIND)
+        start = max(0, place - WINDOW)
+        low = max(0, start - EDGE)
+        start = max(text.rfind(" ", low, start), text.rfind("\n", low, start)) + 1 or low
+        end = min(size, place + BEHIND)
+        high = min(size, end + EDGE)
+        space, line = text.find(" ", end, high), text.find("\n", end, high)
+        end = min(space if space >= 0 else high, line if line >= 0 else high)
         if joined and start <= joined[-1][1]:
             joined[-1] = (joined[-1][0], end)
         else:

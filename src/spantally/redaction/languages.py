@@ -64,7 +64,8 @@ _AROUND: Final = "\"'`()[]<>,;:.*"
 _BEFORE: Final = 100
 """Characters between a secret and the name behind it."""
 _LONGEST: Final = 256
-_LINKS: Final = (" as ", " for ", " is the ", " is my ", " is our ", " is your ", " is a ")
+_LINKS: Final = (" is the ", " is my ", " is our ", " is your ", " is a ")
+"""Beside " as " and " for "."""
 _USES: Final = frozenset(
     """
     use using with try set take enter put paste send pass add have is it here got gave give that value
@@ -99,13 +100,10 @@ def find_named(text: str, check: Callable[[], None], taken: list[Span]) -> None:
 def find_before(text: str, name_start: int, taken: list[Span]) -> None:
     """Append a span for a secret that stands before the name which starts at ``name_start``."""
     low = max(0, name_start - _BEFORE)
-    if (
-        text.find(" as ", low, name_start) < 0
-        and text.find(" for ", low, name_start) < 0
-        and text.find(" is ", low, name_start) < 0
-    ):
-        return
-    at = max(text.rfind(link, low, name_start) for link in _LINKS)
+    at = max(text.rfind(" as ", low, name_start), text.rfind(" for ", low, name_start))
+    if text.find(" is ", low, name_start) >= 0:
+        for link in _LINKS:
+            at = max(at, text.rfind(link, low, name_start))
     if at < 0 or text.find("\n", at, name_start) >= 0 or text.count(" ", at + 1, name_start) > 6:
         return
     begin = text.rfind(" ", max(0, at - _LONGEST), at) + 1

@@ -33,6 +33,10 @@ _ECHO: Final = re.compile(
 _MYSQL: Final = re.compile(
     r"""mysql(?:dump|admin|import)?[^\n|;&"']{0,160}?[ ]-p(?P<value>[^\s"'\\-][^\s"'\\]{3,128})"""
 )
+_REDIS: Final = re.compile(
+    r"""redis-cli[^\n|;&"']{0,160}?[ ](?:-a|--pass)[ =](?:\\{0,16}["'])?"""
+    r"""(?P<value>[^\s"'\\-][^\s"'\\]{3,128})"""
+)
 _HERE: Final = re.compile(r"""[ ]<<<[ ]{0,4}\\{0,8}["']?(?P<value>[^\s"'\\$]{6,256})""")
 _TELLING: Final = ("pass", "login", "secret", "token", "auth", "key")
 _OFTEN: Final = 128
@@ -78,6 +82,11 @@ def echo(text: str, at: int, taken: list[Span]) -> None:
 def mysql(text: str, at: int, taken: list[Span]) -> None:
     """``mysql -u user -ppassword``."""
     _take(_MYSQL.match(text, at), "password", taken)
+
+
+def redis(text: str, at: int, taken: list[Span]) -> None:
+    """``redis-cli -h host -a password``."""
+    _take(_REDIS.match(text, at), "password", taken)
 
 
 def here_string(text: str, at: int, taken: list[Span]) -> None:

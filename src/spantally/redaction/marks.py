@@ -1,7 +1,7 @@
 """Marks: the fixed strings at which the handlers begin to read, each looked for, or all in one pass.
 
 With the extra ``fast`` (the wheel ``ahocorasick_rs``) a text is read once for all marks; without it once for
-each of them, at several times the cost. Both give the same places.
+each of some rare letters of theirs, at several times the cost. Both give the same places.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ OTHERS: Final = (
     " login ",
     "sudo -s",
     "mysql",
+    "redis-cli",
     "sas=",
+    "hmac=",
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 
@@ -54,6 +56,7 @@ _SIGNS: Final = {URL_ESCAPED: "\\", URL_ENCODED: "%", "sas=": "=", " <<<": "<"}
 """Characters of marks that are rare: where one is missing, nobody looks for the whole."""
 
 _RARE_AT: Final = {
+    URL: 1,
     "hooks.slack.com/": 3,
     "/api/webhooks/": 11,
     "webhook.office.com/": 6,
@@ -70,23 +73,39 @@ _RARE_AT: Final = {
     "-----begin ": 5,
     "private-lines:": 0,
     "mysql": 3,
+    "redis-cli": 6,
+    "hmac=": 0,
 }
-"""Marks that the search for stems finds on its way, with the place of a rare letter in each."""
-_MET: Final = tuple(_RARE_AT)
-_MET_AS_STEMS: Final = {b"kie": ("cookie", b""), b"uth": ("authorization", b"orization")}
-"""Marks that begin as a stem does: what has to follow the hit."""
+"""Marks that are found by one letter that is rare in texts, with its place in each."""
 
-
-def _by(letter: str) -> str:
-    """The marks that are found by this letter: nothing but it is consumed, so that no stem is hidden."""
-    choices = []
-    for number, (mark, at) in enumerate(_RARE_AT.items(), 1):
-        if mark[at] == letter:
-            before, after = re.escape(mark[: at + 1]), re.escape(mark[at + 1 :])
-            choices.append(
-                (f"(?={after})" if after else "") + (f"(?<={before})" if at else "") + f"(?P<m{number}>)"
-            )
-    return "|".join(choices)
+_STEMS_AT: Final = {
+    "key": 0,
+    "token": 2,
+    "cookie": 3,
+    "kennwort": 0,
+    "sig": 2,
+    "pw": 1,
+    "wachtwoord": 0,
+    "pass": 0,
+    "parola": 0,
+    "auth": 1,
+    "cred": 0,
+    "secret": 2,
+    "contrase": 0,
+    "senha": 3,
+    "heslo": 0,
+}
+"""The same of the stems of names."""
+_ALSO: Final = {"cookie": "cookie", "auth": "authorization"}
+"""Marks that begin as a stem does."""
+_DULL: Final = {
+    "key": r"words?[ .,:\n]",
+    "auth": r"ors?[ .,:\n]",
+    "sig": r"n(?:s|ed|als?|ing)?[ .,:\n]",
+    "cred": r"its?[ .,:\n]",
+    "pass": r"(?:ed|ing)[ .,:\n]",
+}
+"""What must not follow a stem: words of talk, of which :func:`names.classify` says nothing in any name."""
 
 
 class Marks(Protocol):
@@ -99,27 +118,32 @@ class Marks(Protocol):
         """Where any stem of a name begins, in order."""
 
 
-# The usual stems by letters that are rare in texts, with what stands before them looked at from there: a
-# search that begins at one letter in eight takes half as long as one at their first letters, one in three.
-# Of other marks a letter is met, with a look at what stands around; each choice begins with a letter of its
-# own, or the interpreter tries all of them everywhere.
-_STEMS_BY_RARE: Final = re.compile(
-    (
-        f"k(?:ey|en(?<=token)|ie(?<=cookie)|ennwort|{_by('k')})|g(?:(?<=sig)|{_by('g')})"
-        f"|w(?:(?<=pw)|achtwoord)|p(?:ass|arola|{_by('p')})|u(?:th(?<=auth)|{_by('u')})"
-        f"|c(?:re(?:d|t(?<=secret))|ontrase|{_by('c')})|b(?:{_by('b')})|q(?:{_by('q')})"
-    ).encode()
+def _by_letter(letter: str) -> tuple[re.Pattern[bytes], tuple[tuple[str, int, bool], ...]]:
+    """What finds stems and marks by one letter, and for each of its groups: the mark, how far before, a stem?
+
+    A pattern that begins with one fixed letter is searched at the speed of memory, one that begins with any
+    of several goes from character to character: ten passes of the first take half as long as one such.
+    """
+    choices = []
+    meanings = []
+    # The stems first: they are met a hundred times as often. Each choice begins with plain letters, by which
+    # the interpreter leaves it at once.
+    for mark, at in {**_STEMS_AT, **_RARE_AT}.items():
+        if mark[at] == letter:
+            before = f"(?<={re.escape(mark)})" if at else ""
+            dull = f"(?!{_DULL[mark]})" if mark in _DULL else ""
+            choices.append(f"{re.escape(mark[at + 1 :])}{before}{dull}()")
+            meanings.append((_ALSO.get(mark, mark if mark in _RARE_AT else ""), at, mark in _STEMS_AT))
+    whole = "|".join(choices)
+    return re.compile(f"{re.escape(letter)}(?:{whole})".encode()), tuple(meanings)
+
+
+_LETTERS: Final = tuple(
+    map(
+        _by_letter,
+        dict.fromkeys(mark[at] for table in (_STEMS_AT, _RARE_AT) for mark, at in table.items()),
+    )
 )
-_GROUPS: Final = {
-    number: (mark, _RARE_AT[mark])
-    for name, number in _STEMS_BY_RARE.groupindex.items()
-    for mark in (_MET[int(name[1:]) - 1],)
-}
-"""The mark of a group that took part, and how far before the hit it begins."""
-_BEFORE: Final = {b"ken": 2, b"kie": 3, b"g": 2, b"w": 1, b"uth": 1, b"cret": 2}
-"""How far before such a hit its stem begins."""
-_UNUSUAL: Final = (b"senha", b"heslo")
-_ALL_STEMS: Final = re.compile("|".join(names.STEM_WORDS).encode())
 
 
 class Looked:
@@ -136,20 +160,15 @@ class Looked:
     def present(self) -> Iterator[tuple[str, list[int]]]:
         """See :class:`Marks`."""
         raw = self._raw
-        met = self._met
+        yield from self._met.items()
         for mark, sought, sign in _SOUGHT:
-            if sought is None:
-                if mark in met:
-                    yield mark, met[mark]
-                continue
-            at = -1 if sign is not None and sign not in raw else raw.find(sought)
-            if at < 0:
-                continue
-            places = []
-            while at >= 0:
-                places.append(at)
-                at = raw.find(sought, at + len(sought))
-            yield mark, places
+            at = raw.find(sought) if sign in raw else -1
+            if at >= 0:
+                places = []
+                while at >= 0:
+                    places.append(at)
+                    at = raw.find(sought, at + len(sought))
+                yield mark, places
 
     def stems(self) -> list[int]:
         """See :class:`Marks`."""
@@ -159,32 +178,21 @@ class Looked:
         raw = self._raw
         met = self._met
         found = self._stems
+        size = len(raw)
         # In steps: one search over megabytes without a hit would let no other thread run meanwhile.
-        for step in range(0, len(raw), STEP):
+        for step in range(0, size, STEP):
             end = step + STEP
-            for hit in _STEMS_BY_RARE.finditer(raw, step, end + _LONGEST):
-                at = hit.start()
-                if at >= end:
-                    break
-                group = hit.lastindex
-                if group is not None:
-                    mark, before = _GROUPS[group]
-                    met.setdefault(mark, []).append(at - before)
-                    continue
-                word = hit[0]
-                at -= _BEFORE.get(word, 0)
-                found.append(at)
-                if word in _MET_AS_STEMS:
-                    mark, rest = _MET_AS_STEMS[word]
-                    if raw.startswith(rest, hit.end()):
-                        met.setdefault(mark, []).append(at)
-        if any(stem in raw for stem in _UNUSUAL):
-            found[:] = [
-                hit.start()
-                for step in range(0, len(raw), STEP)
-                for hit in _ALL_STEMS.finditer(raw, step, step + STEP + _LONGEST_STEM - 1)
-                if hit.start() < step + STEP
-            ]
+            for pattern, meanings in _LETTERS:
+                for hit in pattern.finditer(raw, step, end + _LONGEST):
+                    at = hit.start()
+                    if at >= end:
+                        break
+                    mark, before, is_stem = meanings[hit.lastindex - 1]  # type: ignore[operator]
+                    if is_stem:
+                        found.append(at - before)
+                    if mark and (not is_stem or raw.startswith(mark.encode(), at - before)):
+                        met.setdefault(mark, []).append(at - before)
+        found.sort()
 
 
 class Found:
@@ -193,14 +201,11 @@ class Found:
     __slots__ = ("_places", "_stems")
 
     def __init__(self, hits: list[tuple[int, int, int]]) -> None:
-        places: dict[int, list[int]] = {}
-        stems: list[int] = []
-        for index, start, _ in hits:
-            if index < _FIRST_OTHER:
-                stems.append(start)
-            if index >= _FIRST_PLACED:
-                places.setdefault(index, []).append(start)
+        stems = [start for index, start, _ in hits if index < _FIRST_OTHER]
         stems.sort()  # they come by their ends
+        places: dict[int, list[int]] = {}
+        for index, start in [hit[:2] for hit in hits if hit[0] >= _FIRST_PLACED]:
+            places.setdefault(index, []).append(start)
         self._places = places
         self._stems = stems
 
@@ -216,12 +221,9 @@ class Found:
 PLACED: Final = ("cookie", *OTHERS)
 """Marks whose places are told one by one."""
 _SOUGHT: Final = tuple(
-    (
-        mark,
-        None if mark in _RARE_AT or mark in ("cookie", "authorization") else mark.encode(),
-        _SIGNS[mark].encode() if mark in _SIGNS else None,
-    )
+    (mark, mark.encode(), _SIGNS.get(mark, "").encode())
     for mark in PLACED
+    if mark not in _RARE_AT and mark not in _ALSO.values()
 )
 _STEMS: Final = tuple(sorted(names.STEM_WORDS, key=lambda stem: stem == "cookie"))
 """The one stem that is a mark as well stands last, beside the other marks."""
@@ -229,7 +231,6 @@ _ALL: Final = (*_STEMS, *OTHERS)
 _FIRST_OTHER: Final = len(_STEMS)
 _FIRST_PLACED: Final = _FIRST_OTHER - 1
 
-_LONGEST_STEM: Final = max(map(len, names.STEM_WORDS))
 _LONGEST: Final = max(map(len, _ALL))
 
 _search: list[Callable[[bytes], list[tuple[int, int, int]]] | None] = []
@@ -270,7 +271,9 @@ def has_marks(lower: bytes) -> bool:
         or b"heslo" in lower
         or b"sudo" in lower
         or b"mysql" in lower
+        or b"redis-cli" in lower
         or b"sas=" in lower
+        or b"hmac=" in lower
         or b"<<<" in lower
     )
 

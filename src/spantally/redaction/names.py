@@ -118,6 +118,8 @@ _SIGNATURES: Final = frozenset({"sig", "signature", "hmac"})
 _memo: Final[dict[str, int]] = {}
 _MEMO_SIZE: Final = 4096
 _MEMO_LENGTH: Final = 48
+known: Final = _memo.get
+"""What :func:`classify` answered of a name before, or None: for those who ask of many."""
 
 
 def words_of(name: str) -> list[str]:

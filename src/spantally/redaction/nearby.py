@@ -50,6 +50,8 @@ _FIRST: Final = re.compile(
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 AFTER: Final = 80
 """Characters behind a name in which its value may stand."""
+FARTHEST: Final = 132 + 16
+"""Characters behind a name in which a key must have begun and be sixteen characters long."""
 _LINK: Final = re.compile(r"[#(=:<>\u2190]|//|--|/\*|[ ](?:is|was|as|for)[ ]")
 """What joins a value to the name behind it."""
 _LINK_REACH: Final = 40

@@ -9,29 +9,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from spantally.redaction import languages, names, nearby, shapes
 from spantally.redaction.columns import HEAD_END
 from spantally.redaction.runs import Runs
 from spantally.redaction.spans import PAIR, Span
-from spantally.redaction.tags import is_tag_at, tag_end_at
+from spantally.redaction.tags import OPENING, is_tag_at, tag_end_at
+from spantally.redaction.values import SHORTEST, Site, acceptable, is_call
 
 _NAME_CHARS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _ATTRIBUTE: Final = re.compile(r"[a-z]{2,16}(?:-[a-z]{2,16}){0,2}=\Z")
 _OPENS: Final = frozenset("\"'\\")
+_QUERY: Final = frozenset("?&;#")
+_ESCAPED_AND: Final = "\\u0026"
 _BEHIND_TAG: Final = frozenset(" \t\r\n\"'")
 _INNER: Final = frozenset(_NAME_CHARS)
 _LONGEST_NAME: Final = 64
-_SHORTEST: Final = 4
-"""Characters of a value that may be a secret."""
 _FEWEST: Final = 8
 _FEWEST_WEAK: Final = 14
 """Characters of one that is no password, and of one behind a weak name; so long is gibberish, too."""
 
 _QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|&apos;|%22|%27)"""
 
-_GAP: Final = r"(?:\s|\\{1,16}[nrt]|(?<=\n)[+-]){0,12}"
+_GAP: Final = r"(?:\s|\\{1,16}[nrt]|(?<=\n)[+-]){0,12}+"
 
 _TAIL: Final = re.compile(r"[A-Za-z0-9_\u00c0-\u024f-]*+")
 _BRAINTREE: Final = re.compile(r"\$(?:production|sandbox)\$[a-z0-9]{8,24}\$[a-f0-9]{10,64}")
@@ -46,14 +47,16 @@ _AFTER_NAME: Final = re.compile(
           \*{{0,2}} [^\S\n]{{0,16}} \]? [^\S\n]{{0,16}}
             (?: => | := | -> | ={{1,3}} | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}
           (?: [&*]? (?: 'static[ ] )? [A-Za-z] [\w.\[\]|<>?]{{0,40}} (?: [ ]\|[ ] \w{{1,20}} )?
-              \s{{0,4}} = \s{{0,4}} (?=@?{_QUOTE}) )?
+              \s{{0,4}} = \s{{0,4}} (?=@?{_QUOTE}(?!\s{{0,4}}(?:[,}}\]);]|\Z))) )?
         | (?: \s{{0,8}} [,)}}] )? {_GAP} [\[({{]? {_GAP}
             (?: (?:type|description|sensitive|nullable) [^\S\n]{{0,12}} = [^\n\\]{{0,120}} {_GAP} ){{0,4}}
             {_QUOTE}? (?:[vV]alue|val|content|default)
             {_QUOTE}? \s{{0,8}} [:=] \s{{0,8}}
         | (?: \n | \\{{1,16}}n ) [ ]{{0,8}} [^\n\[\]\\]{{0,120}} \[type= [^\]\n]{{0,80}} input_value=
       )
-      | (?P<element> (?: </[A-Za-z]{{1,16}}> {_GAP} <[A-Za-z]{{1,16}}[^<>\n]{{0,80}} )? > {_GAP} )
+      | (?P<element> (?: </[A-Za-z]{{1,16}}> {_GAP} <[A-Za-z]{{1,16}}[^<>\n]{{0,80}} )? > {_GAP}
+          | (?(closing) (?!) )  # attributes of the element that the name is of
+            (?: \s{{1,4}} [\w:.-]{{1,32}} = {_QUOTE} [^"'<>\n\\]{{0,80}} {_QUOTE} ){{1,3}} [ ]? > {_GAP} )
       | (?P<list> \s{{0,8}} , \s{{0,8}} (?: [\w.]{{1,40}} \( )? (?={_QUOTE}) | \s? \( \s{{0,4}} (?={_QUOTE}) )
       | (?P<cell> [^\S\n]{{0,40}} \|{{1,2}} [^\S\n]{{0,40}} | [ ]? \( | \t{{1,4}} )
       | (?P<prose> [^\S\n]{{1,4}}
@@ -111,33 +114,11 @@ _PROSE_REACH: Final = 64
 _BEFORE_NAME: Final = frozenset({" ", '"', "'"})
 _VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
-_CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(|=(?!=|$))")
 _QUOTED_LIMIT: Final = 4096
 _ESCAPE_LEFT: Final = re.compile(r"(?:u00[0-9a-fA-F]{2}|[nrtbf])")
-_IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
-_WORD_AND_COUNT: Final = re.compile(r"[A-Za-z_.-]+[0-9]{0,2}\Z")
-_PATH: Final = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*\Z|[A-Za-z]:\\\\?[\w.-]+.*")
-_SPACED: Final = re.compile(r"[0-9!@#$%^&*]")
 _EXPORT: Final = re.compile(
     r"(?:(?:export|set|setenv|env|arg|-e|--env|\$|>|-|\+)[ \t]{1,4})*\Z", re.IGNORECASE
 )
-_LETTERED: Final = re.compile(r"[A-Z]{1,2}[a-z]+\Z")
-
-
-class Site(NamedTuple):
-    """Where a value was found, as far as it decides what counts as a secret."""
-
-    kind: int
-    quoted: bool
-    how: str
-    """``operator``, ``element``, ``list``, ``cell``, ``prose`` or ``space``."""
-    tight: bool
-    """No space around the separator: ``A=b``."""
-    line_start: bool
-    """The name begins its line (after ``export``, ``-`` or a prompt)."""
-    in_url: bool
-    far: bool
-    """A line break lies between name and value."""
 
 
 def find_pairs(
@@ -163,7 +144,8 @@ def find_pairs(
     size = len(text)
     waste = 65_536 + size // 2
     tail = _TAIL.match
-    classify = names.classify
+    known = names.known
+    may_hold_value = runs.may_hold_value
     for at in stems:
         if at < cursor:
             continue
@@ -174,62 +156,82 @@ def find_pairs(
         if name_end - at > _LONGEST_NAME:
             continue
         following = text[name_end] if name_end < size else ""
-        if following not in _MAY_FOLLOW:
-            _look_beside(text, at, name_end, runs, taken)
-            continue
-        name_start, name = _name(text, at, name_end)
+        if at and text[at - 1] in _INNER:
+            name_start, name = _name(text, at, name_end)
+        else:
+            name_start, name = at, text[at:name_end]
+            if name[-1] == "-":
+                name = name.rstrip("-")
+        kind = known(name)
+        if kind is None:
+            kind = names.classify(name)
         if following == "$":
             paid = _BRAINTREE.match(text, name_end)
             if paid is not None:
                 taken.append(Span(name_start, paid.end(), PAIR, "token"))
                 cursor = paid.end()
             continue
-        kind = classify(name)
-        if kind == names.NONE or (name_start > 1 and text.startswith("${", name_start - 2)):
-            continue  # a variable of a shell: what follows is its default or its fault
-        if following == ":" and is_tag_at(text, name_start):
-            continue  # a type: [REDACTED:token:0123abcd]
-        in_words = following == " " and text[name_end + 1 : name_end + 2].isalpha()
-        if not in_words and following in _HEAD_FOLLOWS and HEAD_END.match(text, name_end):
-            heads.append(at)
-        if kind in _ELSEWHERE or (
-            in_words and name in _VERBS and not text.startswith((" is ", " was "), name_end)
-        ):
+        if kind == names.NONE:
             continue
-        if name.startswith(("cred", "Cred", "CRED")):
-            languages.find_login(text, name_start, taken)
-        if kind == names.SIGNATURE and (name_start == 0 or text[name_start - 1] not in "?&;#"):
-            continue
+        known_form = following in _MAY_FOLLOW
+        in_words = False
+        if known_form:
+            if name_start > 1 and text.startswith("${", name_start - 2):
+                continue  # a variable of a shell: what follows is its default or its fault
+            if following == ":" and is_tag_at(text, name_start):
+                continue  # a type: [REDACTED:token:0123abcd]
+            in_words = following == " " and text[name_end + 1 : name_end + 2].isalpha()
+            if not in_words and following in _HEAD_FOLLOWS and HEAD_END.match(text, name_end):
+                heads.append(at)
+            if kind in _ELSEWHERE or (
+                in_words and name in _VERBS and not text.startswith((" is ", " was "), name_end)
+            ):
+                continue
+            if kind == names.SECRET and name.startswith(("cred", "Cred", "CRED")):
+                languages.find_login(text, name_start, taken)
+            if kind == names.SIGNATURE and not _in_query(text, name_start):
+                continue
         # Most names stand in talk, with nothing around that could be a secret: that is seen by bytes.
         nothing_behind = (
             following == " "
             and kind != names.PASSWORD
-            and not runs.may_hold_value(name_end, name_end + _PROSE_REACH)
+            and not may_hold_value(name_end, name_end + _PROSE_REACH)
         )
+        nothing_before = True
         if text[name_start - 1 : name_start] in _BEFORE_NAME:
-            nothing_before = not _may_be_before(name_start, kind, runs)
-            if nothing_before and nothing_behind:
-                continue
-        elif nothing_behind:
+            low = name_start - nearby.BEFORE if name_start > nearby.BEFORE else 0
+            # One of a password may be short, others are not.
+            nothing_before = not may_hold_value(low, name_start) or (
+                kind != names.PASSWORD and not runs.has_long(low, name_start)
+            )
+        if nothing_behind and nothing_before:
             continue
-        else:
-            nothing_before = True
-        if kind == names.WEAK:
+        if not known_form:
+            # Where no rule knows what follows a name, its value may stand beside it all the same.
+            if not nothing_before or may_hold_value(name_end, name_end + nearby.AFTER):
+                if kind == names.WEAK:
+                    kind = _with_word_before(text, name_start, name)
+                if not nothing_before:
+                    _find_before(text, name_start, kind, runs, taken)
+                if name not in _VERBS and len(name) > 2:
+                    _find_after(text, name_end, kind, runs, taken)
+            continue
+        if kind == names.WEAK and name_start and text[name_start - 1] in " \t":
             kind = _with_word_before(text, name_start, name)
-        before = len(taken)
+        count = len(taken)
         if not nothing_before:
-            _find_before(text, name_start, kind, taken)
+            _find_before(text, name_start, kind, runs, taken)
         if nothing_behind or (
             following == " " and kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end)
         ):
             continue
         found = _AFTER_NAME.match(text, name_end)
         if found is None:
-            if len(taken) == before and name not in _VERBS and len(name) > 2:
+            if len(taken) == count and name not in _VERBS and len(name) > 2:
                 _find_after(text, name_end, kind, runs, taken)
             continue
         cursor, read = _read(text, (name_start, name_end), kind, name, found, taken)
-        if len(taken) == before and name not in _VERBS and len(name) > 2:
+        if len(taken) == count and name not in _VERBS and len(name) > 2:
             _find_after(text, name_end, kind, runs, taken)
         # A value that was read and let go may hold a further name, so the scan goes on behind its name only;
         # but not for ever, or `token=token=token=` would read everything a thousand times.
@@ -240,35 +242,18 @@ def find_pairs(
 
 
 def _find_after(text: str, name_end: int, kind: int, runs: Runs, taken: list[Span]) -> None:
-    if kind in _CLEAR and runs.may_hold_value(name_end, name_end + nearby.AFTER):
+    if (
+        kind in _CLEAR
+        and runs.may_hold_value(name_end, name_end + nearby.AFTER)
+        and (kind == names.PASSWORD or runs.has_key(name_end, name_end + nearby.FARTHEST))
+    ):
         nearby.find_after(text, name_end, kind, taken)
 
 
-def _may_be_before(name_start: int, kind: int, runs: Runs) -> bool:
-    """Whether a value can stand before a name: one of a password may be short, others are not."""
-    start = name_start - nearby.BEFORE
-    return (kind == names.PASSWORD or runs.has_long(start, name_start)) and runs.may_hold_value(
-        start, name_start
-    )
-
-
-def _find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> None:
+def _find_before(text: str, name_start: int, kind: int, runs: Runs, taken: list[Span]) -> None:
     languages.find_before(text, name_start, taken)
-    nearby.find_before(text, name_start, kind, taken)
-
-
-def _look_beside(text: str, at: int, name_end: int, runs: Runs, taken: list[Span]) -> None:
-    """Where no rule knows what follows a name, its value may stand beside it all the same."""
-    name_start, name = _name(text, at, name_end)
-    kind = names.classify(name)
-    if kind == names.WEAK:
-        kind = _with_word_before(text, name_start, name)
-    if kind == names.NONE:
-        return
-    if text[name_start - 1 : name_start] in _BEFORE_NAME and _may_be_before(name_start, kind, runs):
-        _find_before(text, name_start, kind, taken)
-    if name not in _VERBS and len(name) > 2:
-        _find_after(text, name_end, kind, runs, taken)
+    if kind == names.PASSWORD or (kind in _CLEAR and runs.has_key(name_start - nearby.BEFORE, name_start)):
+        nearby.find_before(text, name_start, kind, taken)
 
 
 def _read(
@@ -276,10 +261,9 @@ def _read(
 ) -> tuple[int, int]:
     """Judge one separator and value; the answer is where the scan may go on, and how far was read."""
     name_start, name_end = place
-    how = _how(found)
-    if (kind == names.WEAK and how == "space") or (name in _VERBS and how not in ("operator", "prose")):
-        return name_end, name_end
     start = found.end()
+    if text.startswith(OPENING, start):
+        return name_end, start  # a value that went already, as nearly all of a second reading
     if found["array"] is not None and (tag_end := tag_end_at(text, start - 1)) and _ends(text, tag_end):
         return name_end, tag_end
     opening = found["opening"]
@@ -290,10 +274,22 @@ def _read(
         if plain is None:
             return name_end, start
         end = plain.end()
-    if end - start < _SHORTEST and (is_closed or text[end : end + 1] != "|"):
+    following = text[end : end + 1]
+    # Most values are rejected here: so short a one is no key, wherever it stands.
+    if (
+        end - start < _FEWEST
+        and (is_closed or following != "|")
+        and (
+            end - start < SHORTEST
+            or (kind != names.PASSWORD and (is_closed or not _in_query(text, name_start)))
+        )
+    ):
         return name_end, end
-    in_url = how == "operator" and name_start > 0 and text[name_start - 1] in "?&;#"
-    if opening is None and kind != names.PASSWORD and not in_url and text[end : end + 1] != "|":
+    how = _how(found)
+    if (kind == names.WEAK and how == "space") or (name in _VERBS and how not in ("operator", "prose")):
+        return name_end, name_end
+    in_url = how == "operator" and _in_query(text, name_start)
+    if opening is None and kind != names.PASSWORD and not in_url and following != "|":
         value = text[start:end]
         if end - start < (_FEWEST_WEAK if kind == names.WEAK else _FEWEST) or (
             end - start < _FEWEST_WEAK and value.isalpha() and value.islower()
@@ -318,6 +314,11 @@ def _read(
             return name_end, end
     taken.append(Span(start, end, PAIR, names.TYPES[kind]))
     return end, end
+
+
+def _in_query(text: str, name_start: int) -> bool:
+    """Whether a name is that of a parameter of a URL, whose ``&`` JSON may have as an escape."""
+    return text[name_start - 1 : name_start] in _QUERY or text.startswith(_ESCAPED_AND, name_start - 6)
 
 
 def _ends(text: str, at: int) -> bool:
@@ -380,7 +381,7 @@ def _plain_end(text: str, start: int, end: int, site: Site) -> tuple[int, bool]:
     if not site.tight or site.how != "operator":
         value = value.rstrip(".:!?")
         end = start + len(value)
-    if _is_call(text, value, end, site):
+    if is_call(text, value, end, site):
         return end, False
     if not acceptable(value, site):
         if text[end : end + 1] != "|" or site.how != "operator":
@@ -389,14 +390,6 @@ def _plain_end(text: str, start: int, end: int, site: Site) -> tuple[int, bool]:
         if more is None or not shapes.looks_random(more[0], 16):
             return end, False
     return _extended(text, end, site), True
-
-
-def _is_call(text: str, value: str, end: int, site: Site) -> bool:
-    """``token = make_token(...)``, ``key = keys[0]``: code that computes the value."""
-    following = text[end : end + 1]
-    if site.quoted or not following or following not in "([{":
-        return False
-    return _IDENTIFIER.match(value) is not None and not shapes.looks_random(value, 12)
 
 
 def _quoted_end(text: str, start: int, opening: str) -> int:
@@ -431,92 +424,3 @@ def _extended(text: str, end: int, site: Site) -> int:
         if more is not None:
             return more.end()
     return end
-
-
-def acceptable(value: str, site: Site) -> bool:
-    """Whether ``value``, found at ``site``, is taken for a secret."""
-    if len(value) < _SHORTEST or shapes.is_placeholder(value) or _named_like_a_secret(value):
-        return False
-    if site.kind == names.WEAK and not site.in_url:
-        return _weak(value, site)
-    if site.how in ("space", "cell", "prose", "list") or site.far:
-        return _loose(value, site)
-    if site.kind == names.PASSWORD:
-        return _password(value, site)
-    return _token(value, site)
-
-
-def _weak(value: str, site: Site) -> bool:
-    if shapes.is_plain_id(value) or shapes.is_provider_id(value) or " " in value or "/" in value[:2]:
-        return False
-    least = 20 if site.how in ("space", "list", "cell") else 14
-    return shapes.looks_random(value, least) or (len(value) >= 20 and shapes.case_noise(value))
-
-
-def _loose(value: str, site: Site) -> bool:
-    """Prose, flags, cells, argument lists: the value itself must look like a secret."""
-    if " " in value or "://" in value or _PATH.match(value) or _CALL.match(value):
-        return False
-    if site.how == "space" and site.kind == names.WEAK:
-        return False
-    if not shapes.is_mixed(value):
-        if site.kind == names.PASSWORD and shapes.joined_words(value) >= 4:
-            return True
-        return len(value) >= 10 and shapes.case_noise(value)
-    if site.kind == names.PASSWORD:
-        return len(value) >= 6 and not value.isdigit() and (site.how != "list" or len(value) >= 8)
-    if shapes.looks_random(value, 12) or (len(value) >= 16 and shapes.case_noise(value)):
-        return not shapes.is_provider_id(value)
-    if len(value) >= 16 and value.isalnum() and site.kind != names.WEAK and sum(map(str.isdigit, value)) >= 2:
-        return True
-    return len(value) >= 12 and (shapes.is_plain_id(value) or shapes.is_hex(value)) and site.how != "list"
-
-
-def _password(value: str, site: Site) -> bool:
-    if " " in value:
-        return (
-            site.quoted and len(value) <= 128 and _SPACED.search(value) is not None and not _sentence(value)
-        )
-    if value.isdigit():
-        return len(value) >= 6 or (site.quoted and len(value) >= 4)
-    if shapes.joined_words(value) >= 3 or (len(value) >= 8 and shapes.case_noise(value)):
-        return True
-    if shapes.is_mixed(value):
-        if site.quoted or not _IDENTIFIER.match(value):
-            return "://" not in value or site.tight
-        digits = sum(map(str.isdigit, value))
-        return site.tight or "." not in value or digits >= 2 or shapes.looks_random(value, 8)
-    if _LETTERED.match(value) and not site.in_url:
-        return False
-    if site.quoted:
-        return len(value) >= 6 and "." not in value and "/" not in value
-    return len(value) >= 6 and site.tight and site.line_start and "." not in value
-
-
-def _sentence(value: str) -> bool:
-    return value.count(" ") >= 2 and value[:1].isupper()
-
-
-def _token(value: str, site: Site) -> bool:
-    if " " in value or len(value) < 8 or (value.isdigit() and len(value) < 16):
-        return False
-    if _PATH.match(value) or "://" in value:
-        return False
-    if site.kind == names.SIGNATURE:
-        return len(value) >= 16
-    if not shapes.has_digit(value):
-        # random text of this length without a digit is rare
-        if site.kind == names.SECRET and site.quoted and "_" not in value and "." not in value:
-            return True
-        return shapes.case_noise(value) or shapes.is_gibberish(value)
-    if _WORD_AND_COUNT.match(value) and len(value) < 24 and not (site.kind == names.SECRET and site.quoted):
-        return shapes.looks_random(value, 8) or shapes.case_noise(value)
-    return site.quoted or not _IDENTIFIER.match(value) or "." not in value or shapes.looks_random(value, 8)
-
-
-def _named_like_a_secret(value: str) -> bool:
-    """``api_key=api_key``, ``token=OPENAI_API_KEY``: the value is itself a name, not a secret."""
-    if len(value) > 48 or shapes.has_digit(value) or not _IDENTIFIER.match(value):
-        return False
-    words = names.words_of(value)
-    return len(words) > 1 and names.judge(words) != names.NONE

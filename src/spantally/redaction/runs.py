@@ -5,6 +5,7 @@ Bytes are found ten times as fast as a pattern matches: one table shows where wo
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 SHORTEST: Final = 16
@@ -16,43 +17,70 @@ _KINDS: Final = bytes(48 if 48 <= code < 58 else 65 if 65 <= code < 91 else 32 f
 _LONG: Final = b"a" * SHORTEST
 _FILLED: Final = bytes(32 if chr(code).isspace() else 97 for code in range(256))
 _UNBROKEN: Final = b"a" * 12
+_KEY: Final = b"a" * 16
 
 
 class Runs:
-    """The bytes of one text; a byte for each character, whatever it is."""
+    """The bytes of one text; a byte for each character, whatever it is.
+
+    Args:
+        text: the text.
+        tags: start and end of the tags in it, in order: nothing in them is a name or a value.
+    """
 
     __slots__ = ("_filled", "_kinds", "_words", "raw")
 
-    def __init__(self, text: str) -> None:
-        self.raw = raw = text.encode("ascii", "replace")
+    def __init__(self, text: str, tags: Iterable[tuple[int, int]] = ()) -> None:
+        raw = text.encode("ascii", "replace")
+        if tags:
+            raw = _without(raw, tags)
+        self.raw = raw
         self._words = raw.translate(_WORDS)
         self._kinds = raw.translate(_KINDS)
         self._filled = b""
 
-    def next_word(self, start: int) -> tuple[int, int]:
-        """Start and end of the next long word; the start is -1 where there is none."""
-        at = self._words.find(_LONG, start)
-        if at < 0:
-            return -1, -1
-        end = self._words.find(b" ", at + SHORTEST)
-        return at, len(self._words) if end < 0 else end
+    def long_words(self) -> Iterator[tuple[int, int, bool]]:
+        """Start and end of each long word with a digit, or with a capital that is not its first letter.
 
-    def has_digit(self, start: int, end: int) -> bool:
-        """Whether a digit stands there."""
-        return self._kinds.find(b"0", start, end) >= 0
-
-    def has_capital(self, start: int, end: int) -> bool:
-        """Whether a capital stands there."""
-        return self._kinds.find(b"A", start, end) >= 0
+        The third says whether it has a digit.
+        """
+        find, kinds = self._words.find, self._kinds.find
+        at = find(_LONG)
+        while at >= 0:
+            end = find(b" ", at + SHORTEST)
+            if end < 0:
+                end = len(self._words)
+            digit = kinds(b"0", at, end) >= 0
+            if digit or kinds(b"A", at + 1, end) >= 0:
+                yield at, end, digit
+            at = find(_LONG, end)
 
     def may_hold_value(self, start: int, end: int) -> bool:
         """Whether a secret can stand there that nobody would take for words: a digit, or a long word."""
-        start = max(0, start)
         return self._kinds.find(b"0", start, end) >= 0 or self._words.find(_LONG, start, end) >= 0
 
     def has_long(self, start: int, end: int) -> bool:
         """Whether twelve characters without a space between them stand there."""
+        return self._unbroken().find(_UNBROKEN, start, end) >= 0
+
+    def has_key(self, start: int, end: int) -> bool:
+        """Whether sixteen do."""
+        return self._unbroken().find(_KEY, max(0, start), end) >= 0
+
+    def _unbroken(self) -> bytes:
         filled = self._filled
         if not filled:
             filled = self._filled = self.raw.translate(_FILLED)
-        return filled.find(_UNBROKEN, max(0, start), end) >= 0
+        return filled
+
+
+def _without(raw: bytes, tags: Iterable[tuple[int, int]]) -> bytes:
+    """The bytes with what stands between the brackets of tags blank: of the rest each keeps its place."""
+    pieces: list[bytes] = []
+    at = 0
+    for start, end in tags:
+        pieces.append(raw[at : start + 1])
+        pieces.append(b" " * (end - start - 2))
+        at = end - 1
+    pieces.append(raw[at:])
+    return b"".join(pieces)

@@ -67,7 +67,7 @@ _PUTTY: Final = re.compile(
     r"private-lines: ?[0-9]{1,4}\r?\n((?:[A-Za-z0-9+/=]{1,80}\r?\n?){1,512}+)", re.IGNORECASE
 )
 
-_CODE: Final = re.compile(r"[?&;](?:code|sas)=([A-Za-z0-9._/~%-]{16,2048})")
+_CODE: Final = re.compile(r"[?&;](?:code|sas|hmac)=([A-Za-z0-9._/~%-]{16,2048})")
 _HOOKS: Final = (
     (
         "hooks.slack.com/",
@@ -308,6 +308,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     URL_ENCODED: _each(_encoded_userinfo),
     "code=": _each(_code),
     "sas=": _each(_code),
+    "hmac=": _each(_code),
     **{mark: _hook(pattern) for mark, pattern in _HOOKS},
     "-----begin ": _following(_pem),
     "private-lines:": _each(_putty),
@@ -321,6 +322,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     " login ": _each(logins.login),
     "sudo -s": _each(logins.echo),
     "mysql": _each(logins.mysql),
+    "redis-cli": _each(logins.redis),
     " <<<": _each(logins.here_string),
     "identified": _each(logins.identified),
     "jdbc:oracle:": _each(logins.oracle),

@@ -33,6 +33,8 @@ _AZURE: Final = re.compile(r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{20,40}")
 _AZURE_KEY: Final = re.compile(
     r"[A-Za-z0-9+/]{40,90}(?:AZDO|JQQJ9|AzCa|AAAA?ACO|APIM|ACDb|AzSe|AIoT|ASbT|AStk|AStv)[A-Za-z0-9+/]{3,12}=*"
 )
+_AZURE_KEY_LENGTH: Final = 52
+_BEFORE_SPECIAL: Final = frozenset("!:")
 _FOREIGN: Final = re.compile(
     r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{0,15}(?:[_.-][A-Za-z0-9]{1,12}){0,3}[_.-])"
     r"(?P<body>[A-Za-z0-9]{18,})"
@@ -124,11 +126,8 @@ def find_tokens(
         generic: also judge words whose prefix no table knows.
     """
     seen = 0
-    start, end = runs.next_word(0)
-    while start >= 0:
-        if runs.has_digit(start, end) or (
-            runs.has_capital(start, end) and _CASES.search(text, start, end) is not None
-        ):
+    for start, end, digit in runs.long_words():
+        if digit or _CASES.search(text, start, end) is not None:
             seen += 1
             if not seen & 127:
                 check()
@@ -136,10 +135,9 @@ def find_tokens(
             if start and text[start - 1] == "\\":
                 glued = _GLUED.match(word)
                 if glued:
-                    start += glued.end()
+                    start += glued.end()  # noqa: PLW2901
                     word = word[glued.end() :]
             _judge(text, start, word, taken, generic)
-        start, end = runs.next_word(end)
 
 
 def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -> None:
@@ -152,7 +150,12 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
         at = end if end > 0 else hit.end()
     if found or len(word) > LONGEST_GENERIC or len(word) < 16:
         return
-    if _special(text, start, word, taken):
+    if (
+        (start and text[start - 1] in _BEFORE_SPECIAL)
+        or "." in word
+        or "~" in word
+        or len(word) >= _AZURE_KEY_LENGTH
+    ) and _special(text, start, word, taken):
         return
     if (
         generic
@@ -233,7 +236,7 @@ def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
             taken.append(Span(start - 1 - number, start + telegram.end(), VENDOR, "telegram-token"))
             return True
     hit = _AZURE.search(word) if "Q~" in word else None
-    if hit is None and len(word) >= 52:
+    if hit is None and len(word) >= _AZURE_KEY_LENGTH:
         hit = _AZURE_KEY.search(word)
     kind = "azure-secret"
     if hit is None and "pat" in word:
@@ -250,10 +253,13 @@ def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
 
 def _is_objects(prefix: str) -> bool:
     """Whether a prefix is that of an object's id: ``call_``, ``cs_test_``, but not ``prod_river_``."""
-    first, *more = [word for word in _SEPARATOR.split(prefix.lower()) if word]
-    if first not in shapes.KEPT_PREFIXES:
+    words = prefix.lower().replace("-", "_").replace(".", "_").split("_")
+    if words[0] not in shapes.KEPT_PREFIXES:  # nearly all, so that no more is asked of them
         return False
-    return all(word in shapes.KEPT_PREFIXES or word in _KINDS_OF_IDS or not word.isalpha() for word in more)
+    for word in words:
+        if word not in shapes.KEPT_PREFIXES and word not in _KINDS_OF_IDS and word.isalpha():
+            return False
+    return True
 
 
 def _is_vendors(prefix: str, body: str) -> bool:

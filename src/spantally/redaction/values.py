@@ -1,0 +1,130 @@
+"""Values: what is taken for a secret beside a name, by where it was found and what it looks like."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from spantally.redaction import names, shapes
+
+SHORTEST: Final = 4
+"""Characters of a value that may be a secret."""
+_CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(|=(?!=|$))")
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
+_WORD_AND_COUNT: Final = re.compile(r"[A-Za-z_.-]+[0-9]{0,2}\Z")
+_PATH: Final = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*\Z|[A-Za-z]:\\\\?[\w.-]+.*")
+_SPACED: Final = re.compile(r"[0-9!@#$%^&*]")
+_LETTERED: Final = re.compile(r"[A-Z]{1,2}[a-z]+\Z")
+
+
+class Site(NamedTuple):
+    """Where a value was found, as far as it decides what counts as a secret."""
+
+    kind: int
+    quoted: bool
+    how: str
+    """``operator``, ``element``, ``list``, ``cell``, ``prose`` or ``space``."""
+    tight: bool
+    """No space around the separator: ``A=b``."""
+    line_start: bool
+    """The name begins its line (after ``export``, ``-`` or a prompt)."""
+    in_url: bool
+    far: bool
+    """A line break lies between name and value."""
+
+
+def acceptable(value: str, site: Site) -> bool:
+    """Whether ``value``, found at ``site``, is taken for a secret."""
+    if len(value) < SHORTEST or shapes.is_placeholder(value) or _named_like_a_secret(value):
+        return False
+    if site.kind == names.WEAK and not site.in_url:
+        return _weak(value, site)
+    if site.how in ("space", "cell", "prose", "list") or site.far:
+        return _loose(value, site)
+    if site.kind == names.PASSWORD:
+        return _password(value, site)
+    return _token(value, site)
+
+
+def _weak(value: str, site: Site) -> bool:
+    if shapes.is_plain_id(value) or shapes.is_provider_id(value) or " " in value or "/" in value[:2]:
+        return False
+    least = 20 if site.how in ("space", "list", "cell") else 14
+    return shapes.looks_random(value, least) or (len(value) >= 20 and shapes.case_noise(value))
+
+
+def _loose(value: str, site: Site) -> bool:
+    """Prose, flags, cells, argument lists: the value itself must look like a secret."""
+    if " " in value or "://" in value or _PATH.match(value) or _CALL.match(value):
+        return False
+    if site.how == "space" and site.kind == names.WEAK:
+        return False
+    if not shapes.is_mixed(value):
+        if site.kind == names.PASSWORD and shapes.joined_words(value) >= 4:
+            return True
+        return len(value) >= 10 and shapes.case_noise(value)
+    if site.kind == names.PASSWORD:
+        return len(value) >= 6 and not value.isdigit() and (site.how != "list" or len(value) >= 8)
+    if shapes.looks_random(value, 12) or (len(value) >= 16 and shapes.case_noise(value)):
+        return not shapes.is_provider_id(value)
+    if len(value) >= 16 and value.isalnum() and site.kind != names.WEAK and sum(map(str.isdigit, value)) >= 2:
+        return True
+    return len(value) >= 12 and (shapes.is_plain_id(value) or shapes.is_hex(value)) and site.how != "list"
+
+
+def _password(value: str, site: Site) -> bool:
+    if " " in value:
+        return (
+            site.quoted and len(value) <= 128 and _SPACED.search(value) is not None and not _sentence(value)
+        )
+    if value.isdigit():
+        return len(value) >= 6 or (site.quoted and len(value) >= 4)
+    if shapes.joined_words(value) >= 3 or (len(value) >= 8 and shapes.case_noise(value)):
+        return True
+    if shapes.is_mixed(value):
+        if site.quoted or not _IDENTIFIER.match(value):
+            return "://" not in value or site.tight
+        digits = sum(map(str.isdigit, value))
+        return site.tight or "." not in value or digits >= 2 or shapes.looks_random(value, 8)
+    if _LETTERED.match(value) and not site.in_url:
+        return False
+    if site.quoted:
+        return len(value) >= 6 and "." not in value and "/" not in value
+    return len(value) >= 6 and site.tight and site.line_start and "." not in value
+
+
+def _sentence(value: str) -> bool:
+    return value.count(" ") >= 2 and value[:1].isupper()
+
+
+def _token(value: str, site: Site) -> bool:
+    if " " in value or len(value) < 8 or (value.isdigit() and len(value) < 16):
+        return False
+    if _PATH.match(value) or "://" in value:
+        return False
+    if site.kind == names.SIGNATURE:
+        return len(value) >= 16
+    if not shapes.has_digit(value):
+        # random text of this length without a digit is rare
+        if site.kind == names.SECRET and site.quoted and "_" not in value and "." not in value:
+            return True
+        return shapes.case_noise(value) or shapes.is_gibberish(value)
+    if _WORD_AND_COUNT.match(value) and len(value) < 24 and not (site.kind == names.SECRET and site.quoted):
+        return shapes.looks_random(value, 8) or shapes.case_noise(value)
+    return site.quoted or not _IDENTIFIER.match(value) or "." not in value or shapes.looks_random(value, 8)
+
+
+def _named_like_a_secret(value: str) -> bool:
+    """``api_key=api_key``, ``token=OPENAI_API_KEY``: the value is itself a name, not a secret."""
+    if len(value) > 48 or shapes.has_digit(value) or not _IDENTIFIER.match(value):
+        return False
+    words = names.words_of(value)
+    return len(words) > 1 and names.judge(words) != names.NONE
+
+
+def is_call(text: str, value: str, end: int, site: Site) -> bool:
+    """Whether code computes a value: ``token = make_token(...)``, ``key = keys[0]``."""
+    following = text[end : end + 1]
+    if site.quoted or not following or following not in "([{":
+        return False
+    return _IDENTIFIER.match(value) is not None and not shapes.looks_random(value, 12)
