@@ -126,6 +126,7 @@ def _way() -> _Shared | None:
     return _found[0]
 
 
+_SCOPE: Final = "probe"
 _PROBE: Final = ({"a": "x", "b": 1, "c": True}, {"a": "x", "b": 1.5}, {"a": "y"})
 
 
@@ -145,7 +146,7 @@ def _told(shared: _Shared | None) -> list[Any]:
         exemplar_filter=AlwaysOffExemplarFilter(),
         shutdown_on_exit=False,
     )
-    meter = provider.get_meter("probe")
+    meter = provider.get_meter(_SCOPE)
     instruments = [
         meter.create_counter("sum"),
         meter.create_counter("narrow"),
@@ -160,17 +161,18 @@ def _told(shared: _Shared | None) -> list[Any]:
                 else:
                     cleaned = shared.clean(attributes, None)
                     shared.give(instrument, (1, 2.5), cleaned, shared.key(cleaned))
-        told.extend(_plain(reader.get_metrics_data()) for reader in readers)
+        told.extend(_plain(reader.get_metrics_data(), _SCOPE) for reader in readers)
     provider.shutdown()
     return told
 
 
-def _plain(data: Any) -> list[Any]:
-    """Names and points without their times."""
+def _plain(data: Any, scope_name: str) -> list[Any]:
+    """Names and points of a scope without their times; an SDK may measure itself in another."""
     return [
         (metric.name, metric.unit, [_without_times(point) for point in metric.data.data_points])
         for resource in data.resource_metrics
         for scope in resource.scope_metrics
+        if scope.scope.name == scope_name
         for metric in scope.metrics
     ]
 
