@@ -380,6 +380,17 @@ def test_poison_is_set_aside(store: Store) -> None:
     assert store.health().ok
 
 
+@pytest.mark.parametrize("place", [0, 30, 99])
+def test_poison_among_many_is_set_aside_alone(store: Store, place: int) -> None:
+    """Many rows are written by one statement: what fails in it costs none of the others, nor their sums."""
+    records = [chat(f"c{n:03d}") for n in range(100)]
+    records[place] = records[place]._replace(response_id="\ud800")
+    store.write(records, rate)
+    assert {row.call_id for row in store.calls(ALL)} == {f"c{n:03d}" for n in range(100) if n != place}
+    assert store.health().quarantined == 1
+    assert one_session(store, "s1").calls == 99
+
+
 def test_child_sessions_roll_up(store: Store) -> None:
     """A parent shows its descendants' figures; its own cost stays its own; a circle ends."""
     store.write(

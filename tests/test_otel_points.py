@@ -101,3 +101,26 @@ def test_a_way_that_tells_otherwise_is_not_taken(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(points, "_found", [])
     monkeypatch.setattr(points._Shared, "give", lambda *_: None)
     assert points._way() is None
+
+
+def test_a_way_that_raises_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had in hand is counted as a failure and given to nobody twice; all after that goes publicly."""
+    if points._way() is None:
+        pytest.skip("an SDK with other private names")
+    monkeypatch.setattr(points, "_found", list(points._found))
+    reader = InMemoryMetricReader()
+    provider = MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
+    counter = provider.get_meter("test").create_counter("sum")
+    taker = points.Points()
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(points._Shared, "give", broken)
+        with pytest.raises(RuntimeError, match="planted"):
+            taker.give(counter, (1,), {"a": "x"})
+    taker.give(counter, (2,), {"a": "x"})
+    assert points._way() is None
+    ((_, _, (point,)),) = points._plain(reader.get_metrics_data(), "test")
+    assert dict(point)["value"] == 2

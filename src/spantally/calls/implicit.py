@@ -53,7 +53,14 @@ def implicit_scope(context: Context, telemetry: Telemetry, conversation_id: str 
     # session have neither.
     if not context and not conversation_id:
         known = telemetry.process_scope
-        if known is not None and is_process_scope(known, telemetry):
+        if (
+            known is not None
+            and known[0].session is _process_session
+            and known[1] is telemetry.user
+            and known[2] is telemetry.entity
+            and known[3] is telemetry.tags
+            and not _environment_names_session()
+        ):
             process_scope: Scope = known[0]
             return process_scope
     bare = BAGGAGE_KEY not in context and not trace.get_current_span(context).get_span_context().is_valid
@@ -67,22 +74,6 @@ def implicit_scope(context: Context, telemetry: Telemetry, conversation_id: str 
             return traced
         state = traced or process_session()
     return fallback_scope(state, telemetry)
-
-
-def is_process_scope(known: tuple[Any, ...], telemetry: Telemetry) -> bool:
-    """Whether what :attr:`Telemetry.process_scope` holds is the scope of a call outside any session, now.
-
-    Args:
-        known: that scope, and the fallbacks that it was made of.
-        telemetry: gives the fallbacks as they are.
-    """
-    return (
-        known[0].session is _process_session
-        and known[1] is telemetry.user
-        and known[2] is telemetry.entity
-        and known[3] is telemetry.tags
-        and not _environment_names_session()
-    )
 
 
 def inbound_scope(context: Context) -> Scope | None:

@@ -42,14 +42,12 @@ def revision_of(redactor: Any) -> int | None:
     return revision if type(revision) is int else None
 
 
-_REGISTRY: Final = "spantally.redaction.registry"
-
 Stamps: TypeAlias = tuple[Any, Any, Mapping[str, str], dict[str, Any]]
 
 
 def generation_now() -> int:
     """Grows with each secret that becomes known; 0 while the redaction is not even loaded."""
-    registry = sys.modules.get(_REGISTRY)
+    registry = sys.modules.get("spantally.redaction.registry")
     return 0 if registry is None else registry.generation
 
 
@@ -73,8 +71,7 @@ class OwnSpan:
         self.redactor = redactor
         self.revision = revision
         self.genai = genai
-        registry = sys.modules.get(_REGISTRY)
-        self.generation: int = 0 if registry is None else registry.generation
+        self.generation = generation_now()
         self.title = title
         self.values = values
 
@@ -169,11 +166,8 @@ def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> tuple[dict[str, A
         put in as they are.
     """
     redactor, renames = telemetry.redactor, telemetry.renames
-    try:
-        revision = redactor.revision
-    except Exception:
-        revision = None
-    if renames or type(revision) is not int:
+    revision = revision_of(redactor)
+    if renames or revision is None:
         return safe_of(redactor, renames, attributes), False
     known = telemetry.clean
     if known is None or known[0] is not redactor or known[1] != revision:

@@ -14,7 +14,7 @@ from spantally.calls import claims, implicit, open_work, watching
 from spantally.calls.hidden import start_hidden
 from spantally.calls.joining import AROUND, NOWHERE, Join, Joined, detached, join
 from spantally.calls.operation import SPAN_KEY, Operation, open_operations
-from spantally.calls.own_spans import MARK, OwnSpan, safe_of, stamped, without_genai
+from spantally.calls.own_spans import MARK, OwnSpan, revision_of, safe_of, stamped, without_genai
 from spantally.calls.plans import Plan
 from spantally.calls.telemetry import Telemetry
 from spantally.ground import semconv
@@ -69,17 +69,7 @@ def start(
                 context = within(context)
             except Exception as error:
                 swallowed("calls.within", error)
-        process: Any = telemetry.process_scope
-        if (
-            process is not None
-            and not context
-            and not conversation_id
-            and process[0].session.recorded
-            and implicit.is_process_scope(process, telemetry)
-        ):
-            scope: Scope = process[0]  # the usual case of calls outside any session, by the shortest way
-        else:
-            scope = _scope_for(context, telemetry, conversation_id)
+        scope = _scope_for(context, telemetry, conversation_id)
         if context and is_hidden(context):
             hidden = start_hidden(telemetry, plan, scope, context, call_id)
             open_work.began()
@@ -152,12 +142,7 @@ def _start_span(made: Operation, context: Context, plan: Plan, attributes: Mappi
             return
         telemetry, scope = made.telemetry, made.scope
         redactor, renames = telemetry.redactor, telemetry.renames
-        try:
-            revision = redactor.revision  # type: ignore[attr-defined]
-            if type(revision) is not int:
-                revision = None
-        except Exception:
-            revision = None  # it promises nothing
+        revision = revision_of(redactor)
         known = plan.made
         if known is None or known[0] is not redactor or known[1] != revision or known[2] is not renames:
             title, asked, genai = plan.ready(redactor, revision, renames)

@@ -31,6 +31,9 @@ class Points:
             instrument: a counter or histogram of any SDK.
             values: in any order.
             attributes: not changed afterwards.
+
+        Raises:
+            Exception: what the SDK raises, for the caller to count.
         """
         shared = _way() if type(instrument).__module__ == _INSTRUMENTS else None
         if shared is None or not _is_plain(values):
@@ -42,7 +45,12 @@ class Points:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
             known = self._kept[id(attributes)] = (attributes, cleaned, shared.key(cleaned))
-        shared.give(instrument, values, known[1], known[2])
+        try:
+            shared.give(instrument, values, known[1], known[2])
+        except Exception:
+            # How many of these values it took nobody knows: none is given twice, and no more go this way.
+            _found[:] = [None]
+            raise
 
 
 _INSTRUMENTS: Final = "opentelemetry.sdk.metrics._internal.instrument"

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from spantally.ground.money import UsageParts
 from spantally.pricing.card import Step
-from spantally.pricing.own import Rate
+from spantally.pricing.parts import nano_of
 
 _FLAT: Final = (
     "cache_read_input_tokens",  # platform.claude.com/docs/en/api/messages, and the GenAI conventions of old
@@ -80,12 +80,4 @@ def cache_effect(parts: UsageParts, step: Step) -> Effect:
         rates[_AUDIO] - rates[_AUDIO_READ]
     )
     more = parts[_SHORT] * (rates[_SHORT] - rates[_TEXT]) + parts[_LONG] * (rates[_LONG] - rates[_TEXT])
-    return _whole(saved), _whole(more)
-
-
-def _whole(amount: Rate) -> int:
-    """Nano-USD of a product of tokens and nano-USD per million of them, rounded half-even."""
-    nano, rest = divmod(amount, 1_000_000)
-    if rest >= 500_000 and (rest > 500_000 or nano & 1):
-        nano += 1
-    return nano
+    return nano_of(saved), nano_of(more)

@@ -16,6 +16,7 @@ from spantally.ground.money import CostStatus, UsageParts
 from spantally.ground.records import Kind, Precedence, Status, UsageFormat
 from spantally.pricing import rates
 from spantally.pricing.card import Card
+from spantally.pricing.parts import nano_of
 from spantally.pricing.rate import HOUR_NS, card_of, quote
 from spantally.pricing.usage import MAX_COUNT
 
@@ -152,10 +153,7 @@ def _sum(operation: Any, known: _Rates) -> Said | None:
     amount = (
         (total_in - cached) * known.uncached + cached * known.cached + total_out * known.output + known.fixed
     )
-    nano, rest = divmod(amount, 1_000_000)
-    if rest >= 500_000 and (rest > 500_000 or nano & 1):
-        nano += 1  # half-even, as everywhere
-    return Said(_PRICED if amount else _FREE, nano, known.source)
+    return Said(_PRICED if amount else _FREE, nano_of(amount), known.source)
 
 
 def _is_plain(operation: Any) -> bool:

@@ -70,6 +70,14 @@ _REASONING: Final = UsageParts._fields.index("reasoning")
 _OUTPUT: Final = UsageParts._fields.index("output")
 
 
+def nano_of(amount: Rate) -> int:
+    """A sum of units times rates as whole nano-USD, rounded half-even: the one rounding of a cost."""
+    nano, rest = divmod(amount, 1_000_000)
+    if rest >= 500_000 and (rest > 500_000 or nano & 1):
+        nano += 1
+    return nano
+
+
 def scaled(value: Decimal, key: str) -> Rate:
     """A price of the table in nano-USD per million units."""
     exact = Fraction(value) * 10**15 / _PER[key.rpartition("_")[2]]

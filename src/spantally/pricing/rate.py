@@ -20,7 +20,7 @@ from spantally.pricing.card import UNKNOWN, Card, Miss, Query, Step, compile_car
 from spantally.pricing.names import costs_by_region, find_model
 from spantally.pricing.overrides import Call
 from spantally.pricing.overrides_card import Asked, card_for
-from spantally.pricing.parts import Rate
+from spantally.pricing.parts import Rate, nano_of
 from spantally.pricing.supplement import extra_for
 from spantally.pricing.usage import (
     REPORTS,
@@ -352,21 +352,13 @@ def _price(record: CallRecord, reading: Reading, card: Card, source: str) -> Rat
     status = _status(record, reading, card, lacking, amount)
     cached = parts[_CACHE_READ] or parts[_WRITE_5M] or parts[_WRITE_1H] or parts[_AUDIO_READ]
     effect = cache_effect(parts, step) if cached else NOTHING
-    return Rating(_rounded(amount), status, parts, source, step.price_id, None, *effect)
+    return Rating(nano_of(amount), status, parts, source, step.price_id, None, *effect)
 
 
 def _has_known(parts: UsageParts, step: Step) -> bool:
     """True where some part that was used has a rate."""
     gaps = {_PARTS[index] for index in step.gaps} | {"reasoning"}
     return any(count for name, count in zip(_PARTS, parts, strict=True) if name not in gaps)
-
-
-def _rounded(amount: Rate) -> int:
-    """An amount in millionths of a nano-USD as nano-USD, half-even."""
-    nano, rest = divmod(amount, 1_000_000)
-    if rest >= 500_000 and (rest > 500_000 or nano & 1):
-        nano += 1
-    return nano
 
 
 def _price_passes(
@@ -397,7 +389,7 @@ def _price_passes(
         return Rating(None, partial(lacking), reading.parts, table.source, price_id)
     status = _status(record, reading, card._replace(estimated=estimated), lacking, amount)
     saving, premium = (_total(one) for one in zip(*effects, strict=True)) if effects else NOTHING
-    return Rating(_rounded(amount), status, reading.parts, table.source, price_id, None, saving, premium)
+    return Rating(nano_of(amount), status, reading.parts, table.source, price_id, None, saving, premium)
 
 
 def _total(figures: tuple[int | None, ...]) -> int | None:
