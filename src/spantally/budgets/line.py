@@ -13,7 +13,7 @@ from spantally.calls import telemetry as telemetry_module
 from spantally.ground import ids, semconv
 from spantally.ground.brakes import Ask
 from spantally.ground.errors import BudgetExceeded
-from spantally.ground.guard import log, say_once, swallowed
+from spantally.ground.guard import logger, say_once, swallowed
 from spantally.ground.records import CallRecord, EventRecord
 from spantally.ground.scope import Scope
 
@@ -62,7 +62,7 @@ class Line:
         notice = BudgetNotice(
             self.name, session_id, share, unit, limit, used[index], reserved[index], account.unpriced
         )
-        log.log(
+        logger().log(
             30 if share >= EXCEEDED else 20,
             "spantally: %d %% of the budget of %s is used: %s of %s%s",
             round(share * 100),

@@ -8,13 +8,13 @@ names the place and the exception's type, never its message; ``spantally doctor`
 from __future__ import annotations
 
 import functools
-import logging
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-log: Final = logging.getLogger("spantally")
+if TYPE_CHECKING:
+    from logging import Logger
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -24,8 +24,17 @@ failures: Final[Counter[tuple[str, str]]] = Counter()
 
 _said: set[str] = set()
 
+_WARNING: Final = 30  # logging.WARNING
 
-def say_once(key: str, message: str, *args: object, level: int = logging.WARNING) -> None:
+
+def logger() -> Logger:
+    """The logger of this package, fetched when there is something to say: it is a fifth of what we import."""
+    from logging import getLogger
+
+    return getLogger("spantally")
+
+
+def say_once(key: str, message: str, *args: object, level: int = _WARNING) -> None:
     """Log ``message`` the first time ``key`` is met in this process, and never again.
 
     Args:
@@ -38,7 +47,7 @@ def say_once(key: str, message: str, *args: object, level: int = logging.WARNING
         if key in _said:
             return
         _said.add(key)
-        log.log(level, message, *args)
+        logger().log(level, message, *args)
     except Exception:
         failures[("guard.say_once", "logging")] += 1
 

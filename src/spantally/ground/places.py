@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from spantally.ground.settings import from_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def config_path() -> Path:
     """The settings file: that of SPANTALLY_CONFIG, else ``spantally.toml`` in the configuration directory."""
+    from pathlib import Path  # late here and below: a fifth of what redaction would import, which needs none
+
     named = from_environment("config")
     if named is not None:
         return Path(named).expanduser()
@@ -28,6 +32,8 @@ _PLATFORM: Final = str(sys.platform)
 
 def data_directory() -> Path:
     """The directory of this user's data of spantally, as platformdirs names it."""
+    from pathlib import Path
+
     if _PLATFORM == "linux":  # the same, without an import
         given = os.environ.get("XDG_DATA_HOME", "").strip()
         return Path(given or "~/.local/share").expanduser() / "spantally"

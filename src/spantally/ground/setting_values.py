@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote, quote_plus, unquote
 
 from spantally.ground.errors import SettingsError
 
@@ -95,16 +94,18 @@ def parse_id(name: str, value: object) -> str:
             f"{name}={value[:40]!r} holds control characters or outer spaces; "
             "use printable text without spaces around it"
         )
-    if len(value) > _SURELY_FITS and len(quote_plus(value)) > MAX_ID_BYTES:
+    if len(value) > _SURELY_FITS and (size := _bytes_of_id(value)) > MAX_ID_BYTES:
         raise SettingsError(
-            f"{name}={value[:40]!r} takes {len(quote_plus(value))} bytes as baggage, percent-encoded; "
+            f"{name}={value[:40]!r} takes {size} bytes as baggage, percent-encoded; "
             f"use a shorter id, of at most {MAX_ID_BYTES} (a letter beyond ASCII takes 6 to 12 bytes)"
         )
     return value
 
 
-_SURELY_FITS: Final = MAX_ID_BYTES // 12
-"""Characters that fit whatever they are: one takes up to 12 bytes."""
+_MOST_BYTES: Final = 12
+"""Bytes that one character takes at most, percent-encoded."""
+_SURELY_FITS: Final = MAX_ID_BYTES // _MOST_BYTES
+"""Characters that fit whatever they are."""
 
 
 def parse_entity(name: str, value: object) -> tuple[str, str]:
@@ -138,6 +139,8 @@ def parse_tags(name: str, value: object) -> tuple[tuple[str, str], ...]:
         SettingsError: where a key or value is not allowed, or there are too many.
     """
     if isinstance(value, str):
+        from urllib.parse import unquote  # here and below: it brings much that redaction alone does not need
+
         pairs: dict[Any, Any] = {}
         for part in value.split(","):
             if not part.strip():
@@ -152,7 +155,7 @@ def parse_tags(name: str, value: object) -> tuple[tuple[str, str], ...]:
         raise SettingsError(f"{name}={value!r} must be a mapping of text to text, or 'k=v,k=v'")
     if len(pairs) > MAX_TAGS:
         raise SettingsError(f"{name}: {len(pairs)} tags; at most {MAX_TAGS} may be in force (baggage limit)")
-    size = 0
+    at_most = 0
     for key, text in pairs.items():
         if (
             not isinstance(key, str)
@@ -169,13 +172,30 @@ def parse_tags(name: str, value: object) -> tuple[tuple[str, str], ...]:
                 f"{name}: value of tag {key!r} ({len(text)} characters) is not allowed; "
                 f"use at most {MAX_TAG_VALUE} printable characters"
             )
-        size += len("spantally.tag.") + len(quote_plus(key)) + 2 + len(quote(text, safe=""))
-    if size > MAX_BAGGAGE_BYTES // 2:
+        at_most += len("spantally.tag.") + 3 * len(key) + 2 + _MOST_BYTES * len(text)
+    if at_most > MAX_BAGGAGE_BYTES // 2 and (size := _bytes_of_tags(pairs)) > MAX_BAGGAGE_BYTES // 2:
         raise SettingsError(
             f"{name}: the tags take {size} bytes as baggage; at most {MAX_BAGGAGE_BYTES // 2} are allowed, "
             f"so that ids fit within the {MAX_BAGGAGE_BYTES} of W3C Baggage"
         )
     return tuple(sorted(pairs.items()))
+
+
+def _bytes_of_id(value: str) -> int:
+    """How long an id is as baggage, percent-encoded."""
+    from urllib.parse import quote_plus
+
+    return len(quote_plus(value))
+
+
+def _bytes_of_tags(pairs: Mapping[str, str]) -> int:
+    """How long tags are as baggage, percent-encoded."""
+    from urllib.parse import quote, quote_plus
+
+    return sum(
+        len("spantally.tag.") + len(quote_plus(key)) + 2 + len(quote(text, safe=""))
+        for key, text in pairs.items()
+    )
 
 
 def parse_ledger(name: str, value: object) -> object:

@@ -7,7 +7,6 @@ costs that: the key is then random, a line says so, and nothing waits or raises.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -61,6 +60,8 @@ def load(*, create: bool = True) -> Key:
     try:
         given = os.environ.get(KEY_VARIABLE, "")
         if given.strip():
+            import hashlib  # here, so that it is no part of our import
+
             secret = hashlib.blake2b(given.encode("utf-8", "surrogatepass")).digest()
             return Key(secret, "environment", KEY_VARIABLE)
         return _of_file(path(), create=create)

@@ -7,12 +7,14 @@ while a bare hash of a weak password could be guessed by trying words.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from spantally.redaction import key as keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ERROR_TAG: Final = "[REDACTED:error]"
 """Stands for a value whose scan failed or ran out of time: nothing of it is let through."""
@@ -45,11 +47,21 @@ MARK: Final = " [UNREDACTED:error]"
 
 _key: keys.Key | None = None
 _cache_key: Final = os.urandom(32)
+_blake2b: Callable[..., Any] | None = None
 
 
 def know_types(names: frozenset[str]) -> None:
     """Add types that tags may have; lower-case letters, digits and hyphens, at most 32."""
     _types.update(names)
+
+
+def _hasher() -> Callable[..., Any]:
+    """BLAKE2b, fetched at the first use: its module brings a cryptographic library, a tenth of our import."""
+    global _blake2b
+    from hashlib import blake2b
+
+    _blake2b = blake2b
+    return blake2b
 
 
 def key_in_use() -> keys.Key:
@@ -67,7 +79,8 @@ def key_to_be() -> keys.Key:
 
 def digest(data: bytes, size: int = 16) -> bytes:
     """The keyed BLAKE2b hash of ``data``, ``size`` bytes long, by a key that never leaves this process."""
-    return hashlib.blake2b(data, digest_size=size, key=_cache_key).digest()
+    made: bytes = (_blake2b or _hasher())(data, digest_size=size, key=_cache_key).digest()
+    return made
 
 
 def tag(kind: str, secret: str) -> str:
@@ -77,7 +90,7 @@ def tag(kind: str, secret: str) -> str:
         kind: the type, one that :func:`know_types` was told or a built-in one.
         secret: the text that goes; only its keyed hash enters the tag.
     """
-    made = hashlib.blake2b(
+    made = (_blake2b or _hasher())(
         secret.encode("utf-8", "surrogatepass"), digest_size=4, key=(_key or key_in_use()).secret
     )
     return f"{OPENING}{kind}:{made.hexdigest()}]"

@@ -18,7 +18,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from spantally.calls import pipeline
 from spantally.calls.telemetry import RedactorLike
-from spantally.ground.guard import log, say_once, swallowed
+from spantally.ground.guard import logger, say_once, swallowed
 from spantally.ground.helper import HelperWorker
 from spantally.ground.records import EventRecord
 from spantally.otel.exporters import safe_span
@@ -220,7 +220,7 @@ class Sink:
         if self._reported or not (self.failed or dropped or waiting or stuck):
             return
         self._reported = True
-        log.warning(
+        logger().warning(
             "spantally: exporter %s: %d spans arrived, %d failed, %d had no room in its queue, %d still "
             "waited%s",
             self.label,
