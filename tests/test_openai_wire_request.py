@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionMessage
 
+from spantally.calls.tool_results import ToolResult
 from spantally.instrumentors.openai.wire import operation as op
 from spantally.instrumentors.openai.wire.request import (
-    ToolResult,
     expected_choices,
     newest_message_is_user,
     newest_of,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from spantally.ground.errors import ArgumentError
-from spantally.ground.money import NANO, dollar_text, usd
+from spantally.ground.money import dollar_text, nano_of_dollars, usd
 
 ON_EXCEED: Final = ("warn", "soft", "hard")
 ON_UNPRICED: Final = ("warn", "tokens", "refuse")
@@ -146,17 +146,12 @@ def remaining_of(values: Sequence[int | None]) -> Remaining:
 
 
 def _nano(value: object) -> int:
-    try:
-        if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
-            raise InvalidOperation
-        nano = Decimal(str(value)) * NANO
-        if not 0 <= nano <= LARGEST:  # a NaN raises
-            raise InvalidOperation
-        return int(nano)
-    except InvalidOperation:
+    nano = nano_of_dollars(value, LARGEST)
+    if nano is None:
         raise ArgumentError(
             f"Budget(usd={value!r}): use dollars from 0 up: a number, a Decimal or a text such as '0.50'"
-        ) from None
+        )
+    return nano
 
 
 def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, NamedTuple
 
 from spantally.calls import pipeline
 from spantally.calls.operation import Operation, open_operations
@@ -26,16 +26,14 @@ MAX_SETTLED: Final = 8192
 """How many settled tool calls one session remembers."""
 
 
-class ToolResult(Protocol):
-    """A tool's result as a request carries it."""
+class ToolResult(NamedTuple):
+    """A tool's result that a request hands back to the model."""
 
-    @property
-    def tool_call_id(self) -> str:
-        """The id that the model gave."""
-
-    @property
-    def name(self) -> str | None:
-        """The tool's name, where the request tells it."""
+    tool_call_id: str
+    name: str | None
+    """From the model's tool call in the same request; None where that is not in it."""
+    content: Any
+    """The result as it was sent: raw, neither copied nor redacted."""
 
 
 def expect_tool_calls(scope: Scope, calls: Iterable[tuple[str, str]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple, Protocol
 
 NANO: Final = 1_000_000_000
@@ -25,6 +25,25 @@ class CostStatus(enum.StrEnum):
     UNKNOWN_MODEL = "unknown_model"
     NO_USAGE = "no_usage"
     BAD_USAGE = "bad_usage"
+
+
+def nano_of_dollars(value: object, largest: int) -> int | None:
+    """An amount of US dollars that a user wrote as nano-USD, exact.
+
+    Args:
+        value: a number, a Decimal or a text such as ``"0.50"``.
+        largest: nano-USD; more is refused.
+
+    Returns:
+        None where it is none, is negative or not finite, or is too large.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
+        return None
+    try:
+        nano = Decimal(str(value)) * NANO
+        return int(nano) if 0 <= nano <= largest else None  # a NaN raises
+    except InvalidOperation:
+        return None
 
 
 def partial(part: str) -> str:

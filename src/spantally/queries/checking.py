@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 from spantally.ground.errors import ArgumentError
-from spantally.ground.money import NANO, CostStatus, dollar_text
+from spantally.ground.money import CostStatus, dollar_text, nano_of_dollars
 from spantally.ground.records import SessionStatus, Status
 from spantally.ledger.contract import CallRow, Filter, SessionRow
 from spantally.queries.figures import Figures, figures, percentile
@@ -109,15 +109,10 @@ def nano_usd_of(name: str, value: object) -> int:
     Raises:
         ArgumentError: naming the value and what is allowed.
     """
-    try:
-        if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
-            raise InvalidOperation
-        nano = Decimal(str(value)) * NANO
-        if not 0 <= nano <= LARGEST:  # a NaN raises
-            raise InvalidOperation
-        return int(nano)
-    except InvalidOperation:
-        raise ArgumentError(f"{name}={value!r}: use dollars from 0 up, such as 0.50") from None
+    nano = nano_of_dollars(value, LARGEST)
+    if nano is None:
+        raise ArgumentError(f"{name}={value!r}: use dollars from 0 up, such as 0.50")
+    return nano
 
 
 def count_of(name: str, value: object) -> int:

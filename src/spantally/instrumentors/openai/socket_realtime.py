@@ -6,12 +6,11 @@ import time
 from typing import Any, Final
 
 from spantally.calls.telemetry import Telemetry
-from spantally.calls.tool_results import expect_tool_calls, infer_tool_results
+from spantally.calls.tool_results import ToolResult, expect_tool_calls, infer_tool_results
 from spantally.ground import semconv
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.socket_connection import Connection, Options, Target, types_of
 from spantally.instrumentors.openai.wire import frames, realtime
-from spantally.instrumentors.openai.wire.request import ToolResult
 from spantally.instrumentors.stainless.wire.fields import field, items, plain, text
 
 MAX_ITEMS: Final = 256

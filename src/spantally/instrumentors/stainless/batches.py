@@ -6,6 +6,8 @@ that is downloaded twice counts once. Rows are marked as of a batch, which is bi
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 import time
 from collections import OrderedDict
@@ -45,6 +47,21 @@ class BatchLine(NamedTuple):
     """Of the answer."""
     created_s: int | None
     """When it was made, in UNIX seconds."""
+
+
+def parsed_line(line: bytes) -> Any:
+    """A line of results; None where it is none or cannot be read."""
+    if not line.startswith(b"{") or len(line) > MAX_LINE:
+        return None
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def line_key(*ids: str) -> str:
+    """The key of a line that these ids tell from all others."""
+    return hashlib.sha256("\n".join(("batch", *ids)).encode()).hexdigest()[:32]
 
 
 class Reader(Protocol):

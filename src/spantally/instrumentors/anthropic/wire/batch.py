@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import Any
-
 from spantally.instrumentors.anthropic.wire.operation import MESSAGES
 from spantally.instrumentors.anthropic.wire.response import response_facts
-from spantally.instrumentors.stainless.batches import MAX_LINE, BatchLine
+from spantally.instrumentors.stainless.batches import BatchLine, line_key, parsed_line
 from spantally.instrumentors.stainless.wire.fields import field, text
 
 
 def is_batch_line(line: bytes) -> bool:
     """True if a line is one of a batch's results; the first line tells what a file is."""
-    parsed = _parsed(line)
-    return text(field(parsed, "custom_id")) is not None and field(parsed, "result") is not None
+    said = parsed_line(line)
+    return text(field(said, "custom_id")) is not None and field(said, "result") is not None
 
 
 def batch_line(line: bytes, provider: str | None) -> BatchLine | None:
@@ -25,23 +21,13 @@ def batch_line(line: bytes, provider: str | None) -> BatchLine | None:
         line: JSON.
         provider: ``gen_ai.provider.name``; ids are unique within it.
     """
-    parsed = _parsed(line)
-    result = field(parsed, "result")
+    said = parsed_line(line)
+    result = field(said, "result")
     message = field(result, "message")
     if text(field(result, "type")) != "succeeded" or type(message) is not dict:
         return None
     facts = response_facts(MESSAGES, message)
     if facts.response_id is None:
         return None
-    made = "\n".join((provider or "", text(field(parsed, "custom_id")) or "", facts.response_id))
-    key = hashlib.sha256(f"batch\n{made}".encode()).hexdigest()[:32]
+    key = line_key(provider or "", text(field(said, "custom_id")) or "", facts.response_id)
     return BatchLine(key, MESSAGES, facts, None)
-
-
-def _parsed(line: bytes) -> Any:
-    if not line.startswith(b"{") or len(line) > MAX_LINE:
-        return None
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None

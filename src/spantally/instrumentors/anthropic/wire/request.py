@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from spantally.calls.tool_results import ToolResult
 from spantally.ground import semconv
 from spantally.ground.records import Kind
 from spantally.instrumentors.anthropic.wire.operation import Operation
@@ -19,16 +20,6 @@ from spantally.instrumentors.stainless.wire.fields import (
 )
 
 _Read: TypeAlias = Callable[[Any], AttributeValue | None]
-
-
-class ToolResult(NamedTuple):
-    """A tool's result that a request hands back to the model."""
-
-    tool_call_id: str
-    name: str | None
-    """From the model's tool call in the same request; None where that is not in it."""
-    content: Any
-    """The result as it was sent: raw, neither copied nor redacted."""
 
 
 def _tier(value: Any) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any, Final
 
 from spantally.instrumentors.openai.wire.operation import (
@@ -14,7 +12,7 @@ from spantally.instrumentors.openai.wire.operation import (
     Operation,
 )
 from spantally.instrumentors.openai.wire.response import response_facts
-from spantally.instrumentors.stainless.batches import MAX_LINE, BatchLine
+from spantally.instrumentors.stainless.batches import BatchLine, line_key, parsed_line
 from spantally.instrumentors.stainless.wire.fields import field, integer, items, text
 
 _OBJECTS: Final = {
@@ -26,8 +24,8 @@ _OBJECTS: Final = {
 
 def is_batch_line(line: bytes) -> bool:
     """True if a line is one of a results file; the first line tells what a file is."""
-    parsed = _parsed(line)
-    return text(field(parsed, "custom_id")) is not None and type(field(parsed, "response")) is dict
+    said = parsed_line(line)
+    return text(field(said, "custom_id")) is not None and type(field(said, "response")) is dict
 
 
 def batch_line(line: bytes, provider: str | None) -> BatchLine | None:
@@ -37,10 +35,10 @@ def batch_line(line: bytes, provider: str | None) -> BatchLine | None:
         line: JSON.
         provider: ``gen_ai.provider.name``; ids are unique within it.
     """
-    parsed = _parsed(line)
-    answer = field(parsed, "response")
+    said = parsed_line(line)
+    answer = field(said, "response")
     body = field(answer, "body")
-    ident = text(field(parsed, "id"))
+    ident = text(field(said, "id"))
     status = integer(field(answer, "status_code"))
     if ident is None or type(body) is not dict or (status is not None and status >= 400):
         return None
@@ -48,21 +46,11 @@ def batch_line(line: bytes, provider: str | None) -> BatchLine | None:
     if operation is None:
         return None
     facts = response_facts(operation, body)
-    made = "\n".join((provider or "", ident, text(field(parsed, "custom_id")) or "", facts.response_id or ""))
-    key = hashlib.sha256(f"batch\n{made}".encode()).hexdigest()[:32]
+    key = line_key(provider or "", ident, text(field(said, "custom_id")) or "", facts.response_id or "")
     created = integer(field(body, "created"))
     return BatchLine(
         key, operation, facts, integer(field(body, "created_at")) if created is None else created
     )
-
-
-def _parsed(line: bytes) -> Any:
-    if not line.startswith(b"{") or len(line) > MAX_LINE:
-        return None
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _operation_of(body: Any) -> Operation | None:
