@@ -291,7 +291,7 @@ def _raising_hook(patch: pytest.MonkeyPatch) -> None:
 
 def _raising_signal(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("spantally.api.termination.signal.getsignal", fail)
-    termination.install(lambda: None)
+    termination.install(lambda: None, lambda seconds: None)
     termination.uninstall()
 
 

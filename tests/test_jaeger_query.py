@@ -289,12 +289,7 @@ def test_services_with_the_standard_instrumentations_are_an_edge(jaeger: Jaeger,
 
     ledger = tmp_path / "services.db"
     with ScriptedServer() as model:
-        # A service that a signal ends keeps its last batch to itself, so it sends at once.
-        values = {
-            "BASE_URL": model.base_url,
-            "SPANTALLY_LEDGER": str(ledger),
-            "OTEL_BSP_SCHEDULE_DELAY": "100",
-        }
+        values = {"BASE_URL": model.base_url, "SPANTALLY_LEDGER": str(ledger)}
         with (
             service(**values, **jaeger.exporting("back")) as back,
             service(back, **values, **jaeger.exporting("front")) as front,

@@ -16,7 +16,7 @@ import pytest
 import spantally
 from boundaries_network import free_port, global_provider, mcp_over_http, mcp_over_stdio, seen_of, wait_for
 from spantally.ledger.contract import CallRow
-from spantally.testing import ScriptedServer
+from spantally.testing import OtlpReceiver, ScriptedServer
 from watching import Watched
 
 SERVICE = Path(__file__).with_name("propagation_service.py")
@@ -33,12 +33,12 @@ def ancestors(rows: list[CallRow], row: CallRow) -> list[str]:
 
 
 @contextlib.contextmanager
-def service(*arguments: str, **values: str) -> Iterator[str]:
+def started(before: list[str], arguments: tuple[str, ...], values: dict[str, str]) -> Iterator[str]:
     """One service in its process; its end is an orderly one, so that it writes what it has."""
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     process = subprocess.Popen(
-        [sys.executable, SERVICE, str(port), *arguments],
+        [*before, sys.executable, SERVICE, str(port), *arguments],
         env={**environment, "OTEL_TRACES_EXPORTER": "none", **values},
     )
     try:
@@ -47,6 +47,11 @@ def service(*arguments: str, **values: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+def service(*arguments: str, **values: str) -> contextlib.AbstractContextManager[str]:
+    """One service that instruments itself, with these variables in its environment."""
+    return started([], arguments, values)
 
 
 def get(url: str) -> str:
@@ -88,6 +93,32 @@ def test_two_services_share_a_session(apart: bool, tmp_path: Path, server: Scrip
     assert not one.implicit
     (other,) = (each for name, each in sessions.items() if name != "two-services")
     assert other.calls == 1
+
+
+def test_a_server_that_is_told_to_go_sends_its_last_spans(tmp_path: Path, server: ScriptedServer) -> None:
+    """uvicorn hands SIGTERM back when it is down, which ends the process without any exit code of Python."""
+    for module in ("fastapi", "uvicorn", "requests", "opentelemetry.instrumentation.fastapi"):
+        pytest.importorskip(module)
+    kept = tmp_path / "kept.db"
+    with OtlpReceiver() as receiver:
+        values = {
+            "BASE_URL": server.base_url,
+            "SPANTALLY_LEDGER": str(kept),
+            "OTEL_TRACES_EXPORTER": "otlp",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_LOGS_EXPORTER": "none",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "60000",
+        }
+        zero_code = str(Path(sys.executable).with_name("opentelemetry-instrument"))
+        with started([zero_code], (), values) as url:
+            get(url + "/bare")
+            assert receiver.spans() == []
+        kinds = {span.kind: span.name for span in receiver.spans() if span.kind in ("CLIENT", "SERVER")}
+    assert kinds == {"CLIENT": "chat gpt-4o", "SERVER": "GET /bare"}
+    with spantally.open_ledger(kept) as opened:
+        assert [row.status for row in opened.calls()] == ["ok"]
 
 
 SERVERS = pytest.mark.parametrize("serve", [mcp_over_stdio, mcp_over_http], ids=["stdio", "http"])

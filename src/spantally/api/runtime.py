@@ -104,7 +104,7 @@ class Runtime:
         if config.summary is not None:
             self._use_summary(config.summary)
         if config.sigterm:
-            termination.install(self.end_now)
+            termination.install(self.end_now, self.send_last)
         elif config.sigterm is False:
             termination.uninstall()
 
@@ -157,6 +157,17 @@ class Runtime:
         self.end_work()
         flush_sinks(SIGTERM_SECONDS)
         flush_console(SIGTERM_SECONDS / 2)
+
+    def send_last(self, seconds: float) -> None:
+        """What follows once the tally of a process that was told to go is written: its line, and its spans.
+
+        Args:
+            seconds: how long exporters may take.
+        """
+        if self.summary is not None:
+            self.summary.print_line(kept=self.ledger is not None)
+        self.providers.before_exit(summary=self.ledger is not None)
+        self.providers.flush(seconds)
 
     def at_exit(self) -> None:
         """The end of the process: everything ends, the ledger gets it, the summary is said. Runs once."""
@@ -302,7 +313,7 @@ def instrument(
             of model providers, which never do.
         baggage_allow: the only hosts whose requests carry them.
         synchronous: ``"normal"`` or ``"full"`` durability of the SQLite ledger.
-        sigterm: whether the tally is drained on SIGTERM where the program has no handler.
+        sigterm: whether tally and spans are drained on SIGTERM where the program has no handler.
         exporters: a list of exporters that get every finished span, each on a thread of its own; see
             :func:`add_exporter`.
 

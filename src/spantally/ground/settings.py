@@ -306,7 +306,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "SPANTALLY_SIGTERM",
         parse_bool,
         True,
-        "Whether the tally is drained on SIGTERM where the program has no handler of its own.",
+        "Whether tally and last spans are drained on SIGTERM, where the program has no handler of its own.",
         "true or false",
     ),
     Option(
