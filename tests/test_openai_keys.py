@@ -105,6 +105,20 @@ def test_the_key_that_a_coroutine_gives_is_hidden(watched: Watched, server: Scri
     assert KEY not in spantally.redact(f"x {KEY} y")
 
 
+def test_a_key_that_cannot_be_had_is_the_programs_fault(watched: Watched, server: ScriptedServer) -> None:
+    """The function raises before there is a request: its exception comes out, and nothing of ours fails."""
+
+    def give() -> str:
+        raise LookupError("no token today")
+
+    with (
+        openai.OpenAI(base_url=server.base_url, api_key=give, max_retries=0) as client,
+        pytest.raises(LookupError, match="no token today"),
+    ):
+        client.chat.completions.create(**ASK)
+    assert not guard.failures
+
+
 @pytest.mark.parametrize(("part", "place"), [("remember_keys", "sdk.request"), ("remember_sent", "sdk.key")])
 def test_failing_to_learn_a_key_stays_ours(
     part: str, place: str, watched: Watched, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch

@@ -179,7 +179,9 @@ class SdkCall:
         if not self.key_is_given:
             return
         try:
-            keys.remember_sent(http_message.request)
+            request = getattr(http_message, "request", None)
+            if request is not None:  # it failed before there was one, as where a token cannot be fetched
+                keys.remember_sent(request)
         except Exception as error:
             swallowed("sdk.key", error)
 
