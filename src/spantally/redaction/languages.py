@@ -34,6 +34,8 @@ _PASSWORDS: Final = (
     "ật khẩu(?<=[Mm]ật khẩu)",
 )
 _KEYS: Final = (
+    *("é API(?<=[Cc]lé API)", "é d['’]API(?<=[Cc]lé d.API)", "é secrète(?<=[Cc]lé secrète)"),
+    *("üssel(?<=[Ss]chlüssel)", "øgle(?<=API-nøgle)"),
     *("ключ", "Ключ", "токен", "Токен", "секрет", "Секрет", "密钥", "密鑰", "秘钥", "令牌", "トークン"),
     *("アクセスキー", "シークレット", "キー", "토큰", "비밀키", "키", "κλειδί", "מפתח", "مفتاح"),
 )
@@ -45,10 +47,11 @@ def _any_of(words: tuple[str, ...]) -> str:
 
 # Plain texts, of which the interpreter looks for the first letters alone: most texts have none of them.
 _NAMES: Final = re.compile(_any_of((*_PASSWORDS, *_KEYS)))
-_KEY_NAMES: Final = frozenset(_KEYS)
+_KEY_NAMES: Final = re.compile(_any_of(_KEYS))
 _AFTER: Final = re.compile(
     r"""(?xi)
-    (?: [ ] [\w./-]{1,24} ){0,2}?
+    (?: (?: [ ] [\w./-]{1,24} ){0,3}? [*"'`»」』”]{0,2} [ ]? (?: [:=] | \b (?:to|jest|ist|lautet|est|est:) ) (?=[ ]|\b)
+    |   (?: [ ] [\w./-]{1,24} ){0,2}? )
     [*"'`»」』”]{0,2} [^\S\n]{0,4}
     (?: [:：=＝] | -> | 是 | 为 | 為 | は | が | 는 | 은 | 이 | 가 | — | – | -
       | είναι | הוא | היא | هي | هو | है | คือ | là
@@ -87,7 +90,7 @@ def find_named(text: str, check: Callable[[], None], taken: list[Span]) -> None:
         hit = _AFTER.match(text, named.end())
         if hit is None:
             continue
-        is_key = named[0] in _KEY_NAMES
+        is_key = _KEY_NAMES.fullmatch(text, named.start(), named.end()) is not None
         raw = hit["value"]
         end = _ENDS.search(raw)
         value = (raw if end is None else raw[: end.start()]).rstrip(_CLOSING)

@@ -38,6 +38,24 @@ _REDIS: Final = re.compile(
     r"""(?P<value>[^\s"'\\-][^\s"'\\]{3,128})"""
 )
 _HERE: Final = re.compile(r"""[ ]<<<[ ]{0,4}\\{0,8}["']?(?P<value>[^\s"'\\$]{6,256})""")
+_ARGUMENTS: Final = re.compile(
+    r"""(?:[ ]{0,4}=[ ]{0,4})?\(\s{0,16}(?P<user>\\{0,16}["'])[^"'\\\n]{1,128}(?P=user)\s{0,4},\s{0,16}"""
+    r"""[bfru]?(?P<quote>\\{0,16}["'])(?P<value>[^"'\\\n]{4,256})(?=(?P=quote)|\Z)"""
+)
+_HTPASSWD: Final = re.compile(
+    r"""[ ](?:-[A-Za-z]{1,8}[ ]{1,4}){0,4}-[A-Za-z]{0,8}b[A-Za-z]{0,8}[ ]{1,4}"""
+    r"""(?:-[A-Za-z]{1,8}[ ]{1,4}(?:[0-9]{1,3}[ ])?){0,4}[^\s-][^\s]{0,128}[ ]{1,4}[^\s]{1,64}[ ]{1,4}["']?"""
+    r"""(?P<value>[^\s"'\\]{4,256})"""
+)
+_SECRET_VARIABLE: Final = re.compile(r"""=true\](?P<value>[^\s"'\\]{4,512})""")
+_PASS_LINE: Final = re.compile(r"""(?m)PASS[ ](?P<value>[^\s"'\\]{4,128})(?=[ ]?(?:$|\r|\\[rn]))""")
+_IMAP: Final = re.compile(
+    r"""(?m)[ ]LOGIN[ ]["']?[^\s"']{1,128}["']?[ ]["']?(?P<value>[^\s"'\\]{4,128})["']?(?=[ ]?(?:$|\r|\\[rn]))"""
+)
+_IMAP_TAG: Final = re.compile(r"(?:^|[\s>:*])[A-Za-z]{0,6}[0-9]{1,8}\Z")
+_ALONE: Final = re.compile(
+    r"""(?:-u|--user)(?:[ \t]{1,4}|=)["']?(?P<value>[^\s:"'$]{16,256}):(?=["'\s\\]|\Z)"""
+)
 _TELLING: Final = ("pass", "login", "secret", "token", "auth", "key")
 _OFTEN: Final = 128
 
@@ -58,7 +76,15 @@ def find_lines(text: str, check: Callable[[], None], taken: list[Span]) -> None:
 def user_flag(text: str, at: int, taken: list[Span]) -> None:
     """``-u user:password`` and ``--user user:password``."""
     hit = _USER_FLAG.match(text, at)
-    if hit is None or shapes.is_placeholder(hit[2]) or hit[2].startswith("//"):
+    if hit is None:  # a key as the user's name, and no password
+        alone = _ALONE.match(text, at)
+        if alone is not None and (
+            shapes.looks_random(alone["value"], 16)
+            or (shapes.is_hex(alone["value"]) and len(alone["value"]) >= 24)
+        ):
+            taken.append(Span(*alone.span("value"), STRUCTURE, "url-password"))
+        return
+    if shapes.is_placeholder(hit[2]) or hit[2].startswith("//"):
         return
     if not hit[2].isdigit() or len(hit[2]) > 5:
         taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
@@ -72,6 +98,38 @@ def user_flag_behind_space(text: str, at: int, taken: list[Span]) -> None:
 def login(text: str, at: int, taken: list[Span]) -> None:
     """``docker login -u user -p password``."""
     _take(_LOGIN.match(text, at), "password", taken)
+    if text.startswith(" LOGIN ", at) and _IMAP_TAG.search(text, max(0, at - 16), at) is not None:
+        _take(_IMAP.match(text, at), "password", taken)
+
+
+def arguments(text: str, at: int, taken: list[Span]) -> None:
+    """``BasicAuth("user", "password")`` and ``auth=("user", "password")`` behind the name."""
+    _take(_ARGUMENTS.match(text, at), "password", taken)
+
+
+def login_call(text: str, at: int, taken: list[Span]) -> None:
+    """``smtp.login("user", "password")``."""
+    arguments(text, at + len("login"), taken)
+
+
+def htpasswd(text: str, at: int, taken: list[Span]) -> None:
+    """``htpasswd -b file user password`` behind the name."""
+    _take(_HTPASSWD.match(text, at), "password", taken)
+
+
+def secret_variable(text: str, at: int, taken: list[Span]) -> None:
+    """``##vso[task.setvariable variable=name;issecret=true]value`` behind its ``issecret``."""
+    _take(_SECRET_VARIABLE.match(text, at), "secret", taken)
+
+
+def pass_line(text: str, at: int, taken: list[Span]) -> None:
+    """``PASS password`` of FTP, POP3 and IRC, which a line with the user goes before or the nick behind."""
+    at -= len("PASS")
+    line = text[max(0, at - 16) : at].rpartition("\n")[2]
+    if line.strip(" >-:CcSs*\\rn") or (at >= 16 and len(line) == 16):
+        return  # it does not begin its line
+    if text.find("USER ", max(0, at - 200), at) >= 0 or text.find("NICK ", at, at + 200) >= 0:
+        _take(_PASS_LINE.match(text, at), "password", taken)
 
 
 def echo(text: str, at: int, taken: list[Span]) -> None:

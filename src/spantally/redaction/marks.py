@@ -44,6 +44,8 @@ OTHERS: Final = (
     "jdbc:oracle:",
     " <<<",
     " login ",
+    "login(",
+    "django-insecure-",
     "sudo -s",
     "mysql",
     "redis-cli",
@@ -66,6 +68,8 @@ _RARE_AT: Final = {
     "sudo -s": 1,
     "api.telegram.org/bot": 8,
     " login ": 3,
+    "login(": 2,
+    "django-insecure-": 12,
     "code=": 0,
     "jdbc:oracle:": 3,
     "bearer": 0,
@@ -269,6 +273,7 @@ def has_marks(lower: bytes) -> bool:
         or b"kennwort" in lower
         or b"parola" in lower
         or b"heslo" in lower
+        or b"django-insecure-" in lower
         or b"sudo" in lower
         or b"mysql" in lower
         or b"redis-cli" in lower

@@ -115,6 +115,22 @@ _PASS: Final = re.compile(
 )
 _SIGNATURES: Final = frozenset({"sig", "signature", "hmac"})
 
+_SPLIT: Final = {
+    "key": (
+        ".api",
+        ".access",
+        ".secret",
+        ".private",
+        ".encryption",
+        ".signing",
+        ".master",
+        ".shared",
+        ".account",
+    ),
+    "token": (".api", ".access", ".auth", ".refresh", ".bearer", ".secret", ".bot"),
+}
+"""``openai.api.key``: what the parts of a property are named for, which other files join by a line."""
+
 _memo: Final[dict[str, int]] = {}
 _MEMO_SIZE: Final = 4096
 _MEMO_LENGTH: Final = 48
@@ -126,7 +142,9 @@ def words_of(name: str) -> list[str]:
     """The lower-case words of the last dotted part of ``name``."""
     if "[REDACTED:" in name:
         name = _TAG.sub("", name)  # its type says what stood there, and nothing of the value
-    last = name.rsplit(".", 1)[-1] if "." in name else name
+    before, _, last = name.rpartition(".")
+    if before and last.lower() in _SPLIT and before.lower().endswith(_SPLIT[last.lower()]):
+        last = f"{before.rpartition('.')[2]}_{last}"
     if not last.isascii():
         last = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()
     return [word.lower() for word in _WORDS.findall(last)]

@@ -21,7 +21,8 @@ _ADJACENT: Final = re.compile(
     (?: [^\w\n&]{{1,24}}                                                         # marks of any kind
       | [^\w\n]{{0,4}} \( [^()\n]{{1,24}} \) [^\w\n]{{1,6}}                     # (prod):
       | (?: [^\w\n&;,|]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{0,6}}
-        [^\w\n]{{1,4}} (?:is|was|be|to|equals|value|expected|now|from|as|contains|reads|b|body|data)
+        [^\w\n]{{1,4}} (?:is|was|be|to|equals|value|expected|now|from|as|contains|reads|b|body|data
+          |ist|lautet|est|es|er|\xe9|\xe8|\xe4r)
         [^\w\n]{{1,6}}
       | (?: [^\w\n&;,|]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{1,4}} [^\w\n]{{0,2}} [:=] [^\w\n]{{0,4}}
       | [^\w\n]{{0,3}} [:?=] [^\w\n]{{0,3}}                                     # the next line
@@ -128,6 +129,8 @@ def _is_noise(value: str) -> bool:
 
 def _is_password(value: str) -> bool:
     if shapes.joined_words(value) >= 4 or (len(value) >= 10 and value.isalnum() and shapes.case_noise(value)):
+        return True
+    if len(value) >= 24 and shapes.is_hex(value):
         return True
     if shapes.is_plain_id(value) or value.count("/") > 1 or value.count(".") > 1 or value[0] in "/~-@":
         return False

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from spantally.redaction import languages, names, nearby, shapes
+from spantally.redaction import languages, logins, names, nearby, shapes
 from spantally.redaction.columns import HEAD_END
 from spantally.redaction.runs import Runs
 from spantally.redaction.spans import PAIR, Span
@@ -45,10 +45,13 @@ _AFTER_NAME: Final = re.compile(
     (?:
       (?P<operator>
           \*{{0,2}} [^\S\n]{{0,16}} \]? [^\S\n]{{0,16}}
-            (?: => | := | -> | ={{1,3}} | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}
+            (?: => | := | -> | ={{1,3}} | [|?]{{1,2}}= | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}
+          (?: \( \s{{0,16}} (?={_QUOTE}) | [|>][+-]? \n [ ]{{1,16}} )?
           (?: [&*]? (?: 'static[ ] )? [A-Za-z] [\w.\[\]|<>?]{{0,40}} (?: [ ]\|[ ] \w{{1,20}} )?
               \s{{0,4}} = \s{{0,4}} (?=@?{_QUOTE}(?!\s{{0,4}}(?:[,}}\]);]|\Z))) )?
-        | (?: \s{{0,8}} [,)}}] )? {_GAP} [\[({{]? {_GAP}
+        | (?=[ ][sS&\[]) [ ]{{1,4}} (?: string | String | \[\]byte | &str ) [^\S\n]{{1,4}} = [^\S\n]{{0,4}} (?={_QUOTE})
+        | (?P<form> (?=[\r\n\\]) (?(closing) (?: \r?\n | (?: \\{{1,16}}r )? \\{{1,16}}n ){{2}} | (?!) ) )
+        | (?: \s{{0,8}} [,)}}:] )? {_GAP} [\[({{]? {_GAP}
             (?: (?:type|description|sensitive|nullable) [^\S\n]{{0,12}} = [^\n\\]{{0,120}} {_GAP} ){{0,4}}
             {_QUOTE}? (?:[vV]alue|val|content|default)
             {_QUOTE}? \s{{0,8}} [:=] \s{{0,8}}
@@ -115,10 +118,23 @@ _BEFORE_NAME: Final = frozenset({" ", '"', "'"})
 _VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _QUOTED_LIMIT: Final = 4096
+_PROPERTY_DEFAULT: Final = re.compile(r":[^-+?={}$\s][^{}$\s]{3,256}\}")
+"""``${openai.api.key:value}`` of Spring: a property's default, where a shell has no dots."""
+_IS_ABOUT: Final = re.compile(r"(?:arn:[a-z-]{2,16}:[\w:/.-]{0,72}:|--- )\Z")
+"""Before ``secret:`` of a secret's place, and ``PASS:`` of a test."""
 _ESCAPE_LEFT: Final = re.compile(r"(?:u00[0-9a-fA-F]{2}|[nrtbf])")
 _EXPORT: Final = re.compile(
     r"(?:(?:export|set|setenv|env|arg|-e|--env|\$|>|-|\+)[ \t]{1,4})*\Z", re.IGNORECASE
 )
+
+
+_TAKE_LOGINS: Final = ("auth", "credential", "credentials", "cred", "creds")
+"""How names end that a user and a password follow in brackets."""
+_BY_NAME: Final = {
+    "htpasswd": logins.htpasswd,
+    "PASS": logins.pass_line,
+}
+"""Names that something else than a separator and a value follows."""
 
 
 def find_pairs(
@@ -173,10 +189,19 @@ def find_pairs(
             continue
         if kind == names.NONE:
             continue
+        if following == "(" or (following == "=" and text[name_end + 1 : name_end + 2] == "("):
+            if name.lower().endswith(_TAKE_LOGINS):
+                logins.arguments(text, name_end, taken)
+        elif kind == names.PASSWORD and name in _BY_NAME:
+            _BY_NAME[name](text, name_end, taken)
         known_form = following in _MAY_FOLLOW
         in_words = False
         if known_form:
-            if name_start > 1 and text.startswith("${", name_start - 2):
+            if (
+                name_start > 1
+                and text.startswith("${", name_start - 2)
+                and not ("." in name and _PROPERTY_DEFAULT.match(text, name_end))
+            ):
                 continue  # a variable of a shell: what follows is its default or its fault
             if following == ":" and is_tag_at(text, name_start):
                 continue  # a type: [REDACTED:token:0123abcd]
@@ -262,10 +287,17 @@ def _read(
     """Judge one separator and value; the answer is where the scan may go on, and how far was read."""
     name_start, name_end = place
     start = found.end()
+    if found["form"] is not None and (
+        kind == names.WEAK or text.find("form-data", max(0, name_start - 80), name_start) < 0
+    ):
+        return name_end, name_end  # two paragraphs, not a field of a form; a form's "key" is a path
     if text.startswith(OPENING, start):
         return name_end, start  # a value that went already, as nearly all of a second reading
     if found["array"] is not None and (tag_end := tag_end_at(text, start - 1)) and _ends(text, tag_end):
         return name_end, tag_end
+    if name == "issecret":
+        logins.secret_variable(text, name_end, taken)
+        return name_end, start
     opening = found["opening"]
     end = -1 if opening is None else _quoted_end(text, start, opening)
     is_closed = end >= 0
@@ -306,12 +338,22 @@ def _read(
         far="\n" in separator,
     )
     if is_closed:
-        if not acceptable(text[start:end], site):
+        value = text[start:end]
+        if not acceptable(value, site) and not (
+            # Alone "key" may be that of a cache; what is sent as a token and looks like a hash is none.
+            kind == names.WEAK
+            and how == "operator"
+            and name.lower() == "token"
+            and len(value) >= 32
+            and shapes.is_hex(value)
+        ):
             return name_end, end
     else:
         end, good = _plain_end(text, start, end, site)
         if not good:
             return name_end, end
+    if separator[:1] == ":" and _IS_ABOUT.search(text, max(0, name_start - 96), name_start) is not None:
+        return name_end, name_end
     taken.append(Span(start, end, PAIR, names.TYPES[kind]))
     return end, end
 

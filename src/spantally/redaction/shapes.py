@@ -15,7 +15,7 @@ _RUNS: Final = re.compile(r"l+|u+|d+|[^lud]")
 _CAMEL: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _CONSONANTS: Final = re.compile("[bcdfghjklmnpqrstvwxz]{5}|[BCDFGHJKLMNPQRSTVWXZ]{7}")
 _LETTERS: Final = re.compile("[A-Za-z]{14,}")
-_JOINED: Final = re.compile(r"[A-Za-z]{3,12}(?:-[A-Za-z]{3,12}){2,9}")
+_JOINED: Final = re.compile(r"[A-Za-z]{3,12}(?:-[A-Za-z]{3,12}){2,9}(?:-?[0-9]{1,4})?")
 _HEX: Final = re.compile(r"(?:[0-9a-f]+|[0-9A-F]+)\Z")
 _UUID: Final = re.compile(
     r"\{?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\}?\Z"
@@ -29,7 +29,7 @@ KEPT_PREFIXES: Final = frozenset(
     event evt fc file fp fs ft ftckpt ftjob gen i id img in item job mcp mcpl mcpr md5 message modr
     msg msgbatch node obj org part pi price prod proj project reasoning rect req request resp rev rs
     run sess session sha1 sha256 sha384 sha512 span srvtoolu step sub subnet task thread tool toolu
-    tooluse trace txn upload user usr uuid video vpc vs vsfc wf workflow ws
+    rlg tooluse trace txn upload user usr uuid video vpc vs vsfc wf workflow wrkspc ws
     """.split()  # noqa: SIM905 - a block of words reads better than 80 quoted strings
 )
 """First words of ids that providers give to objects; such an id opens nothing."""

@@ -67,6 +67,13 @@ _PUTTY: Final = re.compile(
     r"private-lines: ?[0-9]{1,4}\r?\n((?:[A-Za-z0-9+/=]{1,80}\r?\n?){1,512}+)", re.IGNORECASE
 )
 
+_DJANGO: Final = re.compile(r"django-insecure-(?:&amp;|%[0-9A-F]{2}|[a-z0-9!@#$%^&*(\-_=+)]){16,50}")
+"""A key of Django's: marks of any kind are in it, which end a value elsewhere."""
+_COOKIE_LINE: Final = re.compile(
+    r"""(?:\#HttpOnly_)?[^\s\#]{1,256}\t(?:TRUE|FALSE)\t[^\t\n]{0,256}\t(?:TRUE|FALSE)\t[0-9.]{1,16}\t"""
+    r"""(?P<name>[^\t\n]{1,128})\t(?P<value>[^\s]{1,4096})"""
+)
+
 _CODE: Final = re.compile(r"[?&;](?:code|sas|hmac)=([A-Za-z0-9._/~%-]{16,2048})")
 _HOOKS: Final = (
     (
@@ -248,6 +255,27 @@ def _cookie(text: str, start: int, stop: int, quoted: bool, certain: bool, taken
             taken.append(Span(begin, begin + len(value), STRUCTURE, "cookie"))
 
 
+def _cookie_file(text: str, at: int, taken: list[Span]) -> int:
+    """The lines of a cookie jar behind its title; where reading may go on."""
+    if not text.startswith(" File", at + len("cookie")):
+        return at
+    begin = text.find("\n", at) + 1
+    while begin:
+        line = _COOKIE_LINE.match(text, begin)
+        if line is not None:
+            name, value = line["name"].lower(), line["value"]
+            secret = _SESSION_COOKIE.search(name) or (
+                shapes.is_mixed(value) and shapes.looks_random(value, 12)
+            )
+            if secret and len(value) >= 6 and not shapes.is_placeholder(value):
+                taken.append(Span(*line.span("value"), STRUCTURE, "cookie"))
+        elif not text.startswith(("#", "\n", "\r"), begin):
+            break
+        at = begin
+        begin = text.find("\n", begin) + 1
+    return at
+
+
 # -- PEM ---------------------------------------------------------------------------------------------------
 
 
@@ -286,7 +314,7 @@ def _header(read: Callable[..., None]) -> Handler:
     def at_header(text: str, at: int, taken: list[Span]) -> int:
         hit = _HEADER.match(text, at)
         if hit is None:
-            return at
+            return _cookie_file(text, at, taken)
         end = _HEADER_END.search(text, hit.end(), hit.end() + 8192)
         stop = end.start() if end else min(len(text), hit.end() + 8192)
         certain = "," not in hit[0] and "(" not in hit[0]
@@ -300,6 +328,12 @@ def _putty(text: str, at: int, taken: list[Span]) -> None:
     hit = _PUTTY.match(text, at)
     if hit is not None:
         taken.append(Span(*hit.span(1), STRUCTURE, "private-key"))
+
+
+def _django(text: str, at: int, taken: list[Span]) -> None:
+    hit = _DJANGO.match(text, at)
+    if hit is not None:
+        taken.append(Span(hit.start(), hit.end(), STRUCTURE, "django-key"))
 
 
 _HANDLERS: Final[dict[str, Handler]] = {
@@ -320,6 +354,8 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "--user": _each(logins.user_flag),
     "--proxy-user": _each(logins.user_flag),
     " login ": _each(logins.login),
+    "login(": _each(logins.login_call),
+    "django-insecure-": _each(_django),
     "sudo -s": _each(logins.echo),
     "mysql": _each(logins.mysql),
     "redis-cli": _each(logins.redis),

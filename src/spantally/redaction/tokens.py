@@ -19,6 +19,8 @@ LONGEST_GENERIC: Final = 512
 
 _DIGIT: Final = re.compile("[0-9]")
 _CASES: Final = re.compile("[A-Z][a-z][A-Z]|[a-z][A-Z]{2}[a-z]")
+_AWS_LETTERS: Final = re.compile("A[KS]IA[A-Z]{16}")
+"""One in thirty ids of AWS has no digit."""
 _GLUED: Final = re.compile(r"u[0-9a-fA-F]{4}|[nrtbf]")
 _BOUNDARY: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))"
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9]{8,}")
@@ -34,6 +36,7 @@ _AZURE_KEY: Final = re.compile(
     r"[A-Za-z0-9+/]{40,90}(?:AZDO|JQQJ9|AzCa|AAAA?ACO|APIM|ACDb|AzSe|AIoT|ASbT|AStk|AStv)[A-Za-z0-9+/]{3,12}=*"
 )
 _AZURE_KEY_LENGTH: Final = 52
+_MAILCHIMP: Final = re.compile(r"(?<![A-Za-z0-9])[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9_-])")
 _BEFORE_SPECIAL: Final = frozenset("!:")
 _FOREIGN: Final = re.compile(
     r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{0,15}(?:[_.-][A-Za-z0-9]{1,12}){0,3}[_.-])"
@@ -67,7 +70,15 @@ _BY_PREFIX: Final = {row.prefix: row for row in table.ROWS}
 _CLASS: Final = {code: re.compile(f"[{chars}]*") for code, chars in table.CLASSES.items()}
 know_types(
     frozenset(row.rule for row in table.ROWS)
-    | {"jwt", "discord-token", "azure-secret", "aws-secret", "telegram-token", "salesforce-token"}
+    | {
+        "jwt",
+        "discord-token",
+        "azure-secret",
+        "aws-secret",
+        "telegram-token",
+        "salesforce-token",
+        "mailchimp-key",
+    }
 )
 
 
@@ -127,7 +138,11 @@ def find_tokens(
     """
     seen = 0
     for start, end, digit in runs.long_words():
-        if digit or _CASES.search(text, start, end) is not None:
+        if (
+            digit
+            or _CASES.search(text, start, end) is not None
+            or (text.find("IA", start, end) >= 0 and _AWS_LETTERS.search(text, start, end) is not None)
+        ):
             seen += 1
             if not seen & 127:
                 check()
@@ -158,12 +173,14 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
     ) and _special(text, start, word, taken):
         return
     if (
-        generic
-        and ("-" in word or "_" in word or "." in word)  # without one there is no prefix
+        ("-" in word or "_" in word or "." in word)  # without one there is no prefix
         and not word.startswith(_MANGLED)
         and _LONG_RUN.search(word) is not None
     ):
-        _generic(text, start, word, taken)
+        if "-us" in word and (mailchimp := _MAILCHIMP.search(word)) is not None:
+            taken.append(Span(start + mailchimp.start(), start + mailchimp.end(), VENDOR, "mailchimp-key"))
+        elif generic:
+            _generic(text, start, word, taken)
 
 
 def _vendor(text: str, start: int, word: str, hit: re.Match[str], taken: list[Span]) -> int:
@@ -202,7 +219,14 @@ def _is_noise(body: str, prefix: str) -> bool:
     for segment in _SEGMENT.findall(body[:256]):
         if _DIGIT.search(segment) and not segment.isdigit():
             return True
-    return len(body) >= 14 and (shapes.case_noise(body) or shapes.is_gibberish(body))
+    return len(body) >= 14 and (shapes.case_noise(body) or shapes.is_gibberish(body) or _is_even(body))
+
+
+def _is_even(body: str) -> bool:
+    """Whether about half the letters are capitals, which camel case has not: one random key in 300 is so
+    without a digit, or with too few changes for the other measures."""
+    letters = [char for char in body[:128] if char.isalpha()]
+    return len(letters) >= 20 and 0.35 <= sum(map(str.isupper, letters)) / len(letters) <= 0.65
 
 
 def _jwt(start: int, word: str, at: int, taken: list[Span]) -> int:
