@@ -180,9 +180,37 @@ def _unpacked(
     stream: io.BufferedReader[Any], name: str, findings: Findings, progress: Progress, size: int
 ) -> str | None:
     if stream.peek(2)[:2] == _GZIP:
-        with gzip.GzipFile(fileobj=stream) as packed, io.BufferedReader(cast("Any", packed), BUFFER) as plain:
-            return _plain(plain, name, findings, progress, 0)
+        packed = _Packed(stream)
+        with io.BufferedReader(packed, BUFFER) as plain:
+            why = None if packed.is_damaged(plain) else _plain(plain, name, findings, progress, 0)
+        if packed.error is not None:
+            raise packed.error
+        return why
     return _plain(stream, name, findings, progress, size)
+
+
+class _Packed(io.RawIOBase):
+    """What a gzip file holds, up to where it is damaged: a log that is being written ends early."""
+
+    def __init__(self, stream: io.BufferedReader[Any]) -> None:
+        self._file = gzip.GzipFile(fileobj=stream)
+        self.error: Exception | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._file.read1(len(buffer))
+        except (OSError, EOFError, zlib.error) as error:
+            self.error = error
+            return 0
+        buffer[: len(data)] = data
+        return len(data)
+
+    def is_damaged(self, plain: io.BufferedReader[Any]) -> bool:
+        """Whether nothing can be read at all."""
+        return not plain.peek(1) and self.error is not None
 
 
 def _plain(

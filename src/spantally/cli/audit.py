@@ -79,6 +79,8 @@ def _audit(path: str, findings: Findings, progress: _Progress) -> None:
 
     try:
         if path == "-":
+            if sys.stdin is None:  # the shell closed it (`<&-`)
+                raise InputError("-: stdin is closed")
             audit_stream(sys.stdin.buffer, findings, progress=progress)
         else:
             audit_path(path, findings, progress=progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import click
@@ -111,7 +112,8 @@ def main() -> None:
             reconfigure(errors="backslashreplace")  # a name outside the terminal's alphabet is no error
     try:
         code = cli.main(prog_name="spantally", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None where the shell closed it (`>&-`)
+            sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -120,4 +122,10 @@ def main() -> None:
     except BrokenPipeError:
         forget_stdout()
         code = exits.BROKEN_PIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        forget_stdout()
+        exits.say(f"spantally: {error.strerror}; what was written is not complete")
+        code = exits.USAGE
     sys.exit(code if isinstance(code, int) else exits.OK)

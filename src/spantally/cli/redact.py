@@ -23,14 +23,17 @@ def redact(ctx: click.Context, check: bool) -> None:
     python agent.py 2>&1 | spantally redact | tee agent.log
     spantally redact < old.log > clean.log
 
-    Exit code: 0; with --check 1 if anything was replaced.
+    Exit code: 0; with --check 1 if anything was replaced; 2 if it cannot be read or written.
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
     from spantally.audit import Findings, redact_stream
     from spantally.cli.render.output import forget_stdout
     from spantally.redaction import default_redactor
 
-    if sys.stdin.isatty():
+    # Python has None in place of a stream that the shell closed (`<&-`).
+    if sys.stdin is None or sys.stdin.isatty():
         raise click.UsageError("there is nothing to read; pipe a text into it: spantally redact < in > out")
+    if sys.stdout is None:
+        raise click.UsageError("stdout is closed; say where the text goes: spantally redact < in > out")
     findings = Findings(default_redactor())
     sink = sys.stdout.buffer
 
@@ -43,6 +46,10 @@ def redact(ctx: click.Context, check: bool) -> None:
     except BrokenPipeError:
         forget_stdout()
         raise click.exceptions.Exit(exits.BROKEN_PIPE) from None
+    except OSError as error:  # the disk is full, stdin is a folder
+        forget_stdout()
+        exits.say(f"spantally redact: {error.strerror or type(error).__name__}; the text is not complete")
+        raise click.exceptions.Exit(exits.USAGE) from None
     failed = findings.rules["error"]
     if failed:
         exits.say(

@@ -50,7 +50,8 @@ _NAMES: Final = re.compile(_any_of((*_PASSWORDS, *_KEYS)))
 _KEY_NAMES: Final = re.compile(_any_of(_KEYS))
 _AFTER: Final = re.compile(
     r"""(?xi)
-    (?: (?: [ ] [\w./-]{1,24} ){0,3}? [*"'`»」』”]{0,2} [ ]? (?: [:=] | \b (?:to|jest|ist|lautet|est|est:) ) (?=[ ]|\b)
+    (?: (?: [ ] [\w./-]{1,24} ){0,3}? [*"'`»」』”]{0,2} [ ]?
+        (?: [:=] | \b (?:to|jest|ist|lautet|est) ) (?=[ ]|\b)
     |   (?: [ ] [\w./-]{1,24} ){0,2}? )
     [*"'`»」』”]{0,2} [^\S\n]{0,4}
     (?: [:：=＝] | -> | 是 | 为 | 為 | は | が | 는 | 은 | 이 | 가 | — | – | -

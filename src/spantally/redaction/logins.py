@@ -48,9 +48,10 @@ _HTPASSWD: Final = re.compile(
     r"""(?P<value>[^\s"'\\]{4,256})"""
 )
 _SECRET_VARIABLE: Final = re.compile(r"""=true\](?P<value>[^\s"'\\]{4,512})""")
-_PASS_LINE: Final = re.compile(r"""(?m)PASS[ ](?P<value>[^\s"'\\]{4,128})(?=[ ]?(?:$|\r|\\[rn]))""")
+_PASS_LINE: Final = re.compile(r"""(?m)PASS[ ](?P<value>[^\s"'\\/]{4,128})(?=[ ]?(?:$|\r|\\[rn]))""")
 _IMAP: Final = re.compile(
-    r"""(?m)[ ]LOGIN[ ]["']?[^\s"']{1,128}["']?[ ]["']?(?P<value>[^\s"'\\]{4,128})["']?(?=[ ]?(?:$|\r|\\[rn]))"""
+    r"""(?m)[ ]LOGIN[ ]["']?[^\s"']{1,128}["']?[ ]["']?(?P<value>[^\s"'\\]{4,128})["']?"""
+    r"""(?=[ ]?(?:$|\r|\\[rn]))"""
 )
 _IMAP_TAG: Final = re.compile(r"(?:^|[\s>:*])[A-Za-z]{0,6}[0-9]{1,8}\Z")
 _ALONE: Final = re.compile(

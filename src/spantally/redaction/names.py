@@ -143,7 +143,7 @@ def words_of(name: str) -> list[str]:
     if "[REDACTED:" in name:
         name = _TAG.sub("", name)  # its type says what stood there, and nothing of the value
     before, _, last = name.rpartition(".")
-    if before and last.lower() in _SPLIT and before.lower().endswith(_SPLIT[last.lower()]):
+    if before and last.lower() in _SPLIT and f".{before.lower()}".endswith(_SPLIT[last.lower()]):
         last = f"{before.rpartition('.')[2]}_{last}"
     if not last.isascii():
         last = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()

@@ -99,7 +99,18 @@ def _in(items: list[Any], flags: int) -> Callable[[str], bool]:
 
 
 def _any_case(takes: Callable[[str], bool]) -> Callable[[str], bool]:
+    # The last two lead from one small letter to another of the same capital: the long s, the final sigma.
     return lambda char: (
         takes(char)
-        or any(takes(one) for other in (char.lower(), char.upper(), char.swapcase()) for one in other)
+        or any(
+            takes(one)
+            for other in (
+                char.lower(),
+                char.upper(),
+                char.swapcase(),
+                char.upper().lower(),
+                char.lower().upper(),
+            )
+            for one in other
+        )
     )

@@ -223,8 +223,10 @@ def _is_noise(body: str, prefix: str) -> bool:
 
 
 def _is_even(body: str) -> bool:
-    """Whether about half the letters are capitals, which camel case has not: one random key in 300 is so
-    without a digit, or with too few changes for the other measures."""
+    """Whether about half the letters are capitals, which camel case has not.
+
+    One key in some hundreds is of letters alone, and says nothing to the other measures.
+    """
     letters = [char for char in body[:128] if char.isalpha()]
     return len(letters) >= 20 and 0.35 <= sum(map(str.isupper, letters)) / len(letters) <= 0.65
 

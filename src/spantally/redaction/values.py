@@ -13,6 +13,8 @@ _CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(|=(?!=|$))")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
 _WORD_AND_COUNT: Final = re.compile(r"[A-Za-z_.-]+[0-9]{0,2}\Z")
 _PATH: Final = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*\Z|[A-Za-z]:\\\\?[\w.-]+.*")
+_SNAKE: Final = re.compile(r"[a-z]{2,}(?:[_-][a-z]{2,})+(?:[_-]?[0-9]{1,4})?\Z")
+"""``created_at_desc_2024``: words and a number."""
 _SPACED: Final = re.compile(r"[0-9!@#$%^&*]")
 _LETTERED: Final = re.compile(r"[A-Z]{1,2}[a-z]+\Z")
 
@@ -48,6 +50,8 @@ def acceptable(value: str, site: Site) -> bool:
 
 def _weak(value: str, site: Site) -> bool:
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or " " in value or "/" in value[:2]:
+        return False
+    if _SNAKE.match(value):
         return False
     least = 20 if site.how in ("space", "list", "cell") else 14
     return shapes.looks_random(value, least) or (len(value) >= 20 and shapes.case_noise(value))
