@@ -48,7 +48,9 @@ _HTPASSWD: Final = re.compile(
     r"""(?P<value>[^\s"'\\]{4,256})"""
 )
 _SECRET_VARIABLE: Final = re.compile(r"""=true\](?P<value>[^\s"'\\]{4,512})""")
-_PASS_LINE: Final = re.compile(r"""(?m)PASS[ ](?P<value>[^\s"'\\/]{4,128})(?=[ ]?(?:$|\r|\\[rn]))""")
+_PASS_LINE: Final = re.compile(
+    r"""(?m)PASS[ ](?!\S*/\S*\.)(?P<value>[^\s"'\\]{4,128})(?=[ ]?(?:$|\r|\\[rn]))"""
+)
 _IMAP: Final = re.compile(
     r"""(?m)[ ]LOGIN[ ]["']?[^\s"']{1,128}["']?[ ]["']?(?P<value>[^\s"'\\]{4,128})["']?"""
     r"""(?=[ ]?(?:$|\r|\\[rn]))"""
@@ -56,6 +58,9 @@ _IMAP: Final = re.compile(
 _IMAP_TAG: Final = re.compile(r"(?:^|[\s>:*])[A-Za-z]{0,6}[0-9]{1,8}\Z")
 _ALONE: Final = re.compile(
     r"""(?:-u|--user)(?:[ \t]{1,4}|=)["']?(?P<value>[^\s:"'$]{16,256}):(?=["'\s\\]|\Z)"""
+)
+_FLAGS: Final = re.compile(
+    r"""(?:-u|-U)[ =][^\s"'-][^\s"']{0,128}[ ]{1,4}-[pP](?:[ =]["']?)(?P<value>[^\s"'\\]{6,256})"""
 )
 _TELLING: Final = ("pass", "login", "secret", "token", "auth", "key")
 _OFTEN: Final = 128
@@ -77,6 +82,12 @@ def find_lines(text: str, check: Callable[[], None], taken: list[Span]) -> None:
 def user_flag(text: str, at: int, taken: list[Span]) -> None:
     """``-u user:password`` and ``--user user:password``."""
     hit = _USER_FLAG.match(text, at)
+    if hit is None and (apart := _FLAGS.match(text, at)) is not None:
+        value = apart["value"]
+        signed = any(one in "!@#$%^&*?" for one in value) and shapes.is_mixed(value)
+        if signed or shapes.looks_random(value, 12) or (len(value) >= 24 and shapes.is_plain_id(value)):
+            _take(apart, "password", taken)
+        return
     if hit is None:  # a key as the user's name, and no password
         alone = _ALONE.match(text, at)
         if alone is not None and (

@@ -126,6 +126,8 @@ _SPLIT: Final = {
         ".master",
         ".shared",
         ".account",
+        ".admin",
+        ".app",
     ),
     "token": (".api", ".access", ".auth", ".refresh", ".bearer", ".secret", ".bot"),
 }
@@ -176,6 +178,8 @@ def judge(words: list[str]) -> int:
         return NONE
     last = words[-1]
     before = words[-2] if len(words) > 1 else ""
+    if last == "string" and before == "secret":
+        return SECRET  # of AWS Secrets Manager
     if last in _TAIL or (last.endswith("s") and last[:-1] in _TAIL):
         return NONE
     if last.endswith(_PASSWORD) or last in ("pw", "pswd", "psw", "passwords") or _PASS.match(last):

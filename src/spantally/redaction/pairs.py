@@ -30,7 +30,7 @@ _FEWEST: Final = 8
 _FEWEST_WEAK: Final = 14
 """Characters of one that is no password, and of one behind a weak name; so long is gibberish, too."""
 
-_QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|&apos;|%22|%27)"""
+_QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#(?:3[49]|x2[27]);|&apos;|%22|%27)"""
 
 _GAP: Final = r"(?:\s|\\{1,16}[nrt]|(?<=\n)[+-]){0,12}+"
 
@@ -45,20 +45,28 @@ _AFTER_NAME: Final = re.compile(
     (?:
       (?P<operator>
           \*{{0,2}} [^\S\n]{{0,16}} \]? [^\S\n]{{0,16}}
-            (?: => | := | -> | ={{1,3}} | [|?]{{1,2}}= | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}
-          (?: \( \s{{0,16}} (?={_QUOTE}) | [|>][+-]? \n [ ]{{1,16}} )?
+            (?: => | := | -> | ={{1,3}} | [|?]{{1,2}}= | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}+
+          (?! [tT]ype: )
+          (?: (?:Some|SecretStr|Just|String::from)? \( \s{{0,16}} (?={_QUOTE}) | [|>][+-]? \n [ ]{{1,16}}
+            | &(?!str\b)\w{{1,24}}[ ](?!=) | !!str[ ] | string\([0-9]{{1,5}}\)[ ] | <(?:code|pre|b|strong|tt)>
+            | <<[-~]?["']?[A-Z_]{{1,16}}["']? \n [ ]{{0,16}} )?
           (?: [&*]? (?: 'static[ ] )? [A-Za-z] [\w.\[\]|<>?]{{0,40}} (?: [ ]\|[ ] \w{{1,20}} )?
               \s{{0,4}} = \s{{0,4}} (?=@?{_QUOTE}(?!\s{{0,4}}(?:[,}}\]);]|\Z))) )?
-        | (?=[ ][sS&\[]) [ ]{{1,4}} (?: string | String | \[\]byte | &str ) [^\S\n]{{1,4}}
+        | (?=[ ][sS&\[{{]) [ ]{{1,4}} (?: \{{[ ]get;[ ](?:private[ ])?(?:(?:set|init);[ ])?\}}
+            | string | String | \[\]byte | &str ) [^\S\n]{{1,4}}
             = [^\S\n]{{0,4}} (?={_QUOTE})
         | (?P<form> (?=[\r\n\\]) (?(closing) (?: \r?\n | (?: \\{{1,16}}r )? \\{{1,16}}n ){{2}} | (?!) ) )
         | (?: \s{{0,8}} [,)}}:] )? {_GAP} [\[({{]? {_GAP}
-            (?: (?:type|description|sensitive|nullable) [^\S\n]{{0,12}} = [^\n\\]{{0,120}} {_GAP} ){{0,4}}
-            {_QUOTE}? (?:[vV]alue|val|content|default)
+            (?: (?:[tT]ype|[dD]escription|sensitive|nullable|NoEcho|format)
+                [^\S\n]{{0,12}} [=:] [^\n\\]{{0,120}} {_GAP} ){{0,4}}
+            (?: {_QUOTE} [tT]ype {_QUOTE} \s{{0,4}} : \s{{0,4}}
+                {_QUOTE} \w{{1,24}} {_QUOTE} \s{{0,4}} , {_GAP} )?
+            {_QUOTE}? (?:[vV]alue|val|content|[dD]efault|example)
             {_QUOTE}? \s{{0,8}} [:=] \s{{0,8}}
         | (?: \n | \\{{1,16}}n ) [ ]{{0,8}} [^\n\[\]\\]{{0,120}} \[type= [^\]\n]{{0,80}} input_value=
       )
-      | (?P<element> (?: </[A-Za-z]{{1,16}}> {_GAP} <[A-Za-z]{{1,16}}[^<>\n]{{0,80}} )? > {_GAP}
+      | (?P<element> (?: </[A-Za-z]{{1,16}}> {_GAP} <[A-Za-z]{{1,16}}[^<>\n]{{0,80}}
+              (?: > {_GAP} <[A-Za-z]{{1,16}} )? )? > {_GAP}
           | (?(closing) (?!) )  # attributes of the element that the name is of
             (?: \s{{1,4}} [\w:.-]{{1,32}} = {_QUOTE} [^"'<>\n\\]{{0,80}} {_QUOTE} ){{1,3}} [ ]? > {_GAP} )
       | (?P<list> \s{{0,8}} , \s{{0,8}} (?: [\w.]{{1,40}} \( )? (?={_QUOTE}) | \s? \( \s{{0,4}} (?={_QUOTE}) )
@@ -66,7 +74,7 @@ _AFTER_NAME: Final = re.compile(
       | (?P<prose> [^\S\n]{{1,4}}
           (?: (?: is | was | are | provided | used | found | reads | below | set[ ]to | to | as
                 | equals | value | est | ist | lautet | es
-                | \xe9 | \xe8 | \xe4r ) [^\S\n]{{0,3}} [:=]? \s{{1,4}}
+                | \xe9 | \xe8 | \xe4r ) [^\S\n]{{0,3}} [:=]? \s{{1,12}}
             | [A-Za-z]{{1,16}} [^\S\n]{{1,3}} (?:is|was|to) [^\S\n]{{0,3}} :? \s{{1,4}}
             | [A-Za-z]{{1,12}} [ ]? : \s{{1,4}}
             | (?: for | of | to | in | on ) [ ] [\w.@/-]{{1,40}}
@@ -340,23 +348,25 @@ def _read(
     )
     if is_closed:
         value = text[start:end]
-        if not acceptable(value, site) and not (
-            # Alone "key" may be that of a cache; what is sent as a token and looks like a hash is none.
-            kind == names.WEAK
-            and how == "operator"
-            and name.lower() == "token"
-            and len(value) >= 32
-            and shapes.is_hex(value)
-        ):
+        if not acceptable(value, site) and not (_is_sent(name, kind, how) and _is_long_hex(value)):
             return name_end, end
     else:
         end, good = _plain_end(text, start, end, site)
-        if not good:
+        if not good and not (_is_sent(name, kind, how) and _is_long_hex(text[start:end])):
             return name_end, end
     if separator[:1] == ":" and _IS_ABOUT.search(text, max(0, name_start - 96), name_start) is not None:
         return name_end, name_end
     taken.append(Span(start, end, PAIR, names.TYPES[kind]))
     return end, end
+
+
+def _is_sent(name: str, kind: int, how: str) -> bool:
+    """Whether a name is just "token": what is sent as one is none of the hashes that stand under "key"."""
+    return kind == names.WEAK and how == "operator" and name.lower() == "token"
+
+
+def _is_long_hex(value: str) -> bool:
+    return len(value) >= 32 and shapes.is_hex(value)
 
 
 def _in_query(text: str, name_start: int) -> bool:

@@ -228,7 +228,7 @@ def _is_even(body: str) -> bool:
     One key in some hundreds is of letters alone, and says nothing to the other measures.
     """
     letters = [char for char in body[:128] if char.isalpha()]
-    return len(letters) >= 20 and 0.35 <= sum(map(str.isupper, letters)) / len(letters) <= 0.65
+    return len(letters) >= 16 and 0.35 <= sum(map(str.isupper, letters)) / len(letters) <= 0.65
 
 
 def _jwt(start: int, word: str, at: int, taken: list[Span]) -> int:
