@@ -58,7 +58,7 @@ _AFTER_NAME: Final = re.compile(
         | (?P<form> (?=[\r\n\\]) (?(closing) (?: \r?\n | (?: \\{{1,16}}r )? \\{{1,16}}n ){{2}} | (?!) ) )
         | (?: \s{{0,8}} [,)}}:] )? {_GAP} [\[({{]? {_GAP}
             (?: (?:[tT]ype|[dD]escription|sensitive|nullable|NoEcho|format)
-                [^\S\n]{{0,12}} [=:] [^\n\\]{{0,120}} {_GAP} ){{0,4}}
+                [^\S\n]{{0,12}} [=:] [^\n\\]{{0,120}}+ {_GAP} ){{0,4}}
             (?: {_QUOTE} [tT]ype {_QUOTE} \s{{0,4}} : \s{{0,4}}
                 {_QUOTE} \w{{1,24}} {_QUOTE} \s{{0,4}} , {_GAP} )?
             {_QUOTE}? (?:[vV]alue|val|content|[dD]efault|example)

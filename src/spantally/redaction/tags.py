@@ -29,6 +29,7 @@ _types: Final[set[str]] = {
     "bearer",
     "cookie",
     "credential",
+    "django-key",
     "literal",
     "password",
     "private-key",
