@@ -7,6 +7,8 @@ import gzip
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -175,6 +177,38 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> 
     assert result.exit_code == 2
     assert f"{tmp_path / 'a.log.gz'}: ends early or is damaged" in result.stderr
     assert "github-token" in result.stdout
+
+
+def test_a_gzip_that_ends_early_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    """A log that is being written has no end yet: what is in it counts, and so does that it is not whole."""
+    path = tmp_path / "a.log.gz"
+    lines = [f"line {number} {os.urandom(20).hex()}\n" for number in range(5000)]
+    path.write_bytes(gzip.compress(f"key {GITHUB}\n{''.join(lines)}".encode())[:-1000])
+    result = invoke("audit", str(path))
+    assert result.exit_code == 2
+    assert "ends early or is damaged" in result.stderr
+    assert "github-token" in result.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="of POSIX shells")
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("redact <&-", "nothing to read"),
+        ("redact </dev/null >&-", "stdout is closed"),
+        ("redact </etc/hostname >/dev/full", "No space left on device"),
+        ("path >/dev/full", "No space left on device"),
+        ("audit - <&-", "stdin is closed"),
+    ],
+)
+def test_streams_that_are_closed_or_full_end_in_one_line(command: str, said: str) -> None:
+    if "/dev/full" in command and not Path("/dev/full").exists():
+        pytest.skip("no full device here")
+    shell = f'exec "{sys.executable}" -m spantally.cli {command}'
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_names_of_files_hold_secrets_too(tmp_path: Path) -> None:

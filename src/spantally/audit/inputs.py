@@ -200,13 +200,14 @@ class _Packed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
+        filled = 0
         try:
-            data = self._file.read1(len(buffer))
+            while filled < len(buffer) and (data := self._file.read1(len(buffer) - filled)):
+                buffer[filled : filled + len(data)] = data
+                filled += len(data)
         except (OSError, EOFError, zlib.error) as error:
             self.error = error
-            return 0
-        buffer[: len(data)] = data
-        return len(data)
+        return filled
 
     def is_damaged(self, plain: io.BufferedReader[Any]) -> bool:
         """Whether nothing can be read at all."""
