@@ -152,7 +152,7 @@ def _find_encoded(
         if depth > 1:
             _find_encoded(view.text, check, found, generic=generic, depth=depth - 1)
         taken.extend(
-            span._replace(start=view.origin(span.start), end=view.origin(span.end)) for span in found
+            span._replace(start=view.origin(span.start), end=view.end(span.end)) for span in found
         )
 
 
