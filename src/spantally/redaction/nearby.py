@@ -27,8 +27,8 @@ _ADJACENT: Final = re.compile(
       | [^\w\n]{{0,3}} [:?=] [^\w\n]{{0,3}}                                     # the next line
         (?: \n [^\S\n]{{0,8}} (?:{_LEAD} [^\S\n]{{0,4}})? ){{1,3}} [^\w\n]{{0,2}}
       | ["'\s:{{,]{{1,12}}                                                        # its own object
-        (?: ["']?(?:type|kind|tier)["']? \s{{0,2}} : \s{{0,2}} ["']? \w{{1,24}} ["']? , \s{{0,4}} )?
-        ["']?(?:value|val|default|secret)["']? \s{{0,2}} [:=] \s{{0,2}} ["'\[]{{0,2}}
+        (?: ["']?(?i:type|kind|tier)["']? \s{{0,2}} : \s{{0,2}} ["']? \w{{1,24}} ["']? , \s{{0,4}} )?
+        ["']?(?i:value|val|default|secret)["']? \s{{0,2}} [:=] \s{{0,2}} ["'\[]{{0,2}}
     )
     {_VALUE}
     """
@@ -43,10 +43,12 @@ _FIRST: Final = re.compile(
         (?: \#|//|--(?=[ ])|/\*|<!--|<-|\(|=>|->|\u2190 ) [ \t]{{0,4}}
         (?:[A-Za-z][\w'\u2019-]{{0,15}}[ ]){{0,4}}
       | [ ] (?:is|was|as|for) [ ] (?:(?:the|my|our|your|a|an|their|this)[ ])? (?:[\w./-]{{1,24}}[ ]){{0,3}}
-      | ,?\s{{1,4}} ["']?(?:name|key|id|field|variable)["']? \s{{0,2}} [:=] \s{{0,2}} ["']
+      | (?:[ ][a-z-]{{1,20}}=["'][\w -]{{1,40}}["']){{0,3}}
+        ,?\s{{1,4}} ["']?(?:name|key|id|field|variable)["']? \s{{0,2}} [:=] \s{{0,2}} ["']
     ) \Z
     """
 )
+_FIELD: Final = ('value="', "value='")
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 AFTER: Final = 80
 """Characters behind a name in which its value may stand."""
@@ -93,7 +95,12 @@ def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> Non
     low = max(0, name_start - BEFORE)
     line = text.rfind("\n", low, name_start) + 1
     hit = _FIRST.search(text, max(low, line), name_start)
-    if hit is not None and _is_secret(hit["value"].rstrip(_TRAILING), kind):
+    if hit is None:
+        return
+    value = hit["value"].rstrip(_TRAILING)
+    # A field of a form says that it is one, so that its value may be simple.
+    in_form = kind == names.PASSWORD and text.endswith(_FIELD, 0, hit.start("value"))
+    if _is_secret(value, kind) or (in_form and shapes.is_mixed(value) and not shapes.is_placeholder(value)):
         _take(hit, kind, taken)
 
 

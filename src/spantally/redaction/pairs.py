@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from spantally.redaction import languages, names, nearby, shapes
+from spantally.redaction import languages, logins, names, nearby, shapes
 from spantally.redaction.columns import HEAD_END
 from spantally.redaction.runs import Runs
 from spantally.redaction.spans import PAIR, Span
@@ -34,42 +34,65 @@ _QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|&apos;|%22
 
 _GAP: Final = r"(?:\s|\\{1,16}[nrt]|(?<=\n)[+-]){0,12}+"
 
+_BREAK: Final = r"(?:\s|\\{1,16}[nrt])"
+
 _TAIL: Final = re.compile(r"[A-Za-z0-9_\u00c0-\u024f-]*+")
 _BRAINTREE: Final = re.compile(r"\$(?:production|sandbox)\$[a-z0-9]{8,24}\$[a-f0-9]{10,64}")
 """What follows ``access_token`` in a token of Braintree's."""
 _MAY_FOLLOW: Final = frozenset("$ \t\r\n:=>,;|(\"'`\\&%]*)-<\uff1a")
 _HEAD_FOLLOWS: Final = frozenset(" \t\r\n,;|\"'`*\\")
+_WRAPPER: Final = (
+    r"(?:(?:Some|Secret(?:Str|String|Bytes|Box)?|Sensitive(?:String)?|String::from|(?:Secret|Pydantic)?Field|SecretString::new)"
+    r"\((?:\s{0,4}default=)?\s{0,4})"
+)
+"""What holds a secret in code without another value in it."""
 _AFTER_NAME: Final = re.compile(
     rf"""(?x)
     (?P<closing>{_QUOTE})?
     (?:
       (?P<operator>
-          \*{{0,2}} [^\S\n]{{0,16}} \]? [^\S\n]{{0,16}}
-            (?: => | := | -> | ={{1,3}} | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}
+          \*{{0,2}} (?: [ ] (?: [0-9]{{1,2}} (?=[ ]?:) | string (?=[ ]=)
+              | \{{ [^{{}}\n]{{2,40}} \}} (?=[ ]=) ) )?
+            [^\S\n]{{0,16}} \]? [^\S\n]{{0,16}}
+            (?: => | := | -> | [|?]{{2}}= | ={{1,3}} | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}
+            (?: (?=[|>(s\[q{{SPF])
+              (?: [|>][+-]? [^\S\n]{{0,4}} \n [^\S\n]{{1,24}} # YAML
+              | \( {_BREAK}{{0,24}}+ (?={_QUOTE})
+              | string\([0-9]{{1,6}}\)[ ] (?={_QUOTE})
+              | \{{ {_GAP}
+                (?: {_QUOTE} (?:type|sensitive) {_QUOTE} [ ]? : [^\n,{{}}]{{1,24}} , {_GAP} ){{0,2}}
+                {_QUOTE} (?:[vV]alue|val|default) {_QUOTE} \s{{0,4}} : \s{{0,4}} (?={_QUOTE})
+              | \[ (?=\[) | qq?\{{
+              | {_WRAPPER} (?={_QUOTE}) ) )?
           (?: [&*]? (?: 'static[ ] )? [A-Za-z] [\w.\[\]|<>?]{{0,40}} (?: [ ]\|[ ] \w{{1,20}} )?
               \s{{0,4}} = \s{{0,4}} (?=@?{_QUOTE}(?!\s{{0,4}}(?:[,}}\]);]|\Z))) )?
         | (?: \s{{0,8}} [,)}}] )? {_GAP} [\[({{]? {_GAP}
-            (?: (?:type|description|sensitive|nullable) [^\S\n]{{0,12}} = [^\n\\]{{0,120}} {_GAP} ){{0,4}}
+            (?: (?:type|description|sensitive|nullable) [^\S\n]{{0,12}} = [^\n\\]{{0,120}} {_GAP}
+              | {_QUOTE} [tT]ype {_QUOTE} [ ]? : [^\n,{{}}]{{1,24}} , {_GAP} ){{0,4}}
             {_QUOTE}? (?:[vV]alue|val|content|default)
             {_QUOTE}? \s{{0,8}} [:=] \s{{0,8}}
+        | ;s:[0-9]{{1,6}}: (?={_QUOTE})                                               # PHP, serialised
         | (?: \n | \\{{1,16}}n ) [ ]{{0,8}} [^\n\[\]\\]{{0,120}} \[type= [^\]\n]{{0,80}} input_value=
       )
       | (?P<element> (?: </[A-Za-z]{{1,16}}> {_GAP} <[A-Za-z]{{1,16}}[^<>\n]{{0,80}} )? > {_GAP}
           | (?(closing) (?!) )  # attributes of the element that the name is of
             (?: \s{{1,4}} [\w:.-]{{1,32}} = {_QUOTE} [^"'<>\n\\]{{0,80}} {_QUOTE} ){{1,3}} [ ]? > {_GAP} )
       | (?P<list> \s{{0,8}} , \s{{0,8}} (?: [\w.]{{1,40}} \( )? (?={_QUOTE}) | \s? \( \s{{0,4}} (?={_QUOTE}) )
-      | (?P<cell> [^\S\n]{{0,40}} \|{{1,2}} [^\S\n]{{0,40}} | [ ]? \( | \t{{1,4}} )
+      | (?P<cell> (?(closing) (?: \r?\n | \\{{1,16}}r\\{{1,16}}n ){{2}} | (?!) )       # a part of a form
+          | [^\S\n]{{0,40}} \|{{1,2}} [^\S\n]{{0,40}} | [ ]? \( | \t{{1,4}} )
       | (?P<prose> [^\S\n]{{1,4}}
           (?: (?: is | was | are | provided | used | found | reads | below | set[ ]to | to | as
                 | equals | value | est | ist | lautet | es
                 | \xe9 | \xe8 | \xe4r ) [^\S\n]{{0,3}} [:=]? \s{{1,4}}
             | [A-Za-z]{{1,16}} [^\S\n]{{1,3}} (?:is|was|to) [^\S\n]{{0,3}} :? \s{{1,4}}
             | [A-Za-z]{{1,12}} [ ]? : \s{{1,4}}
-            | (?: for | of | to | in | on ) [ ] [\w.@/-]{{1,40}}
-              (?: [ ] (?:is|was|=) [ ]{{0,2}} :? | : ) \s{{1,4}}
+            | (?: for | of | to | in | on | de | del | do | da | du | des | der | f\xfcr | von | van | voor
+                | para )
+              [ ] [\w.@/-]{{1,40}}
+              (?: [ ] (?:is|was|=|est|ist|es|\xe9|\xe8|lautet) [ ]{{0,2}} :? | : ) \s{{1,4}}
           )
         )
-      | (?P<space> [^\S\n]{{1,8}}
+      | (?P<space> [^\S\n]{{1,8}} (?: [0-9][ ] )?
           (?: --? (?: body | value | data | plaintext | secret-string | password | p ) [= ]{{1,2}} )? )
     )
     (?P<array> \[ \s{{0,8}} )?
@@ -78,6 +101,12 @@ _AFTER_NAME: Final = re.compile(
     """
 )
 
+_MORE: Final = re.compile(
+    rf"{_QUOTE}(?:(?P<joined>[ ]?[+.]{_BREAK}{{0,40}}+|[ ]?\\?(?:\n|\\{{1,16}}n){_BREAK}{{0,40}}+)"
+    rf"|\s?,{_BREAK}{{0,40}}+)(?P<opening>{_QUOTE})"
+)
+"""From the end of one text to the next: of one that is written in parts, or of a list."""
+_MOST_PARTS: Final = 64
 _UNQUOTED: Final = re.compile(r"""[^\s"'`,;&<>\\(){}\[\]|]{1,256}""")
 _REST_OF_UNQUOTED: Final = re.compile(r"""[^\s"'`,;&<>\\(){}\[\]|]*""")
 _TO_SPACE: Final = re.compile(r"""[^\s"'`\\<]+""")
@@ -112,6 +141,10 @@ _LITTLE_WORDS: Final = frozenset(
 _LAST_WORD: Final = re.compile(r"([A-Za-z]+)[ \t]+\Z")
 _PROSE_REACH: Final = 64
 _BEFORE_NAME: Final = frozenset({" ", '"', "'"})
+_AUTH: Final = frozenset({"auth", "Auth", "AUTH"})
+_CALLED: Final = frozenset("= (")
+_PIPE_REACH: Final = 160
+"""Characters of a command, ``| docker login --password-stdin``, behind which its password is told."""
 _VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _QUOTED_LIMIT: Final = 4096
@@ -173,6 +206,9 @@ def find_pairs(
             continue
         if kind == names.NONE:
             continue
+        if kind == names.SECRET and name.endswith("-stdin"):
+            pipe = text.rfind("|", max(0, name_start - _PIPE_REACH), name_start)
+            logins.echo(text, pipe + 1, taken)
         known_form = following in _MAY_FOLLOW
         in_words = False
         if known_form:
@@ -189,6 +225,8 @@ def find_pairs(
                 continue
             if kind == names.SECRET and name.startswith(("cred", "Cred", "CRED")):
                 languages.find_login(text, name_start, taken)
+            elif kind == names.WEAK and following in _CALLED and name[-4:] in _AUTH:
+                logins.pair(text, name_end, taken)
             if kind == names.SIGNATURE and not _in_query(text, name_start):
                 continue
         # Most names stand in talk, with nothing around that could be a secret: that is seen by bytes.
@@ -306,14 +344,37 @@ def _read(
         far="\n" in separator,
     )
     if is_closed:
-        if not acceptable(text[start:end], site):
+        listed = found["array"] is not None
+        joined, behind = _parts(text, end, listed=listed)
+        whole = text[start:end] + "".join(text[low:high] for low, high in joined)
+        if not acceptable(text[start:end] if listed else whole, site):
             return name_end, end
-    else:
-        end, good = _plain_end(text, start, end, site)
-        if not good:
-            return name_end, end
+        for low, high in joined:
+            if not listed or acceptable(text[low:high], site):
+                taken.append(Span(low, high, PAIR, names.TYPES[kind]))
+        taken.append(Span(start, end, PAIR, names.TYPES[kind]))
+        return behind, behind
+    end, good = _plain_end(text, start, end, site)
+    if not good:
+        return name_end, end
     taken.append(Span(start, end, PAIR, names.TYPES[kind]))
     return end, end
+
+
+def _parts(text: str, end: int, *, listed: bool) -> tuple[list[tuple[int, int]], int]:
+    """The further texts behind the first, which ends at ``end``, and where the last of them does."""
+    parts: list[tuple[int, int]] = []
+    while len(parts) < _MOST_PARTS:
+        more = _MORE.match(text, end)
+        if more is None or (more["joined"] is None) != listed:
+            break
+        start = more.end()
+        stop = _quoted_end(text, start, more["opening"])
+        if stop <= start or " " in text[start:stop] or text.startswith(OPENING, start):
+            break
+        parts.append((start, stop))
+        end = stop
+    return parts, end
 
 
 def _in_query(text: str, name_start: int) -> bool:

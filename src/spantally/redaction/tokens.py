@@ -20,6 +20,9 @@ LONGEST_GENERIC: Final = 512
 _DIGIT: Final = re.compile("[0-9]")
 _CASES: Final = re.compile("[A-Z][a-z][A-Z]|[a-z][A-Z]{2}[a-z]")
 _GLUED: Final = re.compile(r"u[0-9a-fA-F]{4}|[nrtbf]")
+_COLOURED: Final = re.compile("[0-9]{0,3}m")
+_BEFORE_GLUED: Final = frozenset("\\[;")
+"""Behind these a word may begin with the end of an escape, as in ``\\x1b[1;32mword``."""
 _BOUNDARY: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))"
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9]{8,}")
 _JWT_START: Final = ("eyJhbGci", "eyJ0eXAi", "eyJraWQi", "eyJlbmMi", "eyJjdHki", "eyJ4NXQi")
@@ -132,8 +135,8 @@ def find_tokens(
             if not seen & 127:
                 check()
             word = text[start:end]
-            if start and text[start - 1] == "\\":
-                glued = _GLUED.match(word)
+            if start and text[start - 1] in _BEFORE_GLUED:
+                glued = (_GLUED if text[start - 1] == "\\" else _COLOURED).match(word)
                 if glued:
                     start += glued.end()  # noqa: PLW2901
                     word = word[glued.end() :]

@@ -22,7 +22,9 @@ DEEPEST: Final = 2
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
 _ENTITY: Final = re.compile(r"&(?:quot|apos|amp|lt|gt|nbsp|#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5});")
 _UNICODE: Final = re.compile(r"\\u[0-9A-Fa-f]{4}")
-_COLOUR: Final = re.compile(r"(?:\x1b|\\{1,16}(?:x1[bB]|033|e))\[[0-9;]{0,20}[A-Za-z]")
+_ESCAPE: Final = "\x1b"
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
+"""Escaped ones show once they are decoded; to look for all their spellings costs each text too much."""
 _FEWEST: Final = 2
 """Escapes of a part: one alone (``%20`` in a URL) hides nothing that the rules do not know."""
 
@@ -51,11 +53,7 @@ class View(NamedTuple):
 
 def may_have_views(text: str) -> bool:
     """Whether any escape can stand in a text."""
-    return "%" in text or "&" in text or "\\u" in text or _may_have_colours(text)
-
-
-def _may_have_colours(text: str) -> bool:
-    return "\x1b" in text or ("[" in text and ("\\x1" in text or "\\033" in text or "\\e" in text))
+    return "%" in text or "&" in text or "\\u" in text or _ESCAPE in text
 
 
 def views_of(text: str) -> list[View]:
@@ -64,7 +62,7 @@ def views_of(text: str) -> list[View]:
     for sign, pattern in (("%", _PERCENT), ("&", _ENTITY), ("\\u", _UNICODE)):
         if sign in text:
             hits.extend(pattern.finditer(text))
-    if _may_have_colours(text):
+    if _ESCAPE in text:
         hits.extend(_COLOUR.finditer(text))
     if not hits:
         return []
