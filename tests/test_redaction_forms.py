@@ -80,6 +80,7 @@ def test_all_parts_of_a_secret_and_all_items_of_a_list_go(form: str) -> None:
         "public string Password { get; set; }",
         'auth = ("tests/unit", "tests/integration2")',
         "docker login -u bob --password-stdin < file",
+        f"12 passed key=value commit={HEX}",
         '{"password": {"type": "string", "description": "at least 8 characters"}}',
         'help_token = (\n    "several words of help"\n    "and 2 more"\n)',
         "key: >-\n  words of text\nnext: 1",

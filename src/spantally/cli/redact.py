@@ -43,6 +43,10 @@ def redact(ctx: click.Context, check: bool) -> None:
     except BrokenPipeError:
         forget_stdout()
         raise click.exceptions.Exit(exits.BROKEN_PIPE) from None
+    except OSError as error:  # a full disk; nothing of the text is in the message
+        forget_stdout()
+        exits.say(f"spantally redact: {error.strerror or type(error).__name__}")
+        raise click.exceptions.Exit(exits.USAGE) from None
     failed = findings.rules["error"]
     if failed:
         exits.say(

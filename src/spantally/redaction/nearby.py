@@ -48,6 +48,7 @@ _FIRST: Final = re.compile(
     ) \Z
     """
 )
+_ASSIGNED: Final = re.compile(r"[A-Za-z_]\w{0,40}=\w")
 _FIELD: Final = ('value="', "value='")
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 AFTER: Final = 80
@@ -123,6 +124,8 @@ def _is_key(value: str) -> bool:
 
 
 def _is_noise(value: str) -> bool:
+    if _ASSIGNED.match(value):
+        return False  # a further name with a value of its own
     value = value.strip(".-=_/")
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or shapes.is_placeholder(value):
         return False
