@@ -143,6 +143,8 @@ _PROSE_REACH: Final = 64
 _BEFORE_NAME: Final = frozenset({" ", '"', "'"})
 _AUTH: Final = frozenset({"auth", "Auth", "AUTH"})
 _CALLED: Final = frozenset("= (")
+_LONGEST_SHORT: Final = 18
+"""Characters of a name from which on it may be an id."""
 _PIPE_REACH: Final = 160
 """Characters of a command, ``| docker login --password-stdin``, behind which its password is told."""
 _VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
@@ -205,6 +207,8 @@ def find_pairs(
                 cursor = paid.end()
             continue
         if kind == names.NONE:
+            continue
+        if kind == names.PASSWORD and len(name) >= _LONGEST_SHORT and _is_id(name):
             continue
         if kind == names.SECRET and name.endswith("-stdin"):
             pipe = text.rfind("|", max(0, name_start - _PIPE_REACH), name_start)
@@ -359,6 +363,11 @@ def _read(
         return name_end, end
     taken.append(Span(start, end, PAIR, names.TYPES[kind]))
     return end, end
+
+
+def _is_id(name: str) -> bool:
+    """Whether a name is a random word that happens to end in ``pw``, such as the id of an object."""
+    return name[-2:].lower() == "pw" and name[-3].isalnum() and shapes.looks_random(name, _LONGEST_SHORT)
 
 
 def _parts(text: str, end: int, *, listed: bool) -> tuple[list[tuple[int, int]], int]:
