@@ -247,6 +247,24 @@ def test_reader_that_leaves_ends_it_quietly() -> None:
     assert filter_.returncode == 141
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_full_disk_is_told_in_a_line() -> None:
+    """What cannot be written ends the filter with a message, not with a traceback."""
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "spantally.cli", "redact"],
+            input=f"x {OPENAI}\n".encode(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert ended.returncode == 2
+    assert (
+        ended.stderr.decode().strip() == "spantally redact: No space left on device; the text is not complete"
+    )
+
+
 def test_memory_does_not_grow_with_the_input() -> None:
     """A stream much larger than what is held passes in bounded memory."""
     import tracemalloc

@@ -151,9 +151,7 @@ def _find_encoded(
         _find(view.text, find_tags(view.text), check, found, generic=generic)
         if depth > 1:
             _find_encoded(view.text, check, found, generic=generic, depth=depth - 1)
-        taken.extend(
-            span._replace(start=view.origin(span.start), end=view.origin(span.end)) for span in found
-        )
+        taken.extend(span._replace(start=view.origin(span.start), end=view.end(span.end)) for span in found)
 
 
 def scan(

@@ -37,6 +37,7 @@ _KEYS: Final = (
     *("é API(?<=[Cc]lé API)", "é d['’]API(?<=[Cc]lé d.API)", "é secrète(?<=[Cc]lé secrète)"),
     *("üssel(?<=[Ss]chlüssel)", "øgle(?<=API-nøgle)"),
     *("ключ", "Ключ", "токен", "Токен", "секрет", "Секрет", "密钥", "密鑰", "秘钥", "令牌", "トークン"),
+    *("é(?<=[Cc]lé)", "üssel(?<=chlüssel)"),
     *("アクセスキー", "シークレット", "キー", "토큰", "비밀키", "키", "κλειδί", "מפתח", "مفتاح"),
 )
 
@@ -61,6 +62,14 @@ _AFTER: Final = re.compile(
     ["'`«「『“*(（]{0,2} (?P<value> [!-~]{4,256} )
     """
 )
+_FAR: Final = re.compile(
+    r"""(?xi)
+    \w{0,3} (?: [ ] [\w./-]{1,24} ){0,3}?
+    [ ]? (?: [:：=＝] | (?<=[ ]) (?:est|ist|es|är|on|è|é|is|lautet|to|jest|je|это) (?: [ ]?: )? (?=[ ]) )
+    [^\S\n]{0,4} ["'`«「『“*(（]{0,2} (?P<value> [!-~]{4,256} )
+    """
+)
+"""With words between the two, which end in what joins them."""
 _ENDS: Final = re.compile(r"""[\s"'`,;)\]}>*\\]""")
 _CLOSING: Final = ".!?:,;)*"
 _AROUND: Final = "\"'`()[]<>,;:.*"
@@ -88,17 +97,19 @@ def find_named(text: str, check: Callable[[], None], taken: list[Span]) -> None:
     for seen, named in enumerate(_NAMES.finditer(text), 1):
         if not seen & 63:
             check()
-        hit = _AFTER.match(text, named.end())
-        if hit is None:
-            continue
         is_key = _KEY_NAMES.fullmatch(text, named.start(), named.end()) is not None
-        raw = hit["value"]
-        end = _ENDS.search(raw)
-        value = (raw if end is None else raw[: end.start()]).rstrip(_CLOSING)
-        if _is_secret(value, loose=is_key):
-            start = hit.start("value")
-            kind = names.TOKEN if is_key else names.PASSWORD
-            taken.append(Span(start, start + len(value), PAIR, names.TYPES[kind]))
+        for behind in (_AFTER, _FAR):
+            hit = behind.match(text, named.end())
+            if hit is None:
+                continue
+            raw = hit["value"]
+            end = _ENDS.search(raw)
+            value = (raw if end is None else raw[: end.start()]).rstrip(_CLOSING)
+            if _is_secret(value, loose=is_key):
+                start = hit.start("value")
+                kind = names.TOKEN if is_key else names.PASSWORD
+                taken.append(Span(start, start + len(value), PAIR, names.TYPES[kind]))
+                break
 
 
 def find_before(text: str, name_start: int, taken: list[Span]) -> None:

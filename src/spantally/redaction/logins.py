@@ -62,6 +62,10 @@ _ALONE: Final = re.compile(
 _FLAGS: Final = re.compile(
     r"""(?:-u|-U)[ =][^\s"'-][^\s"']{0,128}[ ]{1,4}-[pP](?:[ =]["']?)(?P<value>[^\s"'\\]{6,256})"""
 )
+_PAIR: Final = re.compile(
+    r"""[ ]?=?[ ]?(?:[A-Za-z_][\w.]{0,40})?\(\s{0,16}\\{0,8}["'][^"'\\\n]{1,64}\\{0,8}["']\s?,\s{0,16}"""
+    r"""(?P<quote>\\{0,8}["'])(?P<value>[^"'\\\s/]{4,256})(?=(?P=quote)\s{0,16}[,)])"""
+)
 _TELLING: Final = ("pass", "login", "secret", "token", "auth", "key")
 _OFTEN: Final = 128
 
@@ -147,6 +151,11 @@ def pass_line(text: str, at: int, taken: list[Span]) -> None:
 def echo(text: str, at: int, taken: list[Span]) -> None:
     """``echo password | sudo -S``."""
     _take(_ECHO.search(text, max(0, at - 200), at), "password", taken)
+
+
+def pair(text: str, at: int, taken: list[Span]) -> None:
+    """``auth=("user", "password")`` and ``BasicAuth("user", "password")``, from behind the name on."""
+    _take(_PAIR.match(text, at), "password", taken)
 
 
 def mysql(text: str, at: int, taken: list[Span]) -> None:

@@ -75,7 +75,7 @@ _BEFORE_KEY: Final = frozenset(
     merchant oauth personal primary priv private prod production project publishable push read
     recovery rest restricted root sas secondary secret security seller sending server service
     session shared sign signing smtp sse ssh ssl staging storage stream subscription super team test
-    tls transport user vault vendor wallet webhook write writer
+    tls transport unseal user vault vendor wallet webhook write writer
     """.split()  # noqa: SIM905
 )
 """``<word> key`` that names a secret."""

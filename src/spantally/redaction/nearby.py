@@ -29,8 +29,8 @@ _ADJACENT: Final = re.compile(
         (?: \n [^\S\n]{{0,8}} (?:{_LEAD} [^\S\n]{{0,4}})? ){{1,3}}
         (?:[Ii]t(?:'s|[ ]is)[ ])? [^\w\n]{{0,2}}
       | ["'\s:{{,]{{1,12}}                                                        # its own object
-        (?: ["']?(?:type|kind|tier)["']? \s{{0,2}} : \s{{0,2}} ["']? \w{{1,24}} ["']? , \s{{0,4}} )?
-        ["']?(?:value|val|default|secret)["']? \s{{0,2}} [:=] \s{{0,2}} ["'\[]{{0,2}}
+        (?: ["']?(?i:type|kind|tier)["']? \s{{0,2}} : \s{{0,2}} ["']? \w{{1,24}} ["']? , \s{{0,4}} )?
+        ["']?(?i:value|val|default|secret)["']? \s{{0,2}} [:=] \s{{0,2}} ["'\[]{{0,2}}
     )
     {_VALUE}
     """
@@ -45,10 +45,13 @@ _FIRST: Final = re.compile(
         (?: \#|//|--(?=[ ])|/\*|<!--|<-|\(|=>|->|\u2190 ) [ \t]{{0,4}}
         (?:[A-Za-z][\w'\u2019-]{{0,15}}[ ]){{0,4}}
       | [ ] (?:is|was|as|for) [ ] (?:(?:the|my|our|your|a|an|their|this)[ ])? (?:[\w./-]{{1,24}}[ ]){{0,3}}
-      | ,?\s{{1,4}} ["']?(?:name|key|id|field|variable)["']? \s{{0,2}} [:=] \s{{0,2}} ["']
+      | (?:[ ][a-z-]{{1,20}}=["'][\w -]{{1,40}}["']){{0,3}}
+        ,?\s{{1,4}} ["']?(?:name|key|id|field|variable)["']? \s{{0,2}} [:=] \s{{0,2}} ["']
     ) \Z
     """
 )
+_ASSIGNED: Final = re.compile(r"[A-Za-z_]\w{0,40}=\w")
+_FIELD: Final = ('value="', "value='")
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 AFTER: Final = 80
 """Characters behind a name in which its value may stand."""
@@ -95,7 +98,12 @@ def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> Non
     low = max(0, name_start - BEFORE)
     line = text.rfind("\n", low, name_start) + 1
     hit = _FIRST.search(text, max(low, line), name_start)
-    if hit is not None and _is_secret(hit["value"].rstrip(_TRAILING), kind):
+    if hit is None:
+        return
+    value = hit["value"].rstrip(_TRAILING)
+    # A field of a form says that it is one, so that its value may be simple.
+    in_form = kind == names.PASSWORD and text.endswith(_FIELD, 0, hit.start("value"))
+    if _is_secret(value, kind) or (in_form and shapes.is_mixed(value) and not shapes.is_placeholder(value)):
         _take(hit, kind, taken)
 
 
@@ -118,6 +126,8 @@ def _is_key(value: str) -> bool:
 
 
 def _is_noise(value: str) -> bool:
+    if _ASSIGNED.match(value):
+        return False  # a further name with a value of its own
     value = value.strip(".-=_/")
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or shapes.is_placeholder(value):
         return False

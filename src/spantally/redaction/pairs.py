@@ -34,11 +34,18 @@ _QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#(?:3[49]|x2[27]);
 
 _GAP: Final = r"(?:\s|\\{1,16}[nrt]|(?<=\n)[+-]){0,12}+"
 
+_BREAK: Final = r"(?:\s|\\{1,16}[nrt])"
+
 _TAIL: Final = re.compile(r"[A-Za-z0-9_\u00c0-\u024f-]*+")
 _BRAINTREE: Final = re.compile(r"\$(?:production|sandbox)\$[a-z0-9]{8,24}\$[a-f0-9]{10,64}")
 """What follows ``access_token`` in a token of Braintree's."""
 _MAY_FOLLOW: Final = frozenset("$ \t\r\n:=>,;|(\"'`\\&%]*)-<\uff1a")
 _HEAD_FOLLOWS: Final = frozenset(" \t\r\n,;|\"'`*\\")
+_WRAPPER: Final = (
+    r"(?:(?:Some|Secret(?:Str|String|Bytes|Box)?|Sensitive(?:String)?|String::from|(?:Secret|Pydantic)?Field|SecretString::new)"
+    r"\((?:\s{0,4}default=)?\s{0,4})"
+)
+"""What holds a secret in code without another value in it."""
 _AFTER_NAME: Final = re.compile(
     rf"""(?x)
     (?P<closing>{_QUOTE})?
@@ -47,9 +54,14 @@ _AFTER_NAME: Final = re.compile(
           \*{{0,2}} [^\S\n]{{0,16}} \]? [^\S\n]{{0,16}}
             (?: => | := | -> | ={{1,3}} | [|?]{{1,2}}= | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}+
           (?! [tT]ype: )
-          (?: (?:Some|SecretStr|Just|String::from)? \( \s{{0,16}} (?={_QUOTE}) | [|>][+-]? \n [ ]{{1,16}}
-            | &(?!str\b)\w{{1,24}}[ ](?!=) | !!str[ ] | string\([0-9]{{1,5}}\)[ ] | <(?:code|pre|b|strong|tt)>
-            | <<[-~]?["']?[A-Z_]{{1,16}}["']? \n [ ]{{0,16}} )?
+          (?: (?=[SPFJ(|>&!s<q\[{{])
+            (?: (?: {_WRAPPER} | (?:Just)? \( \s{{0,16}} ) (?={_QUOTE}) | [|>][+-]? \n [ ]{{1,16}}
+              | &(?!str\b)\w{{1,24}}[ ](?!=) | !!str[ ] | string\([0-9]{{1,5}}\)[ ]
+              | <(?:code|pre|b|strong|tt)> | <<[-~]?["']?[A-Z_]{{1,16}}["']? \n [ ]{{0,16}}
+              | \[ (?=\[) | qq?\{{
+              | \{{ {_GAP}
+                (?: {_QUOTE} (?:type|sensitive) {_QUOTE} [ ]? : [^\n,{{}}]{{1,24}} , {_GAP} ){{0,2}}
+                {_QUOTE} (?:[vV]alue|val|default) {_QUOTE} \s{{0,4}} : \s{{0,4}} (?={_QUOTE}) ) )?
           (?: [&*]? (?: 'static[ ] )? [A-Za-z] [\w.\[\]|<>?]{{0,40}} (?: [ ]\|[ ] \w{{1,20}} )?
               \s{{0,4}} = \s{{0,4}} (?=@?{_QUOTE}(?!\s{{0,4}}(?:[,}}\]);]|\Z))) )?
         | (?=[ ][sS&\[{{]) [ ]{{1,4}} (?: \{{[ ]get;[ ](?:private[ ])?(?:(?:set|init);[ ])?\}}
@@ -63,6 +75,7 @@ _AFTER_NAME: Final = re.compile(
                 {_QUOTE} \w{{1,24}} {_QUOTE} \s{{0,4}} , {_GAP} )?
             {_QUOTE}? (?:[vV]alue|val|content|[dD]efault|example)
             {_QUOTE}? \s{{0,8}} [:=] \s{{0,8}}
+        | ;s:[0-9]{{1,6}}: (?={_QUOTE})                                               # PHP, serialised
         | (?: \n | \\{{1,16}}n ) [ ]{{0,8}} [^\n\[\]\\]{{0,120}} \[type= [^\]\n]{{0,80}} input_value=
       )
       | (?P<element> (?: </[A-Za-z]{{1,16}}> {_GAP} <[A-Za-z]{{1,16}}[^<>\n]{{0,80}}
@@ -70,18 +83,21 @@ _AFTER_NAME: Final = re.compile(
           | (?(closing) (?!) )  # attributes of the element that the name is of
             (?: \s{{1,4}} [\w:.-]{{1,32}} = {_QUOTE} [^"'<>\n\\]{{0,80}} {_QUOTE} ){{1,3}} [ ]? > {_GAP} )
       | (?P<list> \s{{0,8}} , \s{{0,8}} (?: [\w.]{{1,40}} \( )? (?={_QUOTE}) | \s? \( \s{{0,4}} (?={_QUOTE}) )
-      | (?P<cell> [^\S\n]{{0,40}} \|{{1,2}} [^\S\n]{{0,40}} | [ ]? \( | \t{{1,4}} )
+      | (?P<cell> (?(closing) (?: \r?\n | \\{{1,16}}r\\{{1,16}}n ){{2}} | (?!) )       # a part of a form
+          | [^\S\n]{{0,40}} \|{{1,2}} [^\S\n]{{0,40}} | [ ]? \( | \t{{1,4}} )
       | (?P<prose> [^\S\n]{{1,4}}
           (?: (?: is | was | are | provided | used | found | reads | below | set[ ]to | to | as
                 | equals | value | est | ist | lautet | es
                 | \xe9 | \xe8 | \xe4r ) [^\S\n]{{0,3}} [:=]? \s{{1,12}}
             | [A-Za-z]{{1,16}} [^\S\n]{{1,3}} (?:is|was|to) [^\S\n]{{0,3}} :? \s{{1,4}}
             | [A-Za-z]{{1,12}} [ ]? : \s{{1,4}}
-            | (?: for | of | to | in | on ) [ ] [\w.@/-]{{1,40}}
-              (?: [ ] (?:is|was|=) [ ]{{0,2}} :? | : ) \s{{1,4}}
+            | (?: for | of | to | in | on | de | del | do | da | du | des | der | f\xfcr | von | van | voor
+                | para )
+              [ ] [\w.@/-]{{1,40}}
+              (?: [ ] (?:is|was|=|est|ist|es|\xe9|\xe8|lautet) [ ]{{0,2}} :? | : ) \s{{1,4}}
           )
         )
-      | (?P<space> [^\S\n]{{1,8}}
+      | (?P<space> [^\S\n]{{1,8}} (?: [0-9][ ] )?
           (?: --? (?: body | value | data | plaintext | secret-string | password | p ) [= ]{{1,2}} )? )
     )
     (?P<array> \[ \s{{0,8}} )?
@@ -90,6 +106,13 @@ _AFTER_NAME: Final = re.compile(
     """
 )
 
+_MORE: Final = re.compile(
+    rf"{_QUOTE}(?:(?P<joined>[ ]?[+.]{_BREAK}{{0,40}}+|[ ]?\\?(?:\n|\\{{1,16}}n){_BREAK}{{0,40}}+)"
+    rf"|\s?,{_BREAK}{{0,40}}+)(?P<opening>{_QUOTE})"
+)
+"""From the end of one text to the next: of one that is written in parts, or of a list."""
+_FORM_FIELD: Final = re.compile(r"form-data|name=\\{0,16}[\"']\Z")
+_MOST_PARTS: Final = 64
 _UNQUOTED: Final = re.compile(r"""[^\s"'`,;&<>\\(){}\[\]|]{1,256}""")
 _REST_OF_UNQUOTED: Final = re.compile(r"""[^\s"'`,;&<>\\(){}\[\]|]*""")
 _TO_SPACE: Final = re.compile(r"""[^\s"'`\\<]+""")
@@ -124,6 +147,12 @@ _LITTLE_WORDS: Final = frozenset(
 _LAST_WORD: Final = re.compile(r"([A-Za-z]+)[ \t]+\Z")
 _PROSE_REACH: Final = 64
 _BEFORE_NAME: Final = frozenset({" ", '"', "'"})
+_AUTH: Final = frozenset({"auth", "Auth", "AUTH"})
+_CALLED: Final = frozenset("= (")
+_LONGEST_SHORT: Final = 18
+"""Characters of a name from which on it may be an id."""
+_PIPE_REACH: Final = 160
+"""Characters of a command, ``| docker login --password-stdin``, behind which its password is told."""
 _VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _QUOTED_LIMIT: Final = 4096
@@ -198,6 +227,11 @@ def find_pairs(
             continue
         if kind == names.NONE:
             continue
+        if kind == names.PASSWORD and len(name) >= _LONGEST_SHORT and _is_id(name):
+            continue
+        if kind == names.SECRET and name.endswith("-stdin"):
+            pipe = text.rfind("|", max(0, name_start - _PIPE_REACH), name_start)
+            logins.echo(text, pipe + 1, taken)
         if following == "(" or (following == "=" and text[name_end + 1 : name_end + 2] == "("):
             if name.lower().endswith(_TAKE_LOGINS):
                 logins.arguments(text, name_end, taken)
@@ -223,6 +257,8 @@ def find_pairs(
                 continue
             if kind == names.SECRET and name.startswith(("cred", "Cred", "CRED")):
                 languages.find_login(text, name_start, taken)
+            elif kind == names.WEAK and following in _CALLED and name[-4:] in _AUTH:
+                logins.pair(text, name_end, taken)
             if kind == names.SIGNATURE and not _in_query(text, name_start):
                 continue
         # Most names stand in talk, with nothing around that could be a secret: that is seen by bytes.
@@ -297,7 +333,7 @@ def _read(
     name_start, name_end = place
     start = found.end()
     if found["form"] is not None and (
-        kind == names.WEAK or text.find("form-data", max(0, name_start - 80), name_start) < 0
+        kind == names.WEAK or _FORM_FIELD.search(text, max(0, name_start - 80), name_start) is None
     ):
         return name_end, name_end  # two paragraphs, not a field of a form; a form's "key" is a path
     if text.startswith(OPENING, start):
@@ -347,13 +383,22 @@ def _read(
         far="\n" in separator,
     )
     if is_closed:
-        value = text[start:end]
+        listed = found["array"] is not None
+        joined, behind = _parts(text, end, listed=listed)
+        whole = text[start:end] + "".join(text[low:high] for low, high in joined)
+        value = text[start:end] if listed else whole
         if not acceptable(value, site) and not (_is_sent(name, kind, how) and _is_long_hex(value)):
             return name_end, end
-    else:
-        end, good = _plain_end(text, start, end, site)
-        if not good and not (_is_sent(name, kind, how) and _is_long_hex(text[start:end])):
-            return name_end, end
+        if separator[:1] == ":" and _IS_ABOUT.search(text, max(0, name_start - 96), name_start) is not None:
+            return name_end, name_end
+        for low, high in joined:
+            if not listed or acceptable(text[low:high], site):
+                taken.append(Span(low, high, PAIR, names.TYPES[kind]))
+        taken.append(Span(start, end, PAIR, names.TYPES[kind]))
+        return behind, behind
+    end, good = _plain_end(text, start, end, site)
+    if not good and not (_is_sent(name, kind, how) and _is_long_hex(text[start:end])):
+        return name_end, end
     if separator[:1] == ":" and _IS_ABOUT.search(text, max(0, name_start - 96), name_start) is not None:
         return name_end, name_end
     taken.append(Span(start, end, PAIR, names.TYPES[kind]))
@@ -367,6 +412,27 @@ def _is_sent(name: str, kind: int, how: str) -> bool:
 
 def _is_long_hex(value: str) -> bool:
     return len(value) >= 32 and shapes.is_hex(value)
+
+
+def _is_id(name: str) -> bool:
+    """Whether a name is a random word that happens to end in ``pw``, such as the id of an object."""
+    return name[-2:].lower() == "pw" and name[-3].isalnum() and shapes.looks_random(name, _LONGEST_SHORT)
+
+
+def _parts(text: str, end: int, *, listed: bool) -> tuple[list[tuple[int, int]], int]:
+    """The further texts behind the first, which ends at ``end``, and where the last of them does."""
+    parts: list[tuple[int, int]] = []
+    while len(parts) < _MOST_PARTS:
+        more = _MORE.match(text, end)
+        if more is None or (more["joined"] is None) != listed:
+            break
+        start = more.end()
+        stop = _quoted_end(text, start, more["opening"])
+        if stop <= start or " " in text[start:stop] or text.startswith(OPENING, start):
+            break
+        parts.append((start, stop))
+        end = stop
+    return parts, end
 
 
 def _in_query(text: str, name_start: int) -> bool:

@@ -297,6 +297,14 @@ baidu-key|ALTAK|w|20|Baidu Cloud docs, Access keys
 volcengine-key|AKLT|b|24|Volcengine docs, Access keys
 circleci-token|CCIPRJ_|w|20|CircleCI docs, API tokens
 sonar-token|sqa_|h|24|SonarQube docs, Global analysis tokens
+snyk-token|snyk_uat.|d|24|Snyk docs, Personal access tokens
+letta-key|sk-let-|b|24|Letta docs, API keys
+cartesia-key|sk_car_|w|16|Cartesia docs, API keys
+helicone-key|sk-helicone-|w|20|Helicone docs, API keys
+databricks-token|dose|h|32|Databricks docs, OAuth secrets of service principals
+ibm-key|ApiKey-|w|32|IBM Cloud docs, API keys
+arize-key|ak-|w|60|Arize docs, API keys
+tinybird-token|p.eyJ|d|40|Tinybird docs, Tokens
 trigger-key|tr_prod_|a|16|Trigger.dev docs, API keys
 trigger-key|tr_dev_|a|16|Trigger.dev docs, API keys
 inngest-key|signkey-|w|24|Inngest docs, Signing keys

@@ -22,7 +22,11 @@ _CASES: Final = re.compile("[A-Z][a-z][A-Z]|[a-z][A-Z]{2}[a-z]")
 _AWS_LETTERS: Final = re.compile("A[KS]IA[A-Z]{16}")
 """One in thirty ids of AWS has no digit."""
 _GLUED: Final = re.compile(r"u[0-9a-fA-F]{4}|[nrtbf]")
+_COLOURED: Final = re.compile("[0-9]{0,3}m")
+_BEFORE_GLUED: Final = frozenset("\\[;")
+"""Behind these a word may begin with the end of an escape, as in ``\\x1b[1;32mword``."""
 _BOUNDARY: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))"
+_AWS: Final = ("AKIA", "ASIA")
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9]{8,}")
 _JWT_START: Final = ("eyJhbGci", "eyJ0eXAi", "eyJraWQi", "eyJlbmMi", "eyJjdHki", "eyJ4NXQi")
 _JWT: Final = re.compile(r"[A-Za-z0-9_\-.=]+")
@@ -30,11 +34,16 @@ _AFTER_AWS: Final = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-
 _SALESFORCE: Final = re.compile(r"00D[A-Za-z0-9]{12}\Z")
 _TELEGRAM: Final = re.compile(r"[A-Za-z0-9_-]{32,40}")
 _AIRTABLE: Final = re.compile(r"(?<![A-Za-z0-9])pat[A-Za-z0-9]{14}\.[a-f0-9]{16,64}")
-_DISCORD: Final = re.compile(r"[MNO][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{16,45}")
+_DISCORD: Final = re.compile(
+    r"(?:(?<![A-Za-z0-9_.-])|(?<=%3D)|(?<=%2F)|(?<=%20))[MNO][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{16,45}"
+)
 _AZURE: Final = re.compile(r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{20,40}")
 _AZURE_KEY: Final = re.compile(
     r"[A-Za-z0-9+/]{40,90}(?:AZDO|JQQJ9|AzCa|AAAA?ACO|APIM|ACDb|AzSe|AIoT|ASbT|AStk|AStv)[A-Za-z0-9+/]{3,12}=*"
 )
+_ZHIPU: Final = re.compile(r"(?<![A-Za-z0-9])[a-f0-9]{32}\.[A-Za-z0-9]{16}(?![A-Za-z0-9])")
+_TWITTER: Final = re.compile(r"(?<![A-Za-z0-9])A{20,24}[A-Za-z0-9%]{20,100}%3D[A-Za-z0-9%]{20,100}")
+_NEW_RELIC: Final = re.compile(r"(?<![A-Za-z0-9])(?:eu01xx)?[a-f0-9]{30,36}FFFFNRAL\Z")
 _AZURE_KEY_LENGTH: Final = 52
 _MAILCHIMP: Final = re.compile(r"(?<![A-Za-z0-9])[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9_-])")
 _BEFORE_SPECIAL: Final = frozenset("!:")
@@ -42,6 +51,9 @@ _FOREIGN: Final = re.compile(
     r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{0,15}(?:[_.-][A-Za-z0-9]{1,12}){0,3}[_.-])"
     r"(?P<body>[A-Za-z0-9]{18,})"
 )
+_BLOB: Final = 160
+_LONG_PREFIX: Final = 6
+_BLOB_SIGNS: Final = frozenset("+/")
 _MANGLED: Final = ("_Z", "__Z", "_R")
 """How names of compiled C++ and Rust begin."""
 _CASE_CHANGES: Final = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
@@ -78,6 +90,8 @@ know_types(
         "telegram-token",
         "salesforce-token",
         "mailchimp-key",
+        "twitter-token",
+        "zhipu-key",
     }
 )
 
@@ -147,8 +161,8 @@ def find_tokens(
             if not seen & 127:
                 check()
             word = text[start:end]
-            if start and text[start - 1] == "\\":
-                glued = _GLUED.match(word)
+            if start and text[start - 1] in _BEFORE_GLUED:
+                glued = (_GLUED if text[start - 1] == "\\" else _COLOURED).match(word)
                 if glued:
                     start += glued.end()  # noqa: PLW2901
                     word = word[glued.end() :]
@@ -170,6 +184,7 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
         or "." in word
         or "~" in word
         or len(word) >= _AZURE_KEY_LENGTH
+        or (word[-1] == "L" and word.endswith("NRAL"))
     ) and _special(text, start, word, taken):
         return
     if (
@@ -193,6 +208,13 @@ def _vendor(text: str, start: int, word: str, hit: re.Match[str], taken: list[Sp
     if body is None or len(body[0]) < row.least:
         return 0
     begin = hit.start(1)
+    if (
+        len(word) >= _BLOB
+        and len(prefix) < _LONG_PREFIX
+        and word[begin - 1 : begin] in _BLOB_SIGNS
+        and word.count("+") >= 3
+    ):
+        return 0  # two or three letters behind a sign of base64 in an image are chance
     value = body[0].rstrip(".-_=") if row.shape == "d" else body[0]
     if not _is_noise(value, prefix):
         return 0
@@ -216,6 +238,9 @@ def _is_noise(body: str, prefix: str) -> bool:
         return True
     if len(prefix) >= 4 and body.isalnum() and len(body) >= 14 and len(_CASE_CHANGES.findall(body)) >= 5:
         return True
+    # Letters alone, as tokens of Hugging Face are: of names in camel case one letter in five is a capital.
+    if len(prefix) >= 3 and 30 <= len(body) <= 64 and body.isalpha() and 0.3 <= _capitals(body) <= 0.7:
+        return True
     for segment in _SEGMENT.findall(body[:256]):
         if _DIGIT.search(segment) and not segment.isdigit():
             return True
@@ -229,6 +254,10 @@ def _is_even(body: str) -> bool:
     """
     letters = [char for char in body[:128] if char.isalpha()]
     return len(letters) >= 16 and 0.35 <= sum(map(str.isupper, letters)) / len(letters) <= 0.65
+
+
+def _capitals(body: str) -> float:
+    return sum(map(str.isupper, body)) / len(body)
 
 
 def _jwt(start: int, word: str, at: int, taken: list[Span]) -> int:
@@ -261,6 +290,11 @@ def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
         if 7 <= number <= 12:
             taken.append(Span(start - 1 - number, start + telegram.end(), VENDOR, "telegram-token"))
             return True
+    if word.endswith("NRAL"):
+        licence = _NEW_RELIC.search(word)
+        if licence is not None:
+            taken.append(Span(start + licence.start(), start + licence.end(), VENDOR, "newrelic-key"))
+            return True
     hit = _AZURE.search(word) if "Q~" in word else None
     if hit is None and len(word) >= _AZURE_KEY_LENGTH:
         hit = _AZURE_KEY.search(word)
@@ -268,8 +302,14 @@ def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
     if hit is None and "pat" in word:
         hit = _AIRTABLE.search(word)
         kind = "airtable-token" if hit is not None else kind
-    if hit is None and word[0] in "MNO" and "." in word:
-        hit = _DISCORD.match(word)
+    if hit is None and "." in word:
+        hit = _ZHIPU.search(word)
+        kind = "zhipu-key" if hit is not None else kind
+    if hit is None and "%3D" in word:
+        hit = _TWITTER.search(word)
+        kind = "twitter-token" if hit is not None else kind
+    if hit is None and word.count(".") > 1:
+        hit = _DISCORD.search(word)
         kind = "discord-token"
     if hit is None or not shapes.looks_random(hit[0], 20):
         return False

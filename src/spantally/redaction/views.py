@@ -1,5 +1,7 @@
 r"""Views: a part of a text as it reads once percent signs, HTML entities and ``\uXXXX`` are decoded.
 
+So are the colours of terminals, which stand between a name and its value and are glued to a key: they go.
+
 A whole payload may stand encoded in a URL, a form, a page or JSON; names, separators and quotes are then none
 to the eye of a rule. The part is decoded, read as any text, and what is found is mapped back.
 """
@@ -20,6 +22,9 @@ DEEPEST: Final = 2
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
 _ENTITY: Final = re.compile(r"&(?:quot|apos|amp|lt|gt|nbsp|#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5});")
 _UNICODE: Final = re.compile(r"\\u[0-9A-Fa-f]{4}")
+_ESCAPE: Final = "\x1b"
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
+"""Escaped ones show once they are decoded; to look for all their spellings costs each text too much."""
 _FEWEST: Final = 2
 """Escapes of a part: one alone (``%20`` in a URL) hides nothing that the rules do not know."""
 
@@ -32,16 +37,23 @@ class View(NamedTuple):
     """Where runs of unchanged places begin in the view, in order."""
     origins: list[int]
     """Where each of them begins in the text."""
+    hidden: dict[int, int]
+    """Where colours were left out: the place in the view, and where the first of them begins in the text."""
 
     def origin(self, at: int) -> int:
         """The place in the text of a place in the view."""
         run = bisect_right(self.starts, at) - 1
         return self.origins[run] + at - self.starts[run]
 
+    def end(self, at: int) -> int:
+        """The same for the end of something, which colours behind it are no part of."""
+        hidden = self.hidden.get(at)
+        return self.origin(at) if hidden is None else hidden
+
 
 def may_have_views(text: str) -> bool:
     """Whether any escape can stand in a text."""
-    return "%" in text or "&" in text or "\\u" in text
+    return "%" in text or "&" in text or "\\u" in text or _ESCAPE in text
 
 
 def views_of(text: str) -> list[View]:
@@ -50,6 +62,8 @@ def views_of(text: str) -> list[View]:
     for sign, pattern in (("%", _PERCENT), ("&", _ENTITY), ("\\u", _UNICODE)):
         if sign in text:
             hits.extend(pattern.finditer(text))
+    if _ESCAPE in text:
+        hits.extend(_COLOUR.finditer(text))
     if not hits:
         return []
     hits.sort(key=re.Match.start)
@@ -59,7 +73,7 @@ def views_of(text: str) -> list[View]:
             parts[-1].append(hit)
         else:
             parts.append([hit])
-    return [_decoded(text, part) for part in parts if len(part) >= _FEWEST]
+    return [_decoded(text, part) for part in parts if len(part) >= _FEWEST or _is_colour(part[0])]
 
 
 def _decoded(text: str, hits: list[re.Match[str]]) -> View:
@@ -68,19 +82,27 @@ def _decoded(text: str, hits: list[re.Match[str]]) -> View:
     starts: list[int] = []
     origins: list[int] = []
     size = 0
+    hidden: dict[int, int] = {}
     for hit in hits:
-        for origin, piece in ((at, text[at : hit.start()]), *_meanings(hit)):
+        meanings = () if _is_colour(hit) else _meanings(hit)
+        for origin, piece in ((at, text[at : hit.start()]), *meanings):
             if piece:
                 pieces.append(piece)
                 starts.append(size)
                 origins.append(origin)
                 size += len(piece)
+        if not meanings:
+            hidden.setdefault(size, hit.start())
         at = hit.end()
     last = text[at : at + MARGIN]
     pieces.append(last)
     starts.append(size)
     origins.append(at)
-    return View("".join(pieces), starts, origins)
+    return View("".join(pieces), starts, origins, hidden)
+
+
+def _is_colour(hit: re.Match[str]) -> bool:
+    return hit.re is _COLOUR
 
 
 def _meanings(hit: re.Match[str]) -> list[tuple[int, str]]:
