@@ -377,6 +377,20 @@ GOOD: list[Span | Event] = [
         ],
     ),
     content("tool.definitions", [{"type": "function", "name": "f", "description": None, "parameters": {}}]),
+    # Where no model is asked for, images are of a model that counts no tokens.
+    Span(
+        "generate_content",
+        "CLIENT",
+        {
+            "gen_ai.operation.name": "generate_content",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.output.type": "image",
+            "openai.api.type": "images",
+            "server.address": "api.openai.com",
+            "server.port": 443,
+        },
+        scope=SCOPE,
+    ),
     content("retrieval.documents", [{"id": "d", "score": 0.5}, {}]),
     content("memory.records", [{"content": None, "metadata": {}}]),
     content("system_instructions", [{"type": "text", "content": "x"}, {"type": "odd"}]),

@@ -307,3 +307,59 @@ def test_the_environment_sets_the_policy(monkeypatch: pytest.MonkeyPatch, script
         assert watched.records[0].usage is not None
     finally:
         watched.close()
+
+
+def test_no_chunk_of_a_posted_stream_is_one_too_many(scripted: ScriptedServer) -> None:
+    """Who posts by itself may have the chunks as plain objects: the asked-for usage is hidden there, too."""
+
+    def run() -> list[Any]:
+        with client_of(scripted) as client:
+            stream = client.post(
+                "/chat/completions",
+                body={**CHAT, "stream": True},
+                cast_to=object,
+                stream=True,
+                stream_cls=openai.Stream[object],
+            )
+            return list(stream)
+
+    expected = run()
+    watched = Watched(stream_usage="request")
+    try:
+        seen = run()
+        assert watched.records[0].usage is not None
+    finally:
+        watched.close()
+    assert [chunk["choices"] for chunk in seen] == [chunk["choices"] for chunk in expected]
+    assert [sorted(chunk) for chunk in seen] == [sorted(chunk) for chunk in expected]
+
+
+# -- what is expected, and not there ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("choices", [None, [], [{"index": 0, "finish_reason": "stop", "message": {}}]])
+def test_a_choice_that_did_not_come_has_the_reason_error(watched: Watched, choices: Any, raw: bool) -> None:
+    """One reason for each choice that was asked for."""
+    body = json.dumps({"id": "c", "model": "gpt-4o", "choices": choices}).encode()
+    answer = Reply(body=body, headers={"content-type": "application/json"})
+    with ScriptedServer([answer]) as server, client_of(server) as client:
+        if raw:
+            with client.chat.completions.with_streaming_response.create(**CHAT, n=2) as response:
+                response.read()
+        else:
+            client.chat.completions.create(**CHAT, n=2)
+    (span,) = watched.spans
+    came = [] if not choices else ["stop"]
+    assert attributes(span)["gen_ai.response.finish_reasons"] == [*came, "error", "error"][:2]
+
+
+def test_sound_that_is_read_to_its_end_has_stopped(watched: Watched, scripted: ScriptedServer) -> None:
+    """Piece by piece as in one."""
+    asked: Any = {"model": "tts-1", "voice": "alloy", "input": "hi"}
+    with client_of(scripted) as client:
+        client.audio.speech.create(**asked)
+        with client.audio.speech.with_streaming_response.create(**asked) as response:
+            b"".join(response.iter_bytes())
+    told = [attributes(span)["gen_ai.response.finish_reasons"] for span in watched.spans]
+    assert told == [["stop"], ["stop"]]

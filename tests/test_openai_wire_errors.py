@@ -66,6 +66,14 @@ def test_without_an_answer_the_class_is_named() -> None:
     assert class_name(json.JSONDecodeError) == "json.decoder.JSONDecodeError"
 
 
+def test_the_status_of_an_answer_that_is_no_error_is_no_type() -> None:
+    """What cannot be validated came with 200."""
+    response: Any = SimpleNamespace(status_code=200, headers={}, request=None)
+    found = openai.APIResponseValidationError(response=response, body="text")
+    assert error_type_of(found) == "openai.APIResponseValidationError"
+    assert error_type_of(_status_error(openai.InternalServerError, 500, None)) == "500"
+
+
 def test_a_4xx_is_a_rejection_and_nothing_else_is() -> None:
     """The provider does not bill what it refused."""
     assert is_rejection(_status_error(openai.RateLimitError, 429, None))

@@ -236,6 +236,8 @@ class _Bytes:
                 self._lines.close()
             if self._gathered:
                 _read_json(call, b"".join(self._gathered), self._headers.get("content-encoding"))
+            elif not self._size and self._scanner is None and self._lines is None:
+                call.read_body(None)  # that sound came to its end is all that can be told of it
             call.exhausted()
         except Exception as error:
             swallowed("sdk.bytes_end", error)

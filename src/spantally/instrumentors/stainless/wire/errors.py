@@ -77,7 +77,8 @@ def error_code(error: Any) -> str | None:
 def error_type_of(exc: BaseException) -> str:
     """The ``error.type`` of an exception.
 
-    The provider's code, else its type, else the HTTP status as text, else the class's canonical name.
+    The provider's code, else its type, else the HTTP status as text where that is one of an error, else the
+    class's canonical name.
     """
     if not isinstance(exc, Exception):
         return class_name(type(exc))  # the code of a SystemExit is an exit code
@@ -91,7 +92,7 @@ def error_type_of(exc: BaseException) -> str:
         if found is not None:
             return found
     status = status_of(exc)
-    return class_name(type(exc)) if status is None else str(status)
+    return class_name(type(exc)) if status is None or status < 400 else str(status)
 
 
 def class_name(kind: type) -> str:
