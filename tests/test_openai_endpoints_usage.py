@@ -363,3 +363,41 @@ def test_sound_that_is_read_to_its_end_has_stopped(watched: Watched, scripted: S
             b"".join(response.iter_bytes())
     told = [attributes(span)["gen_ai.response.finish_reasons"] for span in watched.spans]
     assert told == [["stop"], ["stop"]]
+
+
+# -- bodies whose type is told oddly, or not -------------------------------------------------------------
+
+EVENT: Any = {
+    "id": "c",
+    "model": "gpt-4o",
+    "choices": [],
+    "usage": {"prompt_tokens": IN, "completion_tokens": OUT},
+}
+
+
+@pytest.mark.parametrize("form", ["raw", "read", "parsed", "lines"])
+@pytest.mark.parametrize("told", ["as it is", "in capitals", "text/plain", "application/octet-stream"])
+def test_usage_is_read_whatever_a_server_calls_its_body(watched: Watched, told: str, form: str) -> None:
+    """Gateways and local servers do not always say what they send."""
+    events = form == "lines"
+    kind = "text/event-stream" if events else "application/json"
+    kind = {"as it is": kind, "in capitals": kind.upper() + "; charset=UTF-8"}.get(told, told)
+    sent = json.dumps(EVENT).encode()
+    body = b"data: " + sent + b"\n\ndata: [DONE]\n\n" if events else sent
+    with (
+        ScriptedServer([Reply(body=body, headers={"content-type": kind})]) as server,
+        client_of(server) as client,
+    ):
+        chats = client.chat.completions
+        if form == "raw":
+            assert chats.with_raw_response.create(**CHAT).content == body
+        else:
+            with chats.with_streaming_response.create(**CHAT, stream=events) as response:
+                if form == "read":
+                    assert response.read() == body
+                elif form == "lines":
+                    assert "data: [DONE]" in list(response.iter_lines())
+                else:
+                    response.parse()
+    (record,) = watched.records
+    assert (record.status, record.usage) == ("ok", EVENT["usage"])
