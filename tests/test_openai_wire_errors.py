@@ -102,6 +102,17 @@ def test_the_cause_of_a_connection_error_tells_if_it_was_sent(cause: str, sent: 
     assert was_sent(error) is sent
 
 
+@pytest.mark.parametrize(
+    ("cause", "sent"),
+    [("ServerDisconnectedError", True), ("ClientOSError", True), ("ClientConnectorError", False)],
+)
+def test_what_aiohttp_lost_is_no_failure_to_connect(cause: str, sent: bool) -> None:
+    """Its httpx transport raises ``ConnectTimeout`` from either."""
+    request: Any = None
+    inner = _raised_from(_named("ConnectTimeout"), _named(cause))
+    assert was_sent(_raised_from(openai.APITimeoutError(request), inner)) is sent
+
+
 def test_an_earlier_failure_of_the_program_does_not_count() -> None:
     """What an exception was raised during, not from, is somebody else's."""
     request: Any = None

@@ -31,6 +31,10 @@ _NOT_SENT: Final = frozenset(
 )
 """Class names of failures before the first byte of the request left."""
 
+_LOST: Final = frozenset({"ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError"})
+"""Classes, not bases, of aiohttp's for a connection that was there: its httpx transport calls them a time-out
+while connecting."""
+
 _SENT: Final = frozenset(
     {
         "APIConnectionError",
@@ -123,13 +127,14 @@ def was_sent(exc: BaseException) -> bool:
     """
     if status_of(exc) is not None:
         return True
-    sent = False
+    sent = refused = False
     for one in _chain(exc):
+        if type(one).__name__ in _LOST:
+            return True
         names = {base.__name__ for base in type(one).__mro__}
-        if names & _NOT_SENT:
-            return False
+        refused = refused or not names.isdisjoint(_NOT_SENT)
         sent = sent or not names.isdisjoint(_SENT)
-    return sent
+    return sent and not refused
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:
