@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from spantally.calls.tool_results import expect_tool_calls
 from spantally.ground import semconv
@@ -17,6 +17,9 @@ from spantally.instrumentors.openai.wire.usage import parts_beyond
 from spantally.instrumentors.stainless.batches import ResultLines
 from spantally.instrumentors.stainless.call import SdkCall
 from spantally.instrumentors.stainless.wire import headers
+
+_CHOOSING: Final = frozenset({"chat_completions", "completions"})
+"""APIs whose answers have a choice for each that was asked for."""
 
 
 class OpenAICall(SdkCall):
@@ -114,8 +117,11 @@ class OpenAICall(SdkCall):
             put[semconv.OPENAI_RESPONSE_SYSTEM_FINGERPRINT] = facts.system_fingerprint
         if facts.conversation_id is not None:
             put[semconv.CONVERSATION_ID] = facts.conversation_id
-        if facts.finish_reasons:
-            put[semconv.RESPONSE_FINISH_REASONS] = facts.finish_reasons
+        reasons = facts.finish_reasons
+        if len(reasons) < self.choices and wire.api in _CHOOSING:
+            reasons += ("error",) * (self.choices - len(reasons))  # expected, and not there
+        if reasons:
+            put[semconv.RESPONSE_FINISH_REASONS] = reasons
         if facts.status is not None and (facts.background or wire.rereads):
             put[semconv.RESPONSE_STATUS] = facts.status
         if facts.attributes:

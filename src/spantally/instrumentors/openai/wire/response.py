@@ -142,7 +142,7 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
         if asked is not None:
             calls = tuple(pair for call in items(asked) or () if (pair := _call(call)) is not None)
     elif choices:
-        reasons = tuple(finish_reason(field(choice, "finish_reason")) for choice in _in_order(choices))
+        reasons = tuple(finish_reason(field(choice, "finish_reason")) for choice in in_order(choices))
         calls = tuple(
             pair
             for choice in choices
@@ -180,7 +180,7 @@ def usage_of(body: Any) -> dict[str, Any] | None:
     return plain_mapping(usage)
 
 
-def _in_order(choices: Any) -> list[Any]:
+def in_order(choices: Any) -> list[Any]:
     """Choices by their index; those without one keep their place at the end."""
     if len(choices) < 2:
         return list(choices)
