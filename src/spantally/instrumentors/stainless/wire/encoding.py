@@ -29,8 +29,9 @@ class Decoder:
     def __init__(self, content_encoding: str | None = None) -> None:
         self._encoding = (content_encoding or "").strip().lower()
         self._inflate: Any = None
-        self.readable = self._encoding in _PLAIN | _GZIP | {"deflate"}
         self._zstd: Any = None
+        self.readable = self._encoding in _PLAIN | _GZIP | {"deflate"}
+        """False for an encoding that is not known, and from the first byte on that does not decode."""
         if self._encoding == "br":
             brotli = _first("brotli", "brotlicffi")
             if brotli is not None:
@@ -39,7 +40,6 @@ class Decoder:
         elif self._encoding == "zstd":
             self._zstd = _first("zstandard")
             self.readable = self._zstd is not None
-        """False for an encoding that is not known, and from the first byte on that does not decode."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The decoded bytes of the next piece, in pieces of at most 64 KiB where they were compressed."""
