@@ -67,13 +67,28 @@ def parts_beyond(usage: Any) -> dict[str, int] | None:
 def merged(before: Mapping[str, Any] | None, later: Mapping[str, Any] | None) -> dict[str, Any]:
     """The usage of a stream: its last event counts from the beginning, and repeats only a part of the first.
 
+    A total so far never falls: a host that fills in zeros for what it told at the start has not told it anew.
+
     Args:
         before: of the ``message_start``.
         later: of a ``message_delta``: each of its counts is the total so far.
     """
     made = dict(before or {})
-    made.update({name: value for name, value in (later or {}).items() if value is not None})
+    made.update(
+        {
+            name: value
+            for name, value in (later or {}).items()
+            if value is not None and not (_counts_nothing(value) and made.get(name))
+        }
+    )
     return made
+
+
+def _counts_nothing(value: Any) -> bool:
+    """True for 0, and for counts by kind that are all 0."""
+    if isinstance(value, Mapping):
+        return not any(value.values())
+    return type(value) is int and value == 0
 
 
 def _count(source: Any, name: str) -> int | None:
