@@ -123,6 +123,9 @@ def test_what_was_metered_is_what_is_ingested(tmp_path: Path) -> None:
             "plain",
             "plain, of Anthropic",
         }
+        (advised,) = (one for one in told if one["session.id"] == "advised")
+        tokens = (advised["gen_ai.usage.input_tokens"], advised["gen_ai.usage.output_tokens"])
+        assert tokens == (1180, 108)  # of all passes, as in the row
     finally:
         watched.close()
     mine = sums(home)

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spantally.ground import semconv
-from spantally.instrumentors.stainless.wire.fields import field, integer
+from spantally.instrumentors.stainless.wire.fields import field, integer, items
 
 _INPUTS: Final = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_COUNTS: Final = (*_INPUTS, "output_tokens", "output_tokens_details")
 
 
 def usage_attributes(usage: Any) -> dict[str, int]:
@@ -21,6 +22,13 @@ def usage_attributes(usage: Any) -> dict[str, int]:
     Args:
         usage: the provider's usage object.
     """
+    passes = _passes(usage)
+    if passes:
+        sums: dict[str, int] = {}
+        for one in passes:
+            for key, value in usage_attributes(one).items():
+                sums[key] = sums.get(key, 0) + value
+        return sums
     found: dict[str, int] = {}
     counts = [_count(usage, name) for name in _INPUTS]
     if counts[0] is not None:
@@ -36,6 +44,16 @@ def usage_attributes(usage: Any) -> dict[str, int]:
         if thought is not None:
             found[semconv.USAGE_REASONING_OUTPUT_TOKENS] = thought
     return found
+
+
+def _passes(usage: Any) -> list[Any]:
+    """The passes that a call consists of where its usage lists them: the counts at the top leave some out.
+
+    As the rating reads them (:mod:`~spantally.pricing.usage.anthropic`), so that a span's tokens are its row's.
+    """
+    listed = items(field(usage, "iterations")) or ()
+    passes = [{name: field(one, name) for name in _COUNTS} for one in listed]
+    return passes if any(any(usage_attributes(one).values()) for one in passes) else []
 
 
 def parts_beyond(usage: Any) -> dict[str, int] | None:
