@@ -49,7 +49,7 @@ def usage_attributes(usage: Any) -> dict[str, int]:
 def _passes(usage: Any) -> list[Any]:
     """The passes that a call consists of where its usage lists them: the counts at the top leave some out.
 
-    As the rating reads them (:mod:`~spantally.pricing.usage.anthropic`), so that a span's tokens are its row's.
+    Read as the rating reads them (:mod:`~spantally.pricing.usage.anthropic`): a span's tokens are its row's.
     """
     listed = items(field(usage, "iterations")) or ()
     passes = [{name: field(one, name) for name in _COUNTS} for one in listed]
