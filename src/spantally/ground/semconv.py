@@ -345,6 +345,8 @@ def respelled(names: Mapping[str, str | None], attributes: Mapping[str, Any]) ->
 
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     PROVIDER_NAME: ("gen_ai.system",),
+    OPENAI_REQUEST_SERVICE_TIER: ("gen_ai.openai.request.service_tier",),
+    OPENAI_RESPONSE_SERVICE_TIER: ("gen_ai.openai.response.service_tier",),
     USAGE_INPUT_TOKENS: ("gen_ai.usage.prompt_tokens",),
     USAGE_OUTPUT_TOKENS: ("gen_ai.usage.completion_tokens",),
     USAGE_CACHE_WRITE_INPUT_TOKENS: (

@@ -119,6 +119,11 @@ class OpenAICall(SdkCall):
         )
         if carries and target.price_context is not None and (facts.service_tier or facts.server_tools):
             background.add_price_facts(target.price_context, facts)
+        if carries and usage is not None and target.price_context is not None:
+            # Where the answer does not say which tier served, it is the one that was asked for.
+            asked = target.price_context.get("requested_tier")
+            if asked is not None and target.price_context.get("service_tier") is None:
+                target.price_context["service_tier"] = asked
         put = target.end_attributes
         if facts.model is not None:
             put[semconv.RESPONSE_MODEL] = facts.model
