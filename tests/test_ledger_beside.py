@@ -19,7 +19,7 @@ from spantally.testing import Reply, ScriptedServer, Usage
 from watching import Watched
 
 ASKED: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
-THEIRS = {
+THEIRS: Any = {
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": "openai",
     "gen_ai.request.model": "gpt-4o",

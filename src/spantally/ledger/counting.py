@@ -130,7 +130,7 @@ def is_beside(node: Node, other: Node, within: AbstractSet[str]) -> bool:
     """True for a row below another one's span that is no part of its operation.
 
     A call that joined somebody else's span has the span's id, and calls in the same span, after it or at the
-    same time, have that span for a parent. Of two rows of one process the call ids tell what is inside of what.
+    same time, have that span for a parent. Of two rows of one process the call ids tell which is in which.
 
     Args:
         node: the row above.
