@@ -377,3 +377,14 @@ def test_counts_as_doubles_are_counts() -> None:
     assert facts is not None
     assert facts.usage == {"input_tokens": 5, "output_tokens": 1.5}
     assert type((facts.usage or {})["input_tokens"]) is int
+
+
+@pytest.mark.parametrize("operation", ["chat.completions", "chat.streaming_completions", "text.completions"])
+def test_semantic_kernels_operations_are_calls(operation: str) -> None:
+    """It has names of its own for what the conventions call ``chat`` and ``text_completion``."""
+    facts = facts_of(
+        {"gen_ai.operation.name": operation, "gen_ai.system": "openai", "gen_ai.usage.input_tokens": 5},
+        operation,
+    )
+    assert facts is not None
+    assert (facts.kind, facts.usage) == ("inference", {"input_tokens": 5})

@@ -24,6 +24,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "text_completion": Kind.INFERENCE,
     "generate_content": Kind.INFERENCE,
     "responses": Kind.INFERENCE,
+    # Semantic Kernel's (learn.microsoft.com/semantic-kernel/concepts/enterprise-readiness/observability).
+    "chat.completions": Kind.INFERENCE,
+    "chat.streaming_completions": Kind.INFERENCE,
+    "text.completions": Kind.INFERENCE,
+    "text.streaming_completions": Kind.INFERENCE,
     "embeddings": Kind.EMBEDDINGS,
     "embedding": Kind.EMBEDDINGS,
     "retrieval": Kind.RETRIEVAL,
