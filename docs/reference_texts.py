@@ -254,8 +254,7 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "COST_BASIS": (
         "string (JSON)",
         "model",
-        "The provider's usage object and what chose the rate, where no other attribute says it: fast mode, a geography, "
-        "passes of other models, a host without known prices, a usage that cannot be. `ingest` rates by it.",
+        "Usage as it came and what chose the rate, where nothing else says it; `ingest` rates by it.",
     ),
     "USAGE_REASONING_OUTPUT_TOKENS": ("int", "chat", "Within the output."),
     "USAGE_CACHE_READ_INPUT_TOKENS": ("int", "chat", "Within the input: read from the cache."),
