@@ -113,7 +113,7 @@ def test_sound_passes_untouched_and_is_never_gathered(watched: Watched, scripted
         ) as response:
             assert b"".join(response.iter_bytes(16)) == whole
     assert [record.status for record in watched.records] == ["ok", "ok"]
-    assert [record.usage for record in watched.records] == [None, None]
+    assert [record.usage for record in watched.records] == [{"characters": 2}, {"characters": 2}]
 
 
 # -- asked for -------------------------------------------------------------------------------------------

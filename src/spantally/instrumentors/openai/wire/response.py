@@ -10,6 +10,7 @@ from spantally.ground import semconv
 from spantally.instrumentors.openai.wire.endpoints import (
     RUN_REASONS,
     answer_attributes,
+    pieces_of,
     run_tool_calls,
     usage_of_embeddings,
     usage_of_endpoint,
@@ -243,7 +244,7 @@ def _of_made(op: Operation, body: Any) -> ResponseFacts:
     return ResponseFacts(
         model=text(field(body, "model")),
         finish_reasons=("stop",),
-        usage=usage_of_endpoint(op.api, field(body, "usage")),
+        usage=usage_of_endpoint(op.api, field(body, "usage")) or pieces_of(op, body),
         attributes=answer_attributes(op, body),
     )
 
