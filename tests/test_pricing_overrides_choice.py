@@ -243,7 +243,7 @@ def test_an_entry_is_looked_for_once(own: UseOwn, monkeypatch: pytest.MonkeyPatc
 def test_a_foreign_name_does_not_make_a_strangers_host_a_payee(
     own: UseOwn, host: str | None, fits: str | None
 ) -> None:
-    """Other instrumentors write `openai` for each host that speaks its API; an entry for openai is for openai."""
+    """Other instrumentors call each host `openai` that speaks its API; an entry for openai is for openai."""
     own(
         '[[rate]]\nname = "theirs"\nprovider = "openai"\nmodel = "m*"\ninput = 1\noutput = 1\n'
         '[[rate]]\nname = "gateway"\nhost = "gw.example.org"\ninput = 2\noutput = 2\n'
