@@ -75,6 +75,7 @@ def test_a_wrong_entry_is_named_and_left_out(text: str, named: str, allowed: str
         ("rate = [1]", "rate 1: 1 is not a table"),
         ("aliases = 5", "aliases=5 is not a table"),
         ('[aliases]\nx = { provider = "openai" }', "aliases, x: it has no model"),
+        ('[aliases]\n" " = "m"', "the name is empty"),
         ("[aliases]\nx = 5", "aliases, x: 5 is not allowed"),
         ('[aliases]\nx = { model = "m", wrong = 1 }', "aliases, x: no such key: wrong"),
         ('[aliases]\n"/(/" = "m"', "aliases, /(/: name='/(/' is not allowed"),

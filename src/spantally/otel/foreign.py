@@ -220,7 +220,8 @@ def row_of(
         kind=kind,
         operation=facts.operation,
         start_ns=view.start_ns,
-        end_ns=view.end_ns,
+        # A clock that was set back in between makes no call that took less than nothing.
+        end_ns=None if view.end_ns is None else max(view.end_ns, view.start_ns),
         status=status,
         precedence=Precedence.NATIVE if _is_native(scope_name) else Precedence.FOREIGN,
         parent_call_id=position.parent_call_id,

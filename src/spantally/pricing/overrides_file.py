@@ -262,7 +262,7 @@ def _alias(name: str, given: Any, place: int) -> Alias:
     model = _text(given, "model")
     if model is None:
         raise WrongError("it has no model; use { provider = ..., model = ... }")
-    named = _pattern("name", name)
+    named = _pattern("name", name) if name.strip() else None
     if named is None:
         raise WrongError("the name is empty")
     return Alias(named, canonical(_text(given, "provider")), model, _host(_text(given, "host")), place)

@@ -33,7 +33,7 @@ from spantally.pricing.usage import (
     reported_cost,
     with_server_tools,
 )
-from spantally.pricing.vendors import vendor_of
+from spantally.pricing.vendors import payee_of, vendor_of
 
 HOUR_NS: Final = 3_600_000_000_000
 MOST_NANO: Final = MAX_REPORTED_USD * NANO
@@ -322,7 +322,8 @@ def _card(
         return card, not is_within_hour(model)
 
     if table.own.any:
-        call = Call(provider, record.provider, host, models, query, record.start_ns)
+        payee = payee_of(provider, host, record.precedence == Precedence.FOREIGN, table.providers)
+        call = Call(payee, record.provider, host, models, query, record.start_ns)
         return card_for(table.own, call, listed)
     return listed(Asked(provider, host, models, told=False))
 

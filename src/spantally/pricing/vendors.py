@@ -147,6 +147,26 @@ def is_at(host: str, domain: str | None) -> bool:
     return domain is not None and f".{host.lower()}".endswith(f".{domain}")
 
 
+def payee_of(provider: str | None, host: str | None, foreign: bool, providers: Sequence[Any]) -> str | None:
+    """Who is paid for a call, for the entries of a user's own: by the same knowledge as :func:`vendor_of`.
+
+    Args:
+        provider: ``gen_ai.provider.name``.
+        host: ``server.address``.
+        foreign: the call is known by somebody else's span.
+        providers: the rate table's providers.
+
+    Returns:
+        A provider's name, the given one unless the host says otherwise; None where a host that nobody knows
+        speaks OpenAI's or Anthropic's API.
+    """
+    name = canonical(provider) if provider else ""
+    vendor = vendor_of(provider, host, foreign, providers)
+    if vendor is None:
+        return None if name in FLAVOURS else provider
+    return provider if vendor.id == VENDORS.get(name, name) else str(vendor.id)
+
+
 def is_regional(vendor: str, host: str | None) -> bool:
     """True where the host is one of a vendor's regional addresses, which may cost more than the table says.
 
