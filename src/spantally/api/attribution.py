@@ -16,7 +16,7 @@ from spantally.api.tags import merged_tags
 from spantally.calls import implicit
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.entering import Entered, take_entry
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, with_values
 from spantally.ground.session_state import SessionState, known_session, remember_session
@@ -212,7 +212,9 @@ def bind(
     from spantally.instrumentors.stainless.binding import bound_copy, is_client
 
     if not is_client(client):
-        raise ArgumentError(f"bind({client!r}): pass a client of the OpenAI SDK (OpenAI, AsyncOpenAI, ...)")
+        raise ArgumentError(
+            f"bind({shown(client)}): pass a client of the OpenAI SDK (OpenAI, AsyncOpenAI, ...)"
+        )
     if session is None and entity is None and user is None and tags is None:
         raise ArgumentError("bind(client): give session, entity, user or tags")
     if isinstance(session, Session):

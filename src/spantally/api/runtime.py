@@ -25,7 +25,7 @@ from spantally.calls import carrier, implicit, open_work, pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.operation import interrupt_open_operations
 from spantally.calls.telemetry import Telemetry
-from spantally.ground.errors import SettingsError
+from spantally.ground.errors import SettingsError, shown
 from spantally.ground.guard import say_once, swallowed
 from spantally.ground.places import config_path
 from spantally.ground.session_state import use_common_budget
@@ -362,7 +362,7 @@ def flush(timeout: float = 5.0) -> bool:
         SettingsError: (a ValueError) for a timeout that is no number of seconds from 0 up.
     """
     if not _is_seconds(timeout):
-        raise SettingsError(f"flush(timeout={timeout!r}): use a number of seconds, 0 or more")
+        raise SettingsError(f"flush(timeout={shown(timeout)}): use a number of seconds, 0 or more")
     deadline = time.monotonic() + timeout
     try:
         pipeline.end_late_now()

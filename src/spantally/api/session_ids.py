@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Final
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import known_session
@@ -129,7 +129,7 @@ def parse_idle(value: object) -> float | None:
         return None
     seconds = value.total_seconds() if isinstance(value, dt.timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 1e9:
-        raise ArgumentError(f"idle_timeout={value!r}: use seconds above 0, or a timedelta")
+        raise ArgumentError(f"idle_timeout={shown(value)}: use seconds above 0, or a timedelta")
     return float(seconds)
 
 

@@ -17,7 +17,7 @@ from spantally.calls import pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.marks import DEEPEST, mark
 from spantally.ground import ids, semconv
-from spantally.ground.errors import ArgumentError, LoopDetected
+from spantally.ground.errors import ArgumentError, LoopDetected, shown
 from spantally.ground.guard import logger, swallowed
 from spantally.ground.money import dollar_text
 from spantally.ground.records import EventRecord
@@ -51,14 +51,14 @@ class LoopGuard:
     def __post_init__(self) -> None:
         """Check everything, before any effect."""
         if type(self.identical) is not int or self.identical < 2:
-            raise ArgumentError(f"LoopGuard(identical={self.identical!r}): use a whole number from 2 up")
+            raise ArgumentError(f"LoopGuard(identical={shown(self.identical)}): use a whole number from 2 up")
         if type(self.window) is not int or not self.identical <= self.window <= 10_000:
             raise ArgumentError(
-                f"LoopGuard(window={self.window!r}): use a whole number from identical ({self.identical}) "
-                "to 10,000"
+                f"LoopGuard(window={shown(self.window)}): use a whole number from identical "
+                f"({self.identical}) to 10,000"
             )
-        if self.on_loop not in ON_LOOP:
-            raise ArgumentError(f"LoopGuard(on_loop={self.on_loop!r}): use one of: {', '.join(ON_LOOP)}")
+        if not isinstance(self.on_loop, str) or self.on_loop not in ON_LOOP:
+            raise ArgumentError(f"LoopGuard(on_loop={shown(self.on_loop)}): use one of: {', '.join(ON_LOOP)}")
 
 
 class Watch:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _RELATIVE: Final = re.compile(r"(\d{1,9})\s*([smhdw])")
@@ -44,8 +44,8 @@ def moment_ns(name: str, value: datetime | str | None, *, now_ns: int | None = N
         except (ValueError, OverflowError):
             pass
     raise ArgumentError(
-        f"{name}={value!r} is not a time; use a datetime, text such as 2026-11-30 or 2026-11-30T12:00:00Z, "
-        "or a time before now such as 24h or 7d"
+        f"{name}={shown(value)} is not a time; use a datetime, text such as 2026-11-30 or "
+        "2026-11-30T12:00:00Z, or a time before now such as 24h or 7d"
     )
 
 
