@@ -5,12 +5,15 @@ from __future__ import annotations
 import enum
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.setting_values import parse_entity, parse_tags
 from spantally.ledger.contract import Filter
 from spantally.queries.times import moment_ns
+
+_MOST_ROWS: Final = 2**63 - 1
+"""The most that SQLite can be asked for; more is all."""
 
 
 def one_of(name: str, value: str | None, allowed: type[enum.StrEnum]) -> str | None:
@@ -40,7 +43,7 @@ def _text(name: str, value: str | None) -> str | None:
 
 def _number(name: str, value: object, least: int) -> int | None:
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
-        return value
+        return None if value is None else min(value, _MOST_ROWS)
     raise ArgumentError(f"{name}={shown(value)} is not allowed; use a whole number of at least {least}")
 
 
