@@ -154,13 +154,13 @@ def resumed_or_next(given: str, idle_seconds: float) -> tuple[str, str | None]:
         idle_seconds: of silence after which a new one begins.
 
     Returns:
-        Its id, and that of the session before it where it is a new one.
+        Its id, and that of the session before it where there was one.
     """
     number, last_ns = _last_seen.get(given, (0, 0))
     if number == 0:
         return given, None
     if _is_open(given, number) or time.time_ns() - last_ns <= idle_seconds * 1e9:
-        return _named(given, number), None
+        return _named(given, number), _named(given, number - 1) if number > 1 else None
     return _named(given, number + 1), _named(given, number)
 
 
