@@ -57,7 +57,8 @@ class LoopGuard:
                 f"LoopGuard(window={shown(self.window)}): use a whole number from identical "
                 f"({self.identical}) to 10,000"
             )
-        if not isinstance(self.on_loop, str) or self.on_loop not in ON_LOOP:
+        told: object = self.on_loop
+        if not isinstance(told, str) or told not in ON_LOOP:
             raise ArgumentError(f"LoopGuard(on_loop={shown(self.on_loop)}): use one of: {', '.join(ON_LOOP)}")
 
 
