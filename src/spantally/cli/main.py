@@ -107,8 +107,11 @@ def main() -> None:
     """Entry point of the `spantally` script."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None and "utf" not in (stream.encoding or "").lower():
-            reconfigure(errors="backslashreplace")  # a name outside the terminal's alphabet is no error
+        if reconfigure is not None and (
+            "utf" not in (stream.encoding or "").lower() or stream.errors == "strict"
+        ):
+            # A name outside the terminal's alphabet is no error, nor is half of a surrogate pair.
+            reconfigure(errors="backslashreplace")
     try:
         code = cli.main(prog_name="spantally", standalone_mode=False)
         sys.stdout.flush()
