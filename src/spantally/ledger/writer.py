@@ -107,7 +107,8 @@ class LedgerWriter:
                 if now < SETTLE_BATCH:
                     return done
         except LedgerError as error:
-            self._complain(error)
+            if self._error is None:  # else it is known that the ledger cannot be used, and said why
+                self._complain(error)
         except Exception as error:
             swallowed("ledger.settle", error)
         return done
