@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import spantally
 from program_kit import Programs, ok
 from spantally.testing import Reply, ScriptedServer, Usage
 
@@ -162,6 +163,13 @@ def test_summary_and_exporters_do_not_promise_what_was_not_written(programs: Pro
     assert "traces went nowhere" in exported
     assert "tally is complete," not in exported
     assert lines(SPANTALLY_LEDGER=":memory:")[-1].endswith("; no ledger was kept")
+
+
+@pytest.mark.parametrize("path", ["a\0b", Path("a\0b")])
+def test_path_with_nul_is_refused(path: str | Path) -> None:
+    """No file can have such a name: an error that says so, before any effect."""
+    with pytest.raises(spantally.SettingsError, match="without NUL"):
+        spantally.instrument(ledger=path)
 
 
 @posix
