@@ -255,6 +255,33 @@ def test_locked_file(programs: Programs) -> None:
 
 
 @posix
+def test_summary_of_a_locked_ledger_has_every_call(programs: Programs) -> None:
+    """The line at the end counts what a ledger that stays locked has not taken, and says that it has not."""
+    script = programs.folder / "agent.py"
+    script.write_text(
+        "import openai, os, sqlite3, time\n"
+        "made = openai.OpenAI(base_url=os.environ['BASE_URL'], api_key='sk-made-up-0001').chat.completions\n"
+        "ask = lambda: made.create(model='gpt-4o', messages=[{'role': 'user', 'content': 'x'}])\n"
+        "ask()\n"
+        "time.sleep(1.5)\n"
+        "holder = sqlite3.connect(os.environ['SPANTALLY_LEDGER'], isolation_level=None)\n"
+        "holder.execute('BEGIN EXCLUSIVE')\n"
+        "ask()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "spantally.cli", "run", "--", sys.executable, str(script)],
+        env=programs.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("spantally: 2 calls, ")]
+    assert len(lines) == 1, done.stderr
+    assert "not in the ledger" in lines[0]
+
+
+@posix
 def test_lock_that_ends_costs_nothing(programs: Programs) -> None:
     """While a file is locked rows wait in memory; once it is free all of them are written."""
     more = f"""

@@ -141,7 +141,7 @@ class Runtime:
 
             if summary.claim():
                 self.summary = summary.SummaryConsumer()
-                pipeline.add_consumer(self.summary)
+                pipeline.add_consumer(self.summary, first=True)
         elif not wanted and self.summary is not None:
             pipeline.remove_consumer(self.summary)
             self.summary = None
