@@ -144,7 +144,7 @@ class Runtime:
 
             if summary.claim():
                 self.summary = summary.SummaryConsumer()
-                pipeline.add_consumer(self.summary)
+                pipeline.add_consumer(self.summary, first=True)
         elif not wanted and self.summary is not None:
             pipeline.remove_consumer(self.summary)
             self.summary = None
@@ -161,6 +161,12 @@ class Runtime:
         flush_sinks(SIGTERM_SECONDS)
         flush_console(SIGTERM_SECONDS / 2)
 
+    def _kept(self) -> tuple[bool, int]:
+        """Whether a ledger outlives the process, and how many records it has not taken."""
+        if self.ledger is None or not self.ledger.outlives:
+            return False, 0
+        return True, self.ledger.unwritten()
+
     def send_last(self, seconds: float) -> None:
         """What follows once the tally of a process that was told to go is written: its line, and its spans.
 
@@ -168,8 +174,8 @@ class Runtime:
             seconds: how long exporters may take.
         """
         if self.summary is not None:
-            self.summary.print_line(kept=self.ledger is not None)
-        self.providers.before_exit(summary=self.ledger is not None)
+            self.summary.print_line(*self._kept())
+        self.providers.before_exit(*self._kept())
         self.providers.flush(seconds)
 
     def at_exit(self) -> None:
@@ -183,8 +189,8 @@ class Runtime:
             close_sinks()
             close_console()
             if self.summary is not None:
-                self.summary.print_line(kept=self.ledger is not None)
-            self.providers.before_exit(summary=self.ledger is not None)
+                self.summary.print_line(*self._kept())
+            self.providers.before_exit(*self._kept())
         except Exception as error:
             swallowed("api.exit", error)
 

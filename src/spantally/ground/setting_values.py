@@ -205,6 +205,9 @@ def parse_ledger(name: str, value: object) -> object:
     Raises:
         SettingsError: for other types and an empty path.
     """
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(path, str) and "\0" in path:
+        raise SettingsError(f"{name}={path!r} is no path; use one without NUL characters")
     if isinstance(value, str):
         if not value.strip():
             raise SettingsError(f"{name} is empty; use a path, ':memory:' or false")
@@ -218,7 +221,7 @@ def parse_ledger(name: str, value: object) -> object:
             f"{name}={shown(value)} is not a ledger; use a path, ':memory:', False or a store"
         )
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return path
     missing = [part for part in ("write", "close") if not callable(getattr(value, part, None))]
     if missing:
         raise SettingsError(
