@@ -251,6 +251,11 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
         "model",
         "Who says so: `genai-prices` with its version, `provider`, `override`.",
     ),
+    "COST_BASIS": (
+        "string (JSON)",
+        "model",
+        "Usage as it came and what chose the rate, where nothing else says it; `ingest` rates by it.",
+    ),
     "USAGE_REASONING_OUTPUT_TOKENS": ("int", "chat", "Within the output."),
     "USAGE_CACHE_READ_INPUT_TOKENS": ("int", "chat", "Within the input: read from the cache."),
     "USAGE_CACHE_WRITE_INPUT_TOKENS": ("int", "chat", "Within the input: written to the cache."),

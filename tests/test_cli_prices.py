@@ -190,6 +190,16 @@ def test_check_shows_every_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert sum(one["name"] == "own rates" and one["level"] == "problem" for one in doctor) == 3
 
 
+def test_check_names_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt SPANTALLY_CONFIG leaves every rate out of force; without one, no file is no problem."""
+    monkeypatch.setenv("SPANTALLY_CONFIG", str(tmp_path / "nowhere.toml"))
+    done = invoke("prices", "--check")
+    assert done.exit_code == 1
+    assert "nowhere.toml does not exist, and SPANTALLY_CONFIG names it" in done.stdout
+    monkeypatch.delenv("SPANTALLY_CONFIG")
+    assert invoke("prices", "--check").exit_code == 0
+
+
 def test_a_wrong_file_fails_what_depends_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rates are shown as they hold, and exit code 1 says that not all of the file does."""
     table = rates.load()

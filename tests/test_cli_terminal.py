@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import struct
@@ -104,6 +105,34 @@ def test_broken_pipe_is_quiet(command: str) -> None:
     assert done.returncode != 0
 
 
+@pytest.mark.parametrize("command", ["sessions", "show last", "doctor", "--help", "path --json"])
+def test_closed_stdout_is_no_error(command: str) -> None:
+    """`spantally ... >&-`: nobody reads it, which is no reason for a traceback."""
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, *command.split()]
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["sessions", "calls --json", "show last", "doctor", "--help"])
+def test_full_disk_behind_stdout_is_one_line(command: str) -> None:
+    """What was asked for could not be written: one line and exit code 2, never success."""
+    for unbuffered in ("", "1"):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [*COMMAND, *command.split()],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+                timeout=60,
+            )
+        assert "Traceback" not in done.stderr
+        assert "the output cannot be written: No space left on device" in done.stderr
+        assert done.returncode == 2
+
+
 def test_output_without_unicode() -> None:
     """Where stdout cannot carry line drawing the tree is drawn with ASCII, and nothing raises."""
     environ = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
@@ -118,6 +147,7 @@ def test_path_prints_the_path_alone(ledger: Path) -> None:
     """`spantally path` gives one line, which a shell can use."""
     assert invoke("path").stdout == f"{ledger}\n"
     assert invoke("--ledger", "/x/y.db", "path").stdout == "/x/y.db\n"
+    assert json.loads(invoke("path", "--json").stdout) == [{"path": str(ledger)}]
 
 
 def test_path_of_no_ledger(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,27 @@ FAULTS: list[Fault] = [
     ),
     Fault("GENAI-SERVER-PORT", chat(without=["server.port"]), "without server.port"),
     Fault("GENAI-FIRST-CHUNK", chat(attributes={"gen_ai.request.stream": True}), "time_to_first_chunk"),
-    Fault("GENAI-REMOVED", other("invoke_agent", attributes={"gen_ai.agent.id": "a"}), "no longer belongs"),
+    Fault("GENAI-REMOVED", other("invoke_agent", attributes={"gen_ai.agent.id": "a"}), "does not belong"),
+    Fault(
+        "GENAI-REMOVED",
+        Span(
+            "fetch_response",
+            "CLIENT",
+            {
+                "gen_ai.operation.name": "fetch_response",
+                "gen_ai.provider.name": "openai",
+                "gen_ai.response.id": "resp_1",
+                "gen_ai.response.model": "gpt-4o",
+                "gen_ai.response.status": "completed",
+                "gen_ai.response.finish_reasons": ["stop"],
+                "gen_ai.usage.input_tokens": 3,
+                "server.address": "api.openai.com",
+                "server.port": 443,
+            },
+            scope=SCOPE,
+        ),
+        "gen_ai.usage.input_tokens does not belong",
+    ),
     Fault(
         "GENAI-OPERATION-UNKNOWN",
         chat(name="ask gpt-4o", attributes={"gen_ai.operation.name": "ask"}),
@@ -191,6 +211,13 @@ FAULTS: list[Fault] = [
     Fault("GENAI-CONTENT-SCHEMA", part(type="uri", modality="image"), "(uri).uri is missing"),
     Fault("GENAI-CONTENT-SCHEMA", content("system_instructions", [{"type": "text"}]), "content is missing"),
     Fault("GENAI-CONTENT-SCHEMA", content("system_instructions", '"be brief"'), "a list of parts"),
+    Fault(
+        "GENAI-CONTENT-SCHEMA",
+        content(
+            "system_instructions", [{"type": "uri", "modality": "image", "uri": "https://example.com/a"}]
+        ),
+        "text parts only",
+    ),
     Fault("GENAI-CONTENT-SCHEMA", content("tool.definitions", [{"type": "function"}]), "[0].name is missing"),
     Fault(
         "GENAI-CONTENT-SCHEMA",
@@ -377,6 +404,20 @@ GOOD: list[Span | Event] = [
         ],
     ),
     content("tool.definitions", [{"type": "function", "name": "f", "description": None, "parameters": {}}]),
+    # Where no model is asked for, images are of a model that counts no tokens.
+    Span(
+        "generate_content",
+        "CLIENT",
+        {
+            "gen_ai.operation.name": "generate_content",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.output.type": "image",
+            "openai.api.type": "images",
+            "server.address": "api.openai.com",
+            "server.port": 443,
+        },
+        scope=SCOPE,
+    ),
     content("retrieval.documents", [{"id": "d", "score": 0.5}, {}]),
     content("memory.records", [{"content": None, "metadata": {}}]),
     content("system_instructions", [{"type": "text", "content": "x"}, {"type": "odd"}]),

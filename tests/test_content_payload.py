@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -126,9 +126,16 @@ def _count(after: list[Any], what: str) -> int:
     return count
 
 
+def _parts_schema(value: Any, profile: Any) -> Iterator[str]:
+    """What is wrong with parts of any type."""
+    if all(isinstance(part, dict) and part["type"] not in shapes.PARTS.keys() - {"text"} for part in value):
+        yield from shapes.system_instructions(value, profile)
+    yield from shapes.input_messages([{"role": "user", "parts": value}], profile)
+
+
 LISTS: list[tuple[str, Kind, st.SearchStrategy[Any], Callable[..., Any]]] = [
     ("messages", MESSAGES, _messages, shapes.input_messages),
-    ("parts", PARTS, _parts, shapes.system_instructions),
+    ("parts", PARTS, _parts, _parts_schema),
     ("tools", TOOLS, _tools, shapes.tool_definitions),
 ]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import spantally
 from program_kit import Programs, ok
 from spantally.testing import Reply, ScriptedServer, Usage
 
@@ -103,6 +104,75 @@ def test_unwritable_directory(programs: Programs) -> None:
 
 
 @posix
+def test_directory_that_may_not_be_searched(programs: Programs) -> None:
+    """A directory on the way in which this user may not even look is like one that may not be written."""
+    closed = programs.folder / "closed"
+    closed.mkdir(mode=0o000)
+    programs.ledger = closed / "ledger.db"
+    before = without_override()
+    try:
+        line = unaffected(programs, *before)
+        assert "cannot be written" in line
+        told(programs, "permission", before=before)
+    finally:
+        closed.chmod(0o700)
+
+
+@posix
+def test_path_that_cannot_be(programs: Programs) -> None:
+    """A name that no file system takes, and a directory that is a file."""
+    programs.ledger = programs.folder / ("x" * 300)
+    assert "cannot be written" in unaffected(programs)
+    told(programs, "too long")
+    (programs.folder / "file").write_text("notes")
+    programs.ledger = programs.folder / "file" / "ledger.db"
+    line = unaffected(programs)
+    assert "is a file" in line
+    assert "mkdir" not in line
+
+
+def test_summary_and_exporters_do_not_promise_what_was_not_written(programs: Programs) -> None:
+    """The last lines of a program whose ledger took nothing name no session and call nothing complete."""
+    programs.ledger = programs.folder / "not" / "there.db"
+    run = (sys.executable, "-m", "spantally.cli", "run", "--")
+    script = programs.folder / "agent.py"
+    script.write_text(
+        "import openai, os\n"
+        "connection = openai.OpenAI(base_url=os.environ['BASE_URL'], api_key='sk-made-up-0001')\n"
+        "connection.chat.completions.create(model='gpt-4o', messages=[{'role': 'user', 'content': 'x'}])\n"
+    )
+
+    def lines(**more: str) -> list[str]:
+        done = subprocess.run(
+            [*run, sys.executable, str(script)],
+            env=programs.environment(**more),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr.splitlines()
+
+    summary = lines()[-1]
+    assert "1 call, 11 input + 7 output tokens" in summary
+    assert "not in the ledger, which could not be written; next: spantally doctor" in summary
+    assert "spantally show" not in summary
+    exported = "\n".join(
+        lines(OTEL_TRACES_EXPORTER="otlp", OTEL_METRICS_EXPORTER="none", OTEL_LOGS_EXPORTER="none")
+    )
+    assert "traces went nowhere" in exported
+    assert "tally is complete," not in exported
+    assert lines(SPANTALLY_LEDGER=":memory:")[-1].endswith("; no ledger was kept")
+
+
+@pytest.mark.parametrize("path", ["a\0b", Path("a\0b")])
+def test_path_with_nul_is_refused(path: str | Path) -> None:
+    """No file can have such a name: an error that says so, before any effect."""
+    with pytest.raises(spantally.SettingsError, match="without NUL"):
+        spantally.instrument(ledger=path)
+
+
+@posix
 @pytest.mark.slow
 def test_unwritable_file_can_still_be_read(programs: Programs) -> None:
     """A ledger that this user may only read: new calls are not kept, and what is in it is shown."""
@@ -182,6 +252,33 @@ def test_locked_file(programs: Programs) -> None:
     finally:
         holder.close()
     assert len(programs.calls()) == 1
+
+
+@posix
+def test_summary_of_a_locked_ledger_has_every_call(programs: Programs) -> None:
+    """The line at the end counts what a ledger that stays locked has not taken, and says that it has not."""
+    script = programs.folder / "agent.py"
+    script.write_text(
+        "import openai, os, sqlite3, time\n"
+        "made = openai.OpenAI(base_url=os.environ['BASE_URL'], api_key='sk-made-up-0001').chat.completions\n"
+        "ask = lambda: made.create(model='gpt-4o', messages=[{'role': 'user', 'content': 'x'}])\n"
+        "ask()\n"
+        "time.sleep(1.5)\n"
+        "holder = sqlite3.connect(os.environ['SPANTALLY_LEDGER'], isolation_level=None)\n"
+        "holder.execute('BEGIN EXCLUSIVE')\n"
+        "ask()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "spantally.cli", "run", "--", sys.executable, str(script)],
+        env=programs.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("spantally: 2 calls, ")]
+    assert len(lines) == 1, done.stderr
+    assert "not in the ledger" in lines[0]
 
 
 @posix

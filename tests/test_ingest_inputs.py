@@ -233,6 +233,48 @@ def test_an_overlong_line_is_left_out_and_told(tmp_path: Path) -> None:
     assert sum(len(batch.spans) for batch in batches) == 2
 
 
+def test_counts_written_as_doubles_are_counts(tmp_path: Path) -> None:
+    """Whole doubles are tokens, as of languages that know no other number; a part of a token cannot be."""
+    tokens = {"gen_ai.usage.input_tokens": 100.0, "gen_ai.usage.output_tokens": 10.0}
+    broken = {"gen_ai.usage.input_tokens": 100.5}
+    data = lines([request(chat(1), chat(2, attributes=tokens), chat(3, attributes=broken))])
+    (tmp_path / "a.jsonl").write_bytes(data)
+    assert ingest(tmp_path / "l.db", tmp_path / "a.jsonl").exit_code == 0
+    plain, doubles, half = rows(tmp_path / "l.db")
+    assert doubles["cost_nano_usd"] == plain["cost_nano_usd"] == 100 * 150 + 10 * 600
+    assert (doubles["input_tokens"], doubles["cost_status"], half["cost_status"]) == (
+        100,
+        "priced",
+        "bad_usage",
+    )
+
+
+def test_ids_of_nothing_but_zeros_are_none(tmp_path: Path) -> None:
+    """Two spans without ids are not one call: each is told. A parent of zeros makes a root."""
+    data = lines(
+        [
+            request(chat(0)),
+            request(chat(0, trace="0" * 32)),
+            request(chat(1, parentSpanId="0" * 16)),
+            request(chat(2, parentSpanId="AAAAAAAAAAA=")),
+        ]
+    )
+    (tmp_path / "a.jsonl").write_bytes(data)
+    result = ingest(tmp_path / "l.db", tmp_path / "a.jsonl")
+    assert result.exit_code == 1
+    assert "line 2: span chat gpt-4o-mini cannot be read: it has no trace id or no span id" in result.output
+    assert [row["parent_span_id"] for row in rows(tmp_path / "l.db")] == [None, None]
+
+
+def test_a_clock_that_was_set_back_makes_no_negative_time(tmp_path: Path) -> None:
+    """A span that ends before it began took no time."""
+    data = lines([request(chat(1, endTimeUnixNano="1700000000000000000"))])
+    (tmp_path / "a.jsonl").write_bytes(data)
+    assert ingest(tmp_path / "l.db", tmp_path / "a.jsonl").exit_code == 0
+    (row,) = rows(tmp_path / "l.db")
+    assert row["end_ns"] == row["start_ns"]
+
+
 def test_rotated_copies_that_overlap_count_each_call_once(tmp_path: Path) -> None:
     """Rotated, packed and current files that share lines, in any order, give each row once."""
     folder = tmp_path / "otel"

@@ -42,6 +42,21 @@ def full() -> LedgerError:
     return LedgerError("no room in x.db; free space", slug="disk_full")
 
 
+def test_what_is_being_written_is_not_written_yet() -> None:
+    """A store that takes long, as one that waits for a lock: who asks at the end is told so."""
+    waiting: list[int] = []
+
+    class Slow(Failing):
+        def write(self, records: Sequence[Record], rate: Rater) -> None:
+            waiting.append(writer.kept())
+            super().write(records, rate)
+
+    writer = LedgerWriter(Slow(), rate)
+    writer.handle([chat("a"), chat("b")])
+    assert waiting == [2]
+    assert writer.kept() == 0
+
+
 def test_what_could_not_be_written_is_written_later(caplog: pytest.LogCaptureFixture) -> None:
     """Batches that a full disk refused are written with the next, in order, after one log line."""
     guard.reset()

@@ -116,12 +116,15 @@ def test_the_summary_counts_a_polled_response_once(watched: Watched, scripted: S
     """The row is told when it begins and when it is complete; one that never completes is a call as well."""
     summary = SummaryConsumer()
     pipeline.add_consumer(summary)
-    with client_of(scripted) as client:
-        made = client.responses.create(model="gpt-4o", input="think", background=True)
-        client.responses.retrieve(made.id)
-        client.responses.retrieve(made.id)
-        client.responses.create(model="gpt-4o", input="think for long", background=True)
-    assert worker.flush(10)
+    try:
+        with client_of(scripted) as client:
+            made = client.responses.create(model="gpt-4o", input="think", background=True)
+            client.responses.retrieve(made.id)
+            client.responses.retrieve(made.id)
+            client.responses.create(model="gpt-4o", input="think for long", background=True)
+        assert worker.flush(10)
+    finally:
+        pipeline.remove_consumer(summary)
     assert summary.line(kept=False).startswith(f"spantally: 2 calls, {IN} input + {OUT} output tokens")
 
 

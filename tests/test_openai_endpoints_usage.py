@@ -113,7 +113,7 @@ def test_sound_passes_untouched_and_is_never_gathered(watched: Watched, scripted
         ) as response:
             assert b"".join(response.iter_bytes(16)) == whole
     assert [record.status for record in watched.records] == ["ok", "ok"]
-    assert [record.usage for record in watched.records] == [None, None]
+    assert [record.usage for record in watched.records] == [{"characters": 2}, {"characters": 2}]
 
 
 # -- asked for -------------------------------------------------------------------------------------------
@@ -307,3 +307,97 @@ def test_the_environment_sets_the_policy(monkeypatch: pytest.MonkeyPatch, script
         assert watched.records[0].usage is not None
     finally:
         watched.close()
+
+
+def test_no_chunk_of_a_posted_stream_is_one_too_many(scripted: ScriptedServer) -> None:
+    """Who posts by itself may have the chunks as plain objects: the asked-for usage is hidden there, too."""
+
+    def run() -> list[Any]:
+        with client_of(scripted) as client:
+            stream = client.post(
+                "/chat/completions",
+                body={**CHAT, "stream": True},
+                cast_to=object,
+                stream=True,
+                stream_cls=openai.Stream[object],
+            )
+            return list(stream)
+
+    expected = run()
+    watched = Watched(stream_usage="request")
+    try:
+        seen = run()
+        assert watched.records[0].usage is not None
+    finally:
+        watched.close()
+    assert [chunk["choices"] for chunk in seen] == [chunk["choices"] for chunk in expected]
+    assert [sorted(chunk) for chunk in seen] == [sorted(chunk) for chunk in expected]
+
+
+# -- what is expected, and not there ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("choices", [None, [], [{"index": 0, "finish_reason": "stop", "message": {}}]])
+def test_a_choice_that_did_not_come_has_the_reason_error(watched: Watched, choices: Any, raw: bool) -> None:
+    """One reason for each choice that was asked for."""
+    body = json.dumps({"id": "c", "model": "gpt-4o", "choices": choices}).encode()
+    answer = Reply(body=body, headers={"content-type": "application/json"})
+    with ScriptedServer([answer]) as server, client_of(server) as client:
+        if raw:
+            with client.chat.completions.with_streaming_response.create(**CHAT, n=2) as response:
+                response.read()
+        else:
+            client.chat.completions.create(**CHAT, n=2)
+    (span,) = watched.spans
+    came = [] if not choices else ["stop"]
+    assert attributes(span)["gen_ai.response.finish_reasons"] == [*came, "error", "error"][:2]
+
+
+def test_sound_that_is_read_to_its_end_has_stopped(watched: Watched, scripted: ScriptedServer) -> None:
+    """Piece by piece as in one."""
+    asked: Any = {"model": "tts-1", "voice": "alloy", "input": "hi"}
+    with client_of(scripted) as client:
+        client.audio.speech.create(**asked)
+        with client.audio.speech.with_streaming_response.create(**asked) as response:
+            b"".join(response.iter_bytes())
+    told = [attributes(span)["gen_ai.response.finish_reasons"] for span in watched.spans]
+    assert told == [["stop"], ["stop"]]
+
+
+# -- bodies whose type is told oddly, or not -------------------------------------------------------------
+
+EVENT: Any = {
+    "id": "c",
+    "model": "gpt-4o",
+    "choices": [],
+    "usage": {"prompt_tokens": IN, "completion_tokens": OUT},
+}
+
+
+@pytest.mark.parametrize("form", ["raw", "read", "parsed", "lines"])
+@pytest.mark.parametrize("told", ["as it is", "in capitals", "text/plain", "application/octet-stream"])
+def test_usage_is_read_whatever_a_server_calls_its_body(watched: Watched, told: str, form: str) -> None:
+    """Gateways and local servers do not always say what they send."""
+    events = form == "lines"
+    kind = "text/event-stream" if events else "application/json"
+    kind = {"as it is": kind, "in capitals": kind.upper() + "; charset=UTF-8"}.get(told, told)
+    sent = json.dumps(EVENT).encode()
+    body = b"data: " + sent + b"\n\ndata: [DONE]\n\n" if events else sent
+    with (
+        ScriptedServer([Reply(body=body, headers={"content-type": kind})]) as server,
+        client_of(server) as client,
+    ):
+        chats = client.chat.completions
+        if form == "raw":
+            assert chats.with_raw_response.create(**CHAT).content == body
+        else:
+            with chats.with_streaming_response.create(**CHAT, stream=events) as response:
+                if form == "read":
+                    assert response.read() == body
+                elif form == "lines":
+                    assert "data: [DONE]" in list(response.iter_lines())
+                else:
+                    response.parse()
+    (record,) = watched.records
+    assert (record.status, record.usage) == ("ok", EVENT["usage"])

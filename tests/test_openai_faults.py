@@ -248,6 +248,27 @@ def test_a_timeout_is_possibly_billed(name: str, mode: str) -> None:
             watched.close()
 
 
+_FAILS = {"error": {"message": "no", "type": "server_error", "code": None}}
+_BEGINS = {"chat stream": CHUNKS[:2], "chat bytes": CHUNKS[:2], "responses stream": RESPONSE_EVENTS[:2]}
+
+
+@pytest.mark.parametrize("mode", MEET)
+@pytest.mark.parametrize("begun", [True, False], ids=["later", "at once"])
+@pytest.mark.parametrize("name", _BEGINS)
+def test_an_answer_that_fails_on_its_way_is_possibly_billed(name: str, begun: bool, mode: str) -> None:
+    """What came of it was made; where the error is all that came, nobody made anything."""
+    events = [*(_BEGINS[name] if begun else []), _FAILS]
+    with ScriptedServer(Reply(body=sse(events), headers=EVENTS)) as server:
+        watched = Watched()
+        try:
+            MEET[mode]({name: ALL[name]}, server)
+            (record,) = watched.records
+            assert (record.status, record.error_type, record.usage) == ("error", "server_error", None)
+            assert record.possibly_billed is begun
+        finally:
+            watched.close()
+
+
 # -- mangled events, through the real SDK ----------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import openai
 import pytest
 
 import spantally
@@ -14,6 +15,7 @@ from conformance_kit import of_payloads
 from otel_kit import SECRET
 from sockets_kit import (
     CLOSE,
+    CONNECTS,
     MODES,
     NANO,
     SOUND,
@@ -421,3 +423,51 @@ def test_handlers_and_reader_threads_see_their_events(watched: Watched) -> None:
             talk(mode, server, program)
         assert seen == [event["type"] for event in (*HELLO, *events)]
     assert [record.status for record in watched.records] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_a_bound_client_carries_its_session_over_a_websocket(
+    queued: bool, mode: str, watched: Watched
+) -> None:
+    """What a client is bound to holds for the responses of its connections, too."""
+
+    def connect(client: Any) -> Any:
+        bound = spantally.bind(client, session="mine", user="alice", tags={"feature": "voice"})
+        manager = CONNECTS["realtime"](bound)
+        if queued:
+            manager.send({"type": "response.create"})
+        return manager
+
+    async def program(connection: Both) -> None:
+        if not queued:
+            await connection.ask()
+        await connection.until("response.done")
+
+    with SocketServer(on_create(*answer_of()), HELLO) as server, spantally.session("outer"):
+        talk(mode, server, program, connect=connect)
+    (record,) = watched.records
+    assert (record.session_id, record.user_id, dict(record.tags)) == ("mine", "alice", {"feature": "voice"})
+    told = attributes(watched.spans[0])
+    assert (told["session.id"], told["user.id"]) == ("mine", "alice")
+
+
+class House(openai.AzureOpenAI):
+    """A client class of a program's own."""
+
+
+def test_the_provider_of_a_derived_client_is_that_of_its_base(watched: Watched) -> None:
+    """As it is over HTTP."""
+    with SocketServer(on_create(*answer_of()), HELLO) as server:
+        at = f"127.0.0.1:{server.port}"
+        client = House(
+            azure_endpoint=f"http://{at}",
+            websocket_base_url=f"ws://{at}/openai",
+            api_key="made-up",
+            api_version="2025-01-01",
+        )
+        with client, CONNECTS["realtime"](client) as connection:
+            connection.send({"type": "response.create"})
+            while connection.recv().type != "response.done":
+                pass
+    assert [record.provider for record in watched.records] == ["azure.ai.openai"]
+    assert attributes(watched.spans[0])["gen_ai.provider.name"] == "azure.ai.openai"

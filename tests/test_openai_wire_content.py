@@ -17,9 +17,12 @@ from spantally.instrumentors.openai.wire import operation as op
 from spantally.instrumentors.openai.wire.content import (
     input_messages,
     output_messages,
+    plain_answers,
     system_instructions,
     tool_definitions,
 )
+from spantally.instrumentors.openai.wire.response import response_facts
+from spantally.instrumentors.openai.wire.stream_content import ChatContent
 
 PIXELS = bytes(range(256)) * 8
 PNG = base64.b64encode(PIXELS).decode()
@@ -229,6 +232,53 @@ def test_a_chat_completion_gives_one_message_a_choice(form: str) -> None:
             ],
         },
     ]
+
+
+@pytest.mark.parametrize("extra", [{}, {"refusal": "no"}], ids=["plain", "more"])
+@pytest.mark.parametrize("form", ["json", "sdk"])
+def test_choices_are_told_by_their_index(form: str, extra: dict[str, Any]) -> None:
+    """As their finish reasons are, in whatever order they came."""
+    said_b = {"role": "assistant", "content": "b"}
+    body: Any = {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [
+            {"index": 1, "finish_reason": "length", "message": {**said_b, **extra}},
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "a"}},
+        ],
+    }
+    if form == "sdk":
+        body = ChatCompletion.model_validate(body)
+    assert response_facts(op.CHAT, body).finish_reasons == ("stop", "length")
+    said = output_messages(op.CHAT, body)
+    assert said is not None
+    assert [message["parts"][0]["content"] for message in said] == ["a", "b"]
+    assert plain_answers(op.CHAT, body) == (["a", "b"] if form == "json" and not extra else None)
+    texts = {"choices": [{"index": 1, "text": "b"}, {"index": 0, "text": "a"}]}
+    said = output_messages(op.COMPLETIONS, texts)
+    assert said is not None
+    assert [message["parts"][0]["content"] for message in said] == ["a", "b"]
+
+
+def test_images_beside_an_answer_are_parts_of_it() -> None:
+    """As OpenRouter sends what a model drew, whole and streamed."""
+    drawn = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}]
+    expected = {
+        "type": "blob",
+        "modality": "image",
+        "content": "",
+        "mime_type": "image/png",
+        "size": len(PIXELS),
+        "sha256": DIGEST,
+    }
+    message = {"role": "assistant", "content": "look", "images": drawn}
+    whole = output_messages(op.CHAT, {"choices": [{"index": 0, "message": message}]})
+    streamed = ChatContent()
+    streamed.add({"choices": [{"index": 0, "delta": message}]})
+    for said in (whole, streamed.messages()):
+        assert said == [{"role": "assistant", "parts": [{"type": "text", "content": "look"}, expected]}]
 
 
 @pytest.mark.parametrize("form", ["json", "sdk"])

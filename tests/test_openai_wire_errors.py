@@ -66,6 +66,14 @@ def test_without_an_answer_the_class_is_named() -> None:
     assert class_name(json.JSONDecodeError) == "json.decoder.JSONDecodeError"
 
 
+def test_the_status_of_an_answer_that_is_no_error_is_no_type() -> None:
+    """What cannot be validated came with 200."""
+    response: Any = SimpleNamespace(status_code=200, headers={}, request=None)
+    found = openai.APIResponseValidationError(response=response, body="text")
+    assert error_type_of(found) == "openai.APIResponseValidationError"
+    assert error_type_of(_status_error(openai.InternalServerError, 500, None)) == "500"
+
+
 def test_a_4xx_is_a_rejection_and_nothing_else_is() -> None:
     """The provider does not bill what it refused."""
     assert is_rejection(_status_error(openai.RateLimitError, 429, None))
@@ -92,6 +100,17 @@ def test_the_cause_of_a_connection_error_tells_if_it_was_sent(cause: str, sent: 
     request: Any = None
     error = _raised_from(openai.APIConnectionError(request=request), _named(cause))
     assert was_sent(error) is sent
+
+
+@pytest.mark.parametrize(
+    ("cause", "sent"),
+    [("ServerDisconnectedError", True), ("ClientOSError", True), ("ClientConnectorError", False)],
+)
+def test_what_aiohttp_lost_is_no_failure_to_connect(cause: str, sent: bool) -> None:
+    """Its httpx transport raises ``ConnectTimeout`` from either."""
+    request: Any = None
+    inner = _raised_from(_named("ConnectTimeout"), _named(cause))
+    assert was_sent(_raised_from(openai.APITimeoutError(request), inner)) is sent
 
 
 def test_an_earlier_failure_of_the_program_does_not_count() -> None:

@@ -110,12 +110,14 @@ def test_an_event_over_the_limit_is_dropped_and_the_next_is_read(size: int) -> N
     assert scanner.dropped == 2
 
 
-@pytest.mark.parametrize("name", ["gzip", "x-gzip", "deflate", "raw", "br", "GZIP ", "identity", ""])
+@pytest.mark.parametrize("name", ["gzip", "x-gzip", "deflate", "raw", "br", "zstd", "GZIP ", "identity", ""])
 def test_encodings_are_undone_piece_by_piece(name: str) -> None:
-    """gzip in several members, deflate with and without its header, brotli."""
+    """gzip and zstd in several members, deflate with and without its header, brotli."""
     wire = _wire()
     if name == "br":
         body = brotli.compress(wire)
+    elif name == "zstd":
+        body = zstd(wire[:100]) + zstd(wire[100:])
     elif "gzip" in name.lower():
         body = gzip.compress(wire[:100]) + gzip.compress(wire[100:])
     elif name == "deflate":
@@ -130,22 +132,30 @@ def test_encodings_are_undone_piece_by_piece(name: str) -> None:
     assert _read(pieces, content_encoding=encoding) == ALL
 
 
+def zstd(data: bytes) -> bytes:
+    """Packed by zstd."""
+    made: bytes = pytest.importorskip("zstandard").ZstdCompressor().compress(data)
+    return made
+
+
 def test_an_unknown_or_broken_encoding_is_not_readable() -> None:
     """The scanner then stays silent."""
+    pytest.importorskip("zstandard")
     scanner = SseScanner(lambda event: None, content_encoding="compress")
     assert not scanner.readable
-    for encoding in ("gzip", "br"):
+    for encoding in ("gzip", "br", "zstd"):
         broken = SseScanner(lambda event: None, content_encoding=encoding)
         assert broken.readable
         broken.feed(b"\xffthis is neither")
         assert not broken.readable
 
 
-def test_brotli_is_unreadable_without_a_package_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No package of our own is asked for: what the HTTP library uses is used."""
-    for name in ("brotli", "brotlicffi"):
+@pytest.mark.parametrize("encoding", ["br", "zstd"])
+def test_no_package_of_our_own_is_asked_for(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the HTTP library uses is used; without it the bytes are unreadable."""
+    for name in ("brotli", "brotlicffi", "zstandard"):
         monkeypatch.setitem(sys.modules, name, None)
-    assert not SseScanner(lambda event: None, content_encoding="br").readable
+    assert not SseScanner(lambda event: None, content_encoding=encoding).readable
 
 
 def test_the_work_grows_with_the_bytes_only() -> None:
@@ -173,11 +183,12 @@ def test_what_the_callback_raises_passes_and_the_scanner_goes_on() -> None:
     assert found == [{"n": 2}]
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br"])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd"])
 def test_a_compressed_bomb_is_read_in_small_pieces(encoding: str) -> None:
     """Memory stays bounded, whatever it blows up to."""
     wire = b"data: " + b"a" * 20_000_000 + b"\n\n" + b'data: {"ok": 1}\n\n'
-    body = gzip.compress(wire) if encoding == "gzip" else brotli.compress(wire, quality=3)
+    packs: Any = {"gzip": gzip.compress, "br": lambda data: brotli.compress(data, quality=3), "zstd": zstd}
+    body = packs[encoding](wire)
     assert max(len(piece) for piece in Decoder(encoding).feed(body)) < 1 << 18
     found: list[dict[str, Any]] = []
     scanner = SseScanner(found.append, content_encoding=encoding, max_event_bytes=100_000)

@@ -347,3 +347,44 @@ def test_odd_values_are_survived() -> None:
                     )
                     facts_of({**more, sign: value}, "x")
                     facts_of({**more, sign: kind, "gen_ai.usage.input_tokens": 3}, "x")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "tier"),
+    [
+        ({"gen_ai.openai.response.service_tier": "flex"}, "flex"),
+        (
+            {"openai.response.service_tier": "default", "gen_ai.openai.request.service_tier": "flex"},
+            "default",
+        ),
+        ({"gen_ai.openai.request.service_tier": "flex"}, "flex"),
+        ({"openai.request.service_tier": "auto"}, None),
+    ],
+)
+def test_tiers_of_all_ages(attributes: dict[str, Any], tier: str | None) -> None:
+    """OpenAI's attributes had ``gen_ai.`` before them once; the tier asked for holds where none is said."""
+    facts = facts_of(
+        {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", **attributes}, "chat o3"
+    )
+    assert facts is not None
+    assert (facts.price_context or {}).get("service_tier") == tier
+
+
+def test_counts_as_doubles_are_counts() -> None:
+    """Languages with one kind of number write them; half a token stays what cannot be."""
+    spans = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 5.0}
+    facts = facts_of({**spans, "gen_ai.usage.output_tokens": 1.5}, "chat o3")
+    assert facts is not None
+    assert facts.usage == {"input_tokens": 5, "output_tokens": 1.5}
+    assert type((facts.usage or {})["input_tokens"]) is int
+
+
+@pytest.mark.parametrize("operation", ["chat.completions", "chat.streaming_completions", "text.completions"])
+def test_semantic_kernels_operations_are_calls(operation: str) -> None:
+    """It has names of its own for what the conventions call ``chat`` and ``text_completion``."""
+    facts = facts_of(
+        {"gen_ai.operation.name": operation, "gen_ai.system": "openai", "gen_ai.usage.input_tokens": 5},
+        operation,
+    )
+    assert facts is not None
+    assert (facts.kind, facts.usage) == ("inference", {"input_tokens": 5})

@@ -21,6 +21,7 @@ from spantally.ground.scope import SCOPE_KEY, Scope, with_values
 from spantally.ground.session_state import SessionState
 from spantally.ground.worker import worker
 from spantally.otel.dialects import Dialect, Facts, dialect_of, read_genai, register
+from spantally.otel.foreign import _price_context
 
 
 def test_a_chat_span_becomes_one_foreign_row() -> None:
@@ -338,3 +339,18 @@ def test_records_are_plain_records() -> None:
     bench.tracer.start_span("chat", attributes=CHAT).end()
     kinds: tuple[type[Record], ...] = tuple({type(record) for record in bench.records})
     assert all(kind.__module__ == "spantally.ground.records" for kind in kinds)
+
+
+@pytest.mark.parametrize(
+    ("host", "provider"), [("gateway.example.org", ""), ("api.anthropic.com", None), ("127.0.0.1", None)]
+)
+def test_anthropics_own_span_at_a_gateway_has_no_price_list(host: str, provider: str | None) -> None:
+    """The SDK calls each host that it is pointed at ``anthropic``; only its own asks Anthropic's prices."""
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "anthropic",
+        "server.address": host,
+    }
+    facts = read_genai(attributes, "chat")
+    assert facts is not None
+    assert (_price_context(facts, "com.anthropic.sdk.python") or {}).get("provider") == provider

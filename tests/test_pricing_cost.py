@@ -499,3 +499,18 @@ def test_a_fraction_of_a_nano_dollar_a_million_is_exact() -> None:
         record("Qwen/Qwen3-VL-8B-Instruct", usage, provider="huggingface_together", usage_format="semconv")
     )
     assert found.nano_usd == int(Decimal("0.18000000000000002") * 10**9)
+
+
+@pytest.mark.parametrize(
+    ("model", "usage"),
+    [
+        ("gpt-4o", {**chat(10, 1), "cost": 9_000_001}),
+        ("gpt-4o", {**chat(10, 1), "cost_in_usd_ticks": 9 * 10**16 + 1}),
+        ("o1-pro", chat(1, 100_000_000_000)),
+    ],
+)
+def test_a_cost_that_no_call_has_is_bad_usage(model: str, usage: Any) -> None:
+    """The ledger takes none beyond 2^53 nano-dollars: spans and live totals must not either."""
+    found = rate(record(model, usage))
+    assert (found.nano_usd, found.status) == (None, "bad_usage")
+    assert rate(record("gpt-4o", {**chat(10, 1), "cost": 9_000_000})).nano_usd == 9_000_000 * 10**9

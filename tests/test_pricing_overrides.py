@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import spantally
 from own_rates_kit import UseOwn, own
 from pricing_records import NOVEMBER, at, chat, record
 from spantally.ground import guard
@@ -165,6 +166,31 @@ def test_gpu_seconds(own: UseOwn) -> None:
     assert (found.nano_usd, found.status, found.price_id) == (2_500_000, CostStatus.OVERRIDE, "gpu")
     running = call("llama", server_address="gpu.lan")
     assert (running.nano_usd, running.status) == (None, "partial:seconds")
+
+
+ANSWER = {"object": "chat.completion", "model": "m", "choices": []}
+
+
+@pytest.mark.parametrize(
+    ("entry", "body", "expected"),
+    [
+        ("free = true", ANSWER, (0, "free")),
+        ("covered = true", {**ANSWER, "usage": None}, (None, "covered")),
+        ("per_request = 0.01", ANSWER, (10_000_000, "override")),
+        ("input = 1", ANSWER, (None, "no_usage")),
+        ("free = true", {"error": {"message": "no"}}, (None, "no_usage")),
+        ("free = true", {"object": "response", "status": "failed"}, (None, "no_usage")),
+        ("free = true", {"custom_id": "a", "result": {"type": "expired"}}, (None, "no_usage")),
+        ("free = true", {}, (None, "no_usage")),
+    ],
+)
+def test_bodies_without_usage_are_rated_as_rows_are(
+    own: UseOwn, entry: str, body: Any, expected: Any
+) -> None:
+    """``price()`` says of an answer without usage what the ledger says; a failure is none."""
+    own(f'[[rate]]\nprovider = "acme"\n{entry}\n')
+    cost = spantally.price(body, provider="acme")
+    assert (cost.nano_usd, cost.status) == expected
 
 
 def test_what_needs_no_usage_is_priced_without(own: UseOwn) -> None:

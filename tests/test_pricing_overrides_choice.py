@@ -228,3 +228,25 @@ def test_an_entry_is_looked_for_once(own: UseOwn, monkeypatch: pytest.MonkeyPatc
         assert rate(record("m77", chat(1, 1))).nano_usd == 2_000
         assert rate(record("nobody's", chat(1, 1), provider="x")).nano_usd is None
     assert len(looked) == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "fits"),
+    [
+        ("api.openai.com", "theirs"),
+        (None, "theirs"),
+        ("gw.example.org", "gateway"),
+        ("other.example.org", None),
+        ("api.groq.com", "groq"),
+    ],
+)
+def test_a_foreign_name_does_not_make_a_strangers_host_a_payee(
+    own: UseOwn, host: str | None, fits: str | None
+) -> None:
+    """Other instrumentors call each host `openai` that speaks its API; an entry for openai is for openai."""
+    own(
+        '[[rate]]\nname = "theirs"\nprovider = "openai"\nmodel = "m*"\ninput = 1\noutput = 1\n'
+        '[[rate]]\nname = "gateway"\nhost = "gw.example.org"\ninput = 2\noutput = 2\n'
+        '[[rate]]\nname = "groq"\nprovider = "groq"\ninput = 3\noutput = 3\n'
+    )
+    assert price_of("m1", precedence=Precedence.FOREIGN, server_address=host) == fits

@@ -27,6 +27,8 @@ WRONG = [
     ('model = "/(/"\nfree = true', "model='/(/'", "/a regex/"),
     ('host = "https://x.lan/v1"\nfree = true', "host='https://x.lan/v1'", "without scheme and port"),
     ('host = "localhost:8000"\nfree = true', "host='localhost:8000'", "without scheme and port"),
+    ('host = "[::1]:8000"\nfree = true', "host='[::1]:8000'", "without scheme and port"),
+    ('host = "x.lan/v1"\nfree = true', "host='x.lan/v1'", "without a path"),
     ("inptu = 1", "no such key: inptu", "did you mean input?"),
     ("input = 'abc'", "input='abc'", "0 to 1,000,000"),
     ("input = -1", "input=-1", "0 to 1,000,000"),
@@ -73,6 +75,7 @@ def test_a_wrong_entry_is_named_and_left_out(text: str, named: str, allowed: str
         ("rate = [1]", "rate 1: 1 is not a table"),
         ("aliases = 5", "aliases=5 is not a table"),
         ('[aliases]\nx = { provider = "openai" }', "aliases, x: it has no model"),
+        ('[aliases]\n" " = "m"', "the name is empty"),
         ("[aliases]\nx = 5", "aliases, x: 5 is not allowed"),
         ('[aliases]\nx = { model = "m", wrong = 1 }', "aliases, x: no such key: wrong"),
         ('[aliases]\n"/(/" = "m"', "aliases, /(/: name='/(/' is not allowed"),
@@ -85,14 +88,21 @@ def test_a_wrong_entry_is_named_and_left_out(text: str, named: str, allowed: str
         ("[currencies.EUR]", "it has no rate"),
         ("[[rates]]\ninput = 1", "did you mean rate?"),
         ("[alias]\nx = 1", "did you mean aliases?"),
+        ("[[price]]\ninput = 1", "price is not known; allowed: aliases, budget, currencies, rate"),
     ],
 )
 def test_a_wrong_table_is_named(text: str, named: str) -> None:
     """What stands beside it holds all the same."""
-    found = read(f"{text}\n[[other]]\n" if "rate" in text else f"{text}\n{GOOD}")
+    found = read(text if "rate" in text else f"{text}\n{GOOD}")
     [line] = found.wrong
     assert named in line
     assert [rule.label for rule in found.rules] == ([] if "rate" in text else ["good"])
+
+
+@pytest.mark.parametrize("host", ["::1", "10.0.0.1", "[::1]", "a-b.example.org", "/gpu-[0-9]+/"])
+def test_addresses_are_hosts(host: str) -> None:
+    """A colon is a port only where it stands behind a name."""
+    assert not read(f'[[rate]]\nhost = "{host}"\nfree = true').wrong
 
 
 def test_numbers_are_read_as_they_are_written(tmp_path: Path) -> None:
@@ -129,6 +139,16 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     assert "is not TOML" in read_own(path).wrong[0]
     assert "cannot be read" in read_own(tmp_path).wrong[0]
+
+
+def test_a_number_beyond_all_numbers_is_one_wrong_entry(tmp_path: Path) -> None:
+    """It is named as it is written, and the rest of the file holds."""
+    path = tmp_path / "spantally.toml"
+    path.write_text(f"[[rate]]\ninput = 1e999999999999999999999\n{GOOD}")
+    found = read_own(path)
+    [line] = found.wrong
+    assert "rate 1: input='1e999999999999999999999' is not allowed" in line
+    assert [rule.label for rule in found.rules] == ["good"]
 
 
 def test_currencies_by_date() -> None:

@@ -12,6 +12,8 @@ from spantally.ground.money import CostStatus
 from spantally.ground.records import Precedence
 from spantally.pricing import rate as rating
 from spantally.pricing.rate import rate
+from spantally.pricing.rates import load
+from spantally.pricing.vendors import vendor_of
 
 PAID = 10 * 2_500 + 10 * 10_000
 """gpt-4o, 10 and 10 tokens."""
@@ -128,3 +130,22 @@ def test_rating_never_raises(broken: dict[str, Any]) -> None:
     assert found.nano_usd is None
     assert found.status in {CostStatus.BAD_USAGE, CostStatus.UNKNOWN_MODEL}
     guard.reset()
+
+
+@pytest.mark.parametrize(
+    ("host", "vendor"),
+    [
+        (None, "anthropic"),
+        ("api.anthropic.com", "anthropic"),
+        ("localhost", "anthropic"),
+        ("bedrock-runtime.us-east-1.amazonaws.com", "aws"),
+        ("gateway.example.org", None),
+        ("api.anthropic.com.example.org", None),
+    ],
+)
+def test_others_spans_of_anthropics_sdk_need_a_host_of_its_own(host: str | None, vendor: str | None) -> None:
+    """They write ``anthropic`` for gateways and clouds too, which ask prices of their own."""
+    table = load()
+    assert table is not None
+    found = vendor_of("anthropic", host, True, table.providers)
+    assert (None if found is None else found.id) == vendor

@@ -146,14 +146,14 @@ def test_every_way_of_a_bound_client(watched: Watched, client: openai.OpenAI) ->
 
 
 def test_a_bound_client_inside_a_session(watched: Watched, client: openai.OpenAI) -> None:
-    """What is not bound is that of the session in force; the agent around stays the parent."""
+    """What is bound nowhere is that of the session in force; the agent around stays the parent."""
     bound = spantally.bind(client, tags={"b": "2"})
     with spantally.session("s", user="alice", tags={"a": "1"}) as session, spantally.agent("planner"):
         ask(bound)
         ask(spantally.bind(bound, session=session, user="bob"))
     first, second = watched.of("inference")
     assert (first.session_id, first.user_id, dict(first.tags)) == ("s", "alice", {"a": "1", "b": "2"})
-    assert (second.session_id, second.user_id, dict(second.tags)) == ("s", "bob", {"a": "1"})
+    assert (second.session_id, second.user_id, dict(second.tags)) == ("s", "bob", {"a": "1", "b": "2"})
     assert first.agent_path == second.agent_path == ("planner",)
 
 
@@ -214,3 +214,22 @@ def test_bound_without_instrumentation(server: ScriptedServer) -> None:
         assert ask(spantally.bind(client, user="bob")).choices
         with spantally.attribute(user="bob"), spantally.untracked():
             assert pickle.loads(pickle.dumps(ask(client))).choices
+
+
+def test_a_client_that_is_bound_twice(watched: Watched, client: openai.OpenAI) -> None:
+    """What the second binding does not say the first one does; the first client stays as it is."""
+    first = spantally.bind(client, session="chat-7", user="bob", tags={"a": "1", "b": "1"})
+    second = spantally.bind(first, entity=("customer", "acme"), tags={"b": "2"})
+    with spantally.session("around", user="alice"):
+        ask(second)
+        ask(second.with_options(timeout=5))
+        ask(first)
+    calls = watched.of("inference")
+    assert {call.session_id for call in calls} == {"chat-7"}
+    assert [call.user_id for call in calls] == ["bob", "bob", "bob"]
+    assert [call.entity_id for call in calls] == ["acme", "acme", None]
+    assert [dict(call.tags) for call in calls] == [
+        {"a": "1", "b": "2"},
+        {"a": "1", "b": "2"},
+        {"a": "1", "b": "1"},
+    ]

@@ -16,7 +16,7 @@ from spantally.api.tags import merged_tags
 from spantally.calls import implicit
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.entering import Entered, take_entry
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, with_values
 from spantally.ground.session_state import SessionState, known_session, remember_session
@@ -157,15 +157,20 @@ def _context_of(context: Context, scope: Scope) -> Context:
 class Binding:
     """What the calls of a bound client carry."""
 
-    __slots__ = ("_said", "_session")
+    __slots__ = ("_beneath", "_said", "_session")
 
-    def __init__(self, session: str | Session | None, said: Attribution) -> None:
+    def __init__(
+        self, session: str | Session | None, said: Attribution, beneath: Binding | None = None
+    ) -> None:
         self._session = session
         self._said = said
+        self._beneath = beneath
 
     def within(self, context: Context) -> Context:
         """The Context that a call of the client begins in."""
         telemetry = telemetry_module.active
+        if self._beneath is not None:
+            context = self._beneath.within(context)
         around = current_scope(context) or implicit.implicit_scope(context, telemetry, None)
         state = self._state(around)
         tags = merged_tags(around.tags, self._said.tags, trusted=False)
@@ -195,7 +200,7 @@ def bind(
     """A client whose every call carries a session, user, entity or tags: no block, no further argument.
 
     The client given is left as it is; the new one is of the same type and shares its connections. What is
-    not given is that of the session in force at each call.
+    not given is what the client is bound to already, else that of the session in force at each call.
 
     Args:
         client: an OpenAI client of any kind, synchronous or asynchronous.
@@ -209,10 +214,12 @@ def bind(
         ArgumentError: (a ValueError) for a client of another kind, a session that was never entered, or
             where nothing is given.
     """
-    from spantally.instrumentors.stainless.binding import bound_copy, is_client
+    from spantally.instrumentors.stainless.binding import BOUND, bound_copy, is_client
 
     if not is_client(client):
-        raise ArgumentError(f"bind({client!r}): pass a client of the OpenAI SDK (OpenAI, AsyncOpenAI, ...)")
+        raise ArgumentError(
+            f"bind({shown(client)}): pass a client of the OpenAI SDK (OpenAI, AsyncOpenAI, ...)"
+        )
     if session is None and entity is None and user is None and tags is None:
         raise ArgumentError("bind(client): give session, entity, user or tags")
     if isinstance(session, Session):
@@ -220,5 +227,6 @@ def bind(
             raise ArgumentError("bind(client, session=...): enter the session first, or pass its id")
     elif session is not None:
         session = parse_id("session", session)
-    made: _C = bound_copy(client, Binding(session, Attribution.parsed(user, entity, tags)))
+    beneath = client.__dict__.get(BOUND)
+    made: _C = bound_copy(client, Binding(session, Attribution.parsed(user, entity, tags), beneath))
     return made

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 
-from spantally.api.plain_values import shown
 from spantally.api.recorded_events import About, given_id, note
 from spantally.calls import implicit
 from spantally.calls import telemetry as telemetry_module
 from spantally.ground import ids, semconv
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import current_scope, is_hidden
 from spantally.ground.setting_values import parse_id

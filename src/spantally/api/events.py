@@ -11,7 +11,7 @@ from opentelemetry import _logs
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
 
-from spantally.calls.telemetry import SCOPE_NAME
+from spantally.calls.telemetry import SCOPE_NAME, own_version
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 
@@ -39,7 +39,9 @@ class EventEmitter:
 
     def __init__(self, provider: Any, schema_url: str | None = None) -> None:
         self.provider = provider
-        self.logger = _logs.get_logger(SCOPE_NAME, logger_provider=provider, schema_url=schema_url)
+        self.logger = _logs.get_logger(
+            SCOPE_NAME, own_version(), logger_provider=provider, schema_url=schema_url
+        )
 
     @property
     def value_limit(self) -> int | None:

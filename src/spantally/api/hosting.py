@@ -11,7 +11,7 @@ from spantally.api.keeping import wait_until_kept
 from spantally.api.opening import session
 from spantally.api.session import Session
 from spantally.calls.hosted import innermost
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.scope import SCOPE_KEY, with_values
 from spantally.otel.baggage import with_baggage
 
@@ -30,7 +30,7 @@ class SessionHost:
             given = session(given)
         if not isinstance(given, Session):
             raise ArgumentError(
-                f"session={given!r}: use the id of a session, or what spantally.session() returns"
+                f"session={shown(given)}: use the id of a session, or what spantally.session() returns"
             )
         self._session = given
 

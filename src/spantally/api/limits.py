@@ -13,7 +13,7 @@ from spantally.budgets.account import Account, Opening, Shared, Use, told
 from spantally.budgets.budget import Budget, Remaining
 from spantally.budgets.loops import LoopGuard, Watch
 from spantally.calls import pipeline
-from spantally.ground.errors import ArgumentError, LedgerError
+from spantally.ground.errors import ArgumentError, LedgerError, shown
 from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import guard, say_once, swallowed
 from spantally.ground.places import config_path
@@ -38,9 +38,9 @@ def check(budget: object, loop_guard: object) -> None:
         ArgumentError: for other types.
     """
     if budget is not None and not isinstance(budget, Budget):
-        raise ArgumentError(f"session(budget={budget!r}): use spantally.Budget(usd=..., ...)")
+        raise ArgumentError(f"session(budget={shown(budget)}): use spantally.Budget(usd=..., ...)")
     if loop_guard is not None and not isinstance(loop_guard, LoopGuard):
-        raise ArgumentError(f"session(loop_guard={loop_guard!r}): use spantally.LoopGuard(...)")
+        raise ArgumentError(f"session(loop_guard={shown(loop_guard)}): use spantally.LoopGuard(...)")
 
 
 def arm(state: SessionState, budget: Any, loop_guard: Any) -> None:

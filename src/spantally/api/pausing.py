@@ -9,7 +9,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from spantally.calls.entering import Entered
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import COST_ONLY, PAUSED_KEY, is_paused, with_values
 
@@ -64,7 +64,7 @@ class untracked(paused):  # noqa: N801 - reads as a statement: `with spantally.u
 
     def __init__(self, cost: bool = True) -> None:
         if not isinstance(cost, bool):
-            raise ArgumentError(f"untracked(cost={cost!r}): use True or False")
+            raise ArgumentError(f"untracked(cost={shown(cost)}): use True or False")
         super().__init__()
         self._cost = cost
 

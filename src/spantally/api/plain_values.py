@@ -1,4 +1,4 @@
-"""JSON that a program hands over, checked, and values in the texts of errors; cheap for every session."""
+"""JSON that a program hands over, checked; cheap for every session."""
 
 from __future__ import annotations
 
@@ -6,19 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 
 LONGEST_JSON: Final = 65_536
 """Most characters of attributes and metadata as JSON."""
-
-
-def shown(value: object) -> str:
-    """A value for an error text, not too long, whatever it is."""
-    try:
-        text = repr(value)
-    except Exception:
-        text = f"<{type(value).__name__}>"
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def parse_json(what: str, value: object) -> dict[str, Any] | None:

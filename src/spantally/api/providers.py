@@ -211,11 +211,16 @@ class Providers:
                 done = False
         return done
 
-    def before_exit(self, *, summary: bool) -> None:
-        """Nothing that cannot be delivered may hold up the end of the process."""
+    def before_exit(self, kept: bool, unwritten: int) -> None:
+        """Nothing that cannot be delivered may hold up the end of the process.
+
+        Args:
+            kept: whether a ledger keeps the calls.
+            unwritten: records that it has not taken.
+        """
         from spantally.otel.otlp_exit import before_exit
 
-        before_exit(self.all_providers(), tally_kept=summary)
+        before_exit(self.all_providers(), tally_kept=kept, unwritten=unwritten)
 
     def uninstall(self) -> None:
         """Take processors out of every provider, and the lent provider back."""

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 
-from spantally.api.plain_values import parse_json, shown
+from spantally.api.plain_values import parse_json
 from spantally.ground import semconv
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.setting_values import parse_choice, parse_id
 
 ROLES: Final = ("user", "assistant", "system", "tool")

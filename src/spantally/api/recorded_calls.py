@@ -11,7 +11,6 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
-from spantally.api.plain_values import shown
 from spantally.api.record_arguments import parse_name
 from spantally.api.recorded_usage import Usage, usage_of
 from spantally.calls import starting
@@ -20,7 +19,7 @@ from spantally.calls.operation import MAX_MESSAGE, SPAN_KEY, Operation
 from spantally.calls.plans import Plan
 from spantally.calls.shorten import cut
 from spantally.ground import semconv
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.guard import swallowed
 from spantally.ground.records import CallRecord, Kind, Status, UsageFormat
 from spantally.ground.scope import with_values

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from spantally.api.plain_values import shown
 from spantally.api.record_arguments import parse_cost, parse_count
 from spantally.ground import semconv
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.records import UsageFormat
 
 

@@ -25,7 +25,8 @@ from spantally.calls import carrier, implicit, open_work, pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.operation import interrupt_open_operations
 from spantally.calls.telemetry import Telemetry
-from spantally.ground.errors import SettingsError
+from spantally.ground import places
+from spantally.ground.errors import SettingsError, shown
 from spantally.ground.guard import say_once, swallowed
 from spantally.ground.places import config_path
 from spantally.ground.session_state import use_common_budget
@@ -117,6 +118,7 @@ class Runtime:
             self.ledger = LedgerConsumer(
                 config.ledger, config.synchronous or self.config.synchronous or "normal"
             )
+            places.written[:] = [] if config.ledger is None else [config.ledger]
             pipeline.add_consumer(self.ledger)
             open_work.add_taker(self.ledger.take_marks)
 
@@ -134,6 +136,7 @@ class Runtime:
             pipeline.remove_consumer(self.ledger)
             self.ledger.close()
             self.ledger = None
+            places.written.clear()
 
     def _use_summary(self, wanted: bool) -> None:
         if wanted and self.summary is None:
@@ -141,7 +144,7 @@ class Runtime:
 
             if summary.claim():
                 self.summary = summary.SummaryConsumer()
-                pipeline.add_consumer(self.summary)
+                pipeline.add_consumer(self.summary, first=True)
         elif not wanted and self.summary is not None:
             pipeline.remove_consumer(self.summary)
             self.summary = None
@@ -158,6 +161,12 @@ class Runtime:
         flush_sinks(SIGTERM_SECONDS)
         flush_console(SIGTERM_SECONDS / 2)
 
+    def _kept(self) -> tuple[bool, int]:
+        """Whether a ledger outlives the process, and how many records it has not taken."""
+        if self.ledger is None or not self.ledger.outlives:
+            return False, 0
+        return True, self.ledger.unwritten()
+
     def send_last(self, seconds: float) -> None:
         """What follows once the tally of a process that was told to go is written: its line, and its spans.
 
@@ -165,8 +174,8 @@ class Runtime:
             seconds: how long exporters may take.
         """
         if self.summary is not None:
-            self.summary.print_line(kept=self.ledger is not None)
-        self.providers.before_exit(summary=self.ledger is not None)
+            self.summary.print_line(*self._kept())
+        self.providers.before_exit(*self._kept())
         self.providers.flush(seconds)
 
     def at_exit(self) -> None:
@@ -180,8 +189,8 @@ class Runtime:
             close_sinks()
             close_console()
             if self.summary is not None:
-                self.summary.print_line(kept=self.ledger is not None)
-            self.providers.before_exit(summary=self.ledger is not None)
+                self.summary.print_line(*self._kept())
+            self.providers.before_exit(*self._kept())
         except Exception as error:
             swallowed("api.exit", error)
 
@@ -362,7 +371,7 @@ def flush(timeout: float = 5.0) -> bool:
         SettingsError: (a ValueError) for a timeout that is no number of seconds from 0 up.
     """
     if not _is_seconds(timeout):
-        raise SettingsError(f"flush(timeout={timeout!r}): use a number of seconds, 0 or more")
+        raise SettingsError(f"flush(timeout={shown(timeout)}): use a number of seconds, 0 or more")
     deadline = time.monotonic() + timeout
     try:
         pipeline.end_late_now()

@@ -18,7 +18,7 @@ from spantally.api.recorded_events import note
 from spantally.calls import implicit
 from spantally.calls import telemetry as telemetry_module
 from spantally.ground import semconv
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import current_scope, is_hidden
 from spantally.ground.setting_values import parse_choice
@@ -54,7 +54,7 @@ def decision(
         content[semconv.DECISION_CHOICE] = plain_text("decision(choice", choice)
     if alternatives is not None:
         if isinstance(alternatives, (str, bytes)) or not isinstance(alternatives, Sequence):
-            raise ArgumentError(f"decision(alternatives={alternatives!r}): use a list of texts")
+            raise ArgumentError(f"decision(alternatives={shown(alternatives)}): use a list of texts")
         if len(alternatives) > MOST_ALTERNATIVES:
             raise ArgumentError(
                 f"decision(alternatives=...): {len(alternatives)} texts; at most {MOST_ALTERNATIVES} are kept"
@@ -65,7 +65,7 @@ def decision(
     if confidence is not None:
         found = number("decision(confidence", confidence)
         if not 0 <= found <= 1:
-            raise ArgumentError(f"decision(confidence={confidence!r}): use a number from 0 to 1")
+            raise ArgumentError(f"decision(confidence={shown(confidence)}): use a number from 0 to 1")
         attributes[semconv.DECISION_CONFIDENCE] = found
     _say(semconv.EVENT_DECISION, attributes, content)
 

@@ -37,7 +37,7 @@ from spantally.calls.entering import Entered, take_entry
 from spantally.calls.operation import type_name
 from spantally.calls.running import wrap_function
 from spantally.ground import ids
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import guard, swallowed
 from spantally.ground.records import SessionStatus
@@ -368,9 +368,9 @@ class Session(Reading, Recording):
             ArgumentError: (a ValueError) for arguments of other types.
         """
         if not isinstance(success, bool):
-            raise ArgumentError(f"finish(success={success!r}): use True or False")
+            raise ArgumentError(f"finish(success={shown(success)}): use True or False")
         if reason is not None and not isinstance(reason, str):
-            raise ArgumentError(f"finish(reason={reason!r}): use a string")
+            raise ArgumentError(f"finish(reason={shown(reason)}): use a string")
         given = {"input": input, "output": output}
         said = (parse_metrics(metrics), given, parse_reported(cost_usd, input_tokens, output_tokens))
         if self._leave(None, failed=not success, reason=reason, said=said):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Final
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import known_session
@@ -129,7 +129,7 @@ def parse_idle(value: object) -> float | None:
         return None
     seconds = value.total_seconds() if isinstance(value, dt.timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 1e9:
-        raise ArgumentError(f"idle_timeout={value!r}: use seconds above 0, or a timedelta")
+        raise ArgumentError(f"idle_timeout={shown(value)}: use seconds above 0, or a timedelta")
     return float(seconds)
 
 
@@ -154,13 +154,13 @@ def resumed_or_next(given: str, idle_seconds: float) -> tuple[str, str | None]:
         idle_seconds: of silence after which a new one begins.
 
     Returns:
-        Its id, and that of the session before it where it is a new one.
+        Its id, and that of the session before it where there was one.
     """
     number, last_ns = _last_seen.get(given, (0, 0))
     if number == 0:
         return given, None
     if _is_open(given, number) or time.time_ns() - last_ns <= idle_seconds * 1e9:
-        return _named(given, number), None
+        return _named(given, number), _named(given, number - 1) if number > 1 else None
     return _named(given, number + 1), _named(given, number)
 
 

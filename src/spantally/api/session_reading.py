@@ -39,6 +39,11 @@ class Reading:
 
         return remaining_of(self._state)
 
+    @property
+    def previous_id(self) -> str | None:
+        """The session that this one goes on from, after a silence longer than ``idle_timeout``, or None."""
+        return None if self._state is None else self._state.previous_id
+
     def graph(self) -> SessionGraph:
         """Who called whom so far, child sessions included: agents, tools and models with calls, cost, times.
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from opentelemetry.context import Context
 
 from spantally.api import record_arguments as arguments
-from spantally.api.plain_values import parse_json, shown
+from spantally.api.plain_values import parse_json
 from spantally.ground import ids, semconv
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.scope import current_scope, is_hidden
 
 if TYPE_CHECKING:

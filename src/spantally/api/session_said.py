@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from spantally.api.plain_values import parse_json, shown
+from spantally.api.plain_values import parse_json
 from spantally.calls.telemetry import Telemetry
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.guard import swallowed
 
 MOST_METRICS: Final = 64

@@ -62,6 +62,17 @@ class LedgerConsumer:
         """The price data is there: let the worker rate what is pending."""
         settle_channel.put(self)
 
+    @property
+    def outlives(self) -> bool:
+        """Whether the ledger is there once the process has ended."""
+        return self.target != ":memory:"
+
+    def unwritten(self) -> int:
+        """Records that the store has not taken: they wait in memory, or were given up."""
+        if self.writer is None:
+            return 0
+        return int(self.writer.kept() + self.writer.dropped + self.writer.dropped_calls)
+
     def settle(self) -> None:
         """Rate pending rows, on the worker."""
         if self.writer is not None:

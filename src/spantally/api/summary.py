@@ -38,11 +38,12 @@ class SummaryConsumer:
                     self._running.pop(record.call_id, None)
                     self.tally.unfolded.append(record)
 
-    def line(self, kept: bool) -> str:
+    def line(self, kept: bool, unwritten: int = 0) -> str:
         """The summary as one line, without a line end.
 
         Args:
-            kept: whether a ledger kept it.
+            kept: whether a ledger keeps it once the process has ended.
+            unwritten: records that the ledger has not taken.
         """
         self.tally.unfolded.extend(self._running.values())
         self._running.clear()
@@ -52,18 +53,21 @@ class SummaryConsumer:
             return text + " in this process; those of its children: spantally sessions"
         if not self.sessions or not kept:
             return text + ("" if kept else "; no ledger was kept")
-        if len(self.sessions) == 1:
-            session_id = next(iter(self.sessions))
-            return f"{text}; session {session_id}; next: spantally show {session_id}"
-        return f"{text}; {len(self.sessions)} sessions; next: spantally sessions"
+        session_id = next(iter(self.sessions)) if len(self.sessions) == 1 else None
+        text += f"; session {session_id}" if session_id else f"; {len(self.sessions)} sessions"
+        if unwritten:
+            records = "1 record is" if unwritten == 1 else f"{unwritten} records are"
+            return f"{text}; {records} not in the ledger, which could not be written; next: spantally doctor"
+        return f"{text}; next: spantally " + (f"show {session_id}" if session_id else "sessions")
 
-    def print_line(self, kept: bool) -> None:
+    def print_line(self, kept: bool, unwritten: int = 0) -> None:
         """Write the line to stderr.
 
         Args:
-            kept: whether a ledger kept it.
+            kept: whether a ledger keeps it once the process has ended.
+            unwritten: records that the ledger has not taken.
         """
-        print_line(self.line(kept))
+        print_line(self.line(kept, unwritten))
 
 
 def sentence(totals: Totals) -> str:

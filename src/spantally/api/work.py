@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 from spantally.api.console import load_view, show_operation
 from spantally.calls.capturing import Capture, parse_capture
 from spantally.calls.work import AgentWork, ToolWork, Work, WorkflowWork
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.setting_values import parse_id
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -26,16 +26,16 @@ def _make(
 ) -> Any:
     if isinstance(target, str):
         if name is not None:
-            raise ArgumentError(f"{work.word}({target!r}, name={name!r}): give the name once")
+            raise ArgumentError(f"{work.word}({shown(target)}, name={shown(name)}): give the name once")
         name, target = target, None
     if name is not None:
         parse_id(f"{work.word} name", name)
     if description is not None and not isinstance(description, str):
-        raise ArgumentError(f"{work.word}(description={description!r}): use a string")
+        raise ArgumentError(f"{work.word}(description={shown(description)}): use a string")
     if not isinstance(track, bool):
-        raise ArgumentError(f"{work.word}(track={track!r}): use True or False")
+        raise ArgumentError(f"{work.word}(track={shown(track)}): use True or False")
     if not isinstance(verbose, bool):
-        raise ArgumentError(f"{work.word}(verbose={verbose!r}): use True or False")
+        raise ArgumentError(f"{work.word}(verbose={shown(verbose)}): use True or False")
     parse_capture(f"{work.word}(capture", capture)
     made = work(name, description, track=track)
     made.capture = capture
@@ -167,7 +167,7 @@ def wrap_tools(tools: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..
         ArgumentError: (a ValueError) for a key that is no text or a value that cannot be called.
     """
     if not isinstance(tools, Mapping):
-        raise ArgumentError(f"wrap_tools({tools!r}): pass a mapping of name to function")
+        raise ArgumentError(f"wrap_tools({shown(tools)}): pass a mapping of name to function")
     return {
         name: _make(ToolWork, None, parse_id("tool name", name), None)(function)
         for name, function in tools.items()

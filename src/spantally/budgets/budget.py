@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import shown as shown_value
 from spantally.ground.money import dollar_text, nano_of_dollars, usd
 
 ON_EXCEED: Final = ("warn", "soft", "hard")
@@ -112,7 +113,7 @@ class Budget:
         for name in ("calls", "tokens"):
             value = getattr(self, name)
             if value is not None and (type(value) is not int or not 0 <= value <= LARGEST):
-                raise ArgumentError(f"Budget({name}={value!r}): use a whole number from 0 up")
+                raise ArgumentError(f"Budget({name}={shown_value(value)}): use a whole number from 0 up")
         if nano is None and self.calls is None and self.tokens is None:
             raise ArgumentError("Budget(): give a limit: usd=, calls= or tokens=")
         _choice("on_exceed", self.on_exceed, ON_EXCEED)
@@ -122,7 +123,9 @@ class Budget:
         object.__setattr__(self, "tell_at", _shares(self.tell_at))
         told: object = self.on_share
         if told is not None and (not callable(told) or inspect.iscoroutinefunction(told)):
-            raise ArgumentError(f"Budget(on_share={self.on_share!r}): use a function, not a coroutine one")
+            raise ArgumentError(
+                f"Budget(on_share={shown_value(self.on_share)}): use a function, not a coroutine one"
+            )
         if self.webhook is not None:
             _check_url(self.webhook)
         object.__setattr__(self, "_limits", (nano, self.calls, self.tokens))
@@ -149,14 +152,15 @@ def _nano(value: object) -> int:
     nano = nano_of_dollars(value, LARGEST)
     if nano is None:
         raise ArgumentError(
-            f"Budget(usd={value!r}): use dollars from 0 up: a number, a Decimal or a text such as '0.50'"
+            f"Budget(usd={shown_value(value)}): use dollars from 0 up: a number, a Decimal or a text "
+            "such as '0.50'"
         )
     return nano
 
 
 def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ArgumentError(f"Budget({name}={value!r}): use one of: {', '.join(choices)}")
+    if not isinstance(value, str) or value not in choices:
+        raise ArgumentError(f"Budget({name}={shown_value(value)}): use one of: {', '.join(choices)}")
 
 
 def _shares(value: object) -> tuple[float, ...]:
@@ -164,7 +168,9 @@ def _shares(value: object) -> tuple[float, ...]:
         isinstance(one, (int, float)) and not isinstance(one, bool) and 0 < one <= 1 for one in value
     ):
         return tuple(sorted({float(one) for one in value}))
-    raise ArgumentError(f"Budget(tell_at={value!r}): use shares above 0 up to 1, such as (0.5, 0.8)")
+    raise ArgumentError(
+        f"Budget(tell_at={shown_value(value)}): use shares above 0 up to 1, such as (0.5, 0.8)"
+    )
 
 
 def _check_url(value: object) -> None:
@@ -175,4 +181,6 @@ def _check_url(value: object) -> None:
                 return
         except ValueError:
             pass
-    raise ArgumentError(f"Budget(webhook={value!r}): use a URL that begins with http:// or https://")
+    raise ArgumentError(
+        f"Budget(webhook={shown_value(value)}): use a URL that begins with http:// or https://"
+    )

@@ -116,8 +116,9 @@ class FileRules:
             account = account_of(key, lambda: self._make(key, selection))
             if len(self._lines) >= _MOST_LINES:
                 self._lines.clear()
+            shown = words.removesuffix(", ")  # in total: there is no period to name
             line = self._lines[key] = Line(
-                f"{rule.name} ({words})" if words else rule.name, rule.budget, account
+                f"{rule.name} ({shown})" if shown else rule.name, rule.budget, account
             )
         return line
 

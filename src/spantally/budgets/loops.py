@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from spantally.calls import pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.marks import DEEPEST, mark
 from spantally.ground import ids, semconv
-from spantally.ground.errors import ArgumentError, LoopDetected
+from spantally.ground.errors import ArgumentError, LoopDetected, shown
 from spantally.ground.guard import logger, swallowed
 from spantally.ground.money import dollar_text
 from spantally.ground.records import EventRecord
@@ -51,14 +52,15 @@ class LoopGuard:
     def __post_init__(self) -> None:
         """Check everything, before any effect."""
         if type(self.identical) is not int or self.identical < 2:
-            raise ArgumentError(f"LoopGuard(identical={self.identical!r}): use a whole number from 2 up")
+            raise ArgumentError(f"LoopGuard(identical={shown(self.identical)}): use a whole number from 2 up")
         if type(self.window) is not int or not self.identical <= self.window <= 10_000:
             raise ArgumentError(
-                f"LoopGuard(window={self.window!r}): use a whole number from identical ({self.identical}) "
-                "to 10,000"
+                f"LoopGuard(window={shown(self.window)}): use a whole number from identical "
+                f"({self.identical}) to 10,000"
             )
-        if self.on_loop not in ON_LOOP:
-            raise ArgumentError(f"LoopGuard(on_loop={self.on_loop!r}): use one of: {', '.join(ON_LOOP)}")
+        told: object = self.on_loop
+        if not isinstance(told, str) or told not in ON_LOOP:
+            raise ArgumentError(f"LoopGuard(on_loop={shown(self.on_loop)}): use one of: {', '.join(ON_LOOP)}")
 
 
 class Watch:
@@ -138,7 +140,7 @@ class Watch:
 
 
 def digest(value: Any, depth: int = DEEPEST) -> Any:
-    """Keyed hashes that stand for arguments; what is no plain data is told apart by its identity."""
+    """Keyed hashes that stand for arguments; what is no plain data is told apart by which object it is."""
     kind = type(value)
     if kind is str:
         return mark(value)
@@ -146,11 +148,58 @@ def digest(value: Any, depth: int = DEEPEST) -> Any:
         return value
     if kind is int or kind is float:
         return ("n", mark(repr(value)))
+    if isinstance(value, str):  # of a class of its own, as the members of a StrEnum
+        return mark(str.__str__(value))
+    if isinstance(value, int):
+        return ("n", mark(int.__repr__(value)))
     if kind is bytes:
         return ("b", mark(value.hex()))
     if depth > 0:
-        if kind is dict:
-            return ("d", *[(digest(name, depth - 1), digest(one, depth - 1)) for name, one in value.items()])
+        if kind is dict:  # whose order is no difference: a model names arguments as it likes
+            pairs = [(digest(name, depth - 1), digest(one, depth - 1)) for name, one in value.items()]
+            return ("d", frozenset(pairs))
         if kind is list or kind is tuple:
             return ("l", *[digest(one, depth - 1) for one in value])
-    return ("o", id(value))
+        if kind is set or kind is frozenset:
+            return ("s", frozenset([digest(one, depth - 1) for one in value]))
+    if kind.__module__ in _VALUES and kind.__name__ in _VALUES[kind.__module__]:
+        return (kind.__name__, mark(repr(value)))
+    return _Same(value)
+
+
+_VALUES: Final = {
+    "datetime": ("datetime", "date", "time", "timedelta"),
+    "decimal": ("Decimal",),
+    "fractions": ("Fraction",),
+    "pathlib": ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"),
+    "uuid": ("UUID",),
+}
+"""Classes of the standard library whose objects are values, and whose repr tells the value, by module."""
+
+
+class _Same:
+    """Stands for an object while it lives: a number alone would soon be that of another object."""
+
+    __slots__ = ("_id", "_refer")
+
+    def __init__(self, value: object) -> None:
+        self._id = id(value)
+        try:
+            self._refer: Callable[[], object] = weakref.ref(value)
+        except TypeError:  # nothing tells whether it is still there, so it is like no other
+            self._refer = _gone
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, _Same) or self._id != other._id:
+            return False
+        value = self._refer()
+        return value is not None and value is other._refer()
+
+    def __hash__(self) -> int:
+        return self._id
+
+
+def _gone() -> None:
+    return None

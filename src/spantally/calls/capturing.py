@@ -16,7 +16,7 @@ from spantally.calls.operation import Operation
 from spantally.calls.telemetry import Telemetry
 from spantally.calls.work_content import keep_arguments, keep_result, named
 from spantally.ground import semconv
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind
 
@@ -35,13 +35,13 @@ def parse_capture(what: str, value: Any) -> Any:
     Raises:
         ArgumentError: it is neither ``"auto"`` nor False nor a plain function.
     """
-    if value is False or value == "auto":
+    if value is False or (isinstance(value, str) and value == "auto"):
         return value
     if callable(value) and not inspect.isclass(value) and not inspect.iscoroutinefunction(value):
         return value
     raise ArgumentError(
-        f'{what}={value!r}: use "auto", False, or a plain function that takes the arguments (a dict) and the '
-        'value, and returns a mapping with "input" and "output"'
+        f'{what}={shown(value)}: use "auto", False, or a plain function that takes the arguments (a dict) '
+        'and the value, and returns a mapping with "input" and "output"'
     )
 
 

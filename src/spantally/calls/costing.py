@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from spantally.calls.price_basis import basis_of
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 
 if TYPE_CHECKING:
     from spantally.calls.operation import Operation
+
+_BAD_USAGE: Final = "bad_usage"
 
 PENDING: Final = "pending"
 """``CostStatus.PENDING``: the module of money is loaded with the first call, not with the program."""
@@ -25,16 +28,23 @@ def cost_of(operation: Operation) -> dict[str, Any]:
         operation: of a kind that costs, with its usage; it has the fields of its record.
 
     Returns:
-        ``spantally.cost.*``; empty where nobody prices, and while the price data is not loaded.
+        ``spantally.cost.*``; empty where nobody prices. While the price data is not loaded, at most what
+        the call will be rated by.
     """
     quote = operation.telemetry.quote
     if quote is None:
         return {}
+    found: dict[str, Any] = {}
     try:
         rating = quote(operation)
-        if rating is None or rating.status == PENDING:
+        if rating is None:
             return {}
-        found: dict[str, Any] = {semconv.COST_STATUS: str(rating.status)}
+        basis = basis_of(operation, bad=rating.status == _BAD_USAGE) if operation.usage is not None else None
+        if basis is not None:
+            found[semconv.COST_BASIS] = basis
+        if rating.status == PENDING:
+            return found
+        found[semconv.COST_STATUS] = str(rating.status)
         if rating.nano_usd is not None:
             found[semconv.COST_NANO_USD] = rating.nano_usd
             found[semconv.COST_USD] = rating.nano_usd / 1e9

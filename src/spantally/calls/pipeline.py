@@ -102,10 +102,15 @@ def is_metered(call_id: str) -> bool:
     return call_id in _metered or call_id in _metered_before
 
 
-def add_consumer(consumer: Consumer) -> None:
-    """Give every record to ``consumer`` from now on; adding it twice is once."""
+def add_consumer(consumer: Consumer, *, first: bool = False) -> None:
+    """Give every record to ``consumer`` from now on; adding it twice is once.
+
+    Args:
+        consumer: gets batches, on the worker.
+        first: before those that are there, of which one may wait for a lock.
+    """
     if consumer not in _consumers:
-        _consumers.append(consumer)
+        _consumers.insert(0 if first else len(_consumers), consumer)
 
 
 def consumers() -> tuple[Consumer, ...]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, cast
 from opentelemetry.context import Context
 
 from spantally.calls.entering import Entered, Steps
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.guard import swallowed
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -56,7 +56,7 @@ def wrap_function(function: _F, opener: Opener, *, what: str) -> _F:
         inner = wrap_function(function.__func__, opener, what=what)
         return cast("_F", type(function)(inner))
     if inspect.isclass(function) or not callable(function):
-        raise ArgumentError(f"{what}: {function!r} cannot be decorated; pass a function or method")
+        raise ArgumentError(f"{what}: {shown(function)} cannot be decorated; pass a function or method")
     if inspect.isasyncgenfunction(function):
         wrapped: Any = _wrap_async_generator(function, opener)
     elif inspect.iscoroutinefunction(function):

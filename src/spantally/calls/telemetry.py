@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any, Final, Protocol
@@ -17,7 +18,9 @@ SCOPE_NAME: Final = "spantally"
 """Name of our instrumentation scope."""
 
 
-def _version() -> str:
+@functools.cache
+def own_version() -> str:
+    """The version of our instrumentation scope, for spans, metrics and events alike."""
     try:
         return metadata.version("spantally")
     except metadata.PackageNotFoundError:
@@ -132,7 +135,7 @@ class Telemetry:
         """Make spans with ``provider`` (None: the global one) from now on."""
         self.provider = provider
         self.tracer = trace.get_tracer(
-            SCOPE_NAME, _version(), provider, schema_url=semconv.SCHEMA_URLS[self.profile]
+            SCOPE_NAME, own_version(), provider, schema_url=semconv.SCHEMA_URLS[self.profile]
         )
         self.project = project_of(provider) or self.project
 

@@ -91,7 +91,9 @@ def events(
 
     def print_all(ledger: Ledger, ident: str) -> int:
         found: Iterable[EventRow] = ask(ledger, ident)
-        return _print_all(itertools.islice(found, limit) if limit else found, as_json=as_json)
+        return _print_all(
+            itertools.islice(found, min(limit, sys.maxsize)) if limit else found, as_json=as_json
+        )
 
     if not one_session(explicit, meant, print_all):
         say("no event matches")

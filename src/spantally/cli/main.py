@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from pathlib import Path
+from typing import Final
 
 import click
 
@@ -36,6 +39,9 @@ from spantally.cli.search import search
 from spantally.cli.sessions import sessions
 from spantally.cli.show import show
 from spantally.cli.summary import summary
+
+UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF})
+"""Why stdout takes nothing, but for a reader that has left."""
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
@@ -106,14 +112,19 @@ for _command in (
 
 def main() -> None:
     """Entry point of the `spantally` script."""
+    # Closed by whoever started us: nobody reads it, and what is written is no reason to fail.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - until the end
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - until the end
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None and "utf" not in (stream.encoding or "").lower():
-            reconfigure(errors="backslashreplace")  # a name outside the terminal's alphabet is no error
+        if reconfigure is not None and (
+            "utf" not in (stream.encoding or "").lower() or stream.errors == "strict"
+        ):
+            # A name outside the terminal's alphabet is no error, nor is half of a surrogate pair.
+            reconfigure(errors="backslashreplace")
     try:
         code = cli.main(prog_name="spantally", standalone_mode=False)
-        if sys.stdout is not None:  # it is None where the shell closed it (`>&-`)
-            sys.stdout.flush()
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -123,9 +134,9 @@ def main() -> None:
         forget_stdout()
         code = exits.BROKEN_PIPE
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in UNWRITABLE or error.filename is not None:
             raise
-        forget_stdout()
-        exits.say(f"spantally: {error.strerror}; what was written is not complete")
+        forget_stdout()  # Python writes what is left once more at its end
+        exits.say(f"Error: the output cannot be written: {error.strerror}")
         code = exits.USAGE
     sys.exit(code if isinstance(code, int) else exits.OK)

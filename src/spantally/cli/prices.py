@@ -138,18 +138,23 @@ def _show(model: str, provider: str | None, at: str | None, *, as_json: bool) ->
 def _check(*, as_json: bool) -> None:
     """The settings file: what holds, and what does not."""
     from spantally.ground.places import config_path
+    from spantally.ground.settings import from_environment
     from spantally.pricing.overrides_file import read_own
 
-    own = read_own(config_path())
+    path = config_path()
+    own = read_own(path)
+    wrong = own.wrong
+    if from_environment("config") is not None and not path.exists():
+        wrong = (f"{path} does not exist, and SPANTALLY_CONFIG names it; no rate of it holds", *wrong)
     if as_json:
         from spantally.cli.jsonout import print_array
 
-        print_array([{"problem": text} for text in own.wrong])
+        print_array([{"problem": text} for text in wrong])
     else:
         from spantally.cli.render.numbers import safe
         from spantally.cli.render.output import write
 
-        for text in own.wrong:
+        for text in wrong:
             write(safe(text))
         counts: dict[str, Any] = {
             "rates": len(own.rules),
@@ -157,8 +162,8 @@ def _check(*, as_json: bool) -> None:
             "currencies": len(own.currencies.known),
         }
         holds = ", ".join(f"{count} {name}" for name, count in counts.items())
-        say(f"{config_path()}: {holds} in force, {len(own.wrong)} problem(s)")
-    if own.wrong:
+        say(f"{path}: {holds} in force, {len(wrong)} problem(s)")
+    if wrong:
         raise click.exceptions.Exit(NOTHING_FOUND)
 
 

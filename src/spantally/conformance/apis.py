@@ -40,7 +40,11 @@ def _always(attributes: Mapping[str, Any]) -> bool:
 
 
 _APIS: Final[Mapping[str, _Api]] = {
-    "images": _Api(frozenset({_ID, _MODEL, _REASONS}), lambda told: _is_model(told, "dall-e")),
+    # Where no model is named it is an older one.
+    "images": _Api(
+        frozenset({_ID, _MODEL, _REASONS}),
+        lambda told: _is_model(told, "dall-e") or "gen_ai.request.model" not in told,
+    ),
     # Sound comes as bare bytes; only as events does it come with counts.
     "audio.speech": _Api(frozenset({_ID, _MODEL, _REASONS}), _always),
     # Older models are billed by the second, and a plain text has no room for counts.

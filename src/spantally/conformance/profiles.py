@@ -31,7 +31,7 @@ class SpanType(NamedTuple):
     requested: frozenset[str] = frozenset()
     """Recommended without a condition, though only a request that names them lets them be known."""
     removed: frozenset[str] = frozenset()
-    """Attributes that this span type had, and has no longer."""
+    """Attributes that this span type had and has no longer, or that stand elsewhere."""
     sums: bool = False
     """Whether it tells of others: what is recommended is expected where the model calls beneath have it."""
 
@@ -52,6 +52,8 @@ class Profile(NamedTuple):
     """What the schema URL of a scope begins with."""
     message_finish_reason: bool
     """Whether an output message must carry its finish reason."""
+    text_instructions: bool
+    """Whether system instructions have text parts only."""
 
 
 def _names(text: str) -> frozenset[str]:
@@ -128,6 +130,8 @@ _SPAN_TYPES: Final = (
         None,
         required="provider.name response.id",
         recommended="response.model response.status response.finish_reasons server.address",
+        # They count where the answer was made.
+        removed="usage.input_tokens usage.output_tokens",
     ),
     _type(
         "gen_ai.create_agent.client",
@@ -197,6 +201,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
         finish_reasons=words.FINISH_REASONS,
         schema_url=f"{SCHEMA_BASE}gen-ai-dev/",
         message_finish_reason=False,
+        text_instructions=True,
     ),
     "1.41": Profile(
         name="1.41",
@@ -212,6 +217,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
         finish_reasons=words.FINISH_REASONS_1_41,
         schema_url=f"{SCHEMA_BASE}1.41.",
         message_finish_reason=True,
+        text_instructions=False,
     ),
 }
 """By name; the setting ``semconv`` has the same names."""

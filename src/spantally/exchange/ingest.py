@@ -118,7 +118,8 @@ class Ingest:
             try:
                 self._take(span)
             except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-                self._note(source, Unusable(f"span {span.span_id} cannot be read: {error}", span.line))
+                which = span.span_id or span.name
+                self._note(source, Unusable(f"span {which} cannot be read: {error}", span.line))
             if self._waiting >= self._window:
                 self.flush()
         for event in batch.events:

@@ -100,3 +100,12 @@ def _again(kind: type[Refusal], message: str, facts: dict[str, object]) -> Refus
     Refusal.__init__(made, message)
     made.__dict__.update(facts)
     return made
+
+
+def shown(value: object) -> str:
+    """A value for an error text, not too long, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 60 else f"{text[:57]}..."

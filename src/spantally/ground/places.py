@@ -30,6 +30,10 @@ _CONFIG: Final = "spantally/spantally.toml"
 _PLATFORM: Final = str(sys.platform)
 
 
+written: Final[list[object]] = []
+"""The ledger that this process was told to write, if one was named, before its first record opens it."""
+
+
 def data_directory() -> Path:
     """The directory of this user's data of spantally, as platformdirs names it."""
     from pathlib import Path

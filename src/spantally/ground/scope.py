@@ -194,17 +194,24 @@ class Scope:
 
         Returns:
             What is to be in force again. A generator's body may end after the blocks of whoever drove it
-            first: then ``before`` is over, too, and it is what was there before those.
+            first, and sessions that were begun and finished by hand in any order: then ``before`` is over,
+            too, and it is what was there before those.
         """
         held, self._frame, self._task = self._frame is not None, None, None
-        self._thread = _LEFT
+        self._thread = _LEFT_BENEATH if self._is_beneath(raw_scope(otel_context.get_current())) else _LEFT
         self._left_to = before
-        if held:
+        scope = raw_scope(before)
+        while scope is not None and (scope._thread == _LEFT_BENEATH or (held and scope._thread == _LEFT)):
+            before = scope._left_to
             scope = raw_scope(before)
-            while scope is not None and scope._thread == _LEFT:
-                before = scope._left_to
-                scope = raw_scope(before)
         return before
+
+    def _is_beneath(self, over: Scope | None) -> bool:
+        if over is self:
+            return False
+        while over is not None and over is not self:
+            over = over.parent
+        return over is self
 
     @property
     def held(self) -> bool:
@@ -230,6 +237,8 @@ _new_scope: Final = Scope.__new__
 
 _LEFT: Final = -1
 """In the place of a thread: the block that entered the scope has been left."""
+_LEFT_BENEATH: Final = -2
+"""Likewise, while another scope was in force above it: that one's end must not bring it back."""
 
 _TRANSPARENT_NAMES: Final = frozenset({"asend", "__anext__"})
 _MANAGED_MODULES: Final = ("contextlib", "_pytest.", "pytest_asyncio", "anyio.pytest_plugin", "pluggy.")
@@ -278,7 +287,7 @@ def _beneath_suspended(scope: Scope) -> Scope | None:
     They are those of whoever drove it first, and may have ended since, in whatever order.
     """
     found = scope.parent
-    while found is not None and (found._thread == _LEFT or (found._frame is not None and found.suspended())):
+    while found is not None and (found._thread < 0 or (found._frame is not None and found.suspended())):
         found = found.parent
     return found
 

@@ -122,6 +122,8 @@ COST_NANO_USD: Final = "spantally.cost.nano_usd"
 COST_USD: Final = "spantally.cost.usd"
 COST_STATUS: Final = "spantally.cost.status"
 COST_SOURCE: Final = "spantally.cost.source"
+COST_BASIS: Final = "spantally.cost.basis"
+"""Usage as it came and what chose the rate, as JSON, where other attributes cannot say it."""
 USAGE: Final = "spantally.usage"
 USAGE_AUDIO_SECONDS: Final = "spantally.usage.audio_seconds"
 """Seconds of audio of a call that is billed by time, as its usage object says."""
@@ -343,6 +345,8 @@ def respelled(names: Mapping[str, str | None], attributes: Mapping[str, Any]) ->
 
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     PROVIDER_NAME: ("gen_ai.system",),
+    OPENAI_REQUEST_SERVICE_TIER: ("gen_ai.openai.request.service_tier",),
+    OPENAI_RESPONSE_SERVICE_TIER: ("gen_ai.openai.response.service_tier",),
     USAGE_INPUT_TOKENS: ("gen_ai.usage.prompt_tokens",),
     USAGE_OUTPUT_TOKENS: ("gen_ai.usage.completion_tokens",),
     USAGE_CACHE_WRITE_INPUT_TOKENS: (

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spantally.ground.errors import SettingsError
+from spantally.ground.errors import SettingsError, shown
 
 CAPTURE_MODES: Final = ("no_content", "span_only", "event_only", "span_and_event")
 STREAM_USAGE_MODES: Final = ("unknown", "request", "estimate")
@@ -49,7 +49,7 @@ def parse_bool(name: str, value: object) -> bool:
         return True
     if text in _FALSE:
         return False
-    raise SettingsError(f"{name}={value!r} is not a truth value; use true or false")
+    raise SettingsError(f"{name}={shown(value)} is not a truth value; use true or false")
 
 
 def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
@@ -58,10 +58,10 @@ def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     Raises:
         SettingsError: for anything else.
     """
-    text = str(value).strip().lower() if isinstance(value, str) else value
+    text = value.strip().lower() if isinstance(value, str) else None
     if text in choices:
-        return str(text)
-    raise SettingsError(f"{name}={value!r} is not allowed; use one of: {', '.join(choices)}")
+        return text
+    raise SettingsError(f"{name}={shown(value)} is not allowed; use one of: {', '.join(choices)}")
 
 
 def parse_console(name: str, value: object) -> str:
@@ -84,7 +84,7 @@ def parse_id(name: str, value: object) -> str:
         SettingsError: for another type, an empty or overlong text, or control characters.
     """
     if not isinstance(value, str):
-        raise SettingsError(f"{name}={value!r} must be a string, not {type(value).__name__}")
+        raise SettingsError(f"{name}={shown(value)} must be a string, not {type(value).__name__}")
     if not 1 <= len(value) <= MAX_ID_LENGTH:
         raise SettingsError(
             f"{name}={value[:40]!r} has {len(value)} characters; an id has 1 to {MAX_ID_LENGTH}"
@@ -124,7 +124,7 @@ def parse_entity(name: str, value: object) -> tuple[str, str]:
         if ":" not in kind:
             return kind, parse_id(f"{name} id", ident)
     raise SettingsError(
-        f"{name}={value!r} is not an entity; use ('customer', 'acme') or 'customer:acme' "
+        f"{name}={shown(value)} is not an entity; use ('customer', 'acme') or 'customer:acme' "
         "(the type holds no colon)"
     )
 
@@ -147,12 +147,12 @@ def parse_tags(name: str, value: object) -> tuple[tuple[str, str], ...]:
                 continue
             key, equals, text = part.partition("=")
             if not equals:
-                raise SettingsError(f"{name}: {part!r} is not a tag; use key=value, several by commas")
+                raise SettingsError(f"{name}: {shown(part)} is not a tag; use key=value, several by commas")
             pairs[unquote(key.strip())] = unquote(text.strip())
     elif isinstance(value, Mapping):
         pairs = dict(value)
     else:
-        raise SettingsError(f"{name}={value!r} must be a mapping of text to text, or 'k=v,k=v'")
+        raise SettingsError(f"{name}={shown(value)} must be a mapping of text to text, or 'k=v,k=v'")
     if len(pairs) > MAX_TAGS:
         raise SettingsError(f"{name}: {len(pairs)} tags; at most {MAX_TAGS} may be in force (baggage limit)")
     at_most = 0
@@ -163,13 +163,14 @@ def parse_tags(name: str, value: object) -> tuple[tuple[str, str], ...]:
             or not _TAG_KEY_CHARACTERS.issuperset(key)
         ):
             raise SettingsError(
-                f"{name}: tag key {key!r} is not allowed; use up to {MAX_TAG_KEY} letters, digits and _-./"
+                f"{name}: tag key {shown(key)} is not allowed; use up to {MAX_TAG_KEY} letters, "
+                "digits and _-./"
             )
         if not isinstance(text, str):
-            raise SettingsError(f"{name}: tag {key!r} has value {text!r}; a tag value is a string")
+            raise SettingsError(f"{name}: tag {shown(key)} has value {shown(text)}; a tag value is a string")
         if len(text) > MAX_TAG_VALUE or (text and not text.isprintable()):
             raise SettingsError(
-                f"{name}: value of tag {key!r} ({len(text)} characters) is not allowed; "
+                f"{name}: value of tag {shown(key)} ({len(text)} characters) is not allowed; "
                 f"use at most {MAX_TAG_VALUE} printable characters"
             )
         at_most += len("spantally.tag.") + 3 * len(key) + 2 + _MOST_BYTES * len(text)
@@ -204,6 +205,9 @@ def parse_ledger(name: str, value: object) -> object:
     Raises:
         SettingsError: for other types and an empty path.
     """
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(path, str) and "\0" in path:
+        raise SettingsError(f"{name}={path!r} is no path; use one without NUL characters")
     if isinstance(value, str):
         if not value.strip():
             raise SettingsError(f"{name} is empty; use a path, ':memory:' or false")
@@ -213,9 +217,11 @@ def parse_ledger(name: str, value: object) -> object:
     if value is False:
         return False
     if value is True or value is None or isinstance(value, (int, float, bytes)):
-        raise SettingsError(f"{name}={value!r} is not a ledger; use a path, ':memory:', False or a store")
+        raise SettingsError(
+            f"{name}={shown(value)} is not a ledger; use a path, ':memory:', False or a store"
+        )
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return path
     missing = [part for part in ("write", "close") if not callable(getattr(value, part, None))]
     if missing:
         raise SettingsError(
@@ -236,13 +242,13 @@ def parse_tools(name: str, value: object) -> tuple[str, ...]:
     elif isinstance(value, (list, tuple, set, frozenset)):
         entries = list(value)
     else:
-        raise SettingsError(f"{name}={value!r} must be a list of 'package.module:function'")
+        raise SettingsError(f"{name}={shown(value)} must be a list of 'package.module:function'")
     for entry in entries:
         module, colon, path = entry.partition(":") if isinstance(entry, str) else ("", "", "")
         parts = (*module.split("."), *path.split("."))
         if not colon or not all(part.isidentifier() for part in parts):
             raise SettingsError(
-                f"{name}: {entry!r} is not allowed; use 'package.module:function' or '...:Class.method'"
+                f"{name}: {shown(entry)} is not allowed; use 'package.module:function' or '...:Class.method'"
             )
     return tuple(entries)
 
@@ -269,10 +275,10 @@ def parse_pii(name: str, value: object) -> tuple[str, ...]:
     elif isinstance(value, (list, tuple, set, frozenset)):
         kinds = list(value)
     else:
-        raise SettingsError(f"{name}={value!r} names no kinds of personal data; {allowed}")
+        raise SettingsError(f"{name}={shown(value)} names no kinds of personal data; {allowed}")
     for kind in kinds:
         if kind not in PII_KINDS:
-            raise SettingsError(f"{name}: {kind!r} is no kind of personal data; {allowed}")
+            raise SettingsError(f"{name}: {shown(kind)} is no kind of personal data; {allowed}")
     return tuple(kind for kind in PII_KINDS if kind in kinds)
 
 
@@ -284,7 +290,7 @@ def parse_path(name: str, value: object) -> str:
     """
     if isinstance(value, str) and value.strip():
         return value
-    raise SettingsError(f"{name}={value!r} is not the path of a file")
+    raise SettingsError(f"{name}={shown(value)} is not the path of a file")
 
 
 def parse_url(name: str, value: object) -> str:
@@ -297,7 +303,7 @@ def parse_url(name: str, value: object) -> str:
     if text.startswith(("http://", "https://", "file:///")) and text.isprintable() and " " not in text:
         return text
     raise SettingsError(
-        f"{name}={value!r} is not a URL; use one that begins with https://, http:// or file:///"
+        f"{name}={shown(value)} is not a URL; use one that begins with https://, http:// or file:///"
     )
 
 
@@ -313,7 +319,7 @@ def parse_size(name: str, value: object) -> int:
         number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
     if isinstance(number, int) and not isinstance(number, bool) and _MIN_SIZE <= number < 10**_MAX_DIGITS:
         return int(number)
-    raise SettingsError(f"{name}={value!r} is not a size; use a whole number from {_MIN_SIZE} up")
+    raise SettingsError(f"{name}={shown(value)} is not a size; use a whole number from {_MIN_SIZE} up")
 
 
 _MIN_SIZE: Final = 1_000
@@ -336,7 +342,7 @@ def parse_hosts(name: str, value: object) -> tuple[str, ...]:
     elif isinstance(value, (list, tuple, set, frozenset)):
         entries = list(value)
     else:
-        raise SettingsError(f"{name}={value!r} must be a list of host names")
+        raise SettingsError(f"{name}={shown(value)} must be a list of host names")
     found = []
     for entry in entries:
         text = entry.strip().lower() if isinstance(entry, str) else ""
@@ -349,8 +355,8 @@ def parse_hosts(name: str, value: object) -> tuple[str, ...]:
         bare = host.removeprefix("*.").removeprefix(".")
         if not bare or _NO_HOST.intersection(bare) or bare.count(":") == 1:
             raise SettingsError(
-                f"{name}: {entry!r} is not allowed; use the name of a host without scheme and port, as in "
-                "api.example.com or *.example.com, or * for all"
+                f"{name}: {shown(entry)} is not allowed; use the name of a host without scheme and port, as "
+                "in api.example.com or *.example.com, or * for all"
             )
         found.append(host.removeprefix("*"))
     return tuple(found)

@@ -12,7 +12,8 @@ The rules, each a pure function of the *set* of rows, so that order of arrival c
    saw being fetched again (polling) is one. And so is a call that passed a gateway of one's own, seen
    before it and behind it: by different processes, at different addresses, the inner within the time of
    the outer (:func:`passes_on`).
-3. An eligible row with an eligible descendant of another operation is covered: its usage is theirs.
+3. An eligible row with an eligible descendant of another operation is covered: its usage is theirs. A call
+   that merely stands in the same span of somebody else's is no descendant (:func:`is_beside`).
 4. Of each operation the best view that is not covered counts: known usage first; behind a gateway rather than
    before it; then precedence, and what chooses the rate (:attr:`Node.detail`).
 """
@@ -20,6 +21,7 @@ The rules, each a pure function of the *set* of rows, so that order of arrival c
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from spantally.ground.ids import foreign_call_id, process_of
@@ -122,6 +124,23 @@ class Neighbours(Protocol):
 
     def by_tool(self, key: ToolKey) -> Sequence[Node]:
         """Tool rows of a tool call."""
+
+
+def is_beside(node: Node, other: Node, within: AbstractSet[str]) -> bool:
+    """True for a row below another one's span that is no part of its operation.
+
+    A call that joined somebody else's span has the span's id, and calls in the same span, after it or at the
+    same time, have that span for a parent. Of two rows of one process the call ids tell which is in which.
+
+    Args:
+        node: the row above.
+        other: the row below, by its span.
+        within: ids of the rows that are known to be inside of ``node``, its own among them.
+    """
+    process = process_of(node.call_id)
+    if process is None or node.foreign or other.foreign or process_of(other.call_id) != process:
+        return False
+    return other.parent_call_id not in within
 
 
 def is_hidden(node: Node, around: Neighbours) -> bool:

@@ -235,6 +235,15 @@ def _number(db: sqlite3.Connection, table: str, condition: str = "1") -> int:
     return int(db.execute(f"SELECT COUNT(*) FROM {table} WHERE {condition}").fetchone()[0])  # noqa: S608
 
 
+_TOLD: Final = ("session_id", "type", "time_ns", "call_id", "agent_path", "trace_id", "span_id", "attributes")
+_EVENT: Final = f"""\
+INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (event_id) DO UPDATE SET {", ".join(f"{column} = excluded.{column}" for column in _TOLD)}
+WHERE (excluded.time_ns, COALESCE(excluded.attributes, '')) < (time_ns, COALESCE(attributes, ''))
+"""  # noqa: S608 - names of columns
+"""Of events by one id, which a program names, the earliest, whichever ledger comes first."""
+
+
 def _take_in(db: sqlite3.Connection, other: sqlite3.Connection, tell: Callable[[int, int], None]) -> int:
     """Merge all that another ledger holds; returns how many rows it had."""
     for some in _batches(other, "SELECT session_id, facts FROM session"):
@@ -242,9 +251,7 @@ def _take_in(db: sqlite3.Connection, other: sqlite3.Connection, tell: Callable[[
             absorb_sessions(db, dict(some))
     for some in _batches(other, "SELECT * FROM event"):
         with _transaction(db):
-            db.executemany(
-                "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", some
-            )
+            db.executemany(_EVENT, some)
     for some in _batches(
         other, "SELECT call_id, at_ns, cost_nano_usd, cost_status, cost_source, price_id FROM rating_history"
     ):

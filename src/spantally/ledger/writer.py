@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 from spantally.ground.errors import LedgerError
@@ -107,7 +108,8 @@ class LedgerWriter:
                 if now < SETTLE_BATCH:
                     return done
         except LedgerError as error:
-            self._complain(error)
+            if self._error is None:  # else it is known that the ledger cannot be used, and said why
+                self._complain(error)
         except Exception as error:
             swallowed("ledger.settle", error)
         return done
@@ -117,11 +119,11 @@ class LedgerWriter:
 
     def _drain(self) -> None:
         while self._kept:
-            chunk = [self._kept.popleft() for _ in range(min(SUB_BATCH, len(self._kept)))]
+            # Taken out once they are written: who asks meanwhile is told that they are not.
+            chunk = list(islice(self._kept, SUB_BATCH))
             try:
                 self.store.write(chunk, self.rate)
             except LedgerError as error:
-                self._kept.extendleft(reversed(chunk))
                 self._complain(error)
                 self._bound()
                 return
@@ -131,6 +133,9 @@ class LedgerWriter:
                 self._write_singly(chunk)
             else:
                 self._error = None
+            for record in chunk:
+                if self._kept and self._kept[0] is record:
+                    self._kept.popleft()
 
     def _write_singly(self, chunk: Iterable[Record]) -> None:
         for record in chunk:

@@ -103,6 +103,11 @@ def without_own_baggage(context: Context) -> Context:
     return with_values(context, {BAGGAGE_KEY: rest or None})
 
 
+def named_in_baggage(context: Context) -> object:
+    """The id of the session that the Context's baggage names, unchecked, or None."""
+    return _carried(context).get(semconv.SESSION_ID)
+
+
 def scope_from_baggage(context: Context) -> Scope | None:
     """The scope that inbound baggage names, or None where it names no session.
 

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
 
+from spantally.calls.price_basis import basis_in
+from spantally.ground import semconv
+from spantally.ground.records import COUNTED_KINDS
 from spantally.otel.dialects_genai import GENAI, Dialect, Facts, read_genai
 
 __all__ = ["SIGNED", "Dialect", "Facts", "dialect_of", "facts_of", "read_genai", "register"]
@@ -77,4 +80,12 @@ def facts_of(attributes: Mapping[str, Any] | None, span_name: str) -> Facts | No
     if not attributes:
         return None
     dialect = dialect_of(attributes)
-    return None if dialect is None else dialect.read(attributes, span_name)
+    facts = None if dialect is None else dialect.read(attributes, span_name)
+    if facts is None or semconv.COST_BASIS not in attributes or facts.kind not in COUNTED_KINDS:
+        return facts
+    basis = basis_in(attributes[semconv.COST_BASIS])
+    if basis is None:
+        return facts
+    usage, usage_format, context = basis
+    merged = {**(facts.price_context or {}), **context}
+    return facts._replace(usage=usage, usage_format=usage_format, price_context=merged or None)

@@ -24,6 +24,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "text_completion": Kind.INFERENCE,
     "generate_content": Kind.INFERENCE,
     "responses": Kind.INFERENCE,
+    # Semantic Kernel's (learn.microsoft.com/semantic-kernel/concepts/enterprise-readiness/observability).
+    "chat.completions": Kind.INFERENCE,
+    "chat.streaming_completions": Kind.INFERENCE,
+    "text.completions": Kind.INFERENCE,
+    "text.streaming_completions": Kind.INFERENCE,
     "embeddings": Kind.EMBEDDINGS,
     "embedding": Kind.EMBEDDINGS,
     "retrieval": Kind.RETRIEVAL,
@@ -218,9 +223,11 @@ def _usage(attributes: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str
             return parsed, UsageFormat.PARTS
     found: dict[str, Any] = {}
     older: dict[str, Any] = {}
-    for key, value in attributes.items():
-        if not key.startswith(USAGE_PREFIX) or not _is_number(value) or key == COST_CLAIMED:
+    for key, given in attributes.items():
+        if not key.startswith(USAGE_PREFIX) or not _is_number(given) or key == COST_CLAIMED:
             continue
+        # Languages with one kind of number write doubles.
+        value = int(given) if type(given) is float and given.is_integer() else given
         canonical = _CANONICAL.get(key)
         if canonical is None:
             if not key.startswith(_DETAILS):  # pydantic-ai: the same counts again, in the provider's words
@@ -240,6 +247,7 @@ def _price_context(attributes: Mapping[str, Any], address: str | None) -> Mappin
     requested = _text(attributes, semconv.OPENAI_REQUEST_SERVICE_TIER)
     if requested is not None and requested != "auto":
         found["requested_tier"] = requested
+        found.setdefault("service_tier", requested)
     if address is not None:
         found["server_address"] = address
     api = _text(attributes, semconv.OPENAI_API_TYPE)

@@ -220,7 +220,8 @@ def row_of(
         kind=kind,
         operation=facts.operation,
         start_ns=view.start_ns,
-        end_ns=view.end_ns,
+        # A clock that was set back in between makes no call that took less than nothing.
+        end_ns=None if view.end_ns is None else max(view.end_ns, view.start_ns),
         status=status,
         precedence=Precedence.NATIVE if _is_native(scope_name) else Precedence.FOREIGN,
         parent_call_id=position.parent_call_id,
@@ -267,15 +268,21 @@ def _is_native(scope_name: str | None) -> bool:
 def _price_context(facts: Facts, scope_name: str | None) -> Mapping[str, Any] | None:
     """What chooses the rate.
 
-    Frameworks call each host that speaks OpenAI's API ``openai``. Of rows that an SDK made by itself the
-    rater takes the provider's word, so a host that is somebody else's is told here.
+    Frameworks call each host that speaks OpenAI's API ``openai``, and Anthropic's SDK each gateway
+    ``anthropic``. Of rows that an SDK made by itself the rater takes the provider's word, so a host that is
+    somebody else's is told here.
     """
     host = facts.server_address
-    if scope_name == SCOPE_NAME or not _is_native(scope_name) or facts.provider != "openai":
+    if scope_name == SCOPE_NAME or not _is_native(scope_name):
         return facts.price_context
-    if host is None or is_loopback(host) or f".{host.lower()}".endswith(".openai.com"):
+    domain = _DOMAINS.get(facts.provider or "")
+    if domain is None or host is None or is_loopback(host) or f".{host.lower()}".endswith(domain):
         return facts.price_context
     return {**(facts.price_context or {}), "provider": ""}
+
+
+_DOMAINS: Final[Mapping[str, str]] = {"openai": ".openai.com", "anthropic": ".anthropic.com"}
+"""Providers whose name stands for the API that a host speaks, and the domain of their own hosts."""
 
 
 def _position(

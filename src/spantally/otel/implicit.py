@@ -16,10 +16,10 @@ from opentelemetry.context import Context
 
 from spantally.calls import implicit as calls_implicit
 from spantally.calls.telemetry import Telemetry
-from spantally.ground.scope import Scope
+from spantally.ground.scope import Scope, raw_scope
 from spantally.ground.session_state import SessionState, remember_session
 from spantally.ground.settings import from_environment
-from spantally.otel.baggage import scope_from_baggage
+from spantally.otel.baggage import named_in_baggage, scope_from_baggage
 
 TRACES_LIMIT: Final = 8192
 """Traces whose session is remembered; the one not used for longest is forgotten first."""
@@ -116,6 +116,9 @@ def resolve_baggage(context: Context) -> Scope | None:
     known = _traces.get(_trace_id(context))
     if known is not None and known.inbound:
         return known.scope
+    resting = raw_scope(context)
+    if resting is not None and named_in_baggage(context) == resting.session.session_id:
+        return None  # nobody sent it: a suspended generator's session wrote it, and is not in force
     return scope_from_baggage(context)
 
 

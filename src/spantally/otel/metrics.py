@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import metrics
 
 from spantally.calls.own_spans import revision_of
-from spantally.calls.telemetry import SCOPE_NAME, Telemetry
+from spantally.calls.telemetry import SCOPE_NAME, Telemetry, own_version
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Record, Status
@@ -52,7 +52,10 @@ class MetricsConsumer:
         self, provider: Any, telemetry: Telemetry, rate: Rate, on_ready: OnReady | None = None
     ) -> None:
         meter = metrics.get_meter(
-            SCOPE_NAME, meter_provider=provider, schema_url=semconv.SCHEMA_URLS[telemetry.profile]
+            SCOPE_NAME,
+            own_version(),
+            meter_provider=provider,
+            schema_url=semconv.SCHEMA_URLS[telemetry.profile],
         )
         self._telemetry = telemetry
         self._rate = rate

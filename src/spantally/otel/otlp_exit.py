@@ -250,11 +250,12 @@ class ExitGuard:
         self.run()
 
     @guarded("otel.exit_run")
-    def run(self, *, tally_kept: bool | None = None) -> None:
+    def run(self, *, tally_kept: bool | None = None, unwritten: int = 0) -> None:
         """End what cannot deliver, send what was kept, say one line. Once a process.
 
         Args:
             tally_kept: whether a ledger has the program's calls; by default, whether anybody takes records.
+            unwritten: records that it has not taken.
         """
         if self._done:
             return
@@ -273,7 +274,8 @@ class ExitGuard:
                 one.resend()
             else:
                 dead.append(one)
-        line = _line(dead, tally=bool(pipeline.consumers()) if tally_kept is None else tally_kept)
+        tally = bool(pipeline.consumers()) if tally_kept is None else tally_kept
+        line = _line(dead, tally=tally, unwritten=unwritten)
         for one in dead:
             one.give_up()
         if line and os.getpid() == self._owner:
@@ -293,22 +295,23 @@ def watch_exporters(*providers: Any) -> None:
     exit_guard.watch(*providers)
 
 
-def before_exit(providers: Sequence[Any], *, tally_kept: bool) -> None:
+def before_exit(providers: Sequence[Any], *, tally_kept: bool, unwritten: int = 0) -> None:
     """Let nothing that cannot be delivered hold up the end of the process.
 
     Args:
         providers: whose exporters are meant, beside those watched already.
         tally_kept: whether the ledger has the program's calls, for the line that is said.
+        unwritten: records that it has not taken.
     """
     exit_guard.watch(*providers)
-    exit_guard.run(tally_kept=tally_kept)
+    exit_guard.run(tally_kept=tally_kept, unwritten=unwritten)
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=exit_guard.forget)
 
 
-def _line(dead: list[WatchedExporter], *, tally: bool) -> str:
+def _line(dead: list[WatchedExporter], *, tally: bool, unwritten: int = 0) -> str:
     """What a user should know, or nothing where no span was lost."""
     traces = [one for one in dead if one.signal == "traces" and one.waiting]
     if not traces:
@@ -322,6 +325,8 @@ def _line(dead: list[WatchedExporter], *, tally: bool) -> str:
     some = any(one.delivered for one in traces)
     what = f"the last {spans} spans went nowhere" if some else "traces went nowhere"
     rest = "the tally is complete, see it with: spantally sessions" if tally else "the tally is off"
+    if tally and unwritten:
+        rest = "nor is the tally complete, for the ledger could not be written; see: spantally doctor"
     return f"spantally: {what} ({where}); {rest}"
 
 

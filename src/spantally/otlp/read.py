@@ -240,19 +240,21 @@ def _member(value: Any, prefix: str, names: tuple[str, ...]) -> str:
 
 
 def _identifier(thing: Any, name: str, size: int) -> str:
-    """An id as hex digits, whichever of the two spellings it has; empty where there is none."""
+    """An id as hex digits, whichever of the two spellings it has; empty where there is none.
+
+    All zeros are none (opentelemetry.io/docs/specs/otel/trace/api, "SpanContext"): some write them for the
+    parent of a root, and two spans that have none must not be taken for one.
+    """
     value = _text(thing, name)
     if not value:
         return ""
     try:
-        if len(value) == size * 2:
-            return bytes.fromhex(value).hex()
-        raw = base64.b64decode(value, validate=True)
+        raw = bytes.fromhex(value) if len(value) == size * 2 else base64.b64decode(value, validate=True)
     except (ValueError, binascii.Error):
         raw = b""
     if len(raw) != size:
         raise _MalformedError(f"{name} {value!r} is neither {size * 2} hex digits nor base64 of {size} bytes")
-    return raw.hex()
+    return raw.hex() if any(raw) else ""
 
 
 def _attributes(thing: Any) -> dict[str, Any]:

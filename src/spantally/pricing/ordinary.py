@@ -18,7 +18,6 @@ from spantally.pricing import rates
 from spantally.pricing.card import Card
 from spantally.pricing.parts import nano_of
 from spantally.pricing.rate import HOUR_NS, card_of, quote
-from spantally.pricing.usage import MAX_COUNT
 
 
 class Said(NamedTuple):
@@ -72,6 +71,8 @@ _REASONING: Final = UsageParts._fields.index("reasoning")
 _PRICED: Final = str(CostStatus.PRICED)
 _FREE: Final = str(CostStatus.FREE)
 
+MOST_TOKENS: Final = 5_000_000
+"""Of input or of output; what more cost may be no cost."""
 MOST: Final = 512
 """Kinds of calls whose rates are kept; beyond it all are forgotten."""
 
@@ -148,7 +149,7 @@ def _sum(operation: Any, known: _Rates) -> Said | None:
             for name, count in told:
                 if name not in _COSTS_NOTHING_MORE or type(count) is not int or not 0 <= count <= total_out:
                     return None
-    if total_in > MAX_COUNT or total_out > MAX_COUNT:
+    if total_in > MOST_TOKENS or total_out > MOST_TOKENS:
         return None
     amount = (
         (total_in - cached) * known.uncached + cached * known.cached + total_out * known.output + known.fixed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -36,6 +37,8 @@ _TEXTS: Final = ("name", "provider", "host", "model", "service_tier", "speed", "
 _KEYS: Final = frozenset(
     {*_PARTS, *_AMOUNTS, *_FLAGS, *_TEXTS, "from", "to", "batch", "currency", "long_context"}
 )
+_PORT: Final = re.compile(r"^[^:]*:\d+$|\]:\d+$")
+"""The port after a name or an address in brackets; an address of IPv6 without them has none."""
 _MOST: Final = 1_000_000
 _LONGEST: Final = 512
 
@@ -63,11 +66,19 @@ def read_own(path: Path) -> OwnRates:
     import tomllib
 
     try:
-        data = tomllib.loads(content.decode("utf-8"), parse_float=Decimal)
-    except (ValueError, RecursionError, InvalidOperation) as error:
+        data = tomllib.loads(content.decode("utf-8"), parse_float=_as_written)
+    except (ValueError, RecursionError) as error:
         return OwnRates(wrong=(f"{path} is not TOML: {error}; no rate of it holds",))
     source = f"override {path.name}@{hashlib.sha256(content).hexdigest()[:12]}"
     return read_tables(data, str(path), source)
+
+
+def _as_written(text: str) -> Decimal | str:
+    """A number of the file; as a text, which is then named as wrong, where it is beyond all that can be."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
 
 
 def read_tables(data: Mapping[str, Any], path: str, source: str = "override") -> OwnRates:
@@ -88,9 +99,13 @@ def read_tables(data: Mapping[str, Any], path: str, source: str = "override") ->
             return None
 
     for key in data:
-        near = difflib.get_close_matches(key, TABLES, n=1, cutoff=0.7)
-        if key not in TABLES and near:
-            wrong.append(f"{path}: {key} is not known; did you mean {near[0]}?")
+        if key not in TABLES:
+            # Rates that stand in a table of another name would hold for nothing, and nobody would say so.
+            near = difflib.get_close_matches(key, TABLES, n=1, cutoff=0.7)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            wrong.append(
+                f"{path}: {key} is not known{hint}; allowed: {', '.join(TABLES)}; it is not in force"
+            )
     currencies: dict[str, Dated] = {}
     for name, given in _table(data, "currencies", path, wrong).items():
         dated = tried(f"currencies, {name}", partial(_dated, name, given))
@@ -247,7 +262,7 @@ def _alias(name: str, given: Any, place: int) -> Alias:
     model = _text(given, "model")
     if model is None:
         raise WrongError("it has no model; use { provider = ..., model = ... }")
-    named = _pattern("name", name)
+    named = _pattern("name", name) if name.strip() else None
     if named is None:
         raise WrongError("the name is empty")
     return Alias(named, canonical(_text(given, "provider")), model, _host(_text(given, "host")), place)
@@ -345,8 +360,11 @@ def _pattern(key: str, text: str | None) -> Pattern | None:
 
 
 def _host(text: str | None) -> Pattern | None:
-    if text is not None and ("://" in text or (":" in text and text.rpartition(":")[2].isdigit())):
-        raise WrongError(f"host={text!r} is not allowed; use the host's name without scheme and port")
+    regex = text is not None and len(text) > 2 and text[0] == text[-1] == "/"
+    if text is not None and not regex and ("/" in text or _PORT.search(text)):
+        raise WrongError(
+            f"host={text!r} is not allowed; use the host's name without scheme and port, and without a path"
+        )
     return _pattern("host", text)
 
 

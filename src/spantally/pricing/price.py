@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from spantally.ground.errors import ArgumentError
 from spantally.ground.money import CostStatus, UsageParts, usd
 from spantally.ground.records import CallRecord
 from spantally.pricing.body import BodyFacts, facts_of
+from spantally.pricing.body_shapes import mapping, unwrap
 from spantally.pricing.rate import rate
 from spantally.pricing.vendors import canonical
 
@@ -74,12 +75,27 @@ def price(
     _check(response, provider, request, at, batch)
     name = canonical(provider)
     facts = facts_of(response, request, provider=name, batch=batch)
-    if facts.usage is None:
+    if facts.usage is None and not _is_answer(response):
         return Cost(None, CostStatus.NO_USAGE)
     moment = datetime.now(UTC) if at is None else at
     since = (moment - _EPOCH) // timedelta(microseconds=1)
     rating = rate(record_of(facts, name, since * 1_000))
     return Cost(rating.nano_usd, str(rating.status), rating.parts, rating.price_id, rating.source)
+
+
+_NO_ANSWERS: Final = frozenset({"failed", "cancelled", "queued", "in_progress", "errored", "expired"})
+
+
+def _is_answer(response: Mapping[str, Any]) -> bool:
+    """False for a body that tells of a failure, or of an answer that is still to come.
+
+    An answer without usage has its cost where a rate of the user's own needs none.
+    """
+    body, _ = unwrap(response)
+    if not body or body.get("error") or body.get("type") == "error":
+        return False
+    told = (body.get("status"), mapping(body.get("result")).get("type"))
+    return _NO_ANSWERS.isdisjoint(one for one in told if isinstance(one, str))
 
 
 def record_of(facts: BodyFacts, provider: str, start_ns: int) -> CallRecord:

@@ -12,7 +12,7 @@ from operator import mul
 from typing import Any, Final
 
 from spantally.ground.guard import swallowed
-from spantally.ground.money import PENDING, CostStatus, Rating, UsageParts, partial
+from spantally.ground.money import NANO, PENDING, CostStatus, Rating, UsageParts, partial
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, Precedence, Status, UsageFormat, is_paid
 from spantally.pricing import rates
 from spantally.pricing.cached import NOTHING, Effect, cache_effect
@@ -23,6 +23,7 @@ from spantally.pricing.overrides_card import Asked, card_for
 from spantally.pricing.parts import Rate, nano_of
 from spantally.pricing.supplement import extra_for
 from spantally.pricing.usage import (
+    MAX_REPORTED_USD,
     REPORTS,
     BadUsage,
     NoUsage,
@@ -32,9 +33,11 @@ from spantally.pricing.usage import (
     reported_cost,
     with_server_tools,
 )
-from spantally.pricing.vendors import vendor_of
+from spantally.pricing.vendors import payee_of, vendor_of
 
 HOUR_NS: Final = 3_600_000_000_000
+MOST_NANO: Final = MAX_REPORTED_USD * NANO
+"""No single call costs more."""
 CACHE_SIZE: Final = 4096
 """Cards, and names that have none, kept at most; beyond it all are forgotten."""
 
@@ -154,7 +157,11 @@ def _rate(record: CallRecord, wait: bool) -> Rating:
             rating = _price_passes(record, reading, card, table, key)
         else:
             rating = _price(record, reading, card, table.source)
-        return rating if card.own is None else card.own.settled(rating, record)
+        if card.own is not None:
+            rating = card.own.settled(rating, record)
+        if rating.nano_usd is not None and rating.nano_usd > MOST_NANO:
+            return Rating(None, CostStatus.BAD_USAGE, parts)  # as the ledger would say of it
+        return rating
     except NoUsage:
         return _without_usage(record, _NO_USAGE, wait)
     except BadUsage:
@@ -315,7 +322,8 @@ def _card(
         return card, not is_within_hour(model)
 
     if table.own.any:
-        call = Call(provider, record.provider, host, models, query, record.start_ns)
+        payee = payee_of(provider, host, record.precedence == Precedence.FOREIGN, table.providers)
+        call = Call(payee, record.provider, host, models, query, record.start_ns)
         return card_for(table.own, call, listed)
     return listed(Asked(provider, host, models, told=False))
 

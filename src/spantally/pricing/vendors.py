@@ -83,6 +83,9 @@ ELSEWHERE: Final[Mapping[str, frozenset[str]]] = {"azure": frozenset({"deepseek"
 """Vendors whose models another one sells at prices of its own, which the table does not have: Azure's for
 DeepSeek and Grok are not their makers' (azure.microsoft.com/pricing/details/ai-foundry-models)."""
 
+FLAVOURS: Final[Mapping[str, str]] = {"openai": "openai.com", "anthropic": "anthropic.com"}
+"""Vendors whose SDKs are used with others' hosts, and the domain of their own."""
+
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1", "[::1]", "0.0.0.0"})  # noqa: S104 - compared, not bound
 
 
@@ -119,7 +122,8 @@ def vendor_of(provider: str | None, host: str | None, foreign: bool, providers: 
         provider: ``gen_ai.provider.name``.
         host: ``server.address``.
         foreign: the call is known by somebody else's span. Instrumentors of the openai SDK write ``openai``
-            for every compatible host, so from them that name needs a host that does not contradict it.
+            for every compatible host, and those of Anthropic's ``anthropic`` for gateways and clouds, so from
+            them such a name needs a host that does not contradict it.
         providers: the rate table's providers.
 
     Returns:
@@ -128,13 +132,39 @@ def vendor_of(provider: str | None, host: str | None, foreign: bool, providers: 
     name = canonical(provider) if provider else ""
     wanted = VENDORS.get(name, name)
     by_name = next((one for one in providers if one.id == wanted), None) if wanted else None
-    if host and (by_name is None or by_name.id == "openai") and host not in _LOOPBACK:
+    own = None if by_name is None else FLAVOURS.get(by_name.id)
+    if host and (by_name is None or own is not None) and host not in _LOOPBACK:
         by_host = vendor_of_host(host, providers)
         if by_host is not None:
             return by_host
-        if foreign and not host.lower().endswith(".openai.com"):
+        if foreign and not is_at(host, own):
             return None
     return by_name
+
+
+def is_at(host: str, domain: str | None) -> bool:
+    """True for a host of a domain."""
+    return domain is not None and f".{host.lower()}".endswith(f".{domain}")
+
+
+def payee_of(provider: str | None, host: str | None, foreign: bool, providers: Sequence[Any]) -> str | None:
+    """Who is paid for a call, for the entries of a user's own: by the same knowledge as :func:`vendor_of`.
+
+    Args:
+        provider: ``gen_ai.provider.name``.
+        host: ``server.address``.
+        foreign: the call is known by somebody else's span.
+        providers: the rate table's providers.
+
+    Returns:
+        A provider's name, the given one unless the host says otherwise; None where a host that nobody knows
+        speaks OpenAI's or Anthropic's API.
+    """
+    name = canonical(provider) if provider else ""
+    vendor = vendor_of(provider, host, foreign, providers)
+    if vendor is None:
+        return None if name in FLAVOURS else provider
+    return provider if vendor.id == VENDORS.get(name, name) else str(vendor.id)
 
 
 def is_regional(vendor: str, host: str | None) -> bool:

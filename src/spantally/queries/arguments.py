@@ -5,12 +5,15 @@ from __future__ import annotations
 import enum
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.setting_values import parse_entity, parse_tags
 from spantally.ledger.contract import Filter
 from spantally.queries.times import moment_ns
+
+_MOST_ROWS: Final = 2**63 - 1
+"""The most that SQLite can be asked for; more is all."""
 
 
 def one_of(name: str, value: str | None, allowed: type[enum.StrEnum]) -> str | None:
@@ -23,7 +26,7 @@ def one_of(name: str, value: str | None, allowed: type[enum.StrEnum]) -> str | N
         return None
     choices = [str(one) for one in allowed]
     if value not in choices:
-        raise ArgumentError(f"{name}={value!r} is not allowed; use one of: {', '.join(choices)}")
+        raise ArgumentError(f"{name}={shown(value)} is not allowed; use one of: {', '.join(choices)}")
     return str(value)
 
 
@@ -35,13 +38,13 @@ def is_text(value: object) -> bool:
 def _text(name: str, value: str | None) -> str | None:
     if value is None or is_text(value):
         return value
-    raise ArgumentError(f"{name}={value!r} is not allowed; use a text that is not empty")
+    raise ArgumentError(f"{name}={shown(value)} is not allowed; use a text that is not empty")
 
 
 def _number(name: str, value: object, least: int) -> int | None:
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
-        return value
-    raise ArgumentError(f"{name}={value!r} is not allowed; use a whole number of at least {least}")
+        return None if value is None else min(value, _MOST_ROWS)
+    raise ArgumentError(f"{name}={shown(value)} is not allowed; use a whole number of at least {least}")
 
 
 def entity_of(value: str | tuple[str, str] | None) -> tuple[str | None, str | None]:
@@ -64,14 +67,14 @@ def said_of(labels: object, metadata: object) -> tuple[tuple[str, ...], tuple[tu
         ArgumentError: for what is no list of texts, and no mapping of texts to plain values.
     """
     if isinstance(labels, str) or not isinstance(labels, (list, tuple, set, frozenset)):
-        raise ArgumentError(f"labels={labels!r} is not allowed; use a list of texts")
+        raise ArgumentError(f"labels={shown(labels)} is not allowed; use a list of texts")
     if not all(map(is_text, labels)):
-        raise ArgumentError(f"labels={labels!r} is not allowed; use texts that are not empty")
+        raise ArgumentError(f"labels={shown(labels)} is not allowed; use texts that are not empty")
     if not isinstance(metadata, dict) or not all(
         is_text(key) and isinstance(value, (str, int, float, bool, type(None)))
         for key, value in metadata.items()
     ):
-        raise ArgumentError(f"metadata={metadata!r} is not allowed; use a mapping of key to plain value")
+        raise ArgumentError(f"metadata={shown(metadata)} is not allowed; use a mapping of key to plain value")
     return tuple(labels), tuple(
         (key, value if isinstance(value, str) else json.dumps(value)) for key, value in metadata.items()
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.money import CostStatus, dollar_text, nano_of_dollars
 from spantally.ground.records import SessionStatus, Status
 from spantally.ledger.contract import CallRow, Filter, SessionRow
@@ -111,7 +111,7 @@ def nano_usd_of(name: str, value: object) -> int:
     """
     nano = nano_of_dollars(value, LARGEST)
     if nano is None:
-        raise ArgumentError(f"{name}={value!r}: use dollars from 0 up, such as 0.50")
+        raise ArgumentError(f"{name}={shown(value)}: use dollars from 0 up, such as 0.50")
     return nano
 
 
@@ -122,7 +122,7 @@ def count_of(name: str, value: object) -> int:
         ArgumentError: naming the value and what is allowed.
     """
     if type(value) is not int or not 0 <= value <= LARGEST:
-        raise ArgumentError(f"{name}={value!r}: use a whole number from 0 up")
+        raise ArgumentError(f"{name}={shown(value)}: use a whole number from 0 up")
     return value
 
 

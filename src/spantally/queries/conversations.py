@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ledger.contract import Filter, SessionRow, Store
 from spantally.queries.conversation import Message, build_messages
 from spantally.queries.matching import checked_words, find_messages
@@ -62,7 +62,7 @@ class Conversations:
         """
         words = checked_words(text)
         if limit is not None and (type(limit) is not int or limit < 0):
-            raise ArgumentError(f"limit={limit!r} is not a number of messages; use 0 or more, or None")
+            raise ArgumentError(f"limit={shown(limit)} is not a number of messages; use 0 or more, or None")
         rows = self.sessions(**filters)
         holding = getattr(self._store, "sessions_holding", None)
         if holding is not None:

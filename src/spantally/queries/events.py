@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any, Final, TypeAlias, TypeVar
 
 from spantally.ground import semconv
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.records import COUNTED_KINDS, Kind, Status
 from spantally.ledger.contract import CallRow, EventRow, Filter, Store
 
@@ -85,10 +85,12 @@ def types_of(value: object) -> frozenset[str] | None:
         return None
     given = [value] if isinstance(value, str) else value
     if not isinstance(given, (list, tuple, set, frozenset)) or not given:
-        raise ArgumentError(f"type={value!r} is not a type of events; use a text such as message, or a list")
+        raise ArgumentError(
+            f"type={shown(value)} is not a type of events; use a text such as message, or a list"
+        )
     for one in given:
         if not isinstance(one, str) or not one:
-            raise ArgumentError(f"type={one!r} is not a type of events; use a text such as message")
+            raise ArgumentError(f"type={shown(one)} is not a type of events; use a text such as message")
     return frozenset(
         name for one in given for name in (one, f"spantally.{one}", *([_SHORT[one]] if one in _SHORT else ()))
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from spantally.ground import places
 from spantally.ground.errors import LedgerError
 from spantally.ground.places import default_ledger_path
 from spantally.ground.records import Kind, SessionStatus, Status
@@ -56,6 +57,8 @@ def open_ledger(path: str | os.PathLike[str] | Store | None = None) -> Ledger:
     if path is None and _active is not None:
         return Ledger(_active, owned=False)
     target: Any = path
+    if target is None and places.written:
+        target = places.written[0]  # told, and not opened yet: there was no record
     if target is None:
         target = from_environment("ledger")
         if target is False:
@@ -67,7 +70,7 @@ def open_ledger(path: str | os.PathLike[str] | Store | None = None) -> Ledger:
         if target is None:
             target = default_ledger_path()
     store = open_store(target)
-    if store is path:
+    if store is target:
         return Ledger(store, owned=False)
     if isinstance(store, SQLiteStore) and not store.memory:
         store = _readable(store)

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _RELATIVE: Final = re.compile(r"(\d{1,9})\s*([smhdw])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST: Final = 9_200_000_000_000_000_000
+"""The last moment to ask for, in 2261: a ledger holds 64 bits, and queries round up to whole periods."""
 
 
 def moment_ns(name: str, value: datetime | str | None, *, now_ns: int | None = None) -> int | None:
-    """A moment as UNIX nanoseconds.
+    """A moment as UNIX nanoseconds; one that no ledger can hold is as far as it can.
 
     Args:
         name: of the argument, for the error.
@@ -32,21 +34,25 @@ def moment_ns(name: str, value: datetime | str | None, *, now_ns: int | None = N
     if value is None:
         return None
     if isinstance(value, datetime):
-        return _datetime_ns(value)
+        return _within(_datetime_ns(value))
     if isinstance(value, str):
         text = value.strip()
         relative = _RELATIVE.fullmatch(text)
         if relative:
             now = time.time_ns() if now_ns is None else now_ns
-            return now - int(relative[1]) * _UNITS[relative[2]] * 1_000_000_000
+            return _within(now - int(relative[1]) * _UNITS[relative[2]] * 1_000_000_000)
         try:
-            return _datetime_ns(datetime.fromisoformat(text))
+            return _within(_datetime_ns(datetime.fromisoformat(text)))
         except (ValueError, OverflowError):
             pass
     raise ArgumentError(
-        f"{name}={value!r} is not a time; use a datetime, text such as 2026-11-30 or 2026-11-30T12:00:00Z, "
-        "or a time before now such as 24h or 7d"
+        f"{name}={shown(value)} is not a time; use a datetime, text such as 2026-11-30 or "
+        "2026-11-30T12:00:00Z, or a time before now such as 24h or 7d"
     )
+
+
+def _within(time_ns: int) -> int:
+    return max(-_MOST, min(time_ns, _MOST))
 
 
 def _datetime_ns(value: datetime) -> int:

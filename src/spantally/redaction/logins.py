@@ -40,7 +40,7 @@ _REDIS: Final = re.compile(
 _HERE: Final = re.compile(r"""[ ]<<<[ ]{0,4}\\{0,8}["']?(?P<value>[^\s"'\\$]{6,256})""")
 _ARGUMENTS: Final = re.compile(
     r"""(?:[ ]{0,4}=[ ]{0,4})?\(\s{0,16}(?P<user>\\{0,16}["'])[^"'\\\n]{1,128}(?P=user)\s{0,4},\s{0,16}"""
-    r"""[bfru]?(?P<quote>\\{0,16}["'])(?P<value>[^"'\\\n]{4,256})(?=(?P=quote)|\Z)"""
+    r"""[bfru]?(?P<quote>\\{0,16}["'])(?P<value>[^"'\\\n]{3,255}[^"'\\\n(])(?=(?P=quote)|\Z)"""
 )
 _HTPASSWD: Final = re.compile(
     r"""[ ](?:-[A-Za-z]{1,8}[ ]{1,4}){0,4}-[A-Za-z]{0,8}b[A-Za-z]{0,8}[ ]{1,4}"""

@@ -16,7 +16,7 @@ from typing import Any, Final
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.sinks.items import item_of
 
 _OF_LOGS: Final = frozenset({"LogRecordExporter", "LogExporter"})
@@ -168,7 +168,7 @@ class JsonlExporter(ItemExporter):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         given: object = path
         if not isinstance(given, (str, os.PathLike)) or not os.fspath(given):
-            raise ArgumentError(f"JsonlExporter({path!r}): use the path of a file")
+            raise ArgumentError(f"JsonlExporter({shown(path)}): use the path of a file")
         self.path = os.fspath(path)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
         try:
@@ -214,9 +214,9 @@ class LoggingExporter(ItemExporter):
         if isinstance(logger, str) and logger:
             logger = logging.getLogger(logger)
         if not isinstance(logger, (logging.Logger, logging.LoggerAdapter)):
-            raise ArgumentError(f"LoggingExporter({logger!r}): use a logger or its name")
+            raise ArgumentError(f"LoggingExporter({shown(logger)}): use a logger or its name")
         if isinstance(level, bool) or not isinstance(level, int):
-            raise ArgumentError(f"LoggingExporter(level={level!r}): use a number, as logging.INFO")
+            raise ArgumentError(f"LoggingExporter(level={shown(level)}): use a number, as logging.INFO")
         self.logger = logger
         self.level = level
 

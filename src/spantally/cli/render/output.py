@@ -73,8 +73,13 @@ def write(text: str, end: str = "\n") -> None:
         text: to write.
         end: what it ends with; nothing where more of the same line comes.
     """
+    whole = text if text.endswith(end) else f"{text}{end}"
+    colour = None if plain() else True
     try:
-        click.echo(text if text.endswith(end) else f"{text}{end}", nl=False, color=None if plain() else True)
+        try:
+            click.echo(whole, nl=False, color=colour)
+        except UnicodeEncodeError:  # half of a surrogate pair, where stdout keeps undecodable bytes of names
+            click.echo(whole.encode("utf-8", "backslashreplace").decode("utf-8"), nl=False, color=colour)
     except BrokenPipeError:
         forget_stdout()
         raise click.exceptions.Exit(BROKEN_PIPE) from None

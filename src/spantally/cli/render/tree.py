@@ -109,6 +109,6 @@ def _counted(line: Line, tokens: int) -> str:
 
 def _inclusive_text(line: Line) -> str:
     node = line.node
-    if not node.calls:
+    if not node.calls and not node.cost_nano_usd:  # what a paid tool cost is no call's
         return NONE
     return cost_text(node.cost_nano_usd, node)

@@ -73,6 +73,9 @@ def system_instructions(value: Any, profile: Profile) -> Iterator[str]:
     """What is wrong with ``gen_ai.system_instructions``."""
     for place, part in _objects(value, "a list of parts"):
         yield from _part(place, part)
+        kind = part.get("type") if isinstance(part, dict) else None
+        if profile.text_instructions and kind != "text" and isinstance(kind, str) and kind in PARTS:
+            yield f"{place} is a {kind} part; instructions have text parts only"
 
 
 def tool_definitions(value: Any, profile: Profile) -> Iterator[str]:

@@ -141,7 +141,7 @@ def _removed(span: Span, profile: Profile) -> Iterator[str]:
     kind = None if is_mcp(span) else span_type(span, profile)
     if kind is not None and span.kind in kind.kinds:
         for name in sorted(kind.removed & span.attributes.keys()):
-            yield f"{name} no longer belongs on {kind.name} spans; leave it out"
+            yield f"{name} does not belong on {kind.name} spans; leave it out"
 
 
 SPAN_RULES: Final[tuple[Rule[Span], ...]] = (
@@ -194,7 +194,7 @@ SPAN_RULES: Final[tuple[Rule[Span], ...]] = (
     warning("GENAI-FIRST-CHUNK", f"A stream has {_FIRST_CHUNK}.", SPANS, _first_chunk),
     warning(
         "GENAI-REMOVED",
-        "Attributes that were taken from a span type are not on its spans.",
+        "Attributes that were taken from a span type, or stand elsewhere, are not on its spans.",
         f"{AGENTS}; {MIGRATION}",
         _removed,
     ),

@@ -19,7 +19,7 @@ from spantally.instrumentors.openai import peers, stream_usage
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.capture import OpenAICapture
 from spantally.instrumentors.openai.keys import remember_keys
-from spantally.instrumentors.openai.wire import estimate, provider, request
+from spantally.instrumentors.openai.wire import endpoints, estimate, provider, request
 from spantally.instrumentors.openai.wire.operation import Operation as WireOperation
 from spantally.instrumentors.openai.wire.operation import classify, path_attributes
 from spantally.instrumentors.stainless.binding import bound_of
@@ -88,6 +88,8 @@ def begin(
         if varying:
             target.response_id = _text(varying.get(semconv.RESPONSE_ID))
         _take_rates(context, place, body)
+        if wire.api == "speech":
+            call.counted = endpoints.characters_of(wire, body, shape.model)
         is_users, goes_on_from_tools = request.newest_of(wire, body)
         target.turn = is_users and target.scope.run_id is None
     except Exception as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+from spantally.calls.operation import Operation
 from spantally.calls.tool_results import expect_tool_calls
 from spantally.ground import semconv
+from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind
 from spantally.instrumentors.openai import background, batches
 from spantally.instrumentors.openai.last_event import last_event
@@ -16,15 +18,30 @@ from spantally.instrumentors.openai.wire.stream import StreamFacts
 from spantally.instrumentors.openai.wire.usage import parts_beyond
 from spantally.instrumentors.stainless.batches import ResultLines
 from spantally.instrumentors.stainless.call import SdkCall
+from spantally.instrumentors.stainless.capture import Capture
 from spantally.instrumentors.stainless.wire import headers
+
+_CHOOSING: Final = frozenset({"chat_completions", "completions"})
+"""APIs whose answers have a choice for each that was asked for."""
+
+_SEVERAL_FORMATS: Final = frozenset({"unknown", "images", "speech"})
+"""APIs whose usage is told from its keys."""
+
+_BEYOND: Final = frozenset({"transcriptions", "images", "speech"})
+"""APIs that bill by what the conventions have no names for."""
 
 
 class OpenAICall(SdkCall):
     """A call of the OpenAI SDK."""
 
-    __slots__ = ()
+    __slots__ = ("counted",)
 
     file_api: ClassVar[str] = "file_content"
+
+    def __init__(self, operation: Operation, wire: Any, capture: Capture | None) -> None:
+        super().__init__(operation, wire, capture)
+        self.counted: dict[str, int] | None = None
+        """What is billed of the request by itself, where the answer reports no usage."""
 
     def head_facts(self, raw: Any) -> tuple[bytes, dict[str, Any]]:
         """The content type and the rate limits that the headers of a response tell."""
@@ -58,7 +75,7 @@ class OpenAICall(SdkCall):
         """Images are told by the end of their body."""
         if self.wire.api != "images":
             return False
-        self.read_body({"usage": endpoints.usage_in_tail(body)})
+        self.read_body({"usage": endpoints.usage_in_tail(body) or endpoints.pictures_in(body)})
         return True
 
     def may_be_read_later(self, body: bytes) -> bool:
@@ -95,14 +112,21 @@ class OpenAICall(SdkCall):
         if not carries:
             facts, carries = self._take_other(facts)
         usage = facts.usage
+        if usage is None and self.counted is not None and facts.error_type is None:
+            usage = self.counted
         target.response_model = facts.model
         target.response_id = facts.response_id or target.response_id
         target.usage = usage
         target.usage_format = (
-            wire.usage_format if wire.api != "unknown" else endpoints.usage_format_of(wire, usage)
+            endpoints.usage_format_of(wire, usage) if wire.api in _SEVERAL_FORMATS else wire.usage_format
         )
         if carries and target.price_context is not None and (facts.service_tier or facts.server_tools):
             background.add_price_facts(target.price_context, facts)
+        if carries and usage is not None and target.price_context is not None:
+            # Where the answer does not say which tier served, it is the one that was asked for.
+            asked = target.price_context.get("requested_tier")
+            if asked is not None and target.price_context.get("service_tier") is None:
+                target.price_context["service_tier"] = asked
         put = target.end_attributes
         if facts.model is not None:
             put[semconv.RESPONSE_MODEL] = facts.model
@@ -114,8 +138,11 @@ class OpenAICall(SdkCall):
             put[semconv.OPENAI_RESPONSE_SYSTEM_FINGERPRINT] = facts.system_fingerprint
         if facts.conversation_id is not None:
             put[semconv.CONVERSATION_ID] = facts.conversation_id
-        if facts.finish_reasons:
-            put[semconv.RESPONSE_FINISH_REASONS] = facts.finish_reasons
+        reasons = facts.finish_reasons
+        if len(reasons) < self.choices and wire.api in _CHOOSING:
+            reasons += ("error",) * (self.choices - len(reasons))  # expected, and not there
+        if reasons:
+            put[semconv.RESPONSE_FINISH_REASONS] = reasons
         if facts.status is not None and (facts.background or wire.rereads):
             put[semconv.RESPONSE_STATUS] = facts.status
         if facts.attributes:
@@ -123,8 +150,8 @@ class OpenAICall(SdkCall):
         if not wire.rereads:  # fetched answers have no usage on their spans
             if usage is not None:
                 response.add_usage_attributes(put, wire, usage)
-                if facts.server_tools or wire.api == "transcriptions":
-                    self._set_usage_beyond(response.usage_attributes(wire, usage), facts)
+                if facts.server_tools or wire.api in _BEYOND:
+                    self._set_usage_beyond(response.usage_attributes(wire, usage), usage, facts)
             if facts.error_type is not None:
                 self.error_type = facts.error_type
             if facts.background:
@@ -133,6 +160,24 @@ class OpenAICall(SdkCall):
                     background.tell(target.provider, facts.response_id)
         if facts.tool_calls and carries and not target.hidden:
             expect_tool_calls(target.scope, facts.tool_calls)
+
+    def exhausted(self) -> None:
+        """The stream was read to its end."""
+        if not self.left:
+            self._take_counted()
+        super().exhausted()
+
+    def _prepare_abandoned(self) -> None:
+        self._take_counted()
+        super()._prepare_abandoned()
+
+    def _take_counted(self) -> None:
+        """Sound that was streamed as bytes: nothing of it was read, and what was asked for is its bill."""
+        if self.counted is not None and not self.facts_read and self.stream_facts is None:
+            try:
+                self.take(response.ResponseFacts())
+            except Exception as error:
+                swallowed("sdk.counted", error)
 
     def _take_other(self, facts: response.ResponseFacts) -> tuple[response.ResponseFacts, bool]:
         """Facts of an operation that bills nothing itself, and whether it has to carry a usage after all."""
@@ -144,9 +189,11 @@ class OpenAICall(SdkCall):
                 self.operation.kind = Kind.INFERENCE
         return (facts if carries else facts._replace(usage=None)), carries
 
-    def _set_usage_beyond(self, counts: dict[str, int], facts: response.ResponseFacts) -> None:
-        """Usage that no attribute of the conventions carries: searches, seconds of audio."""
-        parts = parts_beyond(counts, facts.usage, facts.server_tools)
+    def _set_usage_beyond(
+        self, counts: dict[str, int], usage: dict[str, Any], facts: response.ResponseFacts
+    ) -> None:
+        """Usage that no attribute of the conventions carries: searches, seconds of audio, characters."""
+        parts = parts_beyond(counts, usage, facts.server_tools)
         if parts is not None:
             self.operation.end_attributes[semconv.USAGE] = json.dumps(parts)
 

@@ -22,6 +22,7 @@ from spantally.ground.scope import is_paused
 from spantally.instrumentors.openai.beginning import begin
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.wire import frames
+from spantally.instrumentors.stainless.binding import hand_on
 from spantally.instrumentors.stainless.call import parsed
 from spantally.instrumentors.stainless.wire.fields import field, items, plain, text
 
@@ -40,9 +41,9 @@ class Target:
 
 
 @functools.lru_cache(maxsize=64)
-def _target_class(name: str) -> type[Target]:
-    """A class of the client's name: the name tells the provider."""
-    return type(name, (Target,), {"__slots__": ()})
+def _target_class(names: str) -> type[Target]:
+    """A class that is named as the client's and its bases are: the names tell the provider."""
+    return type(names, (Target,), {})
 
 
 def target_of(client: Any) -> Target:
@@ -52,7 +53,10 @@ def target_of(client: Any) -> Target:
     if other is not None:
         url = type(url)(str(other))
         url = url.copy_with(scheme={"ws": "http", "wss": "https"}.get(url.scheme, url.scheme))
-    return _target_class(type(client).__name__)(url, getattr(client, "api_key", None))
+    names = " ".join(base.__name__ for base in type(client).__mro__)
+    made = _target_class(names)(url, getattr(client, "api_key", None))
+    hand_on(client, made)
+    return made
 
 
 class Options(NamedTuple):

@@ -42,6 +42,11 @@ def with_usage(wire: Operation, options: Any, body: Any) -> Any | None:
 
 def is_extra(chunk: Any) -> bool:
     """True for the chunk that came because we asked; on all others the empty usage is taken off again."""
+    if type(chunk) is dict:  # a program that posts by itself may have its chunks as they came
+        if chunk.get("usage") is not None:
+            return not chunk.get("choices")
+        chunk.pop("usage", None)
+        return False
     try:
         usage = chunk.usage
         if usage is not None:

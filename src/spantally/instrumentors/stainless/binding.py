@@ -76,4 +76,11 @@ def bound_of(client: Any) -> Callable[[Context], Context] | None:
     return None if bound is None else bound.within
 
 
+def hand_on(client: Any, other: Any) -> None:
+    """Bind what stands for a client to whatever the client is bound to."""
+    bound = getattr(client, "__dict__", _NOTHING).get(BOUND)
+    if bound is not None:
+        other.__dict__[BOUND] = bound
+
+
 _NOTHING: Final[dict[str, Any]] = {}

@@ -200,7 +200,7 @@ class SdkCall:
         if self.wire.api == self.file_api:
             self.read_file(body)
             return
-        if b"json" not in kind:
+        if b"json" not in kind and body[:1] != b"{":  # some servers say nothing of JSON
             if b"event-stream" in kind:
                 self._read_events(body)
             return
@@ -290,7 +290,9 @@ class SdkCall:
         self._take_stream_facts()
         target = self.operation
         if target.usage is None and self.wire.kind is not Kind.OTHER:
-            target.possibly_billed = errors.was_sent(error) and not errors.is_rejection(error)
+            target.possibly_billed = not errors.is_rejection(error) and (
+                errors.was_sent(error) or self._had_begun()
+            )
         self._note_missing_reasons()
         self._take_error_head(error)
         cancelled = isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or _is_cancellation(
@@ -300,6 +302,13 @@ class SdkCall:
             Status.CANCELLED if cancelled else Status.ERROR,
             error=error,
             error_type=errors.error_type_of(error),
+        )
+
+    def _had_begun(self) -> bool:
+        """True where something of an answer came: what says of itself that it failed may be billed so far."""
+        target = self.operation
+        return self.stream_facts is not None and (
+            target.response_id is not None or (self.watched and target.first_chunk_ns is not None)
         )
 
     def _note_missing_reasons(self) -> None:
@@ -337,6 +346,9 @@ class SdkCall:
     def _finish_read(self) -> None:
         """The whole answer was read; it may itself say that it failed."""
         if self.error_type is not None:
+            target = self.operation
+            if target.usage is None and self.wire.kind is not Kind.OTHER and self._had_begun():
+                target.possibly_billed = True
             self._note_missing_reasons()
             self._finish(Status.ERROR, error_type=self.error_type)
         elif self.goes_on:

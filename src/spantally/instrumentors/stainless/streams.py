@@ -189,20 +189,38 @@ class _Bytes:
         try:
             if call.watched:
                 return
-            kind = self._headers.get("content-type", "")
+            kind = self._headers.get("content-type", "").lower()
             encoding = self._headers.get("content-encoding")
             if call.wire.api == call.file_api:
                 self._lines = call.file_lines(encoding)
                 self._scan = self._lines.feed
             elif "text/event-stream" in kind:
-                facts = call.new_stream_facts()
-                call.stream_facts = facts
-                self._scanner = SseScanner(facts.observe, content_encoding=encoding)
-                self._scan = functools.partial(self._feed_events, self._scanner.feed)
+                self._scan_events(encoding)
             elif "json" in kind:
                 self._scan = functools.partial(self._gather, encoding)
+            elif not encoding:
+                self._scan = self._feed_untold
         except Exception as error:
             swallowed("sdk.bytes", error)
+
+    def _scan_events(self, encoding: str | None) -> None:
+        call = self.spantally_call
+        facts = call.new_stream_facts()
+        call.stream_facts = facts
+        self._scanner = SseScanner(facts.observe, content_encoding=encoding)
+        self._scan = functools.partial(self._feed_events, self._scanner.feed)
+
+    def _feed_untold(self, chunk: bytes) -> None:
+        """The first piece of a body whose type says neither events nor JSON: some servers say nothing."""
+        if not chunk:
+            return
+        self._scan = None
+        if chunk[:1] == b"{":
+            self._scan = functools.partial(self._gather, None)
+        elif chunk.startswith((b"data:", b"event:")):
+            self._scan_events(None)
+        if self._scan is not None:
+            self._scan(chunk)
 
     def _feed_events(self, scan: Callable[[bytes], None], chunk: bytes) -> None:
         self.spantally_call.operation.mark_first_chunk()
@@ -236,6 +254,8 @@ class _Bytes:
                 self._lines.close()
             if self._gathered:
                 _read_json(call, b"".join(self._gathered), self._headers.get("content-encoding"))
+            elif not self._size and self._scanner is None and self._lines is None:
+                call.read_body(None)  # that sound came to its end is all that can be told of it
             call.exhausted()
         except Exception as error:
             swallowed("sdk.bytes_end", error)

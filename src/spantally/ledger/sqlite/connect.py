@@ -114,9 +114,17 @@ def open_reader(target: str) -> sqlite3.Connection:
     Raises:
         LedgerError: with a slug and what to do.
     """
-    if Path(target).is_dir():
+    try:
+        taken, there = Path(target).is_dir(), Path(target).exists()
+    except OSError as error:  # a name that is too long, a directory on the way that may not be searched
+        raise LedgerError(
+            f"the ledger {target} cannot be reached ({error.strerror}); check the path and its permissions, "
+            "or choose another file with SPANTALLY_LEDGER",
+            slug="not_readable",
+        ) from error
+    if taken:
         raise files.is_directory(Path(target))
-    if not Path(target).exists():
+    if not there:
         if not Path(target).parent.is_dir():
             raise LedgerError(
                 f"the directory of the ledger {target} does not exist; check the path, "

@@ -37,7 +37,14 @@ def prepare(path: Path) -> None:
         LedgerError: missing directory, or not writable.
     """
     parent = path.parent
-    if not parent.is_dir():
+    try:
+        there, taken = parent.is_dir(), path.is_dir()
+        in_the_way = not there and parent.exists()
+    except OSError as error:  # a name that is too long, a directory on the way that may not be searched
+        raise not_writable(path, error.strerror) from error
+    if in_the_way:
+        raise not_writable(path, f"{parent} is a file")
+    if not there:
         if path != default_ledger_path():
             raise LedgerError(
                 f"the directory of the ledger {path} does not exist; create it (mkdir -p {parent}) "
@@ -48,7 +55,7 @@ def prepare(path: Path) -> None:
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise not_writable(path, error.strerror) from error
-    if path.is_dir():
+    if taken:
         raise is_directory(path)
     try:
         # Made before SQLite opens it: -wal and -shm take the mode of the file. O_EXCL matters: closing

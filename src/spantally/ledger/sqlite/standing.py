@@ -10,6 +10,7 @@ from spantally.ledger.counting import (
     Node,
     SpanKey,
     best_view,
+    is_beside,
     is_eligible,
     is_hidden,
     same_operation,
@@ -99,6 +100,8 @@ def _covered(graph: Graph, rows: list[Node]) -> set[str]:
         for call_id, (below, keys) in frontier.items():
             rows_below, links_below = graph.children((graph.nodes[one] for one in below), keys)
             fresh = rows_below - seen[call_id]
+            node = graph.nodes[call_id]
+            fresh = {one for one in fresh if not is_beside(node, graph.nodes[one], seen[call_id])}
             fresh_links = links_below - seen_links[call_id]
             seen[call_id] |= fresh
             seen_links[call_id] |= fresh_links

@@ -10,8 +10,8 @@ from typing import Any, Final
 from spantally.ground.money import NANO
 from spantally.pricing.usage.counts import BadUsage, count, details
 
-MAX_REPORTED_USD: Final = 1_000_000_000
-"""No single call costs more; larger is a unit error."""
+MAX_REPORTED_USD: Final = 9_000_000
+"""No single call costs more; larger is a unit error, and more than the ledger takes for a cost (2^53)."""
 
 REPORTS: Final = frozenset({"cost", "cost_in_usd_ticks", "cost_nano_usd"})
 """Keys of a usage object under which a provider says it."""

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spantally.ground import semconv
-from spantally.instrumentors.stainless.wire.fields import field, integer
+from spantally.instrumentors.stainless.wire.fields import field, integer, items
 
 _INPUTS: Final = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_COUNTS: Final = (*_INPUTS, "output_tokens", "output_tokens_details")
 
 
 def usage_attributes(usage: Any) -> dict[str, int]:
@@ -21,6 +22,13 @@ def usage_attributes(usage: Any) -> dict[str, int]:
     Args:
         usage: the provider's usage object.
     """
+    passes = _passes(usage)
+    if passes:
+        sums: dict[str, int] = {}
+        for one in passes:
+            for key, value in usage_attributes(one).items():
+                sums[key] = sums.get(key, 0) + value
+        return sums
     found: dict[str, int] = {}
     counts = [_count(usage, name) for name in _INPUTS]
     if counts[0] is not None:
@@ -36,6 +44,16 @@ def usage_attributes(usage: Any) -> dict[str, int]:
         if thought is not None:
             found[semconv.USAGE_REASONING_OUTPUT_TOKENS] = thought
     return found
+
+
+def _passes(usage: Any) -> list[Any]:
+    """The passes that a call consists of where its usage lists them: the counts at the top leave some out.
+
+    Read as the rating reads them (:mod:`~spantally.pricing.usage.anthropic`): a span's tokens are its row's.
+    """
+    listed = items(field(usage, "iterations")) or ()
+    passes = [{name: field(one, name) for name in _COUNTS} for one in listed]
+    return passes if any(any(usage_attributes(one).values()) for one in passes) else []
 
 
 def parts_beyond(usage: Any) -> dict[str, int] | None:
@@ -67,13 +85,28 @@ def parts_beyond(usage: Any) -> dict[str, int] | None:
 def merged(before: Mapping[str, Any] | None, later: Mapping[str, Any] | None) -> dict[str, Any]:
     """The usage of a stream: its last event counts from the beginning, and repeats only a part of the first.
 
+    A total so far never falls: a host that fills in zeros for what it told at the start has not told it anew.
+
     Args:
         before: of the ``message_start``.
         later: of a ``message_delta``: each of its counts is the total so far.
     """
     made = dict(before or {})
-    made.update({name: value for name, value in (later or {}).items() if value is not None})
+    made.update(
+        {
+            name: value
+            for name, value in (later or {}).items()
+            if value is not None and not (_counts_nothing(value) and made.get(name))
+        }
+    )
     return made
+
+
+def _counts_nothing(value: Any) -> bool:
+    """True for 0, and for counts by kind that are all 0."""
+    if isinstance(value, Mapping):
+        return not any(value.values())
+    return type(value) is int and value == 0
 
 
 def _count(source: Any, name: str) -> int | None:

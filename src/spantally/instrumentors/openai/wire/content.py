@@ -19,6 +19,7 @@ from spantally.instrumentors.openai.wire.parts import (
     response_messages,
     text_part,
 )
+from spantally.instrumentors.openai.wire.response import in_order
 from spantally.instrumentors.openai.wire.stream import StreamFacts
 from spantally.instrumentors.stainless.wire.fields import field, items, number, plain, text, texts
 from spantally.instrumentors.stainless.wire.media import media_text
@@ -115,6 +116,7 @@ def output_messages(op: Operation, source: Any) -> list[Message] | None:
     choices = items(field(source, "choices"))
     if not choices:
         return None
+    choices = in_order(choices)  # as their finish reasons are
     if op.api == "completions":
         return [{"role": "assistant", "parts": content_parts(field(one, "text"))} for one in choices]
     answers: list[Message] = []
@@ -153,7 +155,7 @@ def plain_answers(op: Operation, source: Any) -> list[str] | None:
     if type(choices) is not list or not choices:
         return None
     said: list[str] = []
-    for choice in choices:
+    for choice in choices if len(choices) == 1 else in_order(choices):
         message: Any = choice.get("message") if type(choice) is dict else None
         if type(message) is not dict:
             return None

@@ -72,6 +72,8 @@ def usage_of_embeddings(usage: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def usage_format_of(op: Operation, usage: Any) -> UsageFormat:
     """How a usage object is to be read: by the endpoint, and for one that is not known by its keys."""
+    if op.api in _MODALITY and is_by_piece(usage):
+        return UsageFormat.PARTS
     if op.api == "unknown" and field(usage, "prompt_tokens") is None and field(usage, "input_tokens"):
         return UsageFormat.OPENAI_RESPONSES
     return op.usage_format
@@ -80,6 +82,70 @@ def usage_format_of(op: Operation, usage: Any) -> UsageFormat:
 def reports_tokens(usage: Any) -> bool:
     """True for a usage object with a count of tokens under a name that can be read."""
     return any(integer(field(usage, name)) for name in ("prompt_tokens", "input_tokens", "output_tokens"))
+
+
+def counts_something(usage: Mapping[str, Any]) -> bool:
+    """False for a usage object whose totals are all 0 or absent, which some hosts send with every chunk."""
+    return any(usage.get(name) for name in _TOTALS)
+
+
+_TOTALS: Final = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
+
+
+def pieces_of(op: Operation, body: Any) -> dict[str, Any] | None:
+    """What else of an answer is billed where it reports no usage: the length of a recording, pictures.
+
+    Whisper's verbose transcripts tell the length, in some versions of the API as a text
+    (platform.openai.com/docs/api-reference/audio/verbose-json-object).
+
+    Args:
+        op: of the request.
+        body: of the answer.
+    """
+    if op.api == "transcriptions":
+        length = field(body, "duration")
+        seconds = _seconds(length) if type(length) is str else number(length)
+        return None if seconds is None else {"type": "duration", "seconds": seconds}
+    made = len(items(field(body, "data")) or ()) if op.api == "images" else 0
+    return {"images": made} if made else None
+
+
+def pictures_in(content: bytes) -> dict[str, int] | None:
+    """The pictures of a large JSON body; within its texts a quotation mark would have a backslash."""
+    made = content.count(b'"b64_json"')
+    return {"images": made} if made else None
+
+
+def _seconds(length: str) -> float | None:
+    try:
+        return float(length)
+    except ValueError:
+        return None
+
+
+def characters_of(op: Operation, body: Any, model: str | None) -> dict[str, int] | None:
+    """What is billed of a text that is read aloud, whose answer is sound alone: its characters.
+
+    Not for models that are billed by tokens, which is told only where the sound comes as events
+    (platform.openai.com/docs/api-reference/audio/createSpeech).
+
+    Args:
+        op: of the request.
+        body: of the request.
+        model: that was asked for.
+    """
+    said = field(body, "input") if op.api == "speech" else None
+    if type(said) is not str or not said or model is None or "gpt" in model.lower():
+        return None
+    return {"characters": len(said)}
+
+
+_PIECES: Final = frozenset({"characters", "images"})
+
+
+def is_by_piece(usage: Any) -> bool:
+    """True for what :func:`pieces_of` and :func:`characters_of` count beside all that providers report."""
+    return type(usage) is dict and len(usage) == 1 and not _PIECES.isdisjoint(usage)
 
 
 def usage_in_tail(content: bytes) -> dict[str, Any] | None:

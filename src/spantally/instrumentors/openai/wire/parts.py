@@ -189,6 +189,7 @@ def _assistant_extras(message: Any) -> list[Part]:
     audio = field(message, "audio")
     if audio is not None:
         parts += _spoken(audio)
+    parts += drawn(message)
     for call in items(field(message, "tool_calls")) or ():
         function = field(call, "function")
         if function is not None:
@@ -201,6 +202,11 @@ def _assistant_extras(message: Any) -> list[Part]:
     if legacy is not None:
         parts.append(tool_call_part(None, field(legacy, "name"), field(legacy, "arguments")))
     return parts
+
+
+def drawn(message: Any) -> list[Part]:
+    """Images beside the content, as OpenRouter and others send what a model drew."""
+    return content_parts(field(message, "images"))
 
 
 def _spoken(audio: Any) -> list[Part]:

@@ -10,6 +10,7 @@ from spantally.ground import semconv
 from spantally.instrumentors.openai.wire.endpoints import (
     RUN_REASONS,
     answer_attributes,
+    pieces_of,
     run_tool_calls,
     usage_of_embeddings,
     usage_of_endpoint,
@@ -142,7 +143,7 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
         if asked is not None:
             calls = tuple(pair for call in items(asked) or () if (pair := _call(call)) is not None)
     elif choices:
-        reasons = tuple(finish_reason(field(choice, "finish_reason")) for choice in _in_order(choices))
+        reasons = tuple(finish_reason(field(choice, "finish_reason")) for choice in in_order(choices))
         calls = tuple(
             pair
             for choice in choices
@@ -180,7 +181,7 @@ def usage_of(body: Any) -> dict[str, Any] | None:
     return plain_mapping(usage)
 
 
-def _in_order(choices: Any) -> list[Any]:
+def in_order(choices: Any) -> list[Any]:
     """Choices by their index; those without one keep their place at the end."""
     if len(choices) < 2:
         return list(choices)
@@ -243,7 +244,7 @@ def _of_made(op: Operation, body: Any) -> ResponseFacts:
     return ResponseFacts(
         model=text(field(body, "model")),
         finish_reasons=("stop",),
-        usage=usage_of_endpoint(op.api, field(body, "usage")),
+        usage=usage_of_endpoint(op.api, field(body, "usage")) or pieces_of(op, body),
         attributes=answer_attributes(op, body),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Self
 
+from spantally.instrumentors.openai.wire.endpoints import counts_something
 from spantally.instrumentors.openai.wire.operation import Operation
 from spantally.instrumentors.openai.wire.parts import Message
 from spantally.instrumentors.openai.wire.request import tool_name
@@ -171,8 +172,9 @@ class _ChatFacts(StreamFacts):
             if type(chunk) is dict:
                 self._head = _HEAD  # the short look is for SDK objects only
         usage = usage_of(chunk)
-        if usage is not None:
-            self._usage = usage  # some providers repeat it, growing, with each chunk
+        # Some providers repeat it, growing, with each chunk, and some fill in zeros in the last.
+        if usage is not None and (self._usage is None or counts_something(usage)):
+            self._usage = usage
         self._note_identity(chunk)
         for position, choice in enumerate(items(field(chunk, "choices")) or ()):
             self._look_at_choice(choice, position)

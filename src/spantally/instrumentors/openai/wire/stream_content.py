@@ -13,6 +13,7 @@ from spantally.calls import media
 from spantally.instrumentors.openai.wire.parts import (
     Message,
     Part,
+    drawn,
     item_parts,
     reasoning_part,
     response_messages,
@@ -83,7 +84,7 @@ class _Audio:
 class _Choice:
     """One choice in the making."""
 
-    __slots__ = ("audio", "calls", "reasoning", "refusal", "said")
+    __slots__ = ("audio", "calls", "drawn", "reasoning", "refusal", "said")
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -91,6 +92,7 @@ class _Choice:
         self.reasoning: list[str] = []
         self.calls: dict[int, _Call] = {}
         self.audio: _Audio | None = None
+        self.drawn: list[Part] = []
 
     def add(self, delta: Any) -> None:
         for name, target in (
@@ -118,6 +120,8 @@ class _Choice:
             if self.audio is None:
                 self.audio = _Audio()
             self.audio.add(audio)
+        if len(self.drawn) < _MAX_PARTS:
+            self.drawn += drawn(delta)
 
     def _add_call(self, index: int, call_id: str | None, function: Any) -> None:
         call = self.calls.get(index)
@@ -141,6 +145,7 @@ class _Choice:
         parts += [text_part("".join(pieces)) for pieces in (self.said, self.refusal) if pieces]
         if self.audio is not None:
             parts.append(self.audio.part())
+        parts += self.drawn
         parts += [call.part() for call in self.calls.values()]
         return {"role": "assistant", "parts": parts}
 

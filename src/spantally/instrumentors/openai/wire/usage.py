@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from spantally.ground import semconv
 from spantally.ground.records import UsageFormat
-from spantally.instrumentors.openai.wire.endpoints import usage_format_of
+from spantally.instrumentors.openai.wire.endpoints import is_by_piece, usage_format_of
 from spantally.instrumentors.openai.wire.operation import Operation
 from spantally.instrumentors.stainless.wire.fields import field, integer, number
 
@@ -123,7 +123,7 @@ def parts_beyond(
 ) -> dict[str, float] | None:
     """The usage in full as parts, for ``spantally.usage``; None where the conventions carry all of it.
 
-    They have no name for what is billed by time or by the use: audio by the second, searches.
+    They have no name for what is billed by time or by the piece: audio by the second, searches, pictures.
 
     Args:
         attributes: what :func:`usage_attributes` gave.
@@ -134,6 +134,8 @@ def parts_beyond(
     seconds = number(field(usage, "seconds")) if field(usage, "type") == "duration" else None
     if seconds is not None and seconds >= 0:
         beyond["audio_seconds"] = seconds
+    if is_by_piece(usage):
+        beyond.update(usage)
     if not beyond or any(attributes.get(key) for key in _MIXED):
         return None
     tokens: dict[str, float] = {}

@@ -11,28 +11,35 @@ from typing import Any, Final
 _PIECE: Final = 1 << 16
 """Bytes that are given out at once, however well they were compressed."""
 
+_SLICE: Final = 128
+"""Bytes of zstd that are decoded at once: each may become tens of thousands."""
+
 _PLAIN: Final = frozenset({"", "identity"})
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
 
 
 class Decoder:
-    """Decodes gzip (of any number of members), deflate (with and without a zlib header), brotli or nothing.
+    """Decodes gzip (of any number of members), deflate (with and without a zlib header), brotli and zstd.
 
-    Brotli where one of the packages is there that the HTTP library asks servers for it with.
+    Brotli and zstd where one of the packages is there that HTTP libraries ask servers for them with.
     """
 
-    __slots__ = ("_encoding", "_inflate", "readable")
+    __slots__ = ("_encoding", "_inflate", "_zstd", "readable")
 
     def __init__(self, content_encoding: str | None = None) -> None:
         self._encoding = (content_encoding or "").strip().lower()
         self._inflate: Any = None
+        self._zstd: Any = None
         self.readable = self._encoding in _PLAIN | _GZIP | {"deflate"}
+        """False for an encoding that is not known, and from the first byte on that does not decode."""
         if self._encoding == "br":
-            brotli = _brotli()
+            brotli = _first("brotli", "brotlicffi")
             if brotli is not None:
                 self._inflate = brotli.Decompressor()
                 self.readable = True
-        """False for an encoding that is not known, and from the first byte on that does not decode."""
+        elif self._encoding == "zstd":
+            self._zstd = _first("zstandard")
+            self.readable = self._zstd is not None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The decoded bytes of the next piece, in pieces of at most 64 KiB where they were compressed."""
@@ -43,6 +50,9 @@ class Decoder:
             return
         if self._encoding == "br":
             yield from self._unbrotli(data)
+            return
+        if self._encoding == "zstd":
+            yield from self._unzstd(data)
             return
         while data:
             inflate = self._inflate
@@ -75,6 +85,23 @@ class Decoder:
         except Exception:  # of two packages, and a version of one that knows no limit
             self.readable = False
 
+    def _unzstd(self, data: bytes) -> Iterator[bytes]:
+        """Of any number of frames; a little goes in at once, since no limit can be set to what comes out."""
+        try:
+            for start in range(0, len(data), _SLICE):
+                rest = data[start : start + _SLICE]
+                while rest:
+                    if self._inflate is None:
+                        self._inflate = self._zstd.ZstdDecompressor().decompressobj()
+                    made = self._inflate.decompress(rest)
+                    for at in range(0, len(made), _PIECE):
+                        yield made[at : at + _PIECE]
+                    rest = b""
+                    if self._inflate.eof:
+                        rest, self._inflate = self._inflate.unused_data, None
+        except Exception:
+            self.readable = False
+
     def _window(self, data: bytes) -> int:
         if self._encoding in _GZIP:
             return 31
@@ -82,8 +109,9 @@ class Decoder:
         return 15 if data[0] & 0x0F == 8 else -15
 
 
-def _brotli() -> ModuleType | None:
-    for name in ("brotli", "brotlicffi"):
+def _first(*names: str) -> ModuleType | None:
+    """The first of these modules that is there."""
+    for name in names:
         try:
             return importlib.import_module(name)
         except ImportError:

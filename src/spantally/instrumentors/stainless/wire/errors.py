@@ -31,6 +31,10 @@ _NOT_SENT: Final = frozenset(
 )
 """Class names of failures before the first byte of the request left."""
 
+_LOST: Final = frozenset({"ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError"})
+"""Classes, not bases, of aiohttp's for a connection that was there: its httpx transport calls them a time-out
+while connecting."""
+
 _SENT: Final = frozenset(
     {
         "APIConnectionError",
@@ -77,7 +81,8 @@ def error_code(error: Any) -> str | None:
 def error_type_of(exc: BaseException) -> str:
     """The ``error.type`` of an exception.
 
-    The provider's code, else its type, else the HTTP status as text, else the class's canonical name.
+    The provider's code, else its type, else the HTTP status as text where that is one of an error, else the
+    class's canonical name.
     """
     if not isinstance(exc, Exception):
         return class_name(type(exc))  # the code of a SystemExit is an exit code
@@ -91,7 +96,7 @@ def error_type_of(exc: BaseException) -> str:
         if found is not None:
             return found
     status = status_of(exc)
-    return class_name(type(exc)) if status is None else str(status)
+    return class_name(type(exc)) if status is None or status < 400 else str(status)
 
 
 def class_name(kind: type) -> str:
@@ -122,13 +127,14 @@ def was_sent(exc: BaseException) -> bool:
     """
     if status_of(exc) is not None:
         return True
-    sent = False
+    sent = refused = False
     for one in _chain(exc):
+        if type(one).__name__ in _LOST:
+            return True
         names = {base.__name__ for base in type(one).__mro__}
-        if names & _NOT_SENT:
-            return False
+        refused = refused or not names.isdisjoint(_NOT_SENT)
         sent = sent or not names.isdisjoint(_SENT)
-    return sent
+    return sent and not refused
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,115 @@
+"""What a call was rated by, on its span, where the attributes of the conventions cannot say it.
+
+Whoever reads spans into a ledger rates by what they say. A fast mode, a geography, passes of other models, a
+host whose prices are nobody's or a usage that cannot be are in no attribute of the conventions: without them
+such a call would be read as a plainly priced one. So its span carries the usage as it came and what chose the
+rate; the spans of other calls, which are nearly all, do not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from spantally.ground.records import COUNTED_KINDS, UsageFormat
+
+if TYPE_CHECKING:
+    from spantally.calls.operation import Operation
+
+MAX_BASIS: Final = 8_192
+"""Longest text, in characters, that is written or read."""
+
+_CHOOSES: Final = ("batch", "speed", "geography", "search", "server_tools")
+"""Of a price context, what no attribute tells."""
+
+_TEXTS: Final = ("service_tier", "speed", "geography", "search")
+
+_TOLD: Final = frozenset(
+    {
+        "citation_tokens",
+        "cost",
+        "cost_in_usd_ticks",
+        "cost_nano_usd",
+        "fallback_credit",
+        "inference_geo",
+        "iterations",
+        "num_search_queries",
+        "num_server_side_tools_used",
+        "num_sources_used",
+        "prompt_audio_seconds",
+        "search_context_size",
+        "server_side_tool_usage_details",
+        "server_tool_use",
+        "speed",
+    }
+)
+"""Of usage objects, what chooses a rate or is billed beside tokens."""
+
+_ORDINARY: Final = frozenset({"standard", "default", "global", "not_available"})
+
+_FORMATS: Final = frozenset(UsageFormat)
+
+
+def basis_of(operation: Operation, *, bad: bool) -> str | None:
+    """What the span of an operation has to carry, or None where it says all by itself.
+
+    Args:
+        operation: has ended, with its usage.
+        bad: its usage cannot be true, so that its counts are no counts.
+    """
+    usage, context = operation.usage, operation.price_context
+    if usage is None or operation.kind not in COUNTED_KINDS:
+        return None
+    needed = bad
+    if context:
+        needed = needed or context.get("provider", operation.provider) != operation.provider
+        needed = needed or any(_matters(context[key]) for key in _CHOOSES if key in context)
+    if not needed:
+        if _TOLD.isdisjoint(usage):
+            return None
+        if not any(_matters(usage[name]) for name in _TOLD.intersection(usage)):
+            return None
+    told = (
+        {key: context[key] for key in ("provider", *_TEXTS, *_CHOOSES) if key in context} if context else {}
+    )
+    text = json.dumps(
+        {"usage": dict(usage), "format": operation.usage_format, "context": told}, separators=(",", ":")
+    )
+    return text if len(text) <= MAX_BASIS else None
+
+
+def _matters(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_matters, value.values()))
+    return bool(value) and not (isinstance(value, str) and value.lower() in _ORDINARY)
+
+
+def basis_in(text: Any) -> tuple[Mapping[str, Any], str, dict[str, Any]] | None:
+    """Usage, its format and the price context that a span carries; None where it carries none.
+
+    Args:
+        text: the attribute's value, which anybody may have written.
+    """
+    if type(text) is not str or len(text) > MAX_BASIS:
+        return None
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if type(told) is not dict:
+        return None
+    usage, usage_format, given = told.get("usage"), told.get("format"), told.get("context")
+    if type(usage) is not dict or not usage or usage_format not in _FORMATS:
+        return None
+    context: dict[str, Any] = {}
+    if type(given) is dict:
+        context.update((key, given[key]) for key in _TEXTS if type(given.get(key)) is str)
+        if type(given.get("batch")) is bool:
+            context["batch"] = given["batch"]
+        if "provider" in given and (given["provider"] is None or type(given["provider"]) is str):
+            context["provider"] = given["provider"]
+        tools = given.get("server_tools")
+        if type(tools) is dict and all(type(one) is int for one in tools.values()):
+            context["server_tools"] = tools
+    return usage, usage_format, context

@@ -1,0 +1,54 @@
+"""Half of a surrogate pair in what a program told: every command shows it escaped, and none fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import spantally
+
+HALF = "broken \ud83d pair"
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Path:
+    """A ledger with such a text in a message, a decision, an event and a tool."""
+    path = tmp_path / "half.db"
+    spantally.instrument(ledger=str(path))
+    with spantally.session("half", title=HALF) as session:
+        session.record_message("user", HALF)
+        session.record_tool("search", HALF, {"found": HALF})
+        session.record_call(model="gpt-4o", input=HALF, output=HALF)
+        spantally.decision(HALF, alternatives=[HALF], choice=HALF)
+    spantally.flush()
+    return path
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_every_command_shows_it(told: Path, errors: str) -> None:
+    """Text, Markdown, CSV and lines of JSON carry the escape, with either way of Python's to write UTF-8."""
+    for arguments in (
+        "show half --content",
+        "events half",
+        "messages half",
+        "messages half --format markdown",
+        "messages half --format csv",
+        "messages half --format chat",
+        "replay half --speed 1000000",
+        "search broken",
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "spantally.cli", "--ledger", str(told), *arguments.split()],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": f"utf-8:{errors}"},
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, b""), arguments
+        assert b"\\ud83d" in done.stdout, arguments
+        if arguments.endswith("chat"):
+            assert HALF in json.dumps(json.loads(done.stdout), ensure_ascii=False)

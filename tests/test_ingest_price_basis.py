@@ -1,0 +1,207 @@
+"""Live spans of calls that the conventions' attributes would have priced otherwise, into another ledger."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+import spantally
+from export_kit import command
+from otlp_files_kit import as_file_json, lines
+from spantally.calls.price_basis import MAX_BASIS, basis_in
+from spantally.ground import semconv
+from spantally.otel.dialects import facts_of
+from spantally.pricing.rates import load
+from spantally.testing import Reply, ScriptedServer
+from watching import Watched, attributes
+
+CLAUDE = "claude-sonnet-4-5-20250929"
+ADVISED = [
+    {"type": "message", "input_tokens": 180, "output_tokens": 8},
+    {"type": "advisor_message", "model": "claude-opus-4-6", "input_tokens": 1000, "output_tokens": 100},
+]
+TOKENS = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+
+
+def message(model: str = CLAUDE, **usage: Any) -> dict[str, Any]:
+    return {
+        "id": f"msg_{json.dumps(usage)}",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [{"type": "text", "text": "x"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 1000, "output_tokens": 100, **usage},
+    }
+
+
+def chat(usage: Any, **more: Any) -> dict[str, Any]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}
+    return {"id": f"c-{json.dumps(usage)}", "object": "chat.completion", "created": 1, "model": "gpt-4o",
+            "choices": [choice], "usage": usage, **more}  # fmt: skip
+
+
+def searched() -> dict[str, Any]:
+    call = {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"type": "search"}}
+    usage = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}
+    return {"id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "gpt-4o",
+            "tools": [{"type": "web_search_preview"}], "output": [call], "usage": usage}  # fmt: skip
+
+
+CASES: dict[str, tuple[dict[str, Any], int | None, str]] = {
+    "fast": (message("claude-opus-4-8", speed="fast"), 1000 * 10_000 + 100 * 50_000, "priced"),
+    "fast without a rate": (message(speed="fast"), None, "partial:speed"),
+    "in the US": (message("claude-opus-4-6", inference_geo="us"), 1000 * 5_500 + 100 * 27_500, "priced"),
+    "advised": (
+        message(input_tokens=180, output_tokens=8, iterations=ADVISED),
+        180 * 3_000 + 8 * 15_000 + 1000 * 5_000 + 100 * 25_000,
+        "priced",
+    ),
+    "ran code": (
+        message(server_tool_use={"code_execution_requests": 1}),
+        4_500_000,
+        "partial:code_execution",
+    ),
+    "impossible": (chat({"prompt_tokens": -5, "completion_tokens": 10}), None, "bad_usage"),
+    "reported": (chat({**TOKENS, "cost": 0.5}), 500_000_000, "provider_reported"),
+    "searched": (searched(), 3_500_000 + 25_000_000, "priced"),
+    "plain": (chat(TOKENS), 3_500_000, "priced"),
+    "plain, of Anthropic": (message(inference_geo="global", speed="standard"), 4_500_000, "priced"),
+}
+
+
+def ask(body: dict[str, Any], url: str) -> None:
+    if body.get("type") == "message":
+        with anthropic.Anthropic(api_key="x", base_url=url.removesuffix("/v1"), max_retries=0) as theirs:
+            theirs.messages.create(
+                model=body["model"], max_tokens=9, messages=[{"role": "user", "content": "x"}]
+            )
+        return
+    with openai.OpenAI(api_key="x", base_url=url, max_retries=0) as client:
+        if body["object"] == "response":
+            client.responses.create(model="gpt-4o", input="x")
+        else:
+            client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "x"}])
+
+
+def sums(ledger: Path) -> Any:
+    return json.loads(command(ledger, "cost", "--by", "session", "--json").stdout)
+
+
+def without(payload: dict[str, Any], unwanted: Callable[[str], bool]) -> dict[str, Any]:
+    """The same spans without some attributes."""
+    for resource in payload["resourceSpans"]:
+        for scope in resource["scopeSpans"]:
+            for span in scope["spans"]:
+                span["attributes"] = [one for one in span["attributes"] if not unwanted(one["key"])]
+    return payload
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_was_metered_is_what_is_ingested(tmp_path: Path) -> None:
+    """Sums by session are the same, also where the spans were sent before the prices were there; and a
+    reprice changes none of them."""
+    assert load() is not None
+    home = tmp_path / "home.db"
+    watched = Watched(ledger=home)
+    try:
+        for name, (body, _, _) in CASES.items():
+            server = ScriptedServer([Reply(body=json.dumps(body).encode())])
+            with server, spantally.session(name):
+                ask(body, server.base_url)
+        assert spantally.flush()
+        payloads = watched.exporter.payloads
+        told = [attributes(span) for span in watched.spans]
+        assert {one["session.id"] for one in told if semconv.COST_BASIS not in one} == {
+            "plain",
+            "plain, of Anthropic",
+        }
+        (advised,) = (one for one in told if one["session.id"] == "advised")
+        tokens = (advised["gen_ai.usage.input_tokens"], advised["gen_ai.usage.output_tokens"])
+        assert tokens == (1180, 108)  # of all passes, as in the row
+    finally:
+        watched.close()
+    mine = sums(home)
+    found = {row["session"]: row["cost_nano_usd"] for row in mine}
+    assert found == {name: nano for name, (_, nano, _) in CASES.items()}
+    kinds: tuple[Callable[[str], bool], ...] = (
+        lambda key: False,
+        lambda key: key.startswith("spantally.cost.") and key != semconv.COST_BASIS,
+    )
+    for number, unwanted in enumerate(kinds):
+        wire, team = tmp_path / f"{number}.jsonl", tmp_path / f"{number}.db"
+        wire.write_bytes(lines(without(as_file_json(one), unwanted) for one in payloads))
+        command(team, "ingest", str(wire))
+        assert sums(team) == mine
+        rows = json.loads(command(team, "calls", "--json").stdout)
+        assert {row["session_id"]: row["cost_status"] for row in rows} == {
+            name: status for name, (_, _, status) in CASES.items()
+        }
+        command(team, "reprice")
+        assert sums(team) == mine
+
+
+def test_a_host_without_known_prices_stays_without(tmp_path: Path) -> None:
+    """What is called gpt-4o behind a gateway is nobody's, in the ledger that ingests its span as well."""
+    assert load() is not None
+    transports = pytest.importorskip(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
+    reply = transports.MockTransport(lambda request: transports.Response(200, json=chat(TOKENS)))
+    home, team, wire = tmp_path / "home.db", tmp_path / "team.db", tmp_path / "wire.jsonl"
+    watched = Watched(ledger=home)
+    try:
+        with spantally.session("gateway"):
+            client = openai.OpenAI(
+                api_key="x",
+                base_url="https://gateway.example.org/v1",
+                http_client=transports.Client(transport=reply),
+            )
+            client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "x"}])
+            client.close()
+        assert spantally.flush()
+        wire.write_bytes(lines(as_file_json(one) for one in watched.exporter.payloads))
+    finally:
+        watched.close()
+    command(team, "ingest", str(wire))
+    assert sums(team) == sums(home)
+    assert [row["cost_nano_usd"] for row in sums(team)] == [None]
+    shutil.copy(team, tmp_path / "again.db")
+    command(tmp_path / "again.db", "reprice")
+    assert sums(tmp_path / "again.db") == sums(team)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        7,
+        "",
+        "no json",
+        "[]",
+        "{}",
+        '{"usage":[],"format":"parts"}',
+        '{"usage":{"output":1},"format":"nothing"}',
+        "[" * 5_000,
+        '{"usage":{"output":1},"format":"parts","x":"' + "y" * MAX_BASIS + '"}',
+    ],
+)
+def test_a_basis_that_is_none_is_passed_over(text: Any) -> None:
+    """Anybody may have written the attribute: the span then says what it says otherwise."""
+    assert basis_in(text) is None
+    facts = facts_of(
+        {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 5, semconv.COST_BASIS: text}, "chat"
+    )
+    assert facts is not None
+    assert facts.usage == {"input_tokens": 5}
+
+
+def test_of_a_basis_only_what_is_known_is_taken() -> None:
+    """Values of other types, and keys that choose no rate, are left out."""
+    told = {"provider": 7, "speed": "fast", "batch": "yes", "server_tools": {"x": "y"}, "other": 1}
+    found = basis_in(json.dumps({"usage": {"output": 1}, "format": "parts", "context": told}))
+    assert found == ({"output": 1}, "parts", {"speed": "fast"})
