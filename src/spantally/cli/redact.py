@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -32,7 +33,8 @@ def redact(ctx: click.Context, check: bool) -> None:
     # Python has None in place of a stream that the shell closed (`<&-`).
     if sys.stdin is None or sys.stdin.isatty():
         raise click.UsageError("there is nothing to read; pipe a text into it: spantally redact < in > out")
-    if sys.stdout is None:
+    # In place of such a stdout the entry point puts one that takes everything, by this name.
+    if sys.stdout is None or getattr(sys.stdout, "name", None) == os.devnull:
         raise click.UsageError("stdout is closed; say where the text goes: spantally redact < in > out")
     findings = Findings(default_redactor())
     sink = sys.stdout.buffer
