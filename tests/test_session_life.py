@@ -18,7 +18,7 @@ from opentelemetry import context as otel_context
 import spantally
 from cli_ledger import invoke
 from program_kit import Programs, finish, ok
-from spantally.api import session_ids
+from spantally.api import keeping, session_ids
 from spantally.ground.scope import SCOPE_KEY, Scope, with_values
 from spantally.ground.session_state import SessionState, forget_sessions, remember_session
 from spantally.testing import ScriptedServer
@@ -504,3 +504,29 @@ def test_ten_thousand_sessions_leave_nothing(tmp_path: Path, server: ScriptedSer
     done = ok(finish(Programs(tmp_path, server.base_url).start(MANY, limit=110), 110))
     early, late = map(int, done.stdout.split())
     assert late <= early * 1.05, (early, late)
+
+
+def test_half_a_character_in_what_is_said_loses_nothing(ledger: Path) -> None:
+    """Title and reason with half of a surrogate pair are kept without it, and the end is told."""
+    with spantally.session("odd", title="half \ud800 of it") as made:
+        made.set(title="another \udfff")
+        made.finish(success=False, reason="no \ud83d")
+    found = row(ledger, "odd")
+    assert (found.status, found.title, found.reason) == ("failed", "another ?", "no ?")
+
+
+def test_a_coroutine_without_asyncio_leaves_its_session(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another event loop than asyncio's is neither waited for nor complained of."""
+
+    async def work() -> None:
+        async with spantally.session("elsewhere"):
+            pass
+
+    complaints: list[str] = []
+    monkeypatch.setattr(keeping, "swallowed", lambda where, error: complaints.append(where))
+    with pytest.raises(StopIteration):
+        work().send(None)
+    assert row(ledger, "elsewhere").status == "succeeded"
+    assert complaints == []

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import inspect
 import pickle
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 import openai
@@ -355,3 +355,28 @@ def test_a_workflow_is_a_span_and_a_row(watched: Watched) -> None:
     assert attributes(span)["gen_ai.operation.name"] == "invoke_workflow"
     with pytest.raises(ValueError, match="decorated"):
         spantally.workflow(7)  # type: ignore[call-overload]
+
+
+def test_objects_are_of_the_kind_of_their_method(watched: Watched) -> None:
+    """An object whose method is asynchronous, or a generator's, is awaited or driven inside its tool."""
+
+    class Searching:
+        async def __call__(self, query: str) -> str:
+            await asyncio.sleep(0)
+            return inner(query)
+
+    class Listing:
+        def __call__(self) -> Iterator[str]:
+            yield inner("listed")
+
+    @spantally.tool
+    def inner(query: str) -> str:
+        return query.upper()
+
+    tools = spantally.wrap_tools({"search": Searching(), "list": Listing()})
+    assert inspect.iscoroutinefunction(tools["search"])
+    assert asyncio.run(tools["search"]("motors")) == "MOTORS"
+    assert list(tools["list"]()) == ["LISTED"]
+    inner_one, inner_two = (one for one in watched.of("tool") if one.name == "inner")
+    around = {one.call_id: one.name for one in watched.of("tool")}
+    assert [around[one.parent_call_id or ""] for one in (inner_one, inner_two)] == ["search", "list"]

@@ -29,6 +29,9 @@ async def await_until_kept() -> None:
     import asyncio
 
     try:
+        if not in_event_loop():  # one that is not asyncio's
+            worker.hurry()
+            return
         loop = asyncio.get_running_loop()
         kept = loop.create_future()
 

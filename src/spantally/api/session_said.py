@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from spantally.api.plain_values import parse_json
+from spantally.calls.json_text import printable
 from spantally.calls.telemetry import Telemetry
 from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.guard import swallowed
@@ -95,7 +96,7 @@ def begun(
     for name, value in (("title", title), ("metadata", metadata), ("labels", list(labels) or None)):
         safe = None if value is None else _redacted(telemetry, name, value)
         if safe is not None:
-            said[name] = tuple(safe) if name == "labels" else safe
+            said[name] = tuple(safe) if name == "labels" else printable(safe) if name == "title" else safe
     return said
 
 

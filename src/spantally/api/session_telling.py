@@ -7,6 +7,7 @@ from typing import Any
 
 from spantally.calls import implicit, pipeline
 from spantally.calls import telemetry as telemetry_module
+from spantally.calls.json_text import printable
 from spantally.ground.guard import swallowed
 from spantally.ground.records import SessionStatus
 from spantally.ground.scope import Scope
@@ -35,7 +36,7 @@ def tell_ended(scope: Scope, outcome: dict[str, Any], reason: str | None) -> Non
         reason = None
     if reason is not None:
         try:
-            reason = telemetry.redactor.text(reason, "reason")
+            reason = printable(telemetry.redactor.text(reason, "reason"))
         except Exception as error:
             swallowed("session.reason", error)
             reason = None

@@ -57,11 +57,14 @@ def wrap_function(function: _F, opener: Opener, *, what: str) -> _F:
         return cast("_F", type(function)(inner))
     if inspect.isclass(function) or not callable(function):
         raise ArgumentError(f"{what}: {shown(function)} cannot be decorated; pass a function or method")
-    if inspect.isasyncgenfunction(function):
+    kind: Any = function
+    if not inspect.isroutine(function) and not isinstance(function, functools.partial):
+        kind = type(function).__call__  # an object is of the kind of its method
+    if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(kind):
         wrapped: Any = _wrap_async_generator(function, opener)
-    elif inspect.iscoroutinefunction(function):
+    elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(kind):
         wrapped = _wrap_coroutine(function, opener)
-    elif inspect.isgeneratorfunction(function):
+    elif inspect.isgeneratorfunction(function) or inspect.isgeneratorfunction(kind):
         wrapped = _wrap_generator(function, opener)
     else:
         wrapped = _wrap_plain(function, opener)
