@@ -10,6 +10,8 @@ import openai
 import pytest
 
 from openai_forms_kit import client_of
+from spantally.ground import guard
+from spantally.instrumentors.openai.call import OpenAICall
 from spantally.pricing.rate import rate
 from spantally.testing import Reply, ScriptedServer
 from watching import Watched, attributes
@@ -63,6 +65,15 @@ def test_speech_costs_the_characters_it_was_asked_for(watched: Watched, ask: Any
     rating = rate(record)
     assert (rating.nano_usd, rating.status) == (11 * 15_000, "priced")
     assert json.loads(attributes(watched.spans[0])["spantally.usage"]) == {"characters": 11}
+
+
+def test_a_count_that_fails_stays_ours(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sound is the program's, and the call is counted, without usage."""
+    monkeypatch.setattr(OpenAICall, "take", lambda *given: 1 / 0)
+    record = asked(Reply(text="ok"), streamed, watched)
+    assert (record.status, record.usage) == ("ok", None)
+    assert guard.failures[("sdk.counted", "ZeroDivisionError")]
+    guard.reset()
 
 
 def test_speech_that_is_billed_by_tokens_has_no_usage(watched: Watched) -> None:
