@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 MAX_BASIS: Final = 8_192
 """Longest text, in characters, that is written or read."""
 
-_CHOOSES: Final = ("batch", "speed", "geography", "search", "server_tools")
+_CHOOSES: Final = frozenset({"batch", "speed", "geography", "search", "server_tools"})
 """Of a price context, what no attribute tells."""
 
 _TEXTS: Final = ("service_tier", "speed", "geography", "search")
+
+_KEPT: Final = tuple(dict.fromkeys(("provider", *_TEXTS, *sorted(_CHOOSES))))
 
 _TOLD: Final = frozenset(
     {
@@ -64,15 +66,13 @@ def basis_of(operation: Operation, *, bad: bool) -> str | None:
     needed = bad
     if context:
         needed = needed or context.get("provider", operation.provider) != operation.provider
-        needed = needed or any(_matters(context[key]) for key in _CHOOSES if key in context)
-    if not needed:
-        if _TOLD.isdisjoint(usage):
-            return None
-        if not any(_matters(usage[name]) for name in _TOLD.intersection(usage)):
-            return None
-    told = (
-        {key: context[key] for key in ("provider", *_TEXTS, *_CHOOSES) if key in context} if context else {}
-    )
+        if not needed and not _CHOOSES.isdisjoint(context):
+            needed = any(_matters(context[key]) for key in _CHOOSES.intersection(context))
+    if not needed and (
+        _TOLD.isdisjoint(usage) or not any(_matters(usage[name]) for name in _TOLD.intersection(usage))
+    ):
+        return None
+    told = {key: context[key] for key in _KEPT if key in context} if context else {}
     text = json.dumps(
         {"usage": dict(usage), "format": operation.usage_format, "context": told}, separators=(",", ":")
     )
