@@ -105,6 +105,7 @@ LIFE: dict[str, tuple[str, ...]] = {
     "spantally.api.runtime:Providers.install": ("api.providers",),
     "spantally.api.runtime:connect": ("api.sinks",),
     "spantally.api.runtime:worker.flush": ("api.flush", "api.uninstrument"),
+    "spantally.api.runtime:worker.stop": ("api.worker_stop",),
     "opentelemetry.sdk.trace:TracerProvider.force_flush": ("api.force_flush",),
     "spantally.api.totals:_fold": ("api.totals",),
     "spantally.ledger.writer:LedgerWriter.handle": ("calls.consumer",),

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 EXIT_SECONDS: Final = 5.0
 """How long the end of the process waits for the ledger at most."""
 
+STOP_SECONDS: Final = 1.0
+"""How long :func:`uninstrument` waits for the worker's thread to end, after all is written."""
+
 SIGTERM_SECONDS: Final = 1.0
 """How long it waits for sinks where it was told to go."""
 
@@ -356,6 +359,10 @@ def uninstrument() -> None:
             carrier.disown_environment()
         close_sinks()
         close_console()
+        try:
+            worker.stop(STOP_SECONDS)  # the last that is left of us; the next item starts it again
+        except Exception as error:
+            swallowed("api.worker_stop", error)
 
 
 def flush(timeout: float = 5.0) -> bool:

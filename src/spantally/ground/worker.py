@@ -5,10 +5,11 @@ the order in which the channels were opened. It knows nothing of what flows thro
 
 Why it looks as it does:
 
-* :meth:`Channel.put` is one ``deque.append`` and a look at a flag. Nothing else may happen on the
-  caller's thread, and a finaliser, weakref callback or signal handler may run *anywhere*, also inside a
-  lock of the OpenTelemetry SDK or of this module: so there is no lock, no logging and no
-  ``queue.Queue`` on that path. The wake-up is the release of a bare lock, which never blocks.
+* :meth:`Channel.put` is one ``deque.append``, a look at two flags and at the clock; a caller who never lets
+  the worker have the interpreter lock waits for it now and then (``ground/turn.py``).
+* A finaliser, weakref callback or signal handler may run *anywhere*, also inside a lock of the OpenTelemetry
+  SDK or of this module: so there is no lock, no logging and no ``queue.Queue`` in
+  :meth:`Channel.put_from_finaliser`. The wake-up is the release of a bare lock, which never blocks.
 * It gathers for :data:`GATHER_SECONDS`, so that sparse calls cost one transaction, and runs until every
   channel is empty. From its second round on it gathers for :data:`STEADY_SECONDS`: what is slow at first
   (opening the ledger, code that never ran) is behind it, and a transaction costs as much as ten rows. While
@@ -28,15 +29,18 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import math
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
 from spantally.ground.guard import swallowed
 from spantally.ground.process import keep_interrupt
+from spantally.ground.turn import OVERDUE_SECONDS, Turn
 
 _T = TypeVar("_T")
 
@@ -86,6 +90,8 @@ class Channel(Generic[_T]):
             worker.wake()
         elif not worker.running:
             worker.start()
+        elif monotonic() > worker.turn.late_at:
+            worker.let_in()
 
     def put_from_finaliser(self, item: _T) -> None:
         """Hand one item over from a finaliser, weakref callback or signal handler: only append and wake."""
@@ -130,6 +136,7 @@ class Worker:
         steady_seconds: float = 0.0,
         name: str = "spantally-worker",
         fork_seconds: float = FORK_SECONDS,
+        overdue_seconds: float = math.inf,
     ) -> None:
         self.gather_seconds = gather_seconds
         self.steady_seconds = steady_seconds
@@ -137,6 +144,7 @@ class Worker:
         self.name = name
         self.fork_seconds = fork_seconds
         """How long a fork waits for it; the owner may change it."""
+        self.turn = Turn(overdue_seconds)
         self.ran_at_fork = False
         self.sleeping = False
         self.running = False
@@ -202,10 +210,16 @@ class Worker:
     def wake(self) -> None:
         """Let the sleeping worker go on; safe anywhere, since releasing a bare lock never blocks."""
         self.sleeping = False
+        self.turn.expect(0.0)
         try:
             self._wake.release()
         except RuntimeError:
             pass  # somebody else has woken it already
+
+    def let_in(self) -> None:
+        """Wait for the overdue worker; a channel that feeds another one does not wait for itself."""
+        if not self.is_here():
+            self.turn.wait()
 
     def hurry(self) -> None:
         """End the gathering at once."""
@@ -310,7 +324,10 @@ class Worker:
                     window = self.gather_seconds
                 if not self._stopping and not self._waiters:
                     # acquire() with a timeout is the gathering; flush() and stop() cut it short.
-                    self._urgent.acquire(timeout=window if due is None else min(due, window))
+                    wait = window if due is None else min(due, window)
+                    self.turn.end_wait()
+                    self.turn.expect(wait)
+                    self._urgent.acquire(timeout=wait)
                 with self._drain_lock:
                     waiting = self._take_waiters()
                     busy = self._drain() or bool(waiting)
@@ -366,8 +383,9 @@ class Worker:
                 while batch := channel.take(BATCH):
                     any_item = busy = True
                     channel.run(batch)
+                    rest = self.turn.done(PAUSE_SECONDS)
                     if len(batch) == BATCH and threading.current_thread() is self._thread:
-                        time.sleep(PAUSE_SECONDS)
+                        time.sleep(rest)
         return any_item
 
     def _take_waiters(self) -> list[Callable[[], None]]:
@@ -407,6 +425,7 @@ class Worker:
                     return False
             self.running = False
             self._thread = None
+            self._urgent.acquire(blocking=False)  # else the next thread would not gather at first
             drained = self.flush(max(0.0, deadline - time.monotonic()))
             for channel in self._channels:
                 if channel.on_stop is not None:
@@ -424,6 +443,7 @@ class Worker:
         self.running = False
         self._stopping = False
         self._thread = None
+        self.turn.renew()
         self._wake = _thread.allocate_lock()
         self._urgent = _thread.allocate_lock()
         self._start_lock = threading.RLock()
@@ -435,7 +455,7 @@ class Worker:
             channel.clear()
 
 
-worker: Final = Worker(steady_seconds=STEADY_SECONDS)
+worker: Final = Worker(steady_seconds=STEADY_SECONDS, overdue_seconds=OVERDUE_SECONDS)
 """The worker of this process."""
 
 helpers: Final[list[Worker]] = []

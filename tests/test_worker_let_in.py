@@ -1,0 +1,133 @@
+"""A program that never waits lets the worker in, and waits for nothing else than its turn."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from spantally.ground.turn import OVERDUE_SECONDS, TURN_SECONDS
+from spantally.ground.worker import Channel, Worker
+
+
+@contextmanager
+def opened(
+    handler: Callable[[Sequence[int]], None], overdue: float = OVERDUE_SECONDS
+) -> Iterator[tuple[Worker, Channel[int]]]:
+    """A worker of its own with one channel."""
+    own = Worker(gather_seconds=0.02, overdue_seconds=overdue)
+    try:
+        yield own, own.channel("let in", handler)
+    finally:
+        own.stop()
+
+
+def _never_idle(channel: Channel[int], seconds: float) -> int:
+    """Put an item each millisecond, and let go of the interpreter lock for a system call only."""
+    end = time.monotonic() + seconds
+    put = 0
+    while time.monotonic() < end:
+        busy = time.monotonic() + 0.001
+        while time.monotonic() < busy:
+            pass
+        os.urandom(16)
+        channel.put(put)
+        put += 1
+    return put
+
+
+def _hold(until: threading.Event) -> None:
+    until.wait(10)
+
+
+def _statements(batch: Sequence[int]) -> None:
+    """A handler that lets go of the lock again and again, as sqlite3 does at each step of a statement."""
+    for _ in range(15):
+        os.urandom(16)
+
+
+def test_the_worker_gets_its_turn_beside_a_program_that_never_waits() -> None:
+    done: list[int] = []
+
+    def handler(batch: Sequence[int]) -> None:
+        _statements(batch)
+        done.extend(batch)
+
+    with opened(handler) as (own, channel):
+        put = _never_idle(channel, 1.5)
+        assert len(done) > put / 2, (len(done), put, own.pending())
+        assert done == sorted(done)
+
+
+def test_who_waits_for_a_worker_that_is_held_up_waits_ever_more_rarely() -> None:
+    """A ledger locked by another program: nothing that a caller could let the worker do."""
+    held = threading.Event()
+    with opened(lambda batch: _hold(held)) as (own, channel):
+        channel.put(0)
+        end = time.monotonic() + 1.0
+        waited = slowest = 0.0
+        while time.monotonic() < end:
+            began = time.monotonic()
+            channel.put(1)
+            took = time.monotonic() - began
+            waited += took if took > TURN_SECONDS / 2 else 0.0
+            slowest = max(slowest, took)
+            time.sleep(0.001)
+        held.set()
+        assert waited < 20 * TURN_SECONDS, (waited, slowest)  # 10 ms in every 20 would be half a second
+        assert own.turn.late_at > time.monotonic() or own.flush(5)
+
+
+def test_a_worker_that_may_wait_for_others_is_let_in_by_nobody() -> None:
+    held = threading.Event()
+    with opened(lambda batch: _hold(held), overdue=float("inf")) as (own, channel):
+        channel.put(0)
+        time.sleep(0.1)
+        began = time.thread_time(), time.monotonic()
+        for number in range(100):
+            channel.put(number)
+        assert own.turn.late_at == float("inf")
+        assert time.monotonic() - began[1] < 0.5
+        held.set()
+
+
+def test_a_channel_that_feeds_another_does_not_wait_for_itself() -> None:
+    own = Worker(gather_seconds=0.01, overdue_seconds=0.0)
+    second: list[int] = []
+    took: list[float] = []
+
+    def feed(batch: Sequence[int]) -> None:
+        own.turn.late_at = 0.0  # overdue at this very moment
+        began = time.monotonic()
+        for item in batch:
+            after.put(item)
+        took.append(time.monotonic() - began)
+
+    first = own.channel("first", feed)
+    after: Channel[int] = own.channel("second", second.extend)
+    first.put(7)
+    assert own.flush(5)
+    own.stop()
+    assert second == [7]
+    assert own.turn._apart == 0.01, "it waited for its own turn"
+    assert max(took) < TURN_SECONDS
+
+
+def test_the_process_has_its_worker_let_in_and_ends_its_thread_with_uninstrument(tmp_path: Path) -> None:
+    import spantally
+    from spantally.ground.worker import worker
+
+    assert worker.turn._overdue == OVERDUE_SECONDS
+    for _ in range(2):
+        spantally.instrument(ledger=str(tmp_path / "ledger.db"))
+        with spantally.session(name="let in"):
+            pass
+        assert spantally.flush(5)
+        assert worker.name in {thread.name for thread in threading.enumerate()}
+        spantally.uninstrument()
+        assert worker.name not in {thread.name for thread in threading.enumerate()}
+    with spantally.open_ledger(str(tmp_path / "ledger.db")) as ledger:
+        assert [one.name for one in ledger.sessions()] == ["let in", "let in"]
