@@ -78,7 +78,12 @@ _TELLING: Final = re.compile(
     r"|priv|v[0-9])[_.-]"
 )
 
-_BY_PREFIX: Final = {row.prefix: row for row in table.ROWS}
+_BY_PREFIX: Final[dict[str, table.Row]] = {}
+"""The row that asks most of those with one prefix, which stands for it where its body is long enough."""
+_LESS: Final[dict[str, table.Row]] = {}
+"""Of two vendors with one prefix the one whose keys are shorter."""
+for _row in sorted(table.ROWS, key=lambda row: -row.least):
+    (_LESS if _row.prefix in _BY_PREFIX else _BY_PREFIX)[_row.prefix] = _row
 _CLASS: Final = {code: re.compile(f"[{chars}]*") for code, chars in table.CLASSES.items()}
 know_types(
     frozenset(row.rule for row in table.ROWS)
@@ -205,6 +210,9 @@ def _vendor(text: str, start: int, word: str, hit: re.Match[str], taken: list[Sp
         return _jwt(start, word, hit.start(1), taken)
     row = _BY_PREFIX[prefix]
     body = _CLASS[row.shape].match(word, hit.end())
+    if body is not None and len(body[0]) < row.least and prefix in _LESS:
+        row = _LESS[prefix]
+        body = _CLASS[row.shape].match(word, hit.end())
     if body is None or len(body[0]) < row.least:
         return 0
     begin = hit.start(1)
