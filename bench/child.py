@@ -16,7 +16,9 @@ from typing import Any
 
 from traffic import STREAM_CHUNKS, chunk_bodies, client, request
 
-WARM_UP = 40
+WARM_UP = 100
+"""Calls before a round of many: where methods were put in or taken out the interpreter has to learn anew, over some
+fifty calls, what it looks up where."""
 
 
 def _round(call: Callable[[], None], calls: int, settle: Callable[[], None]) -> tuple[float, float]:
@@ -35,12 +37,15 @@ def measure(side: Any, call: Callable[[], None], calls: int, rounds: int) -> dic
     """Alternate rounds; the added time is the difference of the fastest ones."""
     off: list[tuple[float, float]] = []
     on: list[tuple[float, float]] = []
+    before = WARM_UP if calls >= WARM_UP else 2
     for _ in range(WARM_UP):
         call()
     for number in range(rounds + 1):
+        for _ in range(before):
+            call()
         plain = _round(call, calls, lambda: None)
         side.on()
-        for _ in range(WARM_UP if calls > WARM_UP else 2):
+        for _ in range(before):
             call()
         side.settle()
         loaded = _round(call, calls, side.settle)

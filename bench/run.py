@@ -40,6 +40,7 @@ CASES = (
     Case("chat, content off, loopback", ("chat",), 100, 8, loopback=True),
     Case("chat, content on, stub", ("chat", "--content"), 100, 8),
     Case("chat, content on, loopback", ("chat", "--content"), 100, 8, loopback=True),
+    Case("chat, content off, never idle", ("chat",), 1500, 2),
     Case("chat, unsampled, stub", ("chat", "--unsampled"), 100, 8),
     Case("chat, one per 200 ms, stub", ("sparse",), 10, 2),
     Case("chunk, hot loop", ("chunks",), 0, 8, unit="chunk"),

@@ -11,15 +11,22 @@ from __future__ import annotations
 
 import _thread
 import math
+from collections import deque
 from time import monotonic
 from typing import Final
+
+from spantally.ground.event_loop import in_event_loop
 
 OVERDUE_SECONDS: Final = 0.02
 """How much later than it meant to the worker may go on before a caller lets it in: four times what CPython
 keeps a thread waiting in other programs."""
 
-TURN_SECONDS: Final = 0.01
-"""How long that caller waits at most; a batch of calls without content takes half of it."""
+TURN_SECONDS: Final = 0.03
+"""How long that caller waits at most. A batch of calls without content takes 5 ms; where many threads of the
+program want the interpreter lock, the worker gets it when they all wait."""
+
+LOOP_TURN_SECONDS: Final = 0.01
+"""The same in an event loop, which nothing of ours holds up for longer."""
 
 APART_SECONDS: Final = 0.01
 """Rest after such a batch: while the worker asks for nothing, the program pays nothing."""
@@ -28,7 +35,7 @@ APART_SECONDS: Final = 0.01
 class Turn:
     """When the worker is overdue, and how a caller lets it in."""
 
-    __slots__ = ("_apart", "_done", "_overdue", "_waiting", "late_at")
+    __slots__ = ("_apart", "_overdue", "_waiting", "late_at")
 
     def __init__(self, overdue_seconds: float) -> None:
         """Bind it.
@@ -40,10 +47,9 @@ class Turn:
         self._overdue = overdue_seconds
         self.late_at = math.inf
         """From when on the worker is overdue, by :func:`time.monotonic`."""
-        self._waiting = False
         self._apart = APART_SECONDS
-        self._done = _thread.allocate_lock()
-        self._done.acquire()
+        self._waiting: deque[_thread.LockType] = deque()
+        """A lock for each caller who waits: bare ones, since a signal handler may come in between."""
 
     def renew(self) -> None:
         """In the child of a fork: locks are new, and nobody waits."""
@@ -54,16 +60,21 @@ class Turn:
         self.late_at = monotonic() + seconds + self._overdue
 
     def wait(self) -> None:
-        """On the caller's thread: let the worker do one batch, for :data:`TURN_SECONDS` at most."""
-        self.late_at = monotonic() + TURN_SECONDS + self._apart
-        self._waiting = True
-        if not self._done.acquire(timeout=TURN_SECONDS):
+        """On a caller's thread: let the worker do one batch.
+
+        Every caller who comes meanwhile waits, too: the lock that one of them lets go of would be another's.
+        """
+        mine = _thread.allocate_lock()
+        mine.acquire()
+        self._waiting.append(mine)
+        most = LOOP_TURN_SECONDS if in_event_loop() else TURN_SECONDS
+        if not mine.acquire(timeout=most) and monotonic() > self.late_at:
             # It is held up by something else than the interpreter lock (a ledger that somebody has locked).
-            self._waiting = False
+            self.late_at = monotonic() + self._apart
             self._apart *= 2
 
     def done(self, rest: float) -> float:
-        """On the worker, after a batch: let the caller go on who waited.
+        """On the worker, after a batch: let those go on who waited.
 
         Args:
             rest: how many seconds the worker means to rest where nobody waited.
@@ -72,19 +83,18 @@ class Turn:
             How many it is to rest.
         """
         self._apart = APART_SECONDS
-        if not self.end_wait():
+        if not self._waiting:
             self.expect(rest)
             return rest
         self.late_at = monotonic() + APART_SECONDS
+        self.end_wait()
         return APART_SECONDS
 
-    def end_wait(self) -> bool:
-        """Let the caller go on who waits; True if there was one."""
-        if not self._waiting:
-            return False
-        self._waiting = False
+    def end_wait(self) -> None:
+        """Let those go on who wait."""
+        waiting = self._waiting
         try:
-            self._done.release()
-        except RuntimeError:
-            pass  # the one before waits no longer, and nobody has taken it since
-        return True
+            while True:
+                waiting.popleft().release()
+        except IndexError:
+            return

@@ -325,8 +325,8 @@ class Worker:
                 if not self._stopping and not self._waiters:
                     # acquire() with a timeout is the gathering; flush() and stop() cut it short.
                     wait = window if due is None else min(due, window)
-                    self.turn.end_wait()
                     self.turn.expect(wait)
+                    self.turn.end_wait()
                     self._urgent.acquire(timeout=wait)
                 with self._drain_lock:
                     waiting = self._take_waiters()
