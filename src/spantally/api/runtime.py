@@ -121,7 +121,7 @@ class Runtime:
             self.ledger = LedgerConsumer(
                 config.ledger, config.synchronous or self.config.synchronous or "normal"
             )
-            places.written[:] = [] if config.ledger is None else [config.ledger]
+            places.tell_written(config.ledger)
             pipeline.add_consumer(self.ledger)
             open_work.add_taker(self.ledger.take_marks)
 
@@ -139,7 +139,7 @@ class Runtime:
             pipeline.remove_consumer(self.ledger)
             self.ledger.close()
             self.ledger = None
-            places.written.clear()
+            places.tell_written(None)
 
     def _use_summary(self, wanted: bool) -> None:
         if wanted and self.summary is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from spantally.ground.settings import from_environment
 
@@ -30,8 +30,18 @@ _CONFIG: Final = "spantally/spantally.toml"
 _PLATFORM: Final = str(sys.platform)
 
 
-written: Final[list[object]] = []
-"""The ledger that this process was told to write, if one was named, before its first record opens it."""
+_written: object = None
+
+
+def tell_written(ledger: object) -> None:
+    """Say which ledger this process is to write, before its first record opens it; None for none named."""
+    global _written
+    _written = ledger
+
+
+def written() -> Any:
+    """The ledger that this process was told to write, by name or as a store; None where none was named."""
+    return _written
 
 
 def data_directory() -> Path:

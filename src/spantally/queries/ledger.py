@@ -57,8 +57,8 @@ def open_ledger(path: str | os.PathLike[str] | Store | None = None) -> Ledger:
     if path is None and _active is not None:
         return Ledger(_active, owned=False)
     target: Any = path
-    if target is None and places.written:
-        target = places.written[0]  # told, and not opened yet: there was no record
+    if target is None:
+        target = places.written()  # told, and not opened yet: there was no record
     if target is None:
         target = from_environment("ledger")
         if target is False:
