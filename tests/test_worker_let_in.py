@@ -14,6 +14,7 @@ import pytest
 
 from spantally.ground.turn import LOOP_TURN_SECONDS, OVERDUE_SECONDS, TURN_SECONDS
 from spantally.ground.worker import Channel, Worker
+from spantally.sinks.sink import QUEUE, Sink
 
 
 @contextmanager
@@ -116,6 +117,36 @@ def test_who_waits_for_a_worker_that_is_held_up_waits_ever_more_rarely() -> None
         held.set()
         assert waited < 0.5, (waited, slowest)  # without a thought it were three quarters of the time
         assert own.turn.late_at > time.monotonic() or own.flush(5)
+
+
+def test_an_exporter_beside_a_program_that_never_waits_gets_every_span() -> None:
+    class Counting:
+        """Takes spans, and lets go of the interpreter lock as one that writes a file does."""
+
+        def __init__(self) -> None:
+            self.spans = 0
+
+        def export(self, spans: Sequence[object]) -> None:
+            os.urandom(16)
+            self.spans += len(spans)
+
+        def shutdown(self) -> None:
+            """Nothing to do."""
+
+    exporter = Counting()
+    sink = Sink(exporter, lambda: None)
+    offered = 0
+    while offered < QUEUE + 1000:
+        busy = time.monotonic() + 0.0005
+        while time.monotonic() < busy:
+            pass
+        os.urandom(16)
+        sink.offer(object())
+        offered += 1
+    assert sink.flush(10)
+    sink.begin_close()
+    assert sink.flush(10)
+    assert exporter.spans == offered
 
 
 def test_a_worker_that_may_wait_for_others_is_let_in_by_nobody() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from spantally.ground.worker import Worker, helpers
 
 
@@ -12,10 +14,18 @@ class HelperWorker(Worker):
         name: of the thread.
         gather_seconds: how long it gathers after it was woken.
         fork_seconds: how long a fork waits for it.
+        overdue_seconds: how late it may be before a caller lets it in; by default nobody waits for it.
     """
 
-    def __init__(self, name: str, *, gather_seconds: float, fork_seconds: float) -> None:
-        super().__init__(gather_seconds=gather_seconds, name=name, fork_seconds=fork_seconds)
+    def __init__(
+        self, name: str, *, gather_seconds: float, fork_seconds: float, overdue_seconds: float = math.inf
+    ) -> None:
+        super().__init__(
+            gather_seconds=gather_seconds,
+            name=name,
+            fork_seconds=fork_seconds,
+            overdue_seconds=overdue_seconds,
+        )
         helpers.append(self)
 
     def flush(self, timeout: float = 5.0) -> bool:

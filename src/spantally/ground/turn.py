@@ -32,22 +32,27 @@ APART_SECONDS: Final = 0.01
 """Rest after such a batch: while the worker asks for nothing, the program pays nothing."""
 
 
+MOST_APART_SECONDS: Final = 5.0
+"""The longest time between two waits for a worker that is held up by something else."""
+
+
 class Turn:
     """When the worker is overdue, and how a caller lets it in."""
 
-    __slots__ = ("_apart", "_overdue", "_waiting", "late_at")
+    __slots__ = ("_apart", "_not_before", "_overdue", "_waiting", "late_at")
 
     def __init__(self, overdue_seconds: float) -> None:
         """Bind it.
 
         Args:
-            overdue_seconds: how late the worker may be; infinite for one that may have to wait for others,
-                whom no caller can help.
+            overdue_seconds: how late the worker may be; infinite for one that nobody is to wait for.
         """
         self._overdue = overdue_seconds
         self.late_at = math.inf
         """From when on the worker is overdue, by :func:`time.monotonic`."""
         self._apart = APART_SECONDS
+        self._not_before = 0.0
+        """Until then nobody tries, since it did not help the last time."""
         self._waiting: deque[_thread.LockType] = deque()
         """A lock for each caller who waits: bare ones, since a signal handler may come in between."""
 
@@ -57,7 +62,7 @@ class Turn:
 
     def expect(self, seconds: float) -> None:
         """The worker means to go on in so many seconds."""
-        self.late_at = monotonic() + seconds + self._overdue
+        self.late_at = max(monotonic() + seconds + self._overdue, self._not_before)
 
     def wait(self) -> None:
         """On a caller's thread: let the worker do one batch.
@@ -68,10 +73,17 @@ class Turn:
         mine.acquire()
         self._waiting.append(mine)
         most = LOOP_TURN_SECONDS if in_event_loop() else TURN_SECONDS
-        if not mine.acquire(timeout=most) and monotonic() > self.late_at:
-            # It is held up by something else than the interpreter lock (a ledger that somebody has locked).
-            self.late_at = monotonic() + self._apart
-            self._apart *= 2
+        if mine.acquire(timeout=most):
+            return
+        try:
+            self._waiting.remove(mine)
+        except (ValueError, IndexError):
+            pass  # it came to an end at this very moment
+        if monotonic() > self.late_at:
+            # It is held up by something else than the interpreter lock: a ledger that somebody has locked, an
+            # exporter that waits for its receiver. It is let in ever more rarely, until that helps again.
+            self.late_at = self._not_before = monotonic() + self._apart
+            self._apart = min(2 * self._apart, MOST_APART_SECONDS)
 
     def done(self, rest: float) -> float:
         """On the worker, after a batch: let those go on who waited.
@@ -82,10 +94,10 @@ class Turn:
         Returns:
             How many it is to rest.
         """
-        self._apart = APART_SECONDS
         if not self._waiting:
             self.expect(rest)
             return rest
+        self._apart, self._not_before = APART_SECONDS, 0.0
         self.late_at = monotonic() + APART_SECONDS
         self.end_wait()
         return APART_SECONDS

@@ -29,6 +29,9 @@ QUEUE: Final = 2048
 """Spans and records that wait for one exporter at most: as many as the SDK's own queue holds."""
 
 GATHER_SECONDS: Final = 0.2
+OVERDUE_SECONDS: Final = 0.25
+"""How late its thread may be before callers let it in (``ground/turn.py``): the queue has room for that."""
+
 FORK_SECONDS: Final = 0.25
 """How long a fork waits for a sink; not at all for one that did not come to an end at the last one."""
 
@@ -70,7 +73,10 @@ class Sink:
         self._reported = False
         self._in_hand = 0
         self.worker = HelperWorker(
-            f"spantally-sink-{self.label}", gather_seconds=GATHER_SECONDS, fork_seconds=FORK_SECONDS
+            f"spantally-sink-{self.label}",
+            gather_seconds=GATHER_SECONDS,
+            fork_seconds=FORK_SECONDS,
+            overdue_seconds=OVERDUE_SECONDS,
         )
         self.channel = self.worker.channel("sink", self._handle)
         self.worker.start()
