@@ -223,6 +223,7 @@ class Worker:
 
     def hurry(self) -> None:
         """End the gathering at once."""
+        self.turn.expect(0.0)
         try:
             self._urgent.release()
         except RuntimeError:
