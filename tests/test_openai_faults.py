@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from openai_forms_kit import KEY, async_client_of, client_of, plain, sent
 from spantally.ground import guard
+from spantally.ground.records import possibly_billed
 from spantally.testing import Reply, ScriptedServer, Usage
 from test_openai_endpoints_faults import ANSWERS, EVENTS, JSON
-from watching import Watched
+from watching import Watched, attributes
 
 http: Any = pytest.importorskip("httpx" if openai.__version__.startswith("2.") else "httpx2")
 
@@ -248,25 +249,87 @@ def test_a_timeout_is_possibly_billed(name: str, mode: str) -> None:
             watched.close()
 
 
-_FAILS = {"error": {"message": "no", "type": "server_error", "code": None}}
+_FAILS: dict[str, dict[str, Any]] = {
+    "server_error": {"type": "server_error", "code": None},
+    "rate_limit_exceeded": {"type": "tokens", "code": "rate_limit_exceeded"},
+    "context_length_exceeded": {"type": "invalid_request_error", "code": "context_length_exceeded"},
+    "502": {"code": 502},
+    "429": {"code": 429},
+}
 _BEGINS = {"chat stream": CHUNKS[:2], "chat bytes": CHUNKS[:2], "responses stream": RESPONSE_EVENTS[:2]}
+_STARTS = {"responses stream": RESPONSE_EVENTS[:1]}
+"""What comes before anything is made."""
 
 
 @pytest.mark.parametrize("mode", MEET)
+@pytest.mark.parametrize("kind", _FAILS)
 @pytest.mark.parametrize("begun", [True, False], ids=["later", "at once"])
 @pytest.mark.parametrize("name", _BEGINS)
-def test_an_answer_that_fails_on_its_way_is_possibly_billed(name: str, begun: bool, mode: str) -> None:
-    """What came of it was made; where the error is all that came, nobody made anything."""
-    events = [*(_BEGINS[name] if begun else []), _FAILS]
+def test_an_answer_that_fails_on_its_way_is_possibly_billed(
+    name: str, begun: bool, kind: str, mode: str
+) -> None:
+    """What came of it was made; an error before that is as the status that stands for it would be."""
+    failure = {"error": {"message": "no", **_FAILS[kind]}}
+    events = [*(_BEGINS[name] if begun else _STARTS.get(name, [])), failure]
     with ScriptedServer(Reply(body=sse(events), headers=EVENTS)) as server:
         watched = Watched()
         try:
             MEET[mode]({name: ALL[name]}, server)
             (record,) = watched.records
-            assert (record.status, record.error_type, record.usage) == ("error", "server_error", None)
-            assert record.possibly_billed is begun
+            assert (record.status, record.error_type, record.usage) == ("error", kind, None)
+            assert record.possibly_billed is (begun or kind in ("server_error", "502"))
         finally:
             watched.close()
+
+
+@pytest.mark.parametrize("code", ["server_error", "rate_limit_exceeded"])
+@pytest.mark.parametrize("name", ["responses", "responses stream", "responses bytes"])
+def test_a_response_that_says_that_it_failed(name: str, code: str) -> None:
+    """The same where a whole response has the error: nothing of it was made."""
+    response = {**_RESPONSE, "status": "failed", "error": {"code": code, "message": "no"}}
+    if name == "responses":
+        reply = Reply(body=json.dumps(response).encode(), headers=JSON)
+    else:
+        failed = {"type": "response.failed", "sequence_number": 1, "response": response}
+        reply = Reply(body=sse([RESPONSE_EVENTS[0], failed]), headers=EVENTS)
+    with ScriptedServer(reply) as server:
+        watched = Watched()
+        try:
+            meet({name: ALL[name]}, server)
+            (record,) = watched.records
+            assert (record.status, record.error_type, record.usage) == ("error", code, None)
+            assert record.possibly_billed is (code == "server_error")
+        finally:
+            watched.close()
+
+
+@pytest.mark.parametrize("mode", MEET)
+@pytest.mark.parametrize(
+    ("status", "billed"), [(500, True), (503, True), (529, False), (429, False), (409, False)]
+)
+def test_the_last_attempt_and_those_before_it_are_of_one_rule(status: int, billed: bool, mode: str) -> None:
+    """A server error may have been billed, whichever attempt met it; a rejection never is."""
+    call = {"chat": CALLS["chat"]}
+    fast = {"retry-after-ms": "1"}
+    refused = Reply(status=status, headers=fast, error={"message": "no"})
+    ends = {"final": [refused], "retried": [refused, Reply(text="x")], "both": [refused] * 2}
+    for end, script in ends.items():
+        with ScriptedServer(script) as server:
+            watched = Watched()
+            try:
+                MEET[mode](call, server, retries=len(script) - 1)
+                (record,) = watched.records
+                assert len(server.requests) == record.attempts == len(script)
+                assert possibly_billed(record) is record.possibly_billed is billed, end
+                (span,) = watched.spans
+                told = [
+                    attributes(event).get("spantally.attempt.possibly_billed")
+                    for event in span.events
+                    if event.name == "spantally.attempt.failed"
+                ]
+                assert told == [True if billed else None] * (len(script) - 1)
+            finally:
+                watched.close()
 
 
 # -- mangled events, through the real SDK ----------------------------------------------------------------

@@ -84,7 +84,7 @@ def _complete(waiting: Operation, wire: WireOperation, facts: ResponseFacts) -> 
     waiting.response_model = facts.model or waiting.response_model
     waiting.usage = facts.usage
     waiting.usage_format = wire.usage_format
-    waiting.possibly_billed = waiting.possibly_billed or facts.usage is None
+    waiting.possibly_billed = waiting.possibly_billed or (facts.usage is None and not facts.refused)
     if waiting.price_context is not None:
         add_price_facts(waiting.price_context, facts)
     status = Status.OK

@@ -153,7 +153,7 @@ class OpenAICall(SdkCall):
                 if facts.server_tools or wire.api in _BEYOND:
                     self._set_usage_beyond(response.usage_attributes(wire, usage), usage, facts)
             if facts.error_type is not None:
-                self.error_type = facts.error_type
+                self.error_type, self.refused = facts.error_type, facts.refused
             if facts.background:
                 self.goes_on = facts.goes_on
                 if usage is not None:

@@ -57,6 +57,7 @@ class SdkCall:
         "operation",
         "options",
         "reads_at_once",
+        "refused",
         "stream_facts",
         "streaming",
         "unread",
@@ -86,6 +87,8 @@ class SdkCall:
         """True for a call that has reserved something: what it used is known before the next one asks."""
         self.error_type: str | None = None
         """What a complete body says of its own failure."""
+        self.refused = False
+        """True where that is of a kind that stands for a rejection."""
         self.watched = False
         """True once a watched Stream object of the SDK is read: it then tells the end, not the bytes."""
         self.facts_read = False
@@ -285,14 +288,13 @@ class SdkCall:
         """``request()`` or the iteration of its stream raised ``error``, which goes on to the program."""
         if self.left:
             return  # what an event loop throws into a stream that it finds when it closes is no end
+        had_begun = self._had_begun()
         if self.stream_facts is not None:
             self._take_last_event(self.stream_facts, error)
         self._take_stream_facts()
         target = self.operation
         if target.usage is None and self.wire.kind is not Kind.OTHER:
-            target.possibly_billed = not errors.is_rejection(error) and (
-                errors.was_sent(error) or self._had_begun()
-            )
+            target.possibly_billed = self._may_be_billed(error, had_begun=had_begun)
         self._note_missing_reasons()
         self._take_error_head(error)
         cancelled = isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or _is_cancellation(
@@ -306,10 +308,15 @@ class SdkCall:
 
     def _had_begun(self) -> bool:
         """True where something of an answer came: what says of itself that it failed may be billed so far."""
-        target = self.operation
-        return self.stream_facts is not None and (
-            target.response_id is not None or (self.watched and target.first_chunk_ns is not None)
-        )
+        return self.stream_facts is not None and self.stream_facts.begun
+
+    def _may_be_billed(self, error: BaseException, *, had_begun: bool) -> bool:
+        """Whether a call that failed without usage may be billed: see docs/decisions/0005."""
+        if errors.is_rejection(error):
+            return False
+        if not self.streaming:  # a websocket has no answer of its own to each request
+            return errors.was_sent(error) or had_begun or self.operation.response_id is not None
+        return had_begun or not errors.told_refusal(error)
 
     def _note_missing_reasons(self) -> None:
         """A generation that failed or was broken off before anything of it came has the reason ``error``."""
@@ -347,8 +354,8 @@ class SdkCall:
         """The whole answer was read; it may itself say that it failed."""
         if self.error_type is not None:
             target = self.operation
-            if target.usage is None and self.wire.kind is not Kind.OTHER and self._had_begun():
-                target.possibly_billed = True
+            if target.usage is None and self.wire.kind is not Kind.OTHER:
+                target.possibly_billed = self._had_begun() or not self.refused
             self._note_missing_reasons()
             self._finish(Status.ERROR, error_type=self.error_type)
         elif self.goes_on:
