@@ -98,3 +98,25 @@ def test_the_last_attempt_and_those_before_it_are_of_one_rule(
     (span,) = watched.spans
     (failed,) = [attributes(event) for event in span.events if event.name == "spantally.attempt.failed"]
     assert failed.get("spantally.attempt.possibly_billed", False) is billed
+
+
+@pytest.mark.parametrize("mode", ["sync", "async", "bytes"])
+def test_a_whole_answer_to_a_stream_is_metered(mode: str, watched: Watched) -> None:
+    """A server that streams nothing: the SDK finds no event in its JSON, and the provider bills it."""
+    usage = {"input_tokens": 11, "output_tokens": 7}
+    body = json.dumps({**MESSAGE, "stop_reason": "end_turn", "stop_sequence": None, "usage": usage}).encode()
+    with ScriptedServer(Reply(body=body, headers={"content-type": "application/json"})) as server:
+        if mode == "async":
+
+            async def call() -> list[Any]:
+                async with async_client_of(server) as client:
+                    return [event async for event in await client.messages.create(**ASK, stream=True)]
+
+            assert asyncio.run(call()) == []
+        elif mode == "sync":
+            with client_of(server) as client:
+                assert list(client.messages.create(**ASK, stream=True)) == []
+        else:
+            ask(server, mode, stream=True)
+    (record,) = watched.records
+    assert (record.status, record.usage, record.possibly_billed) == ("ok", usage, False)

@@ -449,3 +449,66 @@ def test_mangled_events_are_met_as_without_us(
         assert not guard.failures, guard.failures
     finally:
         watched.close()
+
+
+# -- a whole answer where events were asked for ----------------------------------------------------------
+
+_WHOLE_CHAT = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}],
+    "usage": USAGE,
+}
+_WHOLE_ANSWERS: dict[str, Any] = {
+    "chat stream": _WHOLE_CHAT,
+    "chat bytes": _WHOLE_CHAT,
+    "responses stream": {**_RESPONSE, "status": "completed", "usage": RESPONSE_USAGE},
+}
+_AS: dict[str, Callable[[Any], Reply]] = {
+    "json": lambda body: Reply(body=json.dumps(body).encode(), headers=JSON),
+    "indented": lambda body: Reply(body=b"\n" + json.dumps(body, indent=1).encode(), headers=JSON),
+    "gzip": lambda body: Reply(
+        body=gzip.compress(json.dumps(body).encode()), headers={**JSON, "content-encoding": "gzip"}
+    ),
+    "of no type": lambda body: Reply(body=json.dumps(body).encode(), headers={"content-type": ""}),
+}
+
+
+@pytest.mark.parametrize("mode", MEET)
+@pytest.mark.parametrize("form", _AS)
+@pytest.mark.parametrize("name", _WHOLE_ANSWERS)
+def test_a_whole_answer_to_a_stream_is_metered(name: str, form: str, mode: str) -> None:
+    """Some servers stream nothing: the SDK finds no event in their JSON, and the provider bills it."""
+    reply = _AS[form](_WHOLE_ANSWERS[name])
+    with ScriptedServer(reply) as bare:
+        expected = MEET[mode]({name: ALL[name]}, bare)
+    for capture in ("no_content", "span_and_event"):
+        with ScriptedServer(reply) as server:
+            watched = Watched(capture_content=capture)
+            try:
+                assert MEET[mode]({name: ALL[name]}, server) == expected
+                (record,) = watched.records
+                assert (record.status, record.usage) == ("ok", _WHOLE_ANSWERS[name]["usage"])
+                assert not record.possibly_billed
+                told = attributes(watched.spans[0])
+                assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (11, 7)
+                assert not guard.failures, guard.failures
+            finally:
+                watched.close()
+
+
+@pytest.mark.parametrize("name", ["chat stream", "chat bytes"])
+def test_a_whole_answer_without_usage_is_estimated(name: str) -> None:
+    """Where that is asked for, as of any other answer."""
+    answer = {key: value for key, value in _WHOLE_CHAT.items() if key != "usage"}
+    with ScriptedServer(_AS["json"](answer)) as server:
+        watched = Watched(stream_usage="estimate")
+        try:
+            meet({name: ALL[name]}, server)
+            (record,) = watched.records
+            assert record.estimated
+            assert record.usage is not None
+        finally:
+            watched.close()

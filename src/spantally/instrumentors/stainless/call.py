@@ -237,6 +237,12 @@ class SdkCall:
             scanner.close()
             self._take_stream_facts()
 
+    def read_whole(self, body: Any) -> None:
+        """Read the whole answer of a body that the program reads, or the SDK does as a stream."""
+        self.read_body(body)
+        if self.estimated_input is not None:
+            self._estimate(self.output_messages(body))
+
     @property
     def collects(self) -> bool:
         """True where the texts of a stream are wanted."""
