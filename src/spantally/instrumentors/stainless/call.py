@@ -43,12 +43,14 @@ class SdkCall:
     """
 
     __slots__ = (
+        "answered",
         "capture",
         "choices",
         "error_type",
         "estimated_input",
         "facts_read",
         "goes_on",
+        "has_middleware",
         "hides_usage",
         "key_is_given",
         "large",
@@ -60,6 +62,7 @@ class SdkCall:
         "refused",
         "stream_facts",
         "streaming",
+        "successor",
         "unread",
         "wants_tools",
         "watched",
@@ -110,6 +113,19 @@ class SdkCall:
         """True where a function of the program gave the key, so that only the request has it."""
         self.goes_on = False
         """True where the request ends and the provider's work does not."""
+        self.has_middleware = False
+        """True where the client has functions that stand around each request."""
+        self.answered = False
+        """True once an answer has come by."""
+        self.successor: SdkCall | None = None
+        """The call of the next answer within the same ``request()``."""
+
+    def latest(self) -> SdkCall:
+        """The call of the newest answer within the same ``request()``."""
+        call = self
+        while call.successor is not None:
+            call = call.successor
+        return call
 
     # -- what the SDK's own call tells -----------------------------------------------------------------
 
