@@ -13,6 +13,8 @@ import openai
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from pydantic import BaseModel
 
 from openai_forms_kit import KEY, async_client_of, client_of, plain, sent
 from spantally.ground import guard
@@ -512,3 +514,42 @@ def test_a_whole_answer_without_usage_is_estimated(name: str) -> None:
             assert record.usage is not None
         finally:
             watched.close()
+
+
+# -- a whole answer that the SDK cannot parse ------------------------------------------------------------
+
+
+class Wanted(BaseModel):
+    """What the model was to say."""
+
+    number: int
+
+
+@pytest.mark.parametrize("mode", MEET)
+@pytest.mark.parametrize("sampled", [True, False], ids=["recorded", "not recorded"])
+@pytest.mark.parametrize("length", [10, 400_000])
+def test_usage_of_what_cannot_be_parsed(length: int, sampled: bool, mode: str) -> None:
+    """However long it is, and whether or not a span is recorded: the provider bills it."""
+    said = {"role": "assistant", "content": "x" * length}
+    body = {**_WHOLE_CHAT, "choices": [{"index": 0, "finish_reason": "stop", "message": said}]}
+    call = {"parse": lambda client: client.chat.completions.parse(**CHAT, response_format=Wanted)}
+    reply = Reply(body=json.dumps(body).encode(), headers=JSON)
+    with ScriptedServer(reply) as bare:
+        expected = MEET[mode](call, bare)
+    for capture in ("no_content", "span_and_event"):
+        with ScriptedServer(reply) as server:
+            watched = Watched(capture_content=capture, sampler=None if sampled else ALWAYS_OFF)
+            try:
+                assert MEET[mode](call, server) == expected
+                (record,) = watched.records
+                assert (record.status, record.usage) == ("error", USAGE)
+                assert (record.error_type or "").endswith("ValidationError")
+                assert not record.possibly_billed
+                assert len(watched.spans) == sampled
+                for span in watched.spans:
+                    told = attributes(span)
+                    assert (told["gen_ai.usage.output_tokens"], told["error.type"]) == (7, record.error_type)
+                    assert span.status.code == 2
+                assert not guard.failures, guard.failures
+            finally:
+                watched.close()

@@ -236,13 +236,13 @@ class SdkCall:
         elif not self.read_long(body) and len(body) <= MAX_LATE_BODY:
             self.large = body
 
-    def _read_unread(self) -> None:
+    def _read_unread(self, error_type: str | None = None) -> None:
         """Read the body that was put off, on the worker (or on whoever asks for totals)."""
         body, self.unread = self.unread, None
         if body is not None:
             self.read_body(parsed(body), owned=True)
             if self.capture is not None:
-                self.capture.finish(self.operation)
+                self.capture.finish(self.operation, error_type)
 
     def _read_events(self, body: bytes) -> None:
         """Read events that came as one whole body."""
@@ -322,11 +322,29 @@ class SdkCall:
         cancelled = isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or _is_cancellation(
             error
         )
-        self._finish(
-            Status.CANCELLED if cancelled else Status.ERROR,
-            error=error,
-            error_type=errors.error_type_of(error),
-        )
+        status, error_type = Status.CANCELLED if cancelled else Status.ERROR, errors.error_type_of(error)
+        if (self.large is not None or self.unread is not None) and not self.facts_read:
+            self._fail_later(status, error, error_type)
+        else:
+            self._finish(status, error=error, error_type=error_type)
+
+    def _fail_later(self, status: str, error: BaseException, error_type: str) -> None:
+        """The SDK fails at a whole answer that nobody has read yet: the worker reads what it used."""
+        if self.unread is None:
+            self.unread, self.large = self.large, None
+        target = self.operation
+
+        def prepare() -> None:
+            self._read_unread(error_type)
+            lost = self.lost_attempts > 0
+            target.possibly_billed = lost or (target.usage is None and target.possibly_billed)
+
+        note_exception(target, error)
+        # Only a span tells its message; what its frames hold is not kept for anything else.
+        told = None if target.mark is None else error
+        target.finish_later(prepare=prepare, status=status, error=told, error_type=error_type)
+        if not worker.running:
+            worker.start()
 
     def _had_begun(self) -> bool:
         """True where something of an answer came: what says of itself that it failed may be billed so far."""
