@@ -184,7 +184,7 @@ def test_a_failed_call_is_one_row_beside_their_failed_span() -> None:
         watched.close()
     assert [record.error_type for record in records] == ["overloaded_error", "invalid_request_error"]
     assert [attributes(span)["error.type"] for span in spans] == [record.error_type for record in records]
-    assert [record.possibly_billed for record in records] == [True, False]
+    assert [record.possibly_billed for record in records] == [False, False]
 
 
 def test_redaction_reaches_their_content(server: ScriptedServer) -> None:

@@ -57,6 +57,7 @@ class Unpatched(BaseChatModel):
     usage: Any = GEMINI
     metadata_of_answer: Any = ANSWERED
     fails: int = 0
+    error: Any = TimeoutError("no answer")
     asked: int = 0
 
     @property
@@ -71,7 +72,7 @@ class Unpatched(BaseChatModel):
     ) -> ChatResult:
         self.asked += 1
         if self.asked <= self.fails:
-            raise TimeoutError("no answer")
+            raise self.error
         message = AIMessage(
             content="hi", usage_metadata=self.usage, response_metadata=dict(self.metadata_of_answer)
         )
@@ -394,6 +395,19 @@ def test_retrievers_are_retrievals(watched: Watched) -> None:
 
     (Shelf() | RunnableLambda(len)).invoke("hello", config={"run_name": "answer"})
     assert tree(watched.records) == ["workflow answer", "workflow answer > retrieval Shelf"]
+
+
+@pytest.mark.parametrize(("status", "billed"), [(503, True), (529, False), (429, False)])
+def test_server_error_may_have_been_billed(watched: Watched, status: int, billed: bool) -> None:
+    """What failed is judged by its status, as a call of an SDK of ours is."""
+
+    class ServerError(Exception):
+        status_code = status
+
+    with pytest.raises(ServerError):
+        Unpatched(fails=1, error=ServerError()).invoke("hello")
+    (row,) = watched.of("inference")
+    assert (row.status, row.possibly_billed) == ("error", billed)
 
 
 def test_consumer_of_a_stream_is_outside_of_it(watched: Watched) -> None:

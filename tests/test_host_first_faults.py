@@ -120,7 +120,7 @@ FAULTS = (
     Fault(f"{CALL}:last_event", ("sdk.last_event",)),
     Fault(f"{CALL}:OpenAICall.exhausted", ("sdk.stream_end",)),
     Fault(f"{CALL}:OpenAICall.left_early", ("sdk.left",), metered=False),
-    Fault(f"{SHELL}:errors.was_sent", ("sdk.stream_end",)),
+    Fault(f"{SHELL}:errors.is_rejection", ("sdk.stream_end",)),
     Fault(f"{SHELL}:errors.error_type_of", ("sdk.raised",)),
     Fault(f"{CAPTURE}:Capture.finish", ("sdk.capture",)),
     Fault(f"{CAPTURE}:governed", ("sdk.capture",)),

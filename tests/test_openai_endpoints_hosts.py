@@ -58,12 +58,13 @@ MODES = pytest.mark.parametrize("mode", ["sync", "async"])
 
 @MODES
 def test_each_failed_attempt_is_an_event(watched: Watched, mode: str) -> None:
-    """Two rejections and an answer: one row, one span, two events with status and rate limits."""
+    """A rejection, a server error, an answer: one row, one span, two events with status and rate limits."""
     refused = Reply(status=429, headers=LIMITS, error={"message": f"{KEY} is over its limit"})
     with ScriptedServer([refused, Reply(status=503), FINE]) as server:
         chat(server, mode, max_retries=2)
     (record,) = watched.records
-    assert (record.status, record.attempts, record.possibly_billed) == ("ok", 3, False)
+    assert (record.status, record.attempts, record.possibly_billed) == ("ok", 3, True)
+    assert (record.price_context or {})["lost_attempts"] == 1
     first, second = events(watched)
     assert first == {
         "spantally.attempt": 1,
@@ -73,7 +74,12 @@ def test_each_failed_attempt_is_an_event(watched: Watched, mode: str) -> None:
         "openai.response.rate_limit.remaining_tokens": 29987,
         "openai.response.rate_limit.reset_tokens": "26ms",
     }
-    assert second == {"spantally.attempt": 2, "error.type": "503", "http.response.status_code": 503}
+    assert second == {
+        "spantally.attempt": 2,
+        "error.type": "503",
+        "http.response.status_code": 503,
+        "spantally.attempt.possibly_billed": True,
+    }
     assert KEY.encode() not in watched.exported()
     assert watched.spans[0].status.code == 0
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import openai
 import pytest
 
 import spantally
-from openai_forms_kit import async_client_of, client_of, run_async, run_sync, unwatched, watched_run
+from openai_forms_kit import KEY, async_client_of, client_of, run_async, run_sync, unwatched, watched_run
 from spantally.api.summary import SummaryConsumer
 from spantally.calls import pipeline
 from spantally.ground.records import CallRecord, Kind
@@ -345,3 +347,104 @@ def test_another_file_is_left_alone(watched: Watched, content: bytes) -> None:
     ]
     pipeline.end_late_now()
     assert len(watched.records) == 3
+
+
+# -- streams that were left, and are fetched afterwards --------------------------------------------------
+
+_ANSWER: dict[str, Any] = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1,
+    "model": "gpt-4o",
+    "output": [],
+}
+_BILL = {"input_tokens": IN, "output_tokens": OUT, "total_tokens": IN + OUT}
+
+
+class Kept(BaseHTTPRequestHandler):
+    """Streams one response, and gives it whole to whoever fetches it."""
+
+    background = False
+
+    def do_POST(self) -> None:
+        """The stream of it."""
+        self.rfile.read(int(self.headers["content-length"]))
+        told = [
+            {"type": "response.created", "response": self._response("in_progress")},
+            {"type": "response.completed", "response": self._response("completed")},
+        ]
+        pieces = [
+            json.dumps({**event, "sequence_number": number}).encode() for number, event in enumerate(told)
+        ]
+        self._answer("text/event-stream", b"".join(b"data: " + piece + b"\n\n" for piece in pieces))
+
+    def do_GET(self) -> None:
+        """The whole of it."""
+        self._answer("application/json", json.dumps(self._response("completed")).encode())
+
+    def _response(self, status: str) -> dict[str, Any]:
+        usage = _BILL if status == "completed" else None
+        return {**_ANSWER, "status": status, "background": self.background, "usage": usage}
+
+    def _answer(self, kind: str, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
+        """Nothing."""
+
+
+class KeptInBackground(Kept):
+    """The same for a background response."""
+
+    background = True
+
+
+@pytest.fixture(params=[Kept, KeptInBackground])
+def keeping(request: pytest.FixtureRequest) -> Iterator[openai.OpenAI]:
+    """A client of such a server."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), request.param) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        with openai.OpenAI(base_url=f"http://127.0.0.1:{server.server_port}/v1", api_key=KEY) as client:
+            yield client
+        server.shutdown()
+        thread.join()
+
+
+def test_a_response_that_was_left_is_counted_when_it_is_fetched(
+    keeping: openai.OpenAI, watched: Watched, tmp_path: Path
+) -> None:
+    """Its usage comes with the first reading, and takes the place of what was possibly billed."""
+    summary = SummaryConsumer()
+    pipeline.add_consumer(summary)
+    try:
+        with spantally.session() as session:
+            with keeping.responses.create(model="gpt-4o", input="think", stream=True) as stream:
+                next(iter(stream))
+            assert worker.flush(10)
+            before = session.totals
+            for _ in range(2):
+                assert keeping.responses.retrieve("resp_1").usage is not None
+            told = session.totals
+        assert (before.calls, before.possibly_billed_calls, before.input_tokens) == (1, 1, 0)
+        assert (told.calls, told.possibly_billed_calls, told.input_tokens) == (1, 0, IN)
+        assert totals(watched.records, tmp_path) == (1, IN, OUT)
+    finally:
+        pipeline.remove_consumer(summary)
+    assert summary.line(kept=False).startswith(f"spantally: 1 call, {IN} input + {OUT} output tokens")
+
+
+def test_a_response_that_was_read_to_its_end_is_not_counted_again(
+    keeping: openai.OpenAI, watched: Watched, tmp_path: Path
+) -> None:
+    """Its usage was there."""
+    with spantally.session() as session:
+        assert list(keeping.responses.create(model="gpt-4o", input="think", stream=True))
+        keeping.responses.retrieve("resp_1")
+    assert (session.totals.calls, session.totals.input_tokens) == (1, IN)
+    assert totals(watched.records, tmp_path) == (1, IN, OUT)
+    assert len(watched.of("inference")) == 1

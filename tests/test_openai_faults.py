@@ -13,12 +13,15 @@ import openai
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from pydantic import BaseModel
 
 from openai_forms_kit import KEY, async_client_of, client_of, plain, sent
 from spantally.ground import guard
+from spantally.ground.records import possibly_billed
 from spantally.testing import Reply, ScriptedServer, Usage
 from test_openai_endpoints_faults import ANSWERS, EVENTS, JSON
-from watching import Watched
+from watching import Watched, attributes
 
 http: Any = pytest.importorskip("httpx" if openai.__version__.startswith("2.") else "httpx2")
 
@@ -248,25 +251,87 @@ def test_a_timeout_is_possibly_billed(name: str, mode: str) -> None:
             watched.close()
 
 
-_FAILS = {"error": {"message": "no", "type": "server_error", "code": None}}
+_FAILS: dict[str, dict[str, Any]] = {
+    "server_error": {"type": "server_error", "code": None},
+    "rate_limit_exceeded": {"type": "tokens", "code": "rate_limit_exceeded"},
+    "context_length_exceeded": {"type": "invalid_request_error", "code": "context_length_exceeded"},
+    "502": {"code": 502},
+    "429": {"code": 429},
+}
 _BEGINS = {"chat stream": CHUNKS[:2], "chat bytes": CHUNKS[:2], "responses stream": RESPONSE_EVENTS[:2]}
+_STARTS = {"responses stream": RESPONSE_EVENTS[:1]}
+"""What comes before anything is made."""
 
 
 @pytest.mark.parametrize("mode", MEET)
+@pytest.mark.parametrize("kind", _FAILS)
 @pytest.mark.parametrize("begun", [True, False], ids=["later", "at once"])
 @pytest.mark.parametrize("name", _BEGINS)
-def test_an_answer_that_fails_on_its_way_is_possibly_billed(name: str, begun: bool, mode: str) -> None:
-    """What came of it was made; where the error is all that came, nobody made anything."""
-    events = [*(_BEGINS[name] if begun else []), _FAILS]
+def test_an_answer_that_fails_on_its_way_is_possibly_billed(
+    name: str, begun: bool, kind: str, mode: str
+) -> None:
+    """What came of it was made; an error before that is as the status that stands for it would be."""
+    failure = {"error": {"message": "no", **_FAILS[kind]}}
+    events = [*(_BEGINS[name] if begun else _STARTS.get(name, [])), failure]
     with ScriptedServer(Reply(body=sse(events), headers=EVENTS)) as server:
         watched = Watched()
         try:
             MEET[mode]({name: ALL[name]}, server)
             (record,) = watched.records
-            assert (record.status, record.error_type, record.usage) == ("error", "server_error", None)
-            assert record.possibly_billed is begun
+            assert (record.status, record.error_type, record.usage) == ("error", kind, None)
+            assert record.possibly_billed is (begun or kind in ("server_error", "502"))
         finally:
             watched.close()
+
+
+@pytest.mark.parametrize("code", ["server_error", "rate_limit_exceeded"])
+@pytest.mark.parametrize("name", ["responses", "responses stream", "responses bytes"])
+def test_a_response_that_says_that_it_failed(name: str, code: str) -> None:
+    """The same where a whole response has the error: nothing of it was made."""
+    response = {**_RESPONSE, "status": "failed", "error": {"code": code, "message": "no"}}
+    if name == "responses":
+        reply = Reply(body=json.dumps(response).encode(), headers=JSON)
+    else:
+        failed = {"type": "response.failed", "sequence_number": 1, "response": response}
+        reply = Reply(body=sse([RESPONSE_EVENTS[0], failed]), headers=EVENTS)
+    with ScriptedServer(reply) as server:
+        watched = Watched()
+        try:
+            meet({name: ALL[name]}, server)
+            (record,) = watched.records
+            assert (record.status, record.error_type, record.usage) == ("error", code, None)
+            assert record.possibly_billed is (code == "server_error")
+        finally:
+            watched.close()
+
+
+@pytest.mark.parametrize("mode", MEET)
+@pytest.mark.parametrize(
+    ("status", "billed"), [(500, True), (503, True), (529, False), (429, False), (409, False)]
+)
+def test_the_last_attempt_and_those_before_it_are_of_one_rule(status: int, billed: bool, mode: str) -> None:
+    """A server error may have been billed, whichever attempt met it; a rejection never is."""
+    call = {"chat": CALLS["chat"]}
+    fast = {"retry-after-ms": "1"}
+    refused = Reply(status=status, headers=fast, error={"message": "no"})
+    ends = {"final": [refused], "retried": [refused, Reply(text="x")], "both": [refused] * 2}
+    for end, script in ends.items():
+        with ScriptedServer(script) as server:
+            watched = Watched()
+            try:
+                MEET[mode](call, server, retries=len(script) - 1)
+                (record,) = watched.records
+                assert len(server.requests) == record.attempts == len(script)
+                assert possibly_billed(record) is record.possibly_billed is billed, end
+                (span,) = watched.spans
+                told = [
+                    attributes(event).get("spantally.attempt.possibly_billed")
+                    for event in span.events
+                    if event.name == "spantally.attempt.failed"
+                ]
+                assert told == [True if billed else None] * (len(script) - 1)
+            finally:
+                watched.close()
 
 
 # -- mangled events, through the real SDK ----------------------------------------------------------------
@@ -386,3 +451,105 @@ def test_mangled_events_are_met_as_without_us(
         assert not guard.failures, guard.failures
     finally:
         watched.close()
+
+
+# -- a whole answer where events were asked for ----------------------------------------------------------
+
+_WHOLE_CHAT = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}],
+    "usage": USAGE,
+}
+_WHOLE_ANSWERS: dict[str, Any] = {
+    "chat stream": _WHOLE_CHAT,
+    "chat bytes": _WHOLE_CHAT,
+    "responses stream": {**_RESPONSE, "status": "completed", "usage": RESPONSE_USAGE},
+}
+_AS: dict[str, Callable[[Any], Reply]] = {
+    "json": lambda body: Reply(body=json.dumps(body).encode(), headers=JSON),
+    "indented": lambda body: Reply(body=b"\n" + json.dumps(body, indent=1).encode(), headers=JSON),
+    "gzip": lambda body: Reply(
+        body=gzip.compress(json.dumps(body).encode()), headers={**JSON, "content-encoding": "gzip"}
+    ),
+    "of no type": lambda body: Reply(body=json.dumps(body).encode(), headers={"content-type": ""}),
+}
+
+
+@pytest.mark.parametrize("mode", MEET)
+@pytest.mark.parametrize("form", _AS)
+@pytest.mark.parametrize("name", _WHOLE_ANSWERS)
+def test_a_whole_answer_to_a_stream_is_metered(name: str, form: str, mode: str) -> None:
+    """Some servers stream nothing: the SDK finds no event in their JSON, and the provider bills it."""
+    reply = _AS[form](_WHOLE_ANSWERS[name])
+    with ScriptedServer(reply) as bare:
+        expected = MEET[mode]({name: ALL[name]}, bare)
+    for capture in ("no_content", "span_and_event"):
+        with ScriptedServer(reply) as server:
+            watched = Watched(capture_content=capture)
+            try:
+                assert MEET[mode]({name: ALL[name]}, server) == expected
+                (record,) = watched.records
+                assert (record.status, record.usage) == ("ok", _WHOLE_ANSWERS[name]["usage"])
+                assert not record.possibly_billed
+                told = attributes(watched.spans[0])
+                assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (11, 7)
+                assert not guard.failures, guard.failures
+            finally:
+                watched.close()
+
+
+@pytest.mark.parametrize("name", ["chat stream", "chat bytes"])
+def test_a_whole_answer_without_usage_is_estimated(name: str) -> None:
+    """Where that is asked for, as of any other answer."""
+    answer = {key: value for key, value in _WHOLE_CHAT.items() if key != "usage"}
+    with ScriptedServer(_AS["json"](answer)) as server:
+        watched = Watched(stream_usage="estimate")
+        try:
+            meet({name: ALL[name]}, server)
+            (record,) = watched.records
+            assert record.estimated
+            assert record.usage is not None
+        finally:
+            watched.close()
+
+
+# -- a whole answer that the SDK cannot parse ------------------------------------------------------------
+
+
+class Wanted(BaseModel):
+    """What the model was to say."""
+
+    number: int
+
+
+@pytest.mark.parametrize("mode", MEET)
+@pytest.mark.parametrize("sampled", [True, False], ids=["recorded", "not recorded"])
+@pytest.mark.parametrize("length", [10, 400_000])
+def test_usage_of_what_cannot_be_parsed(length: int, sampled: bool, mode: str) -> None:
+    """However long it is, and whether or not a span is recorded: the provider bills it."""
+    said = {"role": "assistant", "content": "x" * length}
+    body = {**_WHOLE_CHAT, "choices": [{"index": 0, "finish_reason": "stop", "message": said}]}
+    call = {"parse": lambda client: client.chat.completions.parse(**CHAT, response_format=Wanted)}
+    reply = Reply(body=json.dumps(body).encode(), headers=JSON)
+    with ScriptedServer(reply) as bare:
+        expected = MEET[mode](call, bare)
+    for capture in ("no_content", "span_and_event"):
+        with ScriptedServer(reply) as server:
+            watched = Watched(capture_content=capture, sampler=None if sampled else ALWAYS_OFF)
+            try:
+                assert MEET[mode](call, server) == expected
+                (record,) = watched.records
+                assert (record.status, record.usage) == ("error", USAGE)
+                assert (record.error_type or "").endswith("ValidationError")
+                assert not record.possibly_billed
+                assert len(watched.spans) == sampled
+                for span in watched.spans:
+                    told = attributes(span)
+                    assert (told["gen_ai.usage.output_tokens"], told["error.type"]) == (7, record.error_type)
+                    assert span.status.code == 2
+                assert not guard.failures, guard.failures
+            finally:
+                watched.close()

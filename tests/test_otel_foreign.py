@@ -115,6 +115,10 @@ def test_usage_that_the_conventions_cannot_carry_is_read_from_our_own_attribute(
     [
         ("openai.RateLimitError", "error", False),
         ("openai.APITimeoutError", "error", True),
+        ("openai.InternalServerError", "error", True),
+        ("503", "error", True),
+        ("529", "error", False),
+        ("429", "error", False),
         ("asyncio.exceptions.CancelledError", "cancelled", True),
         ("interrupted", "interrupted", True),
     ],

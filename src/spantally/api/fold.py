@@ -63,6 +63,8 @@ class Fold:
     """Response ids that count, with the instrumentation scope they came from."""
     foreign: dict[str, tuple[CallRecord, Rating]] = field(default_factory=dict)
     """Foreign rows that count, by each id that a metered call may share with them."""
+    unused: dict[str, tuple[CallRecord, Rating]] = field(default_factory=dict)
+    """Metered rows that count without usage, by response id: a later reading of the response may tell it."""
 
     def take(self, record: CallRecord, rating: Rating) -> None:
         """Add a rated call or paid tool, unless it is a second view of one that counts."""
@@ -76,7 +78,12 @@ class Fold:
         if record.response_id is not None:
             seen = self.responses.setdefault(record.response_id, record.scope_name)
             if seen != record.scope_name:
-                return
+                first = None if record.usage is None else self.unused.pop(record.response_id, None)
+                if first is None:
+                    return
+                self.totals = added(self.totals, *first, sign=-1)
+            elif record.usage is None and record.precedence >= Precedence.METERED:
+                self.unused[record.response_id] = (record, rating)
         if record.span_id is not None:
             self.spans[record.span_id] = None
         if record.parent_span_id is not None:
@@ -111,7 +118,7 @@ class Fold:
 
     def trim(self) -> None:
         """Forget the oldest ids."""
-        for seen in (self.spans, self.covered, self.responses, self.foreign):
+        for seen in (self.spans, self.covered, self.responses, self.foreign, self.unused):
             known: dict[str, object] = seen  # type: ignore[assignment]
             while len(known) > MAX_SEEN:
                 del known[next(iter(known))]

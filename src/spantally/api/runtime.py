@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from spantally.api import children, termination
+from spantally.api import children, stragglers, termination
 from spantally.api import processor as _processor  # noqa: F401 - gives span processors their ledger
 from spantally.api.config import Config, apply_policy, completed, disabled_instrumentations, from_call
 from spantally.api.console import close_console, flush_console, use_console
@@ -123,6 +123,7 @@ class Runtime:
             )
             places.tell_written(config.ledger)
             pipeline.add_consumer(self.ledger)
+            stragglers.hand_over()
             open_work.add_taker(self.ledger.take_marks)
 
     def _use_media(self, config: Config, telemetry: Telemetry) -> None:
@@ -209,6 +210,11 @@ class Runtime:
         pipeline.remove_consumer(self.folding)
         if self.summary is not None:
             pipeline.remove_consumer(self.summary)
+        if self.ledger is not None:
+            try:
+                stragglers.wait_for_open(self.ledger)
+            except Exception as error:
+                swallowed("api.stragglers", error)
         self._drop_ledger()
         keep_media(telemetry_module.active, None, None)
         # What is still open ends later, and is redacted as it was promised.
@@ -340,7 +346,10 @@ def instrument(
 
 
 def uninstrument() -> None:
-    """Take everything back: patches, processors, ledger. What waits is written first. Never raises."""
+    """Take everything back: patches, processors, ledger. What waits is written first. Never raises.
+
+    What is open (a stream that is still read) has its row written once it ends.
+    """
     global current
     with _lock:
         for name, instrumentor in instrumentors().items():
@@ -361,6 +370,8 @@ def uninstrument() -> None:
         close_console()
         try:
             worker.stop(STOP_SECONDS)  # the last that is left of us; the next item starts it again
+            if stragglers.are_left():
+                worker.start()  # what a finaliser notes starts nothing
         except Exception as error:
             swallowed("api.worker_stop", error)
 

@@ -41,6 +41,11 @@ def add_taker(taker: Taker) -> None:
         _takers.append(taker)
 
 
+def open_now() -> set[str]:
+    """Call ids of what is open and began with the ledger in force."""
+    return {call_id for call_id, one in list(open_operations.items()) if one.start_ns >= _since_ns}
+
+
 def remove_taker(taker: Taker) -> None:
     """Stop giving marks to ``taker``."""
     if taker in _takers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -496,8 +496,13 @@ if hasattr(os, "register_at_fork"):  # there is no fork on Windows
 
 def interrupt_open_operations() -> None:
     """At exit: what still runs is ended as interrupted; a model call then is possibly billed."""
+    interrupt(list(open_operations.values()))
+
+
+def interrupt(operations: Iterable[Operation]) -> None:
+    """End operations as interrupted."""
     now = time.time_ns()
-    for operation in list(open_operations.values()):
+    for operation in operations:
         if operation.kind in COUNTED_KINDS and operation.usage is None:
             operation.possibly_billed = True
         operation.finish(Status.INTERRUPTED, error_type="interrupted", end_ns=now)

@@ -118,10 +118,16 @@ def consumers() -> tuple[Consumer, ...]:
     return tuple(_consumers)
 
 
-def remove_consumer(consumer: Consumer) -> None:
-    """Stop giving records to ``consumer``, after it got those that wait."""
+def remove_consumer(consumer: Consumer, *, flush: bool = True) -> None:
+    """Stop giving records to ``consumer``, after it got those that wait.
+
+    Args:
+        consumer: gets no more.
+        flush: False where nothing that waits is for it.
+    """
     if consumer in _consumers:
-        worker.flush(5.0)
+        if flush:
+            worker.flush(5.0)
         _consumers.remove(consumer)
 
 

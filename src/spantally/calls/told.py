@@ -15,6 +15,7 @@ from spantally.calls.plans import Plan
 from spantally.calls.starting import start
 from spantally.calls.telemetry import Telemetry
 from spantally.ground import semconv
+from spantally.ground.billing import is_server_error
 from spantally.ground.records import CallRecord, Kind, Precedence, Status
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState
@@ -102,8 +103,19 @@ def count(
     cancelled = type(error).__name__ == "CancelledError" or isinstance(error, KeyboardInterrupt)
     if told.usage is None:
         name = type_name(error).lower()
-        made.possibly_billed = cancelled or any(word in name for word in _MAYBE_BILLED)
+        made.possibly_billed = (
+            cancelled or any(word in name for word in _MAYBE_BILLED) or _is_server_error(error, name)
+        )
     made.finish(Status.CANCELLED if cancelled else Status.ERROR, error=error, end_ns=end_ns)
+
+
+def _is_server_error(error: BaseException, name: str) -> bool:
+    """True where the provider failed after it had the request: its status says so, else the class's name."""
+    try:
+        status = getattr(error, "status_code", None)
+    except Exception:
+        status = None
+    return is_server_error(str(status) if type(status) is int else name)
 
 
 def _tell_listeners(call: Announced, told: Told, start_ns: int, end_ns: int) -> None:

@@ -127,7 +127,7 @@ class CallRecord(NamedTuple):
     abandoned: bool = False
     attempts: int = 1
     possibly_billed: bool = False
-    """The request was sent and ended without usage (timeout, cancel, lost connection)."""
+    """The request was sent and ended without usage (timeout, cancel, lost connection, server error)."""
     usage: Mapping[str, Any] | None = None
     """The provider's usage object as it came, or None when there was none."""
     usage_format: str | None = None

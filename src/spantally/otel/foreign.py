@@ -18,6 +18,7 @@ from opentelemetry.trace import StatusCode
 from spantally.calls import implicit as calls_implicit
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
+from spantally.ground.billing import is_server_error
 from spantally.ground.errors import SettingsError
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, LinkRecord, Precedence, Status
 from spantally.ground.scope import Scope
@@ -353,13 +354,15 @@ def _exception_type(span: ReadableSpan) -> str | None:
 
 
 def _possibly_billed(kind: str, status: str, error_type: str | None, abandoned: bool, facts: Facts) -> bool:
-    """A request that went out and ended without usage: left early, cancelled, timed out, connection lost."""
+    """A request that went out and ended without usage: left early, cancelled, lost, or by a server error."""
     if kind not in COUNTED_KINDS or facts.usage is not None:
         return False
     if abandoned or status in (Status.CANCELLED, Status.INTERRUPTED):
         return True
     lowered = (error_type or "").lower()
-    return status == Status.ERROR and any(word in lowered for word in _MAYBE_BILLED)
+    return status == Status.ERROR and (
+        any(word in lowered for word in _MAYBE_BILLED) or is_server_error(error_type or "")
+    )
 
 
 def _is_turn(attributes: Mapping[str, Any], kind: str, run_id: str | None, call_id: str) -> bool:

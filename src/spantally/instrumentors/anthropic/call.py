@@ -85,7 +85,7 @@ class AnthropicCall(SdkCall):
         target.response_model = facts.model
         target.response_id = facts.response_id or target.response_id
         if facts.error_type is not None:
-            self.error_type = facts.error_type
+            self.error_type, self.refused = facts.error_type, facts.refused
         if self.wire.kind is Kind.OTHER:
             return
         target.usage = facts.usage

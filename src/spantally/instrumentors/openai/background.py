@@ -3,7 +3,8 @@
 A background response and a run of an assistant come back at once, without usage, and their work goes on. The
 row of the call that began it stays open; the request that first sees the end completes it, so that the usage
 counts once, in the session that spent it. Where another process began it, the row of that request carries
-the usage itself, as a second view of the same response id: a ledger that holds both counts one.
+the usage itself, as a second view of the same response id: a ledger that holds both counts one. So it is
+where a stream was left or lost before it told its usage, and the response is fetched afterwards.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MAX_TOLD: Final = 8192
 
 _waiting: Final[OrderedDict[_Key, Operation]] = OrderedDict()
 _told: Final[OrderedDict[_Key, None]] = OrderedDict()
+_missed: Final[OrderedDict[_Key, None]] = OrderedDict()
 _lock: Final = threading.RLock()
 
 
@@ -51,6 +53,16 @@ def tell(provider: str | None, response_id: str | None) -> None:
             _told.popitem(last=False)
 
 
+def miss(provider: str | None, response_id: str | None) -> None:
+    """Note that the row of an answer has ended without its usage: who reads the answer later is told it."""
+    if response_id is None:
+        return
+    with _lock:
+        _missed[(provider, response_id)] = None
+        while len(_missed) > MAX_TOLD:
+            _missed.popitem(last=False)
+
+
 def learn(target: Operation, wire: WireOperation, facts: ResponseFacts) -> bool:
     """Take what a request tells of an answer that an earlier one began.
 
@@ -62,10 +74,13 @@ def learn(target: Operation, wire: WireOperation, facts: ResponseFacts) -> bool:
     Returns:
         True if its own row has to carry the usage, since no call of this process waits for it.
     """
-    if facts.response_id is None or facts.goes_on or not facts.background:
+    if facts.response_id is None or facts.goes_on:
         return False
     key = (target.provider, facts.response_id)
     with _lock:
+        if not facts.background and (facts.usage is None or key not in _missed):
+            return False
+        _missed.pop(key, None)
         waiting = _waiting.pop(key, None)
         known = waiting is None and key in _told
         if not known:
@@ -84,7 +99,7 @@ def _complete(waiting: Operation, wire: WireOperation, facts: ResponseFacts) -> 
     waiting.response_model = facts.model or waiting.response_model
     waiting.usage = facts.usage
     waiting.usage_format = wire.usage_format
-    waiting.possibly_billed = waiting.possibly_billed or facts.usage is None
+    waiting.possibly_billed = waiting.possibly_billed or (facts.usage is None and not facts.refused)
     if waiting.price_context is not None:
         add_price_facts(waiting.price_context, facts)
     status = Status.OK
@@ -108,3 +123,4 @@ def forget() -> None:
     with _lock:
         _waiting.clear()
         _told.clear()
+        _missed.clear()

@@ -153,7 +153,7 @@ class OpenAICall(SdkCall):
                 if facts.server_tools or wire.api in _BEYOND:
                     self._set_usage_beyond(response.usage_attributes(wire, usage), usage, facts)
             if facts.error_type is not None:
-                self.error_type = facts.error_type
+                self.error_type, self.refused = facts.error_type, facts.refused
             if facts.background:
                 self.goes_on = facts.goes_on
                 if usage is not None:
@@ -167,9 +167,21 @@ class OpenAICall(SdkCall):
             self._take_counted()
         super().exhausted()
 
+    def failed(self, error: BaseException) -> None:
+        """``request()`` or the iteration of its stream raised ``error``, which goes on to the program."""
+        super().failed(error)
+        self._note_missed()
+
     def _prepare_abandoned(self) -> None:
         self._take_counted()
         super()._prepare_abandoned()
+        self._note_missed()
+
+    def _note_missed(self) -> None:
+        """A response whose usage did not come: who fetches it afterwards may be told."""
+        target = self.operation
+        if target.usage is None and self.wire.api == "responses" and not self.wire.rereads:
+            background.miss(target.provider, target.response_id)
 
     def _take_counted(self) -> None:
         """Sound that was streamed as bytes: nothing of it was read, and what was asked for is its bill."""

@@ -43,12 +43,14 @@ class SdkCall:
     """
 
     __slots__ = (
+        "answered",
         "capture",
         "choices",
         "error_type",
         "estimated_input",
         "facts_read",
         "goes_on",
+        "has_middleware",
         "hides_usage",
         "key_is_given",
         "large",
@@ -57,8 +59,10 @@ class SdkCall:
         "operation",
         "options",
         "reads_at_once",
+        "refused",
         "stream_facts",
         "streaming",
+        "successor",
         "unread",
         "wants_tools",
         "watched",
@@ -86,6 +90,8 @@ class SdkCall:
         """True for a call that has reserved something: what it used is known before the next one asks."""
         self.error_type: str | None = None
         """What a complete body says of its own failure."""
+        self.refused = False
+        """True where that is of a kind that stands for a rejection."""
         self.watched = False
         """True once a watched Stream object of the SDK is read: it then tells the end, not the bytes."""
         self.facts_read = False
@@ -107,6 +113,19 @@ class SdkCall:
         """True where a function of the program gave the key, so that only the request has it."""
         self.goes_on = False
         """True where the request ends and the provider's work does not."""
+        self.has_middleware = False
+        """True where the client has functions that stand around each request."""
+        self.answered = False
+        """True once an answer has come by."""
+        self.successor: SdkCall | None = None
+        """The call of the next answer within the same ``request()``."""
+
+    def latest(self) -> SdkCall:
+        """The call of the newest answer within the same ``request()``."""
+        call = self
+        while call.successor is not None:
+            call = call.successor
+        return call
 
     # -- what the SDK's own call tells -----------------------------------------------------------------
 
@@ -217,13 +236,13 @@ class SdkCall:
         elif not self.read_long(body) and len(body) <= MAX_LATE_BODY:
             self.large = body
 
-    def _read_unread(self) -> None:
+    def _read_unread(self, error_type: str | None = None) -> None:
         """Read the body that was put off, on the worker (or on whoever asks for totals)."""
         body, self.unread = self.unread, None
         if body is not None:
             self.read_body(parsed(body), owned=True)
             if self.capture is not None:
-                self.capture.finish(self.operation)
+                self.capture.finish(self.operation, error_type)
 
     def _read_events(self, body: bytes) -> None:
         """Read events that came as one whole body."""
@@ -233,6 +252,12 @@ class SdkCall:
             scanner.feed(body)
             scanner.close()
             self._take_stream_facts()
+
+    def read_whole(self, body: Any) -> None:
+        """Read the whole answer of a body that the program reads, or the SDK does as a stream."""
+        self.read_body(body)
+        if self.estimated_input is not None:
+            self._estimate(self.output_messages(body))
 
     @property
     def collects(self) -> bool:
@@ -285,31 +310,53 @@ class SdkCall:
         """``request()`` or the iteration of its stream raised ``error``, which goes on to the program."""
         if self.left:
             return  # what an event loop throws into a stream that it finds when it closes is no end
+        had_begun = self._had_begun()
         if self.stream_facts is not None:
             self._take_last_event(self.stream_facts, error)
         self._take_stream_facts()
         target = self.operation
         if target.usage is None and self.wire.kind is not Kind.OTHER:
-            target.possibly_billed = not errors.is_rejection(error) and (
-                errors.was_sent(error) or self._had_begun()
-            )
+            target.possibly_billed = self._may_be_billed(error, had_begun=had_begun)
         self._note_missing_reasons()
         self._take_error_head(error)
         cancelled = isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or _is_cancellation(
             error
         )
-        self._finish(
-            Status.CANCELLED if cancelled else Status.ERROR,
-            error=error,
-            error_type=errors.error_type_of(error),
-        )
+        status, error_type = Status.CANCELLED if cancelled else Status.ERROR, errors.error_type_of(error)
+        if (self.large is not None or self.unread is not None) and not self.facts_read:
+            self._fail_later(status, error, error_type)
+        else:
+            self._finish(status, error=error, error_type=error_type)
+
+    def _fail_later(self, status: str, error: BaseException, error_type: str) -> None:
+        """The SDK fails at a whole answer that nobody has read yet: the worker reads what it used."""
+        if self.unread is None:
+            self.unread, self.large = self.large, None
+        target = self.operation
+
+        def prepare() -> None:
+            self._read_unread(error_type)
+            lost = self.lost_attempts > 0
+            target.possibly_billed = lost or (target.usage is None and target.possibly_billed)
+
+        note_exception(target, error)
+        # Only a span tells its message; what its frames hold is not kept for anything else.
+        told = None if target.mark is None else error
+        target.finish_later(prepare=prepare, status=status, error=told, error_type=error_type)
+        if not worker.running:
+            worker.start()
 
     def _had_begun(self) -> bool:
         """True where something of an answer came: what says of itself that it failed may be billed so far."""
-        target = self.operation
-        return self.stream_facts is not None and (
-            target.response_id is not None or (self.watched and target.first_chunk_ns is not None)
-        )
+        return self.stream_facts is not None and self.stream_facts.begun
+
+    def _may_be_billed(self, error: BaseException, *, had_begun: bool) -> bool:
+        """Whether a call that failed without usage may be billed: see docs/decisions/0005."""
+        if errors.is_rejection(error):
+            return False
+        if not self.streaming:  # a websocket has no answer of its own to each request
+            return errors.was_sent(error) or had_begun or self.operation.response_id is not None
+        return had_begun or not errors.told_refusal(error)
 
     def _note_missing_reasons(self) -> None:
         """A generation that failed or was broken off before anything of it came has the reason ``error``."""
@@ -347,8 +394,8 @@ class SdkCall:
         """The whole answer was read; it may itself say that it failed."""
         if self.error_type is not None:
             target = self.operation
-            if target.usage is None and self.wire.kind is not Kind.OTHER and self._had_begun():
-                target.possibly_billed = True
+            if target.usage is None and self.wire.kind is not Kind.OTHER:
+                target.possibly_billed = self._had_begun() or not self.refused
             self._note_missing_reasons()
             self._finish(Status.ERROR, error_type=self.error_type)
         elif self.goes_on:

@@ -10,6 +10,8 @@ import sys
 from typing import Any
 
 from spantally.ground import semconv
+from spantally.ground.billing import refuses
+from spantally.ground.records import Kind
 from spantally.instrumentors.stainless.wire import errors
 
 
@@ -22,21 +24,25 @@ def note_failed_attempt(call: Any, retries_taken: int, response: Any) -> bool:
         response: the answer, or None where there was none.
 
     Returns:
-        True if the attempt was sent and nobody knows whether it was billed: a time-out, a lost connection.
+        True if the attempt was sent and nobody knows whether it was billed: a time-out, a lost connection, a
+        server error.
     """
     operation = call.operation
     operation.attempts = retries_taken + 2  # this one, and the one that follows
     attributes: dict[str, Any] = {semconv.ATTEMPT: retries_taken + 1}
     billed = False
     if response is not None:
-        attributes[semconv.ERROR_TYPE] = str(response.status_code)
-        attributes[semconv.HTTP_STATUS_CODE] = int(response.status_code)
+        status = int(response.status_code)
+        attributes[semconv.ERROR_TYPE] = str(status)
+        attributes[semconv.HTTP_STATUS_CODE] = status
+        billed = not refuses(status)
         attributes.update(call.head_facts(response.headers.raw)[1])
     else:
         error = sys.exc_info()[1]
         if error is not None:
             attributes[semconv.ERROR_TYPE] = errors.class_name(type(error))
             billed = errors.was_sent(error)
+    billed = billed and call.wire.kind is not Kind.OTHER
     if billed:
         attributes[semconv.ATTEMPT_POSSIBLY_BILLED] = True
     span = operation.span

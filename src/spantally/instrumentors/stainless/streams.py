@@ -184,14 +184,17 @@ class _Bytes:
         self._lines = None
 
     def _first(self) -> None:
-        """Choose how to read the bytes, once it is known that no Stream object of the SDK watches them."""
+        """Choose how to read the bytes, once it is known whether a Stream object of the SDK watches them."""
         call = self.spantally_call
         try:
-            if call.watched:
-                return
             kind = self._headers.get("content-type", "").lower()
             encoding = self._headers.get("content-encoding")
-            if call.wire.api == call.file_api:
+            if call.watched:
+                if not encoding:
+                    self._scan = self._feed_watched
+                elif "json" in kind:
+                    self._scan = functools.partial(self._gather, encoding)
+            elif call.wire.api == call.file_api:
                 self._lines = call.file_lines(encoding)
                 self._scan = self._lines.feed
             elif "text/event-stream" in kind:
@@ -222,6 +225,18 @@ class _Bytes:
         if self._scan is not None:
             self._scan(chunk)
 
+    def _feed_watched(self, chunk: bytes) -> None:
+        """The first piece where events were asked for: a server may answer with the whole as JSON.
+
+        The SDK finds no event in that, so that the program gets nothing; what it used is told nevertheless.
+        """
+        chunk = chunk.lstrip()
+        if chunk:
+            self._scan = None
+            if chunk[:1] == b"{":
+                self._scan = functools.partial(self._gather, None)
+                self._scan(chunk)
+
     def _feed_events(self, scan: Callable[[bytes], None], chunk: bytes) -> None:
         self.spantally_call.operation.mark_first_chunk()
         scan(chunk)
@@ -245,9 +260,13 @@ class _Bytes:
     def _ended(self) -> None:
         """All bytes were read."""
         call = self.spantally_call
-        if call.watched or call.operation.ended:
+        if call.operation.ended:
             return
         try:
+            if call.watched:  # the iterator tells the end
+                if self._gathered:
+                    _read_json(call, b"".join(self._gathered), self._headers.get("content-encoding"))
+                return
             if self._scanner is not None:
                 self._scanner.close()  # the last event may lack its blank line
             if self._lines is not None:
@@ -259,7 +278,8 @@ class _Bytes:
             call.exhausted()
         except Exception as error:
             swallowed("sdk.bytes_end", error)
-            _leave_early(call)
+            if not call.watched:
+                _leave_early(call)
 
     def _failed(self, error: BaseException) -> None:
         call = self.spantally_call
@@ -309,7 +329,9 @@ def _read_json(call: SdkCall, content: bytes, encoding: str | None) -> None:
         left -= len(piece)
         if left < 0:  # a little that blows up to a lot
             return
-    call.read_body(parsed(b"".join(whole)))
+    body = parsed(b"".join(whole))
+    if not call.watched or type(body) is dict:  # events that are called JSON are the iterator's
+        call.read_whole(body)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import functools
 import weakref
 from contextvars import ContextVar
 from types import FunctionType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from opentelemetry import context as otel_context
 
@@ -22,10 +22,16 @@ from spantally.instrumentors.stainless.call import SdkCall
 from spantally.instrumentors.stainless.lazy_stream import iterator_of
 from spantally.instrumentors.stainless.streams import watch, watch_async, watch_bytes
 
+MIDDLEWARE: Final = "_middleware"
+"""Of a client: what stands around each of its requests, and may ask again, or answer by itself."""
+
 
 def _returned(call: SdkCall, result: Any) -> None:
+    call = call.latest()
     try:
-        if not call.streaming:
+        if not call.answered and call.has_middleware:
+            call.operation.finish()  # middleware answered: the provider was not asked
+        elif not call.streaming:
             call.succeeded(result)
     except Exception as error:
         swallowed("sdk.returned", error)
@@ -34,6 +40,7 @@ def _returned(call: SdkCall, result: Any) -> None:
 
 
 def _raised(call: SdkCall, error: BaseException) -> None:
+    call = call.latest()
     try:
         call.failed(error)
     except Exception as failure:
@@ -106,7 +113,10 @@ class Taps:
             if self.owner.patch_set.generation != made_in:
                 return None  # somebody has kept this function over uninstrument()
             options = kwargs["options"] if "options" in kwargs else args[1]
-            return self.sdk.begin(self.owner.telemetry, client, options)
+            call = self.sdk.begin(self.owner.telemetry, client, options)
+            if call is not None and getattr(client, MIDDLEWARE, None):
+                call.has_middleware = True
+            return call
         except Exception as error:
             swallowed("sdk.begin", error)
             return None
@@ -244,7 +254,7 @@ class Taps:
 
         @functools.wraps(original)
         def process(self: Any, *args: Any, **kwargs: Any) -> Any:
-            taps._tap(kwargs)
+            taps._tap(self, kwargs)
             return original(self, *args, **kwargs)
 
         return process
@@ -260,7 +270,7 @@ class Taps:
                 if taps.owner.telemetry.wants_content:
                     await scan_beside(taps.owner.telemetry, taps._complete_body(kwargs))
             finally:
-                taps._tap(kwargs)
+                taps._tap(self, kwargs)
             return await original(self, *args, **kwargs)
 
         return process
@@ -284,20 +294,58 @@ class Taps:
             swallowed("sdk.response_body", error)
             return None
 
-    def _tap(self, kwargs: dict[str, Any]) -> None:
+    def _tap(self, client: Any, kwargs: dict[str, Any]) -> None:
         try:
             call = self.current.get()
+            http_response = kwargs["response"]
+            alone = False
+            if getattr(client, MIDDLEWARE, None):
+                if int(http_response.status_code) >= 300:
+                    return  # with middleware what is refused comes by here, too
+                if call is None or call.answered:
+                    alone = call is None
+                    call = self._one_more(call, client, kwargs["options"])
             if call is None:
                 return
-            http_response = kwargs["response"]
+            call.answered = True
             if not http_response.is_closed:
                 watch_bytes(call, http_response)
                 call.streaming = True
             kind = call.read_response_head(http_response, int(kwargs.get("retries_taken") or 0))
             if not call.streaming:
                 call.read_buffered(http_response, kind)
+                if alone:
+                    _returned(call, None)
         except Exception as error:
             swallowed("sdk.response", error)
+
+    def _one_more(self, call: SdkCall | None, client: Any, options: Any) -> SdkCall | None:
+        """Middleware has asked again, of another model perhaps: an answer more is a call more.
+
+        Args:
+            call: whose answer was there; None where a stream of the SDK's own asks while it is read.
+            client: the SDK's client.
+            options: of the request that is answered now.
+        """
+        if not self.owner.patch_set.enabled:
+            return None
+        if call is None:
+            return self.sdk.begin(self.owner.telemetry, client, options)
+        if not call.streaming:
+            call.succeeded(None)  # all of it is read; a stream's end is told by its bytes
+        around = call.operation.parent_context
+        token = None if around is None else otel_context.attach(around)
+        try:
+            made = self.sdk.begin(self.owner.telemetry, client, options)
+        finally:
+            if token is not None:
+                otel_context.detach(token)
+        if made is not None:
+            made.reads_at_once = call.reads_at_once
+            made.has_middleware = True
+            call.successor = made
+            self.current.set(made)
+        return made
 
     def sleep_for_retry(
         self, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]

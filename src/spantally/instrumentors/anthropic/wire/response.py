@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from spantally.instrumentors.anthropic.wire.operation import Operation
-from spantally.instrumentors.stainless.wire.errors import error_code
+from spantally.instrumentors.stainless.wire.errors import error_code, says_refused
 from spantally.instrumentors.stainless.wire.fields import field, items, plain_mapping, text
 
 
@@ -23,6 +23,8 @@ class ResponseFacts(NamedTuple):
     error_type: str | None = None
     server_tools: tuple[tuple[str, int], ...] = ()
     """How often the provider ran each tool of its own that its usage does not count."""
+    refused: bool = False
+    """True where the error is of a kind that stands for a rejection."""
 
 
 MISSING: Final = "error"
@@ -55,16 +57,18 @@ def response_facts(op: Operation, body: Any) -> ResponseFacts:
         op: what ``classify`` said.
         body: parsed JSON, or the SDK's object of it.
     """
-    failure = error_code(field(body, "error"))
+    error = field(body, "error")
+    failure, refused = error_code(error), error is not None and says_refused(error)
     if op.api == "complete":
         return ResponseFacts(
             model=text(field(body, "model")),
             response_id=text(field(body, "id")),
             finish_reasons=(finish_reason(field(body, "stop_reason")),),
             error_type=failure,
+            refused=refused,
         )
     if op.api != "messages":
-        return ResponseFacts(error_type=failure)
+        return ResponseFacts(error_type=failure, refused=refused)
     blocks = items(field(body, "content")) or ()
     return ResponseFacts(
         model=text(field(body, "model")),
@@ -73,6 +77,7 @@ def response_facts(op: Operation, body: Any) -> ResponseFacts:
         usage=plain_mapping(field(body, "usage")),
         tool_calls=tuple(pair for block in blocks if (pair := tool_call(block)) is not None),
         error_type=failure,
+        refused=refused,
         server_tools=server_tools([name for block in blocks if (name := server_tool(block)) is not None]),
     )
 

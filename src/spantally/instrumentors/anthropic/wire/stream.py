@@ -20,7 +20,7 @@ from spantally.instrumentors.anthropic.wire.response import (
 )
 from spantally.instrumentors.anthropic.wire.stream_content import StreamContent
 from spantally.instrumentors.anthropic.wire.usage import merged
-from spantally.instrumentors.stainless.wire.errors import error_code
+from spantally.instrumentors.stainless.wire.errors import error_code, says_refused
 from spantally.instrumentors.stainless.wire.fields import field, plain_mapping, text
 from spantally.instrumentors.stainless.wire.parts import Message
 
@@ -36,6 +36,8 @@ class StreamFacts:
 
     Attributes:
         error_type: the provider's error where an event reported one.
+        refused: True where that error is of a kind that stands for a rejection.
+        begun: True once something of an answer came.
         on_end: called when all but the end itself is known, while the SDK's own span is still open.
     """
 
@@ -49,8 +51,10 @@ class StreamFacts:
         "_reason",
         "_served",
         "_usage",
+        "begun",
         "error_type",
         "on_end",
+        "refused",
     )
 
     def __init__(self, op: Operation, *, collect: bool = False) -> None:
@@ -70,6 +74,8 @@ class StreamFacts:
         self._served: list[str] = []
         self._content = StreamContent() if collect else None
         self.error_type: str | None = None
+        self.refused = False
+        self.begun = False
         self.on_end: Callable[[], None] | None = None
 
     def observe(self, event: Any) -> None:
@@ -95,6 +101,7 @@ class StreamFacts:
         self._usage = merged(plain_mapping(field(message, "usage")), None) or None
 
     def _block(self, event: Any) -> None:
+        self.begun = True
         block = field(event, "content_block")
         call = tool_call(block)
         if call is not None and len(self._calls) < _MOST:
@@ -116,6 +123,7 @@ class StreamFacts:
 
     def _completion(self, event: Any) -> None:
         """A piece of a legacy completion."""
+        self.begun = True
         self._model = text(field(event, "model")) or self._model
         self._id = text(field(event, "id")) or self._id
         reason = text(field(event, "stop_reason"))
@@ -123,7 +131,9 @@ class StreamFacts:
             self._reason = finish_reason(reason)
 
     def _fail(self, event: Any) -> None:
-        self.error_type = error_code(field(event, "error")) or "_OTHER"
+        error = field(event, "error")
+        self.error_type = error_code(error) or "_OTHER"
+        self.refused = says_refused(error)
 
     def facts(self) -> ResponseFacts:
         """The facts so far; what a stream that was cut off did not tell is missing or ``error``."""
@@ -137,6 +147,7 @@ class StreamFacts:
             usage=usage,
             tool_calls=tuple(self._calls.items()),
             error_type=self.error_type,
+            refused=self.refused,
             server_tools=server_tools(self._served),
         )
 

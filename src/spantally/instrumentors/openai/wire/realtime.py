@@ -18,7 +18,7 @@ from spantally.instrumentors.openai.wire.response import (
     usage_of,
 )
 from spantally.instrumentors.openai.wire.stream import StreamFacts
-from spantally.instrumentors.stainless.wire.errors import error_code
+from spantally.instrumentors.stainless.wire.errors import error_code, says_refused
 from spantally.instrumentors.stainless.wire.fields import AttributeValue, field, integer, items, plain, text
 
 _MAX_ITEMS: Final = 1024
@@ -173,6 +173,7 @@ def response_facts(response: Any, model: str | None) -> ResponseFacts:
         error_type=error,
         server_tools=count_server_tools(kinds),
         attributes=tuple(attributes),
+        refused=not output and says_refused(field(details, "error")),
     )
 
 
@@ -202,6 +203,8 @@ class RealtimeFacts(StreamFacts):
         self._pieces: dict[str, list[str]] | None = {} if collect else None
         self._told: set[str] = set()
         self.error_type: str | None = None
+        self.refused = False
+        self.begun = False
         self.cancelled = False
         """True where the response ended before it was complete: by the program, or since the user spoke."""
 
@@ -213,6 +216,7 @@ class RealtimeFacts(StreamFacts):
         """Look at one event as JSON."""
         kind = field(chunk, "type")
         if kind in CONTENT_DELTAS:
+            self.begun = True
             if self._pieces is not None:
                 piece = text(field(chunk, "delta"))
                 item_id = text(field(chunk, "item_id")) or ""
@@ -220,7 +224,10 @@ class RealtimeFacts(StreamFacts):
                     self._pieces.setdefault(item_id, []).append(piece)
         elif kind == "response.created":
             self._started = field(chunk, "response")
+        elif kind == "response.output_item.added":
+            self.begun = True
         elif kind == "response.output_item.done":
+            self.begun = True
             item = field(chunk, "item")
             if len(self._done) < _MAX_ITEMS:
                 self._done[text(field(item, "id")) or str(len(self._done))] = item
@@ -229,6 +236,7 @@ class RealtimeFacts(StreamFacts):
             self.cancelled = field(self._whole, "status") == "cancelled"
         elif kind == "error":
             self.error_type = error_code(field(chunk, "error")) or "_OTHER"
+            self.refused = says_refused(field(chunk, "error"))
 
     def call_of(self, item: Any) -> tuple[str, str] | None:
         """Id and name of an item that asks for a tool of the program, the first time that it is met."""
@@ -247,7 +255,7 @@ class RealtimeFacts(StreamFacts):
         if self._whole is None:  # what began, or was refused, has no status to tell of
             kept = tuple(pair for pair in found.attributes if pair[0] != semconv.RESPONSE_STATUS)
             found = found._replace(status=None, attributes=kept, finish_reasons=(MISSING,))
-        return found._replace(tool_calls=calls, error_type=error)
+        return found._replace(tool_calls=calls, error_type=error, refused=found.refused or self.refused)
 
     def content(self) -> list[Message] | None:
         """One message: of the whole response where that came, else of what came of it."""

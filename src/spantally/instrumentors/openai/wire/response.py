@@ -18,7 +18,7 @@ from spantally.instrumentors.openai.wire.endpoints import (
 from spantally.instrumentors.openai.wire.operation import Operation
 from spantally.instrumentors.openai.wire.request import tool_name
 from spantally.instrumentors.openai.wire.usage import add_usage_attributes, usage_attributes
-from spantally.instrumentors.stainless.wire.errors import error_code
+from spantally.instrumentors.stainless.wire.errors import error_code, says_refused
 from spantally.instrumentors.stainless.wire.fields import (
     AttributeValue,
     field,
@@ -63,6 +63,8 @@ class ResponseFacts(NamedTuple):
     """True for an answer that is made after the request has ended: somebody asks for it later."""
     attributes: tuple[tuple[str, AttributeValue], ...] = ()
     """Further span attributes."""
+    refused: bool = False
+    """True where the error is of a kind that stands for a rejection."""
 
     @property
     def goes_on(self) -> bool:
@@ -170,6 +172,7 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
         (),
         False,
         answer_attributes(op, body) if embeds else (),
+        failure is not None and says_refused(failure),
     )
 
 
@@ -219,6 +222,7 @@ def _of_response(op: Operation, body: Any) -> ResponseFacts:
         server_tools=count_server_tools(kinds, preview=_offers_preview(body)),
         background=field(body, "background") is True,
         attributes=_COMPACTED if "compaction" in kinds and op.api == "responses" else (),
+        refused=error is not None and not output and says_refused(field(body, "error")),
     )
 
 
@@ -236,6 +240,7 @@ def _of_run(op: Operation, body: Any) -> ResponseFacts:
         error_type=error_code(field(body, "last_error")) or ("_OTHER" if status == "failed" else None),
         background=True,
         attributes=answer_attributes(op, body),
+        refused=says_refused(field(body, "last_error")),
     )
 
 

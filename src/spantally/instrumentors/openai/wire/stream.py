@@ -23,7 +23,7 @@ from spantally.instrumentors.openai.wire.response import (
     usage_of,
 )
 from spantally.instrumentors.openai.wire.stream_content import ChatContent, ResponseContent
-from spantally.instrumentors.stainless.wire.errors import error_code
+from spantally.instrumentors.stainless.wire.errors import error_code, says_refused
 from spantally.instrumentors.stainless.wire.fields import field, integer, items, text
 
 _HEAD: Final = 3
@@ -56,6 +56,14 @@ def stream_error(chunk: Any) -> str | None:
     return None
 
 
+def stream_refused(chunk: Any) -> bool:
+    """True where a chunk that reports an error is of a kind that stands for a rejection."""
+    error = field(chunk, "error")
+    if error is None:
+        error = field(field(chunk, "response"), "error")
+    return says_refused(_Coded(chunk) if error is None else error)
+
+
 class _Coded:
     """The code of an error event without its type, which is just ``error``."""
 
@@ -70,6 +78,8 @@ class StreamFacts:
 
     Attributes:
         error_type: the provider's error where a chunk reported one.
+        refused: True where that error is of a kind that stands for a rejection.
+        begun: True once something of an answer came.
     """
 
     __slots__ = (
@@ -84,7 +94,9 @@ class StreamFacts:
         "_tier",
         "_tools",
         "_usage",
+        "begun",
         "error_type",
+        "refused",
     )
 
     def __new__(cls, op: Operation, *, collect: bool = False, **_: Any) -> Self:
@@ -119,6 +131,8 @@ class StreamFacts:
         self._calls: dict[str, str] = {}
         self._collector: Any = None
         self.error_type: str | None = None
+        self.refused = False
+        self.begun = False
         if collect:
             self._collector = ResponseContent() if op.api == "responses" else ChatContent()
 
@@ -133,6 +147,12 @@ class StreamFacts:
     def content(self) -> list[Message] | None:
         """Output messages with the texts joined, or None if nothing was collected."""
         return None if self._collector is None else self._collector.messages()
+
+    def _note_error(self, chunk: Any) -> None:
+        found = stream_error(chunk)
+        if found is not None:
+            self.error_type = found
+            self.refused = stream_refused(chunk)
 
     def _note_identity(self, source: Any) -> None:
         self._id = self._id or text(field(source, "id"))
@@ -176,11 +196,13 @@ class _ChatFacts(StreamFacts):
         if usage is not None and (self._usage is None or counts_something(usage)):
             self._usage = usage
         self._note_identity(chunk)
-        for position, choice in enumerate(items(field(chunk, "choices")) or ()):
+        choices = items(field(chunk, "choices")) or ()
+        for position, choice in enumerate(choices):
             self._look_at_choice(choice, position)
-        error = field(chunk, "error")
-        if error is not None or self._id is None:
-            self.error_type = stream_error(chunk) or self.error_type
+        if field(chunk, "error") is not None or self._id is None:
+            self._note_error(chunk)
+        elif choices:
+            self.begun = True
 
     def _look_at_choice(self, choice: Any, position: int) -> None:
         index = integer(field(choice, "index"))
@@ -206,6 +228,7 @@ class _ChatFacts(StreamFacts):
             system_fingerprint=self._fingerprint,
             tool_calls=tuple(self._calls.items()),
             error_type=self.error_type,
+            refused=self.refused,
         )
 
 
@@ -238,6 +261,8 @@ class _CollectingChatFacts(_ChatFacts):
 
 _EVENT_APIS: Final = frozenset({"images", "speech", "transcriptions", "runs"})
 _RUN_EVENT: Final = "thread.run."
+_ANSWERING: Final = ("thread.message.", "thread.run.step.")
+"""What the model made, of the events of a run."""
 
 
 class _EventFacts(StreamFacts):
@@ -259,14 +284,16 @@ class _EventFacts(StreamFacts):
             # Steps of a run report their part of the same usage.
             if kind.startswith(_RUN_EVENT) and not kind.startswith("thread.run.step."):
                 self._whole = response_facts(self._op, chunk)
-                self.error_type = self._whole.error_type
+                self.error_type, self.refused = self._whole.error_type, self._whole.refused
         elif field(chunk, "usage") is not None:
             self._whole = response_facts(self._op, chunk)
         if kind == "error" or field(chunk, "error") is not None:
-            self.error_type = stream_error(chunk) or self.error_type
+            self._note_error(chunk)
+        elif not self.begun:
+            self.begun = self._op.api != "runs" or kind.startswith(_ANSWERING)
 
     def facts(self) -> ResponseFacts:
-        return self._whole._replace(error_type=self.error_type)
+        return self._whole._replace(error_type=self.error_type, refused=self.refused)
 
 
 class _ResponsesFacts(StreamFacts):
@@ -287,6 +314,7 @@ class _ResponsesFacts(StreamFacts):
         try:
             kind = chunk["type"] if type(chunk) is dict else chunk.__dict__["type"]
             if kind not in _TELLING and self._collector is None:
+                self.begun = True
                 return
         except Exception:  # then field by field
             pass
@@ -298,12 +326,15 @@ class _ResponsesFacts(StreamFacts):
             self._collector.add(kind, chunk)
         if kind not in _TELLING:
             if field(chunk, "error") is not None:
-                self.error_type = stream_error(chunk) or self.error_type
+                self._note_error(chunk)
+            else:
+                self.begun = True
             return
         if kind == "error":
-            self.error_type = stream_error(chunk)
+            self._note_error(chunk)
             return
         if kind == "response.output_item.done":
+            self.begun = True
             self._look_at_item(field(chunk, "item"))
             return
         response = field(chunk, "response")
@@ -330,7 +361,8 @@ class _ResponsesFacts(StreamFacts):
         if facts.status is None:
             facts = facts._replace(status=kind.rpartition(".")[2])
         self._whole = facts
-        self.error_type = facts.error_type or self.error_type
+        if facts.error_type is not None:
+            self.error_type, self.refused = facts.error_type, facts.refused or self.refused
 
     def facts(self) -> ResponseFacts:
         whole = self._whole
@@ -339,6 +371,7 @@ class _ResponsesFacts(StreamFacts):
                 model=whole.model or self._model,
                 response_id=whole.response_id or self._id,
                 error_type=self.error_type,
+                refused=self.refused,
                 # A server that sends a bare last event told its items before.
                 tool_calls=whole.tool_calls or tuple(self._calls.items()),
                 server_tools=whole.server_tools or count_server_tools(self._kinds),
@@ -354,4 +387,5 @@ class _ResponsesFacts(StreamFacts):
             error_type=self.error_type,
             server_tools=count_server_tools(self._kinds),
             background=self._background,
+            refused=self.refused,
         )

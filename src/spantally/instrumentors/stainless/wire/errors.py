@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from spantally.ground.billing import is_refusal, refuses
 from spantally.instrumentors.stainless.wire.fields import field, integer, text
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
@@ -114,9 +115,27 @@ def status_of(exc: BaseException) -> int | None:
 
 
 def is_rejection(exc: BaseException) -> bool:
-    """True for a 4xx answer, 429 included: the provider did not do the work and does not bill it."""
+    """True for an answer (4xx, 429 included, 529) that says that the work was not done: it is not billed."""
     status = status_of(exc)
-    return status is not None and 400 <= status < 500
+    return status is not None and refuses(status)
+
+
+def says_refused(error: Any) -> bool:
+    """True where an error object of a body or event is of a kind that stands for a rejection.
+
+    Args:
+        error: as for :func:`error_code`.
+    """
+    return any(
+        code is not None and is_refusal(code)
+        for code in (_code(field(error, "code")), _code(field(error, "type")), _code(error))
+    )
+
+
+def told_refusal(exc: BaseException) -> bool:
+    """True where an exception was raised for an event, or a body, that tells of a rejection."""
+    body = field(exc, "body")
+    return says_refused(field(body, "error")) or says_refused(body)
 
 
 def was_sent(exc: BaseException) -> bool:

@@ -1,0 +1,86 @@
+"""Operations that are open when everything is taken back: their rows are written when they end.
+
+A stream that is still read at ``uninstrument()`` has been asked for and is billed. Its row goes to the ledger
+that was in force when it began; nothing else of us is left, and that is gone, too, once the last has ended.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Sequence
+from typing import Final
+
+from spantally.api.store import LedgerConsumer
+from spantally.calls import open_work, pipeline
+from spantally.calls.operation import interrupt, open_operations
+from spantally.ground.guard import swallowed
+from spantally.ground.records import CallRecord, Record
+from spantally.ground.worker import worker
+
+EXIT_SECONDS: Final = 5.0
+"""How long the end of the process waits for the ledger at most."""
+
+_left: Final[list[Stragglers]] = []
+
+
+class Stragglers:
+    """What was open at one ``uninstrument()``, and the ledger that is to have it."""
+
+    def __init__(self, ledger: LedgerConsumer, call_ids: set[str]) -> None:
+        self._ledger = ledger
+        self._open = call_ids
+
+    def __call__(self, batch: Sequence[Record]) -> None:
+        """Write what has ended of it, on the worker."""
+        ended = [one for one in batch if isinstance(one, CallRecord) and one.call_id in self._open]
+        if not ended:
+            return
+        self._open.difference_update(one.call_id for one in ended)
+        try:
+            self._ledger(ended)
+            self._ledger.close()  # it opens again for the next
+        finally:
+            if not self._open:
+                self.forget()
+                worker.retire()
+
+    def forget(self) -> None:
+        """Wait no longer."""
+        pipeline.remove_consumer(self, flush=False)
+        atexit.unregister(self._at_exit)
+        if self in _left:
+            _left.remove(self)
+
+    def _at_exit(self) -> None:
+        try:
+            pipeline.end_late_now()
+            interrupt([one for call_id in tuple(self._open) if (one := open_operations.get(call_id))])
+            worker.flush(EXIT_SECONDS)
+        except Exception as error:
+            swallowed("api.stragglers", error)
+
+
+def wait_for_open(ledger: LedgerConsumer) -> None:
+    """Let ``ledger`` have what is open now, once it ends; to be called before it is taken out.
+
+    Args:
+        ledger: one that outlives its use here; what is kept in memory only would be read by nobody.
+    """
+    call_ids = open_work.open_now()
+    if not call_ids or not ledger.outlives:
+        return
+    made = Stragglers(ledger, call_ids)
+    _left.append(made)
+    atexit.register(made._at_exit)
+    pipeline.add_consumer(made)
+
+
+def are_left() -> bool:
+    """Whether something is waited for."""
+    return bool(_left)
+
+
+def hand_over() -> None:
+    """Another ledger is in force, and takes whatever ends from now on."""
+    for one in tuple(_left):
+        one.forget()
