@@ -42,7 +42,7 @@ class Stragglers:
         finally:
             if not self._open:
                 self.forget()
-                worker.retire()
+                worker.end_thread()
 
     def forget(self) -> None:
         """Wait no longer."""

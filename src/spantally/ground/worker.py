@@ -154,7 +154,7 @@ class Worker:
         self._urgent = _thread.allocate_lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._retiring = False
+        self._ending = False
         self._start_lock = threading.RLock()
         self._drain_lock = threading.RLock()
         self._waiters: deque[Callable[[], None]] = deque()
@@ -337,7 +337,7 @@ class Worker:
                 window = max(self.gather_seconds, self.steady_seconds)
                 idle = 0 if busy or due is not None else idle + 1
                 self._tell(waiting)
-                if (self._stopping or self._retiring) and not self.pending():
+                if (self._stopping or self._ending) and not self.pending():
                     break
         except Exception as error:
             swallowed("worker.run", error)
@@ -345,8 +345,8 @@ class Worker:
             self.running = False
             self.sleeping = False
             self._tell_waiters()
-            if self._retiring:
-                self._retiring = False
+            if self._ending:
+                self._ending = False
                 if self.pending() and not self._stopping:
                     self.start()  # for an item that came at the last moment and found the thread there
 
@@ -443,16 +443,16 @@ class Worker:
         finally:
             self._stopping = False
 
-    def retire(self) -> None:
+    def end_thread(self) -> None:
         """End the thread once all is handled; to be called on it. It starts again with the next item."""
-        self._retiring = self.is_here()
+        self._ending = self.is_here()
 
     def forget(self) -> None:
         """In the child of a fork: the parent's queued items are the parent's; locks and thread are new."""
         self.sleeping = False
         self.running = False
         self._stopping = False
-        self._retiring = False
+        self._ending = False
         self._thread = None
         self.turn.renew()
         self._wake = _thread.allocate_lock()
