@@ -8,13 +8,16 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import spantally
 from budgets_kit import COST, INPUT, OUTPUT, answer, ask, client
+from spantally.budgets import account
 from spantally.budgets.budget import Amounts
 from spantally.ground.worker import worker
 from spantally.ledger.sqlite.budgets import BudgetLedger
@@ -86,6 +89,101 @@ def test_two_processes_share_one_budget(tmp_path: Path) -> None:
     db.close()
     total = sent + third[0]
     assert used == [("session:shared", total * COST, total)]
+
+
+TURNS = """
+import sys
+import openai, spantally
+from spantally.ground.worker import worker
+
+base_url, calls = sys.argv[1:]
+worker.gather_seconds = worker.steady_seconds = 300  # nothing is told but what is pressing
+spantally.instrument()
+made = openai.OpenAI(base_url=base_url, api_key="sk-made-up", max_retries=0)
+with spantally.session("shared", budget=spantally.Budget(tokens=int(calls) * 1500, on_exceed="hard")):
+    print("ready", flush=True)
+    for line in sys.stdin:
+        try:
+            made.chat.completions.create(
+                model="gpt-4o", messages=[{"role": "user", "content": "hi"}], max_tokens=100)
+            print("sent", flush=True)
+        except spantally.BudgetExceeded:
+            print("refused", flush=True)
+"""
+
+
+def test_processes_hear_at_once_of_a_call_that_used_more_than_was_set_aside(tmp_path: Path) -> None:
+    """Processes that call in turn: one call in flight, so what was reserved too low is exceeded by one."""
+    ledger, fitting = tmp_path / "shared.db", 2
+
+    def is_told(calls: int) -> bool:
+        with sqlite3.connect(ledger) as db:
+            found = db.execute("SELECT calls FROM budget").fetchone()
+        db.close()
+        return bool(found == (calls,))
+
+    with ScriptedServer(answer) as server:
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-c", TURNS, server.base_url, str(fitting)],
+                env={**os.environ, "SPANTALLY_LEDGER": str(ledger)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(4)
+        ]
+        outcomes: list[str] = []
+        for one in running:
+            assert one.stdout is not None
+            assert one.stdout.readline() == "ready\n"
+        for one in running:
+            assert one.stdin is not None
+            assert one.stdout is not None
+            print("go", file=one.stdin, flush=True)
+            outcomes.append(one.stdout.readline().strip())
+            deadline = time.monotonic() + 20
+            while not is_told(outcomes.count("sent")) and time.monotonic() < deadline:
+                time.sleep(0.02)
+        for one in running:
+            one.communicate(timeout=60)
+    assert outcomes == ["sent", "sent", "refused", "refused"]
+
+
+@pytest.mark.parametrize("force", [False, True], ids=["hard", "warn"])
+def test_worker_is_hurried_only_where_others_could_take_what_is_used_up(
+    force: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within what is set aside nobody need know, and where nothing is refused nobody has to hurry."""
+    hurried: list[int] = []
+    monkeypatch.setattr(account, "told", SimpleNamespace(put=lambda one: None))
+    monkeypatch.setattr(account, "worker", SimpleNamespace(hurry=lambda: hurried.append(1)))
+    ledger, other = (BudgetLedger(str(tmp_path / "ledger.db"), "normal") for _ in range(2))
+    other._process = "another-host:1:1"
+    one = account.Account("a", lambda: ledger, account.Opening(lambda mine: (0, 0, 0, 0)))
+    one.limits = limits = (None, None, 1_000)
+
+    def call(call_id: str, used: int) -> int:
+        one.reserve(call_id, Amounts(0, 1, 10), wait=True, alone=False, force=force)
+        one.settle(call_id, Amounts(0, 1, used), 0)
+        return len(hurried)
+
+    def left() -> int:
+        found = other.visit("a", (0, 0, 0, 0), (0, 0, 0), None, limits, lambda: (0, 0, 0, 0))
+        return 1_000 - found.used[2] - found.others[2]
+
+    spare = 990 // 16
+    assert call("1", 10) == 0
+    assert call("2", spare) == 0
+    assert left() == (1_000 if force else 990 - spare)
+    assert call("3", 400) == (0 if force else 1)
+    one.tell()
+    assert left() == 1_000 - 10 - spare - 400
+    one._quiet_until = float("inf")
+    call("4", 400)
+    assert len(hurried) == (0 if force else 1)  # there is nobody to tell for now
+    for each in (ledger, other):
+        each.close()
 
 
 def test_resumed_session_counts_what_the_ledger_has(tmp_path: Path) -> None:

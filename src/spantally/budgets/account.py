@@ -93,6 +93,8 @@ class Account:
         """What this account had counted itself when it was written to the ledger."""
         self.limits: Sequence[int | None] = (None, None, None)
         self._opened = False
+        self._refuses = False
+        """Whether the last call was one that could be refused: then other processes set aside here, too."""
         self.used = NOTHING
         """By everybody as last told, and by this process since."""
         self.unpriced = 0
@@ -130,6 +132,7 @@ class Account:
         """
         if call_id in self._holds:
             return self._verdict(True)
+        self._refuses = not force
         shared = self._shared()
         if alone:
             self._quiet_until = time.monotonic() + QUIET_SECONDS
@@ -207,13 +210,18 @@ class Account:
             self._untold = self._untold.plus(spent)
             self.unpriced += unpriced
             self._untold_unpriced += unpriced
-            if self._queued:
-                return
-            self._queued = True
-        if self._shared() is not None:
-            told.put(self)
-        else:
+            # More than the ledger has set aside: until it is told, others take what is left for theirs.
+            pressing = self._refuses and not self._fits(self._untold.plus(self.held))
+            known, self._queued = self._queued, True
+        if known and not pressing:
+            return
+        if self._shared() is None:
             self._queued = False
+            return
+        if not known:
+            told.put(self)
+        if pressing and time.monotonic() >= self._quiet_until:
+            worker.hurry()
 
     def has(self, call_id: str) -> bool:
         """Whether a call has a reservation here."""
