@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ import spantally
 from budgets_kit import COST, INPUT, OUTPUT, answer, ask, client
 from spantally.budgets import account
 from spantally.budgets.budget import Amounts
+from spantally.ground.errors import LedgerError
 from spantally.ground.worker import worker
 from spantally.ledger.sqlite.budgets import BudgetLedger
 from spantally.testing import Reply, Request, ScriptedServer, Usage
@@ -337,3 +339,88 @@ def test_budget_that_only_warns_never_asks_the_ledger_on_the_callers_thread(
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT calls FROM budget").fetchone() == (5,)
     db.close()
+
+
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """A ledger that cannot be asked until the fixture is called."""
+    with monkeypatch.context() as patch:
+        patch.setattr(account, "_pause", 0.05)
+        patch.setattr(account, "QUIET_SECONDS", 0.05)
+
+        def fail(*_: Any) -> Any:
+            raise LedgerError("forced", slug="locked")
+
+        patch.setattr(BudgetLedger, "visit", fail)
+        yield patch.undo
+    account.late.clear()
+
+
+def _told(path: Path) -> list[Any]:
+    with sqlite3.connect(path) as db:
+        found = db.execute("SELECT calls FROM budget").fetchall()
+    db.close()
+    return found
+
+
+@pytest.mark.parametrize("by", ["worker", "uninstrument"])
+def test_what_could_not_be_told_is_told_though_no_call_follows(
+    by: str, tmp_path: Path, unreachable: Callable[[], None]
+) -> None:
+    """A ledger that was locked when the last call ended: what was used would be missing for good."""
+    path = tmp_path / "ledger.db"
+    with ScriptedServer(answer) as server, client(server) as made:
+        active = Watched(ledger=path)
+        try:
+            with spantally.session("s", budget=spantally.Budget(calls=9, on_exceed="hard")):
+                ask(made)
+                ask(made)
+            assert worker.flush(10)
+            assert len(account.late) == 1
+            assert _told(path) == []
+            if by == "uninstrument":
+                account._try_at = float("inf")
+            unreachable()
+            deadline = time.monotonic() + 20
+            while by == "worker" and not _told(path) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if by == "worker":
+                assert _told(path) == [(2,)]
+                assert not account.late
+        finally:
+            active.close()
+            account._try_at = 0.0
+    assert _told(path) == [(2,)]
+
+
+def test_a_ledger_that_cannot_be_told_is_tried_less_and_less(
+    tmp_path: Path, unreachable: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One try for all accounts, then a pause that grows, until the worker may sleep; a call begins anew."""
+    tries: list[str] = []
+
+    def fail(self: BudgetLedger, key: str, *_: Any) -> Any:
+        tries.append(key)
+        raise LedgerError("forced", slug="locked")
+
+    monkeypatch.setattr(BudgetLedger, "visit", fail)
+    monkeypatch.setattr(account, "told", SimpleNamespace(put=lambda one: None))
+    ledger = BudgetLedger(str(tmp_path / "ledger.db"), "normal")
+    accounts = [
+        account.Account(str(number), lambda: ledger, account.Opening(lambda mine: (0, 0, 0, 0)))
+        for number in range(50)
+    ]
+    for one in accounts:
+        one.settle("c", Amounts(0, 1, 0), 0)
+    account._tell(accounts)
+    assert len(tries) == 1
+    assert set(account.late) == set(accounts)
+    dues: list[float | None] = []
+    while (due := account._tell_late()) is not None and len(dues) < 50:
+        dues.append(due)
+        account._try_at = 0.0
+    assert dues == sorted(dues, key=lambda due: due or 0)
+    assert len(tries) <= len(dues) + 2
+    assert 5 < len(dues) < 20
+    assert len(account.late) == 50
+    ledger.close()

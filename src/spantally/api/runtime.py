@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -201,6 +202,8 @@ class Runtime:
         """Undo everything."""
         termination.uninstall()
         worker.flush(EXIT_SECONDS)
+        if (counted := sys.modules.get("spantally.budgets.account")) is not None:
+            counted.give_up()
         if use_common_budget(None):
             from spantally.api.limits import drop_file
 

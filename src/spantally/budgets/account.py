@@ -27,6 +27,10 @@ QUIET_SECONDS: Final = 5.0
 """How long calls go by what this process knows after the ledger could not be asked."""
 
 
+MOST_PAUSE: Final = 100.0
+"""Beyond it the worker no longer stays awake for a ledger that cannot be used."""
+
+
 TRIES: Final = 3
 """How often what this process used itself is looked at anew, where calls end while an account is opened."""
 
@@ -305,12 +309,20 @@ class Account:
             for limit, amount, lease in zip(self.limits, mine, self._lease, strict=True)
         )
 
-    def tell(self) -> None:
-        """Tell the ledger what was used and give back what is not needed, on the worker."""
+    def tell(self) -> bool:
+        """Tell the ledger what was used and give back what is not needed, on the worker.
+
+        Returns:
+            False where it could not be told: that is to be tried again.
+        """
         self._queued = False
         shared = self._shared()
-        if shared is not None and (any(self._untold) or any(self._lease) or not self._opened):
-            self._visit(shared, None)
+        if shared is None or not (any(self._untold) or any(self._lease) or not self._opened):
+            return True
+        if self._visit(shared, None) is not None:
+            return True
+        late[self] = None
+        return False
 
     @property
     def opened(self) -> bool:
@@ -325,22 +337,67 @@ class Account:
             return self.used, self.held.plus(self._others)
 
 
+late: Final[dict[Account, None]] = {}
+"""Accounts that could not be told of: what they used would be missing in the ledger for good."""
+
+_pause = QUIET_SECONDS
+"""How long they wait to be tried again; longer each time."""
+
+_try_at = 0.0
+
+
 def _tell(batch: Sequence[Account]) -> None:
+    global _pause, _try_at
+    reached = True
     for account in dict.fromkeys(batch):
         try:
-            account.tell()
+            late.pop(account, None)
+            if reached:
+                reached = account.tell()
+            else:
+                late[account] = None  # each would wait as long for the same ledger
         except Exception as error:
             swallowed("budgets.tell", error)
+    if reached:
+        _pause = QUIET_SECONDS
+    else:
+        _try_at = time.monotonic() + _pause
+        _pause *= 2
 
 
-told: Final = worker.channel("budgets", _tell)
+def _tell_late() -> float | None:
+    """On the worker: tell what could not be told, now and then. Answers when it wants to be asked again."""
+    if not late:
+        return None
+    if time.monotonic() >= _try_at:
+        _tell(tuple(late))
+    if not late or _pause > MOST_PAUSE:
+        return None  # the next call, or the end of the process, has it tried again
+    return max(0.0, _try_at - time.monotonic())
+
+
+def _tell_last() -> None:
+    """Before a fork and at exit: a last try for what could not be told."""
+    _tell(tuple(late))
+
+
+def give_up() -> None:
+    """Before the ledger is let go of: a last try, and then nothing is left to be told. Never raises."""
+    _tell_last()
+    late.clear()
+
+
+told: Final = worker.channel("budgets", _tell, on_stop=_tell_last)
 """Accounts of which the ledger is to be told."""
+
+worker.watch(_tell_late)
 
 _accounts: Final[weakref.WeakSet[Account]] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
     """What is in flight and set aside is the parent's; what was used stays used."""
+    late.clear()
     for account in tuple(_accounts):
         account._fresh()
 

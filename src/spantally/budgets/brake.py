@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from spantally.budgets.account import Account, told
+from spantally.budgets.account import Account, late, told
 from spantally.budgets.budget import Amounts, Budget, Remaining, remaining_of
 from spantally.budgets.line import Line
 from spantally.calls.pipeline import end_late_now
@@ -340,6 +340,7 @@ def account_of(key: str, make: Callable[[], Account]) -> Account:
 def forget_accounts() -> None:
     """Forget every account of this process (a new ledger, tests)."""
     _accounts.clear()
+    late.clear()
     _open.clear()
     _answered.clear()
     _pending.clear()
