@@ -19,6 +19,7 @@ import pytest
 import spantally
 from budgets_kit import COST, INPUT, OUTPUT, answer, ask, client
 from spantally.budgets import account
+from spantally.budgets.account import Spent
 from spantally.budgets.budget import Amounts
 from spantally.ground.errors import LedgerError
 from spantally.ground.worker import worker
@@ -167,7 +168,7 @@ def test_worker_is_hurried_only_where_others_could_take_what_is_used_up(
 
     def call(call_id: str, used: int) -> int:
         one.reserve(call_id, Amounts(0, 1, 10), wait=True, alone=False, force=force)
-        one.settle(call_id, Amounts(0, 1, used), 0)
+        one.settle(call_id, Spent(0, 1, used), 0)
         return len(hurried)
 
     def left() -> int:
@@ -411,7 +412,7 @@ def test_a_ledger_that_cannot_be_told_is_tried_less_and_less(
         for number in range(50)
     ]
     for one in accounts:
-        one.settle("c", Amounts(0, 1, 0), 0)
+        one.settle("c", Spent(0, 1, 0), 0)
     account._tell(accounts)
     assert len(tries) == 1
     assert set(account.late) == set(accounts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from spantally.budgets.budget import Amounts
 from spantally.budgets.telling import callbacks
 from spantally.ground import guard
 from spantally.pricing import load, rates
-from spantally.testing import ScriptedServer
+from spantally.testing import Reply, ScriptedServer, Usage
 from watching import Watched
 
 
@@ -41,10 +42,7 @@ def test_calls_that_end_before_the_prices_are_there_count_once_they_are(
         ) as session,
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(rates, "table", lambda: None)
-            patch.setattr(rates, "loaded", lambda: False)
-            patch.setattr(brake, "loaded", lambda: False)
-            patch.setattr(brake, "on_loaded", lambda callback: None)
+            _without_prices(patch)
             ask(made)
             assert len(brake._pending) == 1
             assert not told
@@ -72,10 +70,55 @@ def test_child_of_a_fork_has_none_of_its_parents_reservations() -> None:
     """What was used stays used; what is in flight is the parent's."""
     parent = account.Account("forked", lambda: None, account.Opening(lambda mine: (0, 0, 0, 0)))
     parent.reserve("one", Amounts(5, 1, 5), wait=True, alone=False, force=False)
-    parent.settle("one", Amounts(3, 1, 3), 0)
+    parent.settle("one", account.Spent(3, 1, 3), 0)
     parent.reserve("two", Amounts(5, 1, 5), wait=True, alone=False, force=False)
     account._after_fork_in_child()
     assert (parent.used, parent.held) == (Amounts(3, 1, 3), Amounts())
+
+
+def _without_prices(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(rates, "table", lambda: None)
+    patch.setattr(rates, "loaded", lambda: False)
+    patch.setattr(brake, "loaded", lambda: False)
+    patch.setattr(brake, "on_loaded", lambda callback: None)
+
+
+def test_limits_on_calls_and_tokens_need_no_prices(
+    billing: ScriptedServer, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the rates are there a call counts as what it used, not as its reservation or as nothing."""
+    _without_prices(monkeypatch)
+    budget = spantally.Budget(calls=9, tokens=100_000, on_exceed="hard")
+    with client(billing) as made, spantally.session(budget=budget) as session:
+        ask(made, max_tokens=90_000)
+        session.record_call(model="own", input_tokens=7, output_tokens=1)
+        assert session.remaining == (None, 7, 100_000 - INPUT - OUTPUT - 8)
+
+
+def test_calls_that_nobody_asked_about_count_also_without_usage(watched: Watched) -> None:
+    """Nothing was reserved for them, and nothing is known of their tokens: they are calls all the same."""
+    with spantally.session(budget=spantally.Budget(calls=9, tokens=100)) as session:
+        session.record_call(model="own")
+        session.record_call(model="own", cost_usd=1)
+        assert session.totals.calls == 2
+        assert session.remaining == (None, 7, 100)
+
+
+def test_zeros_are_no_usage(watched: Watched) -> None:
+    """A host that fills in zeros has told nothing: the call counts as what it had reserved."""
+    reply = Reply(text="fine", usage=Usage(input=0, output=0))
+    budget = spantally.Budget(usd=1, tokens=10_000)
+    with (
+        ScriptedServer(lambda request: reply) as server,
+        client(server) as made,
+        spantally.session(budget=budget) as session,
+    ):
+        ask(made, max_tokens=500)
+        left = session.remaining
+    assert left.usd is not None
+    assert left.tokens is not None
+    assert left.usd < 1 - Decimal("0.005")
+    assert left.tokens <= 9_500
 
 
 def _foreign(watched: Watched, response_id: str) -> None:

@@ -38,6 +38,14 @@ Use: TypeAlias = tuple[int, int, int, int]
 """Nano-USD, calls, tokens, unpriced calls."""
 
 
+class Spent(NamedTuple):
+    """What a call used, by unit; None where that is not known: then what it had reserved counts."""
+
+    usd: int | None
+    calls: int
+    tokens: int | None
+
+
 class Opening(NamedTuple):
     """How an account learns what was used before it was opened."""
 
@@ -197,19 +205,22 @@ class Account:
             if held is not None:
                 self.held = self.held.plus(held, -1)
 
-    def settle(self, call_id: str, used: Amounts | None, unpriced: int) -> None:
+    def settle(self, call_id: str, used: Spent, unpriced: int) -> None:
         """Put what a call used in the place of what it reserved.
 
         Args:
             call_id: of the call.
-            used: what it used; None where that is not known: then what it reserved counts.
+            used: what it used, so far as that is known.
             unpriced: 1 where its cost is not known.
         """
         with self._lock:
-            held = self._holds.pop(call_id, None)
-            if held is not None:
-                self.held = self.held.plus(held, -1)
-            spent = used if used is not None else held if held is not None else NOTHING
+            held = self._holds.pop(call_id, NOTHING)
+            self.held = self.held.plus(held, -1)
+            spent = Amounts(
+                held.usd if used.usd is None else used.usd,
+                used.calls,
+                held.tokens if used.tokens is None else used.tokens,
+            )
             self.used = self.used.plus(spent)
             self._untold = self._untold.plus(spent)
             self.unpriced += unpriced

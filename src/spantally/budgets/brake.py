@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from spantally.budgets.account import Account, late, told
+from spantally.budgets.account import Account, Spent, late, told
 from spantally.budgets.budget import Amounts, Budget, Remaining, remaining_of
 from spantally.budgets.line import Line
 from spantally.calls.pipeline import end_late_now
@@ -278,23 +278,25 @@ def _expected(ask: Ask, lines: Iterable[Line], *, wait: bool, strict: bool) -> t
     return Amounts(rating.nano_usd or 0, 1, tokens), known
 
 
-def _used(record: CallRecord, rating: Rating | None) -> tuple[Amounts | None, int]:
-    """What a call or paid tool used, None where that is not known, and whether its cost is unknown."""
+def _used(record: CallRecord, rating: Rating | None) -> tuple[Spent, int]:
+    """What a call or paid tool used, and whether its cost is unknown."""
     if record.kind not in COUNTED_KINDS:
-        return Amounts((rating or rate_if_loaded(record)).nano_usd or 0, 0, 0), 0
-    if record.usage is None:
-        if record.status == Status.ERROR and not record.possibly_billed:
-            return Amounts(0, 1, 0), 0  # refused by the provider, or not sent: it bills nothing
-        return None, 1
+        return Spent((rating or rate_if_loaded(record)).nano_usd or 0, 0, 0), 0
+    if record.usage is None and record.status == Status.ERROR and not record.possibly_billed:
+        return Spent(0, 1, 0), 0  # refused by the provider, or not sent: it bills nothing
     if rating is None:
         rating = rate_if_loaded(record)
-    if rating.parts is None and rating.nano_usd is not None:
-        return Amounts(rating.nano_usd, 1, 0), 0  # its cost was said, its tokens were not
-    if rating.status == CostStatus.PENDING or rating.parts is None:
-        return None, 1
-    tokens = rating.parts.input_total + rating.parts.output_total
-    unknown = rating.nano_usd is None and rating.status != CostStatus.COVERED
-    return Amounts(rating.nano_usd or 0, 1, tokens), int(unknown)
+    nano, parts = rating.nano_usd, rating.parts
+    if parts is None or rating.status == CostStatus.BAD_USAGE:
+        tokens = None
+    else:  # a prompt is never empty: of a host that fills in zeros nothing is known
+        tokens = (parts.input_total + parts.output_total) or None
+    if rating.status == CostStatus.COVERED:
+        nano = 0
+    unknown = nano is None
+    if unknown and tokens is not None and rating.status != CostStatus.PENDING:
+        nano = 0  # no rate is known for what it used
+    return Spent(nano, 1, tokens), int(unknown)
 
 
 def _is_told_again(call_id: str) -> bool:
