@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +18,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import spantally
 from budgets_kit import COST, INPUT, OUTPUT, answer, ask, client
+from spantally.api.runtime import settle_budgets
 from spantally.budgets import account, brake
 from spantally.budgets.budget import Amounts
 from spantally.budgets.telling import callbacks
@@ -20,6 +26,9 @@ from spantally.ground import guard
 from spantally.pricing import load, rates
 from spantally.testing import Reply, ScriptedServer, Usage
 from watching import Watched
+
+EXERCISED = {"api.settle_budgets"}
+"""Guards that fail in these tests."""
 
 
 @pytest.fixture
@@ -87,12 +96,81 @@ def test_limits_on_calls_and_tokens_need_no_prices(
     billing: ScriptedServer, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the rates are there a call counts as what it used, not as its reservation or as nothing."""
-    _without_prices(monkeypatch)
     budget = spantally.Budget(calls=9, tokens=100_000, on_exceed="hard")
-    with client(billing) as made, spantally.session(budget=budget) as session:
+    with (
+        client(billing) as made,
+        spantally.session(budget=budget) as session,
+        monkeypatch.context() as patch,
+    ):
+        _without_prices(patch)
         ask(made, max_tokens=90_000)
         session.record_call(model="own", input_tokens=7, output_tokens=1)
         assert session.remaining == (None, 7, 100_000 - INPUT - OUTPUT - 8)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "exit",
+        "uninstrument",
+        pytest.param("SIGTERM", marks=pytest.mark.skipif(os.name == "nt", reason="it cannot be caught")),
+    ],
+)
+def test_program_that_ends_before_the_prices_are_there_has_made_its_calls(
+    end: str, billing: ScriptedServer, tmp_path: Path
+) -> None:
+    """Their number and tokens stand in the budget for the next process, and that their cost is not known."""
+    program = f"""
+import os, signal
+import openai, spantally
+from spantally.pricing import rates
+rates._read = lambda pause: None
+spantally.instrument()
+made = openai.OpenAI(base_url={billing.base_url!r}, api_key="sk-made-up")
+with spantally.session("s", budget=spantally.Budget(usd=1)):
+    made.chat.completions.create(model="gpt-4o", messages=[{{"role": "user", "content": "hi"}}])
+if {end!r} == "uninstrument":
+    spantally.uninstrument()
+    os._exit(0)
+if {end!r} == "SIGTERM":
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+    path = tmp_path / "ledger.db"
+    subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "SPANTALLY_LEDGER": str(path)},
+        timeout=60,
+        check=end != "SIGTERM",
+    )
+    with sqlite3.connect(path) as db:
+        found = db.execute("SELECT usd, calls, tokens, unpriced FROM budget").fetchall()
+    db.close()
+    assert found == [(0, 1, INPUT + OUTPUT, 1)]
+
+
+def test_settling_at_the_end_that_fails_stays_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end goes on."""
+
+    def fail() -> None:
+        raise RuntimeError("forced")
+
+    monkeypatch.setattr(brake, "settle_last", fail)
+    settle_budgets()
+    assert guard.failures[("api.settle_budgets", "RuntimeError")] == 1
+    guard.reset()
+
+
+def test_child_of_a_fork_does_not_settle_what_its_parent_will(
+    billing: ScriptedServer, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that waits for its price is counted by one of the two."""
+    with client(billing) as made, spantally.session(budget=spantally.Budget(usd=1)):
+        with monkeypatch.context() as patch:
+            _without_prices(patch)
+            ask(made)
+        waiting = len(brake._pending)
+        brake._after_fork_in_child()
+        assert (waiting, len(brake._pending)) == (1, 0)
 
 
 def test_calls_that_nobody_asked_about_count_also_without_usage(watched: Watched) -> None:

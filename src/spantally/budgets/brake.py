@@ -5,6 +5,7 @@ The budgets are those of the session, of the sessions around it, and of the sett
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
@@ -210,6 +211,14 @@ def _settle_pending() -> None:
         _settle(record, lines)
 
 
+def settle_last() -> None:
+    """At the end: calls whose prices do not come any more count as calls without a known cost."""
+    if loaded():
+        _settle_pending()
+    while _pending:
+        _settle(*_pending.popleft(), last=True)
+
+
 def settle_pending() -> None:
     """Settle what waits for the prices; loads them where they are not there. The thread may wait."""
     if _pending:
@@ -346,3 +355,11 @@ def forget_accounts() -> None:
     _open.clear()
     _answered.clear()
     _pending.clear()
+
+
+def _after_fork_in_child() -> None:
+    _pending.clear()  # they are counted by the parent
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
