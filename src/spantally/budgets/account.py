@@ -193,8 +193,9 @@ class Account:
         return Verdict(granted, self.used, self.held.plus(self._others), self.unpriced)
 
     def _hold(self, call_id: str, ask: Amounts) -> None:
+        # The task that waited in vain for the worker has reserved its call itself.
+        self.held = self.held.plus(self._holds.get(call_id, NOTHING), -1).plus(ask)
         self._holds[call_id] = ask
-        self.held = self.held.plus(ask)
         if len(self._holds) > MOST_HOLDS:
             self.held = self.held.plus(self._holds.pop(next(iter(self._holds))), -1)
 

@@ -112,17 +112,22 @@ class SessionBrake:
         if _pending and loaded():
             _settle_pending()
         strict = any(_must(line.budget, ask) or line.budget.on_unpriced == "refuse" for line in lines)
-        amounts, priced = _expected(ask, lines, wait=wait, strict=strict)
+        amounts, priced = _expected(ask, lines, wait=wait, strict=strict and not alone)
+        mine: list[Line] = []
         try:
             for line in lines:
                 if not priced and line.budget.limits[0] is not None:
                     line.meet_unpriced(scope, ask)
                 must = _must(line.budget, ask)
+                if line.account.has(ask.call_id):
+                    continue  # the task that does not wait for the worker any more has been here
                 verdict = line.account.reserve(ask.call_id, amounts, wait=wait, alone=alone, force=not must)
+                if verdict.granted or not must:
+                    mine.append(line)
                 if not verdict.granted:
                     line.exceeded(scope, verdict.used, verdict.reserved, verdict.unpriced, refuse=must)
         except (Refusal, NotYetError):
-            for line in lines:
+            for line in mine:
                 line.account.release(ask.call_id)
             raise
         _open[ask.call_id] = lines
