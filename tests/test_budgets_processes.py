@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sqlite3
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -395,7 +397,7 @@ def test_what_could_not_be_told_is_told_though_no_call_follows(
 
 
 def test_a_ledger_that_cannot_be_told_is_tried_less_and_less(
-    tmp_path: Path, unreachable: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One try for all accounts, then a pause that grows, until the worker may sleep; a call begins anew."""
     tries: list[str] = []
@@ -405,6 +407,9 @@ def test_a_ledger_that_cannot_be_told_is_tried_less_and_less(
         raise LedgerError("forced", slug="locked")
 
     monkeypatch.setattr(BudgetLedger, "visit", fail)
+    monkeypatch.setattr(account, "_pause", 0.05)
+    monkeypatch.setattr(account, "_try_at", 0.0)
+    monkeypatch.setattr(account, "late", {})
     monkeypatch.setattr(account, "told", SimpleNamespace(put=lambda one: None))
     ledger = BudgetLedger(str(tmp_path / "ledger.db"), "normal")
     accounts = [
@@ -425,3 +430,79 @@ def test_a_ledger_that_cannot_be_told_is_tried_less_and_less(
     assert 5 < len(dues) < 20
     assert len(account.late) == 50
     ledger.close()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, int], None]]:
+    """Another process that uses calls of the budget of session "s", and sets others aside."""
+    monkeypatch.setattr(account, "FRESH_SECONDS", 0.0)
+    other = BudgetLedger(str(tmp_path / "ledger.db"), "normal")
+    other._process = "another-host:1:1"
+
+    def act(used: int, held: int) -> None:
+        other.visit("session:s", (0, used, 0, 0), (0, held, 0), None, (None, 9, None), lambda: (0, 0, 0, 0))
+
+    yield act
+    other.close()
+
+
+@pytest.mark.parametrize("loop", [False, True], ids=["thread", "event loop"])
+def test_what_others_have_used_is_heard_without_a_call(
+    loop: bool, tmp_path: Path, elsewhere: Callable[[int, int], None]
+) -> None:
+    """What is left, and whether a turn may begin: a process that makes no calls hears of those that do."""
+    active = Watched(ledger=tmp_path / "ledger.db")
+    try:
+        with spantally.session("s", budget=spantally.Budget(calls=9, on_exceed="soft")) as session:
+            session.record_call(model="own", cost_usd=1)
+            assert worker.flush(10)
+
+            def look() -> Any:
+                return session.remaining.calls
+
+            async def look_in_a_loop() -> Any:
+                return look()
+
+            def left() -> Any:
+                return asyncio.run(look_in_a_loop()) if loop else look()
+
+            assert left() == 8
+            elsewhere(2, 3)
+            assert left() == 3
+            elsewhere(4, 0)
+            assert left() == 2
+            with spantally.agent("fits"):
+                pass
+            elsewhere(2, 0)
+            with pytest.raises(spantally.BudgetExceeded, match="spent 9 calls"), spantally.agent("too late"):
+                pass
+    finally:
+        active.close()
+
+
+def test_nobody_is_waited_for_to_hear_of_others(
+    tmp_path: Path, elsewhere: Callable[[int, int], None]
+) -> None:
+    """A ledger that is written, or that cannot be read: what is known stands."""
+    active = Watched(ledger=tmp_path / "ledger.db")
+    try:
+        with spantally.session("s", budget=spantally.Budget(calls=9, on_exceed="hard")) as session:
+            state: Any = session._state
+            one = state.budget.own[0].account
+            elsewhere(2, 0)
+
+            async def look() -> Any:
+                with ThreadPoolExecutor(1) as pool:
+                    pool.submit(one._visiting.acquire).result()
+                    busy = session.remaining.calls
+                    one._visiting.release()
+                return busy, session.remaining.calls
+
+            assert asyncio.run(look()) == (9, 7)
+            holder = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+            holder.execute("BEGIN IMMEDIATE")
+            assert session.remaining.calls == 7
+            holder.execute("ROLLBACK")
+            holder.close()
+    finally:
+        active.close()

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 from spantally.budgets.budget import NOTHING, Amounts
 from spantally.ground.brakes import NotYetError
 from spantally.ground.errors import LedgerError
+from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import say_once, swallowed
 from spantally.ground.worker import worker
 
@@ -25,6 +26,10 @@ MOST_HOLDS: Final = 100_000
 
 QUIET_SECONDS: Final = 5.0
 """How long calls go by what this process knows after the ledger could not be asked."""
+
+
+FRESH_SECONDS: Final = 0.5
+"""How old what was heard of other processes may be where somebody asks."""
 
 
 MOST_PAUSE: Final = 100.0
@@ -68,6 +73,9 @@ class Shared(Protocol):
         opening: Callable[[], tuple[int, int, int, int]],
     ) -> Any:
         """See :meth:`spantally.ledger.sqlite.budgets.BudgetLedger.visit`."""
+
+    def standing(self, account: str) -> Any:
+        """See :meth:`spantally.ledger.sqlite.budgets.BudgetLedger.standing`."""
 
 
 class Verdict(NamedTuple):
@@ -126,6 +134,7 @@ class Account:
         self._others = NOTHING
         self._queued = False
         self._quiet_until = 0.0
+        self._heard_at = -FRESH_SECONDS
 
     # -- reserving -----------------------------------------------------------------------------------
 
@@ -307,9 +316,7 @@ class Account:
                 self._opened = True
                 self._untold = self._untold.plus(untold, -1)
                 self._untold_unpriced -= unpriced
-                self.used = Amounts(*found.used).plus(self._untold)
-                self.unpriced = found.unpriced + self._untold_unpriced
-                self._others = Amounts(*found.others)
+                self._hear(found, time.monotonic())
                 self._lease = Amounts(*found.lease)
                 if ask is not None and (found.granted or force):
                     self._hold(call_id, ask)
@@ -335,6 +342,29 @@ class Account:
             return True
         late[self] = None
         return False
+
+    def look(self) -> None:
+        """Hear what other processes have used, unless that was a moment ago; no event loop is held up."""
+        shared = self._shared()
+        now = time.monotonic()
+        if shared is None or not self._opened or now < self._heard_at + FRESH_SECONDS:
+            return
+        if not self._visiting.acquire(blocking=not in_event_loop()):
+            return
+        try:
+            found = shared.standing(self.key)
+            if found is not None:
+                with self._lock:
+                    self._hear(found, now)
+        finally:
+            self._visiting.release()
+
+    def _hear(self, found: Any, now: float) -> None:
+        """Take over what the ledger says. The lock is held."""
+        self._heard_at = now
+        self.used = Amounts(*found.used).plus(self._untold)
+        self.unpriced = found.unpriced + self._untold_unpriced
+        self._others = Amounts(*found.others)
 
     @property
     def opened(self) -> bool:

@@ -151,6 +151,7 @@ class SessionBrake:
                 else:
                     account.tell()
             end_late_now()
+            account.look()
             used, reserved = account.standing()
             full = any(
                 limit is not None and one + more >= limit
@@ -181,6 +182,7 @@ class SessionBrake:
             account = line.account
             if not account.opened and not in_event_loop():
                 account.tell()
+            account.look()
             used, reserved = account.standing()
             for index, limit in enumerate(line.budget.limits):
                 if limit is not None:
