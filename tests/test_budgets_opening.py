@@ -12,8 +12,10 @@ import pytest
 import spantally
 from spantally.api import limits
 from spantally.budgets import account
+from spantally.budgets.budget import Amounts
 from spantally.ground import guard
 from spantally.ground.worker import worker
+from spantally.ledger.sqlite.budgets import BudgetLedger
 from watching import Watched
 
 EXERCISED = {"api.budget_written"}
@@ -107,6 +109,36 @@ def test_the_same_for_a_budget_of_the_settings_file(
         assert one.used.calls == 3
     finally:
         seen.close()
+
+
+def test_a_ledger_that_is_gone_takes_nothing_along(tmp_path: Path) -> None:
+    """Moved or deleted while a process runs: the new one has what is known, before it and by others, too."""
+    ledgers = [BudgetLedger(str(tmp_path / name), "normal") for name in ("old.db", "new.db")]
+    limits = (None, 10, None)
+    one = account.Account("a", lambda: ledgers[0], account.Opening(lambda mine: (0, 1, 0, 1)))
+    one.limits = limits
+    other = BudgetLedger(str(tmp_path / "old.db"), "normal")
+    other._process = "another-host:1:1"
+    other.visit("a", (0, 2, 0, 0), (0, 0, 0), None, limits, lambda: (0, 1, 0, 1))
+
+    def call(call_id: str) -> bool:
+        verdict = one.reserve(call_id, Amounts(0, 1, 0), wait=True, alone=False, force=False)
+        if verdict.granted:
+            one.settle(call_id, account.Spent(0, 1, 0), 1)
+        return verdict.granted
+
+    assert call("1")
+    assert call("2")
+    one.tell()
+    assert call("3")
+    gone = ledgers.pop(0)
+    assert [call(str(number)) for number in range(4, 10)] == [True] * 4 + [False] * 2
+    one.tell()
+    found = ledgers[0].standing("a")
+    assert found is not None
+    assert (found.used, found.unpriced) == ((0, 10, 0), 8)
+    for each in (gone, other, *ledgers):
+        each.close()
 
 
 def test_a_ledger_that_cannot_be_written_first_harms_nothing(

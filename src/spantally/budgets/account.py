@@ -255,7 +255,14 @@ class Account:
     # -- the ledger ----------------------------------------------------------------------------------
 
     def _opening(self) -> tuple[int, int, int, int]:
-        """What was used before; asked for once, since later it would hold what was used since."""
+        """What was used before; asked for once, since later it would hold what was used since.
+
+        An account that is opened and not in the ledger has been told to one that was moved or deleted.
+        """
+        with self._lock:
+            if self._opened:
+                known = self.used.plus(self._untold, -1)
+                return *known, self.unpriced - self._untold_unpriced
         if self._first is None:
             self._first = self._ask_opening.before(self._mine or (0, 0, 0, 0))
         return self._first
