@@ -150,7 +150,7 @@ class _Question:
         # A call that went without this answer may be over: nobody else would take this reservation back.
         if self.cancelled.is_set() or (self.late.is_set() and self.operation.ended):
             self.budget.release(self.ask.call_id)
-        else:
+        elif not self.late.is_set():
             self.tell(answer)
 
 
