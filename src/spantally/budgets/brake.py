@@ -126,9 +126,11 @@ class SessionBrake:
                     mine.append(line)
                 if not verdict.granted:
                     line.exceeded(scope, verdict.used, verdict.reserved, verdict.unpriced, refuse=must)
-        except (Refusal, NotYetError):
-            for line in mine:
-                line.account.release(ask.call_id)
+        except BaseException as error:
+            # A failure of ours stops no call: what was reserved stays so until its end.
+            if isinstance(error, (Refusal, NotYetError)) or not isinstance(error, Exception):
+                for line in mine:
+                    line.account.release(ask.call_id)
             raise
         _open[ask.call_id] = lines
         if len(_open) > MOST_CALLS:

@@ -117,6 +117,9 @@ def _refused(operation: Operation, refusal: Refusal) -> None:
 def _not_sent(operation: Operation, error: BaseException) -> None:
     """End an operation that was given up before it was sent: it is no call, and nobody bills it."""
     try:
+        budget = operation.scope.session.budget
+        if budget is not None:
+            budget.release(operation.call_id)
         operation.kind = Kind.OTHER
         operation.finish(Status.CANCELLED, error=error)
     except Exception as failure:
