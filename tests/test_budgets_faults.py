@@ -245,10 +245,10 @@ def test_answer_that_comes_too_late_reserves_nothing_for_good(
         asked(question)
         answered.set()
 
-    def visit_late(self: BudgetLedger, *args: Any) -> Any:
+    def visit_late(self: BudgetLedger, *args: Any, **options: Any) -> Any:
         if worker.is_here() and args[3] is not None:
             assert go_on.wait(20)
-        return visit(self, *args)
+        return visit(self, *args, **options)
 
     def reply(request: Any) -> Any:
         if not over:

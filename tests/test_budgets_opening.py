@@ -15,6 +15,7 @@ from spantally.budgets import account
 from spantally.budgets.budget import Amounts
 from spantally.ground import guard
 from spantally.ground.worker import worker
+from spantally.ledger.sqlite import budgets
 from spantally.ledger.sqlite.budgets import BudgetLedger
 from watching import Watched
 
@@ -107,6 +108,34 @@ def test_the_same_for_a_budget_of_the_settings_file(
         one = held[0]
         one.tell()
         assert one.used.calls == 3
+    finally:
+        seen.close()
+
+
+@pytest.mark.parametrize("busy", [None, "told just now", "calls in flight"])
+def test_calls_of_a_program_without_the_budget_count_when_it_is_opened_again(
+    busy: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody told the budget of them; but what another process is about to tell is not counted twice."""
+    path = tmp_path / "ledger.db"
+    monkeypatch.setattr(budgets, "SETTLED_NS", 10**12 if busy == "told just now" else -(10**9))
+    for limit, number in ((10, 1), (None, 3)):
+        seen = Watched(ledger=path)
+        budget = None if limit is None else spantally.Budget(calls=limit)
+        with spantally.session("s1", budget=budget) as session:
+            record(session, number)
+        seen.close()
+    if busy == "calls in flight":
+        other = BudgetLedger(str(path), "normal")
+        other._process = "another-host:1:1"
+        other.visit("session:s1", (0, 0, 0, 0), (0, 1, 0), None, (None, 10, None), lambda: (0, 0, 0, 0))
+        other.close()
+    seen = Watched(ledger=path)
+    try:
+        with spantally.session("s1", budget=spantally.Budget(calls=10)) as session:
+            assert session.remaining.calls == {None: 6, "told just now": 9, "calls in flight": 8}[busy]
+            record(session, 1)
+            assert session.remaining.calls == {None: 5, "told just now": 8, "calls in flight": 7}[busy]
     finally:
         seen.close()
 

@@ -322,9 +322,9 @@ def test_budget_that_only_warns_never_asks_the_ledger_on_the_callers_thread(
     names: set[str] = set()
     visit = BudgetLedger.visit
 
-    def noted(self: BudgetLedger, *args: Any) -> Any:
+    def noted(self: BudgetLedger, *args: Any, **options: Any) -> Any:
         names.add(threading.current_thread().name)
-        return visit(self, *args)
+        return visit(self, *args, **options)
 
     path = tmp_path / "ledger.db"
     with ScriptedServer(answer) as server, client(server) as made:
@@ -351,7 +351,7 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]
         patch.setattr(account, "_pause", 0.05)
         patch.setattr(account, "QUIET_SECONDS", 0.05)
 
-        def fail(*_: Any) -> Any:
+        def fail(*_: Any, **options: Any) -> Any:
             raise LedgerError("forced", slug="locked")
 
         patch.setattr(BudgetLedger, "visit", fail)
@@ -402,7 +402,7 @@ def test_a_ledger_that_cannot_be_told_is_tried_less_and_less(
     """One try for all accounts, then a pause that grows, until the worker may sleep; a call begins anew."""
     tries: list[str] = []
 
-    def fail(self: BudgetLedger, key: str, *_: Any) -> Any:
+    def fail(self: BudgetLedger, key: str, *_: Any, **options: Any) -> Any:
         tries.append(key)
         raise LedgerError("forced", slug="locked")
 

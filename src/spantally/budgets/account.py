@@ -58,6 +58,8 @@ class Opening(NamedTuple):
     """What was used before, by what this account has counted itself: that is in the ledger, too."""
     write: Callable[[Use], bool] = lambda _: False
     """Brings what this process used into the ledger; False where it did not: then it is not in there."""
+    again: bool = False
+    """Whether that is asked, too, where the account was opened before: by programs without this budget."""
 
 
 class Shared(Protocol):
@@ -71,6 +73,8 @@ class Shared(Protocol):
         ask: tuple[int, int, int] | None,
         limits: Sequence[int | None],
         opening: Callable[[], tuple[int, int, int, int]],
+        *,
+        again: bool = False,
     ) -> Any:
         """See :meth:`spantally.ledger.sqlite.budgets.BudgetLedger.visit`."""
 
@@ -307,7 +311,15 @@ class Account:
                     self._hold(call_id, ask)  # another call has been there meanwhile
                     return self._verdict(True)
             try:
-                found = shared.visit(self.key, (*untold, unpriced), held, ask, self.limits, self._opening)
+                found = shared.visit(
+                    self.key,
+                    (*untold, unpriced),
+                    held,
+                    ask,
+                    self.limits,
+                    self._opening,
+                    again=self._ask_opening.again and not self._opened,
+                )
             except LedgerError as error:
                 self._quiet_until = time.monotonic() + QUIET_SECONDS
                 say_once(

@@ -25,6 +25,9 @@ WAIT_MS: Final = 250
 SPARE_SHARE: Final = 16
 """One part in so many of what is left is set aside beyond what is asked for."""
 
+SETTLED_NS: Final = 2_000_000_000
+"""After that time a process has told of the calls that it has written."""
+
 _T = TypeVar("_T")
 
 Triple = tuple[int, int, int]
@@ -87,6 +90,8 @@ class BudgetLedger:
         ask: Triple | None,
         limits: Sequence[int | None],
         opening: Callable[[], tuple[int, int, int, int]],
+        *,
+        again: bool = False,
     ) -> Standing:
         """Tell what was used, and set aside what is wanted, in one transaction.
 
@@ -97,6 +102,7 @@ class BudgetLedger:
             ask: what a further call may use; None gives back all but ``held``.
             limits: by unit; None where there is none.
             opening: what was used before the account was opened.
+            again: where it was opened before, too, see that nothing of that is missing in it.
 
         Raises:
             LedgerError: the ledger cannot be used; nothing has changed.
@@ -108,7 +114,7 @@ class BudgetLedger:
             try:
                 db = self._connection()
                 known = db.execute("SELECT 1 FROM budget WHERE account = ?", (account,)).fetchone()
-                first = (0, 0, 0, 0) if known else opening()
+                first = (0, 0, 0, 0) if known and not again else opening()
                 db.execute("BEGIN IMMEDIATE")
                 try:
                     standing = self._visit(db, account, told, held, ask, limits, first)
@@ -181,6 +187,14 @@ class BudgetLedger:
             "VALUES (?, ?, ?, ?, ?, ?)",
             (account, *first, time.time_ns()),
         )
+        others = self._others(db, account)
+        if any(first) and not any(others):
+            # Calls of programs that had no such budget. What is told just now may be of calls counted here.
+            db.execute(
+                "UPDATE budget SET usd = max(usd, ?), calls = max(calls, ?), tokens = max(tokens, ?), "
+                "unpriced = max(unpriced, ?) WHERE account = ? AND updated_ns < ?",
+                (*first, account, time.time_ns() - SETTLED_NS),
+            )
         if any(told):
             db.execute(
                 "UPDATE budget SET usd = usd + ?, calls = calls + ?, tokens = tokens + ?, "
@@ -191,7 +205,6 @@ class BudgetLedger:
             "SELECT usd, calls, tokens, unpriced FROM budget WHERE account = ?", (account,)
         ).fetchone()
         used = (usd, calls, tokens)
-        others = self._others(db, account)
         granted, lease = _lease(used, others, held, ask, limits)
         if any(lease):
             db.execute(
