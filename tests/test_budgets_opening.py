@@ -140,6 +140,40 @@ def test_calls_of_a_program_without_the_budget_count_when_it_is_opened_again(
         seen.close()
 
 
+def test_what_is_left_is_known_in_an_event_loop_before_the_worker_has_been_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that is entered again: what was used before counts, and not twice."""
+    path = tmp_path / "ledger.db"
+
+    def budget() -> spantally.Budget:
+        return spantally.Budget(calls=4, on_exceed="soft")
+
+    seen = Watched(ledger=path)
+    with spantally.session("s1", budget=budget()) as session:
+        record(session, 2)
+    seen.close()
+    seen = Watched(ledger=path)
+    try:
+        held = hold_back(monkeypatch)
+
+        async def program() -> None:
+            with spantally.session("s1", budget=budget()) as session:
+                assert session.remaining.calls == 2
+                record(session, 1)
+                assert session.remaining.calls == 1
+                record(session, 1)
+                with pytest.raises(spantally.BudgetExceeded), spantally.agent("no more"):
+                    pass
+                await asyncio.to_thread(held[0].tell)
+                assert session.remaining.calls == 0
+
+        asyncio.run(program())
+        assert held[0].used.calls == 4
+    finally:
+        seen.close()
+
+
 def test_a_ledger_that_is_gone_takes_nothing_along(tmp_path: Path) -> None:
     """Moved or deleted while a process runs: the new one has what is known, before it and by others, too."""
     ledgers = [BudgetLedger(str(tmp_path / name), "normal") for name in ("old.db", "new.db")]

@@ -392,10 +392,17 @@ class Account:
 
     def standing(self) -> tuple[Amounts, Amounts]:
         """What is used, and what is reserved; counts what was used before, too."""
-        if not self._opened and self._shared() is None:
-            self.open_alone()
+        found: Any = None
+        if not self._opened:
+            shared = self._shared()
+            if shared is None:
+                self.open_alone()
+            else:
+                found = shared.standing(self.key)  # in an event loop the worker opens it, in a moment
         with self._lock:
-            return self.used, self.held.plus(self._others)
+            if found is None or self._opened:
+                return self.used, self.held.plus(self._others)
+            return self.used.plus(Amounts(*found.used)), self.held.plus(Amounts(*found.others))
 
 
 late: Final[dict[Account, None]] = {}
