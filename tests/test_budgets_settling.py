@@ -7,7 +7,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -199,20 +200,66 @@ def test_zeros_are_no_usage(watched: Watched) -> None:
     assert left.tokens <= 9_500
 
 
-def _foreign(watched: Watched, response_id: str) -> None:
-    """A span as another instrumentor makes it."""
+@contextmanager
+def _foreign_span(watched: Watched) -> Iterator[Callable[[str | None], None]]:
+    """A span as another instrumentor makes it, around what happens in it; gives how its end is told."""
     tracer = trace.get_tracer("another.instrumentor", tracer_provider=watched.provider)
     with tracer.start_as_current_span("chat gpt-4o") as span:
-        span.set_attributes(
-            {
-                "gen_ai.operation.name": "chat",
-                "gen_ai.provider.name": "openai",
-                "gen_ai.request.model": "gpt-4o",
-                "gen_ai.response.id": response_id,
-                "gen_ai.usage.input_tokens": INPUT,
-                "gen_ai.usage.output_tokens": OUTPUT,
-            }
-        )
+
+        def tell(response_id: str | None) -> None:
+            span.set_attributes(
+                {
+                    "gen_ai.operation.name": "chat",
+                    "gen_ai.provider.name": "openai",
+                    "gen_ai.request.model": "gpt-4o",
+                    "gen_ai.usage.input_tokens": INPUT,
+                    "gen_ai.usage.output_tokens": OUTPUT,
+                }
+            )
+            if response_id is not None:
+                span.set_attribute("gen_ai.response.id", response_id)
+
+        yield tell
+
+
+def _foreign(watched: Watched, response_id: str | None) -> None:
+    with _foreign_span(watched) as tell:
+        tell(response_id)
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["response id", "no response id"])
+def test_span_around_a_call_counts_nothing(named: bool, billing: ScriptedServer, watched: Watched) -> None:
+    """Another instrumentor's span around a metered call is a second view of it, whether it says so or not."""
+    budget = spantally.Budget(usd=1, calls=5, tokens=10_000)
+    with client(billing) as made, spantally.session("s", budget=budget) as session:
+        with _foreign_span(watched) as tell:
+            response = ask(made)
+            tell(response.id if named else None)
+        assert session.remaining == (1 - Decimal(COST) / 10**9, 4, 10_000 - INPUT - OUTPUT)
+        assert session.totals.calls == 1
+
+
+@pytest.mark.parametrize("pending", [False, True], ids=["priced", "price to come"])
+def test_foreign_view_that_was_first_is_taken_back(
+    pending: bool, billing: ScriptedServer, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream's call ends after the other instrumentor's span of the same response: it counts once."""
+    load()
+    budget = spantally.Budget(usd=1, calls=5, tokens=10_000)
+    with client(billing) as made, spantally.session("s", budget=budget) as session:
+        stream = ask(made, stream=True, stream_options={"include_usage": True})
+        first = next(iter(stream))
+        with monkeypatch.context() as patch:
+            if pending:
+                _without_prices(patch)
+            _foreign(watched, first.id)
+            _foreign(watched, "another")
+            assert len(brake._pending) == (2 if pending else 0)
+            list(stream)
+        left = 1 - 2 * Decimal(COST) / 10**9
+        assert session.remaining == (left, 3, 10_000 - 2 * (INPUT + OUTPUT))
+        assert session.totals.calls == 2
+    assert not guard.failures
 
 
 def test_calls_that_only_another_instrumentor_sees_count(watched: Watched) -> None:

@@ -31,6 +31,9 @@ from spantally.pricing.rate import quote, rate_if_loaded
 MOST_PENDING: Final = 10_000
 """Ended calls that wait for the prices; the oldest then counts as unpriced."""
 
+MOST_FOREIGN: Final = 3_000
+"""Ids of foreign calls that are remembered."""
+
 MOST_CALLS: Final = 100_000
 """Calls with a reservation that are remembered, and response ids of calls that have ended."""
 
@@ -75,7 +78,10 @@ _pending: Final[deque[tuple[CallRecord, tuple[Line, ...]]]] = deque()
 """Calls that ended before the prices were there."""
 
 _answered: Final[dict[str, None]] = {}
-"""Responses and foreign spans whose use was counted: a second view of one adds nothing."""
+"""Responses, spans and foreign calls whose use was counted: a second view of one adds nothing."""
+
+_foreign: Final[dict[str, tuple[CallRecord, tuple[Line, ...]]]] = {}
+"""Foreign calls that count, by each id that a metered call may share with them."""
 
 
 def use_rules(found: Rules | None) -> None:
@@ -172,7 +178,12 @@ class SessionBrake:
         if lines is None:  # nobody asked before it: another instrumentor's, or one that the server began
             state = known_session(record.session_id)
             lines = self._lines(record, record.session_id if state is None else _root_of(state))
+        counted = record.kind in COUNTED_KINDS
+        if counted and _foreign and record.precedence >= Precedence.METERED:
+            _retract_views(record)
         if lines:
+            if counted and record.precedence < Precedence.METERED:
+                _note_foreign(record, lines)
             _settle(record, lines)
 
     def remaining(self) -> Remaining:
@@ -324,18 +335,64 @@ def _is_told_again(call_id: str) -> bool:
 
 
 def _is_second_view(record: CallRecord) -> bool:
-    """Whether what a record tells has been counted: a foreign span of a call that was, or told once more."""
-    keys = [f"{record.session_id} {record.response_id}"] if record.response_id is not None else []
+    """Whether what a record tells has been counted: a foreign span of a call that was, or told once more.
+
+    What is one call is as for the totals of a session (see :class:`spantally.api.fold.Fold`).
+    """
     foreign = record.precedence < Precedence.METERED
+    answer = _answer(record)
+    span, parent = (record.span_id, record.parent_span_id) if record.kind in COUNTED_KINDS else (None, None)
     if foreign:
-        keys.append(record.call_id)
-    seen = foreign and any(key in _answered for key in keys)
-    for key in keys:
-        _answered[key] = None
+        around = None if span is None else f"around {span}"
+        views = (record.call_id, answer, around, span, None if span is None else parent)
+        if any(key is not None and key in _answered for key in views):
+            return True
+        _answered[record.call_id] = None
+    for key in (answer, span, None if parent is None else f"around {parent}"):
+        if key is not None:
+            _answered[key] = None
     if len(_answered) > MOST_CALLS:
         for old in tuple(_answered)[: MOST_CALLS // 2]:
             _answered.pop(old, None)
-    return seen
+    return False
+
+
+def _note_foreign(record: CallRecord, lines: tuple[Line, ...]) -> None:
+    """Remember a foreign call that counts: a metered one may tell of the same, and better."""
+    view = (record, lines)
+    for key in _ids(record):
+        _foreign[key] = view
+    while len(_foreign) > MOST_FOREIGN:
+        _foreign.pop(next(iter(_foreign)), None)
+
+
+def _retract_views(record: CallRecord) -> None:
+    """Take out foreign calls beneath this one, of its span, around it, or of its response."""
+    for key in _ids(record):
+        view = _foreign.get(key)
+        if view is None or (key == record.parent_span_id and view[0].span_id != key):
+            continue
+        other, lines = view
+        for known in _ids(other):
+            _foreign.pop(known, None)
+        try:
+            _pending.remove(view)
+            continue  # it had not been counted yet
+        except ValueError:
+            pass
+        used, unpriced = _used(other, None)
+        less = Spent(-(used.usd or 0), -used.calls, -(used.tokens or 0))
+        for line in lines:
+            line.account.settle(other.call_id, less, -unpriced if line.budget.limits[0] is not None else 0)
+
+
+def _ids(record: CallRecord) -> list[str]:
+    """By what a foreign call and a metered one may be known for the same."""
+    return [key for key in (record.span_id, _answer(record), record.parent_span_id) if key is not None]
+
+
+def _answer(record: CallRecord) -> str | None:
+    return None if record.response_id is None else f"{record.session_id} {record.response_id}"
 
 
 # -- accounts by name ------------------------------------------------------------------------------------
@@ -363,6 +420,7 @@ def forget_accounts() -> None:
     late.clear()
     _open.clear()
     _answered.clear()
+    _foreign.clear()
     _pending.clear()
 
 
