@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ import pytest
 import spantally
 from budgets_kit import answer, ask, ask_async, client
 from host_kit import Program, script
+from spantally.budgets import brake
+from spantally.budgets.budget import Amounts
 from spantally.calls import admission
 from spantally.calls.operation import open_operations
 from spantally.ground import guard
 from spantally.ground.worker import worker
+from spantally.ledger.sqlite.budgets import BudgetLedger
+from spantally.pricing import rates
 from spantally.testing import ScriptedServer
 from test_host_first_faults import Boom, Fault, _force, _met
 from watching import Watched
@@ -226,3 +231,76 @@ def test_a_call_given_up_before_it_was_sent(tmp_path: Path, monkeypatch: Any, fa
     finally:
         active.close()
         open_operations.clear()
+
+
+@pytest.mark.parametrize("over", [True, False], ids=["call is over", "call is in flight"])
+def test_answer_that_comes_too_late_reserves_nothing_for_good(
+    over: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that goes without the worker's answer has reserved its call itself; once is enough."""
+    go_on, answered = threading.Event(), threading.Event()
+    asked = admission._Question.__call__
+
+    def ask_late(question: Any) -> None:
+        asked(question)
+        answered.set()
+
+    def visit_late(self: BudgetLedger, *args: Any, **options: Any) -> Any:
+        if worker.is_here() and args[3] is not None:
+            assert go_on.wait(20)
+        return visit(self, *args, **options)
+
+    def reply(request: Any) -> Any:
+        if not over:
+            go_on.set()
+            assert answered.wait(20)
+        return answer(request)
+
+    visit = BudgetLedger.visit
+    monkeypatch.setattr(admission, "WAIT_SECONDS", 1)  # the worker has begun to ask by then
+    monkeypatch.setattr(admission._Question, "__call__", ask_late)
+    monkeypatch.setattr(BudgetLedger, "visit", visit_late)
+    active = Watched(ledger=tmp_path / "ledger.db")
+    try:
+        with ScriptedServer(reply) as server:
+
+            async def act(made: Any) -> Any:
+                async with spantally.session(budget=spantally.Budget(calls=3, on_exceed="hard")) as session:
+                    await made.chat.completions.create(model="gpt-4o", messages=[])
+                    go_on.set()
+                    assert await asyncio.to_thread(answered.wait, 20)
+                    state: Any = session._state
+                    return state.budget.own[0].account
+
+            account = ask_async(server, act)
+            assert (account.held, account._holds, account.used.calls) == (Amounts(), {}, 1)
+            assert not brake._open
+    finally:
+        active.close()
+
+
+def test_hard_budget_holds_though_the_prices_take_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that does not wait for them any more goes by what is known: here, that nothing is left."""
+    go_on = threading.Event()
+    monkeypatch.setattr(admission, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(brake, "load", lambda: go_on.wait(20))
+    active = Watched(ledger=tmp_path / "ledger.db")
+    try:
+        with ScriptedServer(answer) as server:
+
+            async def act(made: Any) -> None:
+                async with spantally.session(budget=spantally.Budget(usd=1, calls=0, on_exceed="hard")):
+                    with monkeypatch.context() as patch:
+                        patch.setattr(rates, "table", lambda: None)
+                        with pytest.raises(spantally.BudgetExceeded):
+                            await made.chat.completions.create(model="gpt-4o", messages=[])
+                    go_on.set()
+
+            ask_async(server, act)
+            assert server.requests == []
+            assert not guard.failures
+    finally:
+        go_on.set()
+        active.close()

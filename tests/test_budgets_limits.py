@@ -13,6 +13,8 @@ import pytest
 
 import spantally
 from budgets_kit import COST, INPUT, MESSAGES, MODEL, OUTPUT, UNPRICED, answer, ask, ask_async, client
+from spantally.budgets.account import Account
+from spantally.budgets.brake import SessionBrake
 from spantally.ground import guard, semconv
 from spantally.ground.records import EventRecord
 from spantally.testing import Reply, ScriptedServer
@@ -173,6 +175,46 @@ def test_refusal_of_one_budget_leaves_no_reservation_in_another(
         with spantally.session("inner", budget=_hard(calls=0)), pytest.raises(spantally.BudgetExceeded):
             ask(made)
         assert outer.remaining == before
+
+
+def test_interrupt_while_a_budget_is_asked_leaves_no_reservation(
+    billing: ScriptedServer, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C before the request is sent: it is no call, and the budgets asked have their room again."""
+    reserve = Account.reserve
+
+    def interrupted(self: Account, *args: Any, **options: Any) -> Any:
+        if self.key.endswith("inner"):
+            raise KeyboardInterrupt
+        return reserve(self, *args, **options)
+
+    with client(billing) as made, spantally.session("outer", budget=_hard(usd=1, calls=9)) as outer:
+        before = outer.remaining
+        with spantally.session("inner", budget=_hard(calls=5)):
+            monkeypatch.setattr(Account, "reserve", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                ask(made)
+        assert outer.remaining == before
+    assert billing.requests == []
+    assert not guard.failures
+
+
+def test_interrupt_when_the_budgets_have_answered_leaves_no_reservation(
+    billing: ScriptedServer, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same a moment later."""
+    admit = SessionBrake.admit
+
+    def interrupted(self: SessionBrake, *args: Any, **options: Any) -> None:
+        admit(self, *args, **options)
+        raise KeyboardInterrupt
+
+    with client(billing) as made, spantally.session(budget=_hard(usd=1, calls=9)) as session:
+        before = session.remaining
+        monkeypatch.setattr(SessionBrake, "admit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ask(made)
+        assert session.remaining == before
 
 
 def test_warn_refuses_nothing_and_tells(

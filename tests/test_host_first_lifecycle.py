@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 import spantally
 import test_budgets_faults as budgets
 import test_budgets_opening as opening
+import test_budgets_settling as settling
 import test_host_first_anthropic as anthropic
 import test_host_first_faults as faults
 import test_host_first_sockets as sockets
@@ -540,7 +541,7 @@ def test_every_guard_on_a_calls_way_is_exercised() -> None:
     }
     exercised |= crossing.EXERCISED
     exercised |= frameworks.EXERCISED | costs.EXERCISED | recorded.EXERCISED | told.EXERCISED
-    exercised |= later.EXERCISED | opening.EXERCISED | paid.EXERCISED
+    exercised |= later.EXERCISED | opening.EXERCISED | settling.EXERCISED | paid.EXERCISED
     exercised |= set(budgets.GIVEN_UP)
     guards = _guards()
     assert len(guards) > 80

@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from program_kit import Programs, finish, ok
 from spantally.api import keeping, session_ids
 from spantally.ground.scope import SCOPE_KEY, Scope, with_values
 from spantally.ground.session_state import SessionState, forget_sessions, remember_session
+from spantally.ground.worker import worker
 from spantally.testing import ScriptedServer
 from watching import Watched
 
@@ -530,3 +531,21 @@ def test_a_coroutine_without_asyncio_leaves_its_session(
         work().send(None)
     assert row(ledger, "elsewhere").status == "succeeded"
     assert complaints == []
+
+
+def test_a_loop_that_is_closed_before_the_ledger_has_its_session_is_no_fault(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker was slow, nobody waits any more: nothing is called a failure."""
+    waiting: list[Callable[[], None]] = []
+    monkeypatch.setattr(keeping, "FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "notify_when_drained", waiting.append)
+
+    async def work() -> None:
+        async with spantally.session("quick"):
+            pass
+
+    asyncio.run(work())
+    for wake_up in waiting:
+        wake_up()
+    assert len(waiting) == 1

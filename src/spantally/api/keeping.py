@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Final
 
@@ -40,7 +41,8 @@ async def await_until_kept() -> None:
                 kept.set_result(None)
 
         def wake_up() -> None:
-            loop.call_soon_threadsafe(tell)
+            with contextlib.suppress(RuntimeError):  # nobody waits any more, and the loop is closed
+                loop.call_soon_threadsafe(tell)
 
         worker.notify_when_drained(wake_up)
         await asyncio.wait((kept,), timeout=FLUSH_SECONDS)

@@ -173,7 +173,7 @@ def _opening(session_id: str, here: Use) -> Opening:
         kept = _sums(_rows(lambda store: store.sessions(Filter(session_id=session_id))))
         return _most(here, _less(kept, mine))
 
-    return Opening(before, lambda mine: _written() if any(here) or any(mine) else False)
+    return Opening(before, lambda mine: _written() if any(here) or any(mine) else False, again=True)
 
 
 def _written() -> bool:

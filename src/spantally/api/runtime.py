@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -157,6 +158,7 @@ class Runtime:
         """End what is open: operations as interrupted, the run's own session as finished."""
         pipeline.end_late_now(wait=1.0)
         interrupt_open_operations()
+        settle_budgets()
         implicit.finish_process_session()
 
     def end_now(self) -> None:
@@ -201,7 +203,10 @@ class Runtime:
     def take_down(self) -> None:
         """Undo everything."""
         termination.uninstall()
+        settle_budgets()
         worker.flush(EXIT_SECONDS)
+        if (counted := sys.modules.get("spantally.budgets.account")) is not None:
+            counted.give_up()
         if use_common_budget(None):
             from spantally.api.limits import drop_file
 
@@ -343,6 +348,15 @@ def instrument(
         return
     activate(config, build_provider=True)
     _enable(instrumentors(), frozenset(), config)
+
+
+def settle_budgets() -> None:
+    """Where there are budgets: what waits for its price is told without it. Never raises."""
+    if (brake := sys.modules.get("spantally.budgets.brake")) is not None:
+        try:
+            brake.settle_last()
+        except Exception as error:
+            swallowed("api.settle_budgets", error)
 
 
 def uninstrument() -> None:

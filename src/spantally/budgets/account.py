@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 from spantally.budgets.budget import NOTHING, Amounts
 from spantally.ground.brakes import NotYetError
 from spantally.ground.errors import LedgerError
+from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import say_once, swallowed
 from spantally.ground.worker import worker
 
@@ -27,11 +28,27 @@ QUIET_SECONDS: Final = 5.0
 """How long calls go by what this process knows after the ledger could not be asked."""
 
 
+FRESH_SECONDS: Final = 0.5
+"""How old what was heard of other processes may be where somebody asks."""
+
+
+MOST_PAUSE: Final = 100.0
+"""Beyond it the worker no longer stays awake for a ledger that cannot be used."""
+
+
 TRIES: Final = 3
 """How often what this process used itself is looked at anew, where calls end while an account is opened."""
 
 Use: TypeAlias = tuple[int, int, int, int]
 """Nano-USD, calls, tokens, unpriced calls."""
+
+
+class Spent(NamedTuple):
+    """What a call used, by unit; None where that is not known: then what it had reserved counts."""
+
+    usd: int | None
+    calls: int
+    tokens: int | None
 
 
 class Opening(NamedTuple):
@@ -41,6 +58,8 @@ class Opening(NamedTuple):
     """What was used before, by what this account has counted itself: that is in the ledger, too."""
     write: Callable[[Use], bool] = lambda _: False
     """Brings what this process used into the ledger; False where it did not: then it is not in there."""
+    again: bool = False
+    """Whether that is asked, too, where the account was opened before: by programs without this budget."""
 
 
 class Shared(Protocol):
@@ -54,8 +73,13 @@ class Shared(Protocol):
         ask: tuple[int, int, int] | None,
         limits: Sequence[int | None],
         opening: Callable[[], tuple[int, int, int, int]],
+        *,
+        again: bool = False,
     ) -> Any:
         """See :meth:`spantally.ledger.sqlite.budgets.BudgetLedger.visit`."""
+
+    def standing(self, account: str) -> Any:
+        """See :meth:`spantally.ledger.sqlite.budgets.BudgetLedger.standing`."""
 
 
 class Verdict(NamedTuple):
@@ -93,6 +117,8 @@ class Account:
         """What this account had counted itself when it was written to the ledger."""
         self.limits: Sequence[int | None] = (None, None, None)
         self._opened = False
+        self._refuses = False
+        """Whether the last call was one that could be refused: then other processes set aside here, too."""
         self.used = NOTHING
         """By everybody as last told, and by this process since."""
         self.unpriced = 0
@@ -112,6 +138,7 @@ class Account:
         self._others = NOTHING
         self._queued = False
         self._quiet_until = 0.0
+        self._heard_at = -FRESH_SECONDS
 
     # -- reserving -----------------------------------------------------------------------------------
 
@@ -130,6 +157,7 @@ class Account:
         """
         if call_id in self._holds:
             return self._verdict(True)
+        self._refuses = not force
         shared = self._shared()
         if alone:
             self._quiet_until = time.monotonic() + QUIET_SECONDS
@@ -178,8 +206,9 @@ class Account:
         return Verdict(granted, self.used, self.held.plus(self._others), self.unpriced)
 
     def _hold(self, call_id: str, ask: Amounts) -> None:
+        # The task that waited in vain for the worker has reserved its call itself.
+        self.held = self.held.plus(self._holds.get(call_id, NOTHING), -1).plus(ask)
         self._holds[call_id] = ask
-        self.held = self.held.plus(ask)
         if len(self._holds) > MOST_HOLDS:
             self.held = self.held.plus(self._holds.pop(next(iter(self._holds))), -1)
 
@@ -190,30 +219,38 @@ class Account:
             if held is not None:
                 self.held = self.held.plus(held, -1)
 
-    def settle(self, call_id: str, used: Amounts | None, unpriced: int) -> None:
+    def settle(self, call_id: str, used: Spent, unpriced: int) -> None:
         """Put what a call used in the place of what it reserved.
 
         Args:
             call_id: of the call.
-            used: what it used; None where that is not known: then what it reserved counts.
+            used: what it used, so far as that is known.
             unpriced: 1 where its cost is not known.
         """
         with self._lock:
-            held = self._holds.pop(call_id, None)
-            if held is not None:
-                self.held = self.held.plus(held, -1)
-            spent = used if used is not None else held if held is not None else NOTHING
+            held = self._holds.pop(call_id, NOTHING)
+            self.held = self.held.plus(held, -1)
+            spent = Amounts(
+                held.usd if used.usd is None else used.usd,
+                used.calls,
+                held.tokens if used.tokens is None else used.tokens,
+            )
             self.used = self.used.plus(spent)
             self._untold = self._untold.plus(spent)
             self.unpriced += unpriced
             self._untold_unpriced += unpriced
-            if self._queued:
-                return
-            self._queued = True
-        if self._shared() is not None:
-            told.put(self)
-        else:
+            # More than the ledger has set aside: until it is told, others take what is left for theirs.
+            pressing = self._refuses and not self._fits(self._untold.plus(self.held))
+            known, self._queued = self._queued, True
+        if known and not pressing:
+            return
+        if self._shared() is None:
             self._queued = False
+            return
+        if not known:
+            told.put(self)
+        if pressing and time.monotonic() >= self._quiet_until:
+            worker.hurry()
 
     def has(self, call_id: str) -> bool:
         """Whether a call has a reservation here."""
@@ -222,7 +259,14 @@ class Account:
     # -- the ledger ----------------------------------------------------------------------------------
 
     def _opening(self) -> tuple[int, int, int, int]:
-        """What was used before; asked for once, since later it would hold what was used since."""
+        """What was used before; asked for once, since later it would hold what was used since.
+
+        An account that is opened and not in the ledger has been told to one that was moved or deleted.
+        """
+        with self._lock:
+            if self._opened:
+                known = self.used.plus(self._untold, -1)
+                return *known, self.unpriced - self._untold_unpriced
         if self._first is None:
             self._first = self._ask_opening.before(self._mine or (0, 0, 0, 0))
         return self._first
@@ -267,7 +311,15 @@ class Account:
                     self._hold(call_id, ask)  # another call has been there meanwhile
                     return self._verdict(True)
             try:
-                found = shared.visit(self.key, (*untold, unpriced), held, ask, self.limits, self._opening)
+                found = shared.visit(
+                    self.key,
+                    (*untold, unpriced),
+                    held,
+                    ask,
+                    self.limits,
+                    self._opening,
+                    again=self._ask_opening.again and not self._opened,
+                )
             except LedgerError as error:
                 self._quiet_until = time.monotonic() + QUIET_SECONDS
                 say_once(
@@ -283,9 +335,7 @@ class Account:
                 self._opened = True
                 self._untold = self._untold.plus(untold, -1)
                 self._untold_unpriced -= unpriced
-                self.used = Amounts(*found.used).plus(self._untold)
-                self.unpriced = found.unpriced + self._untold_unpriced
-                self._others = Amounts(*found.others)
+                self._hear(found, time.monotonic())
                 self._lease = Amounts(*found.lease)
                 if ask is not None and (found.granted or force):
                     self._hold(call_id, ask)
@@ -297,12 +347,43 @@ class Account:
             for limit, amount, lease in zip(self.limits, mine, self._lease, strict=True)
         )
 
-    def tell(self) -> None:
-        """Tell the ledger what was used and give back what is not needed, on the worker."""
+    def tell(self) -> bool:
+        """Tell the ledger what was used and give back what is not needed, on the worker.
+
+        Returns:
+            False where it could not be told: that is to be tried again.
+        """
         self._queued = False
         shared = self._shared()
-        if shared is not None and (any(self._untold) or any(self._lease) or not self._opened):
-            self._visit(shared, None)
+        if shared is None or not (any(self._untold) or any(self._lease) or not self._opened):
+            return True
+        if self._visit(shared, None) is not None:
+            return True
+        late[self] = None
+        return False
+
+    def look(self) -> None:
+        """Hear what other processes have used, unless that was a moment ago; no event loop is held up."""
+        shared = self._shared()
+        now = time.monotonic()
+        if shared is None or not self._opened or now < self._heard_at + FRESH_SECONDS:
+            return
+        if not self._visiting.acquire(blocking=not in_event_loop()):
+            return
+        try:
+            found = shared.standing(self.key)
+            if found is not None:
+                with self._lock:
+                    self._hear(found, now)
+        finally:
+            self._visiting.release()
+
+    def _hear(self, found: Any, now: float) -> None:
+        """Take over what the ledger says. The lock is held."""
+        self._heard_at = now
+        self.used = Amounts(*found.used).plus(self._untold)
+        self.unpriced = found.unpriced + self._untold_unpriced
+        self._others = Amounts(*found.others)
 
     @property
     def opened(self) -> bool:
@@ -311,28 +392,80 @@ class Account:
 
     def standing(self) -> tuple[Amounts, Amounts]:
         """What is used, and what is reserved; counts what was used before, too."""
-        if not self._opened and self._shared() is None:
-            self.open_alone()
+        found: Any = None
+        if not self._opened:
+            shared = self._shared()
+            if shared is None:
+                self.open_alone()
+            else:
+                found = shared.standing(self.key)  # in an event loop the worker opens it, in a moment
         with self._lock:
-            return self.used, self.held.plus(self._others)
+            if found is None or self._opened:
+                return self.used, self.held.plus(self._others)
+            return self.used.plus(Amounts(*found.used)), self.held.plus(Amounts(*found.others))
+
+
+late: Final[dict[Account, None]] = {}
+"""Accounts that could not be told of: what they used would be missing in the ledger for good."""
+
+_pause = QUIET_SECONDS
+"""How long they wait to be tried again; longer each time."""
+
+_try_at = 0.0
 
 
 def _tell(batch: Sequence[Account]) -> None:
+    global _pause, _try_at
+    reached = True
     for account in dict.fromkeys(batch):
         try:
-            account.tell()
+            late.pop(account, None)
+            if reached:
+                reached = account.tell()
+            else:
+                late[account] = None  # each would wait as long for the same ledger
         except Exception as error:
             swallowed("budgets.tell", error)
+    if reached:
+        _pause = QUIET_SECONDS
+    else:
+        _try_at = time.monotonic() + _pause
+        _pause *= 2
 
 
-told: Final = worker.channel("budgets", _tell)
+def _tell_late() -> float | None:
+    """On the worker: tell what could not be told, now and then. Answers when it wants to be asked again."""
+    if not late:
+        return None
+    if time.monotonic() >= _try_at:
+        _tell(tuple(late))
+    if not late or _pause > MOST_PAUSE:
+        return None  # the next call, or the end of the process, has it tried again
+    return max(0.0, _try_at - time.monotonic())
+
+
+def _tell_last() -> None:
+    """Before a fork and at exit: a last try for what could not be told."""
+    _tell(tuple(late))
+
+
+def give_up() -> None:
+    """Before the ledger is let go of: a last try, and then nothing is left to be told. Never raises."""
+    _tell_last()
+    late.clear()
+
+
+told: Final = worker.channel("budgets", _tell, on_stop=_tell_last)
 """Accounts of which the ledger is to be told."""
+
+worker.watch(_tell_late)
 
 _accounts: Final[weakref.WeakSet[Account]] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
     """What is in flight and set aside is the parent's; what was used stays used."""
+    late.clear()
     for account in tuple(_accounts):
         account._fresh()
 

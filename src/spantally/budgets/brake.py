@@ -5,6 +5,7 @@ The budgets are those of the session, of the sessions around it, and of the sett
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
@@ -12,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from spantally.budgets.account import Account, told
+from spantally.budgets.account import Account, Spent, late, told
 from spantally.budgets.budget import Amounts, Budget, Remaining, remaining_of
 from spantally.budgets.line import Line
 from spantally.calls.pipeline import end_late_now
@@ -29,6 +30,9 @@ from spantally.pricing.rate import quote, rate_if_loaded
 
 MOST_PENDING: Final = 10_000
 """Ended calls that wait for the prices; the oldest then counts as unpriced."""
+
+MOST_FOREIGN: Final = 3_000
+"""Ids of foreign calls that are remembered."""
 
 MOST_CALLS: Final = 100_000
 """Calls with a reservation that are remembered, and response ids of calls that have ended."""
@@ -74,7 +78,10 @@ _pending: Final[deque[tuple[CallRecord, tuple[Line, ...]]]] = deque()
 """Calls that ended before the prices were there."""
 
 _answered: Final[dict[str, None]] = {}
-"""Responses and foreign spans whose use was counted: a second view of one adds nothing."""
+"""Responses, spans and foreign calls whose use was counted: a second view of one adds nothing."""
+
+_foreign: Final[dict[str, tuple[CallRecord, tuple[Line, ...]]]] = {}
+"""Foreign calls that count, by each id that a metered call may share with them."""
 
 
 def use_rules(found: Rules | None) -> None:
@@ -111,18 +118,25 @@ class SessionBrake:
         if _pending and loaded():
             _settle_pending()
         strict = any(_must(line.budget, ask) or line.budget.on_unpriced == "refuse" for line in lines)
-        amounts, priced = _expected(ask, lines, wait=wait, strict=strict)
+        amounts, priced = _expected(ask, lines, wait=wait, strict=strict and not alone)
+        mine: list[Line] = []
         try:
             for line in lines:
                 if not priced and line.budget.limits[0] is not None:
                     line.meet_unpriced(scope, ask)
                 must = _must(line.budget, ask)
+                if line.account.has(ask.call_id):
+                    continue  # the task that does not wait for the worker any more has been here
                 verdict = line.account.reserve(ask.call_id, amounts, wait=wait, alone=alone, force=not must)
+                if verdict.granted or not must:
+                    mine.append(line)
                 if not verdict.granted:
                     line.exceeded(scope, verdict.used, verdict.reserved, verdict.unpriced, refuse=must)
-        except (Refusal, NotYetError):
-            for line in lines:
-                line.account.release(ask.call_id)
+        except BaseException as error:
+            # A failure of ours stops no call: what was reserved stays so until its end.
+            if isinstance(error, (Refusal, NotYetError)) or not isinstance(error, Exception):
+                for line in mine:
+                    line.account.release(ask.call_id)
             raise
         _open[ask.call_id] = lines
         if len(_open) > MOST_CALLS:
@@ -145,6 +159,7 @@ class SessionBrake:
                 else:
                     account.tell()
             end_late_now()
+            account.look()
             used, reserved = account.standing()
             full = any(
                 limit is not None and one + more >= limit
@@ -163,7 +178,12 @@ class SessionBrake:
         if lines is None:  # nobody asked before it: another instrumentor's, or one that the server began
             state = known_session(record.session_id)
             lines = self._lines(record, record.session_id if state is None else _root_of(state))
+        counted = record.kind in COUNTED_KINDS
+        if counted and _foreign and record.precedence >= Precedence.METERED:
+            _retract_views(record)
         if lines:
+            if counted and record.precedence < Precedence.METERED:
+                _note_foreign(record, lines)
             _settle(record, lines)
 
     def remaining(self) -> Remaining:
@@ -175,6 +195,7 @@ class SessionBrake:
             account = line.account
             if not account.opened and not in_event_loop():
                 account.tell()
+            account.look()
             used, reserved = account.standing()
             for index, limit in enumerate(line.budget.limits):
                 if limit is not None:
@@ -208,6 +229,14 @@ def _settle_pending() -> None:
         except IndexError:
             return
         _settle(record, lines)
+
+
+def settle_last() -> None:
+    """At the end: calls whose prices do not come any more count as calls without a known cost."""
+    if loaded():
+        _settle_pending()
+    while _pending:
+        _settle(*_pending.popleft(), last=True)
 
 
 def settle_pending() -> None:
@@ -278,23 +307,25 @@ def _expected(ask: Ask, lines: Iterable[Line], *, wait: bool, strict: bool) -> t
     return Amounts(rating.nano_usd or 0, 1, tokens), known
 
 
-def _used(record: CallRecord, rating: Rating | None) -> tuple[Amounts | None, int]:
-    """What a call or paid tool used, None where that is not known, and whether its cost is unknown."""
+def _used(record: CallRecord, rating: Rating | None) -> tuple[Spent, int]:
+    """What a call or paid tool used, and whether its cost is unknown."""
     if record.kind not in COUNTED_KINDS:
-        return Amounts((rating or rate_if_loaded(record)).nano_usd or 0, 0, 0), 0
-    if record.usage is None:
-        if record.status == Status.ERROR and not record.possibly_billed:
-            return Amounts(0, 1, 0), 0  # refused by the provider, or not sent: it bills nothing
-        return None, 1
+        return Spent((rating or rate_if_loaded(record)).nano_usd or 0, 0, 0), 0
+    if record.usage is None and record.status == Status.ERROR and not record.possibly_billed:
+        return Spent(0, 1, 0), 0  # refused by the provider, or not sent: it bills nothing
     if rating is None:
         rating = rate_if_loaded(record)
-    if rating.parts is None and rating.nano_usd is not None:
-        return Amounts(rating.nano_usd, 1, 0), 0  # its cost was said, its tokens were not
-    if rating.status == CostStatus.PENDING or rating.parts is None:
-        return None, 1
-    tokens = rating.parts.input_total + rating.parts.output_total
-    unknown = rating.nano_usd is None and rating.status != CostStatus.COVERED
-    return Amounts(rating.nano_usd or 0, 1, tokens), int(unknown)
+    nano, parts = rating.nano_usd, rating.parts
+    if parts is None or rating.status == CostStatus.BAD_USAGE:
+        tokens = None
+    else:  # a prompt is never empty: of a host that fills in zeros nothing is known
+        tokens = (parts.input_total + parts.output_total) or None
+    if rating.status == CostStatus.COVERED:
+        nano = 0
+    unknown = nano is None
+    if unknown and tokens is not None and rating.status != CostStatus.PENDING:
+        nano = 0  # no rate is known for what it used
+    return Spent(nano, 1, tokens), int(unknown)
 
 
 def _is_told_again(call_id: str) -> bool:
@@ -304,18 +335,64 @@ def _is_told_again(call_id: str) -> bool:
 
 
 def _is_second_view(record: CallRecord) -> bool:
-    """Whether what a record tells has been counted: a foreign span of a call that was, or told once more."""
-    keys = [f"{record.session_id} {record.response_id}"] if record.response_id is not None else []
+    """Whether what a record tells has been counted: a foreign span of a call that was, or told once more.
+
+    What is one call is as for the totals of a session (see :class:`spantally.api.fold.Fold`).
+    """
     foreign = record.precedence < Precedence.METERED
+    answer = _answer(record)
+    span, parent = (record.span_id, record.parent_span_id) if record.kind in COUNTED_KINDS else (None, None)
     if foreign:
-        keys.append(record.call_id)
-    seen = foreign and any(key in _answered for key in keys)
-    for key in keys:
-        _answered[key] = None
+        around = None if span is None else f"around {span}"
+        views = (record.call_id, answer, around, span, None if span is None else parent)
+        if any(key is not None and key in _answered for key in views):
+            return True
+        _answered[record.call_id] = None
+    for key in (answer, span, None if parent is None else f"around {parent}"):
+        if key is not None:
+            _answered[key] = None
     if len(_answered) > MOST_CALLS:
         for old in tuple(_answered)[: MOST_CALLS // 2]:
             _answered.pop(old, None)
-    return seen
+    return False
+
+
+def _note_foreign(record: CallRecord, lines: tuple[Line, ...]) -> None:
+    """Remember a foreign call that counts: a metered one may tell of the same, and better."""
+    view = (record, lines)
+    for key in _ids(record):
+        _foreign[key] = view
+    while len(_foreign) > MOST_FOREIGN:
+        _foreign.pop(next(iter(_foreign)), None)
+
+
+def _retract_views(record: CallRecord) -> None:
+    """Take out foreign calls beneath this one, of its span, around it, or of its response."""
+    for key in _ids(record):
+        view = _foreign.get(key)
+        if view is None or (key == record.parent_span_id and view[0].span_id != key):
+            continue
+        other, lines = view
+        for known in _ids(other):
+            _foreign.pop(known, None)
+        try:
+            _pending.remove(view)
+            continue  # it had not been counted yet
+        except ValueError:
+            pass
+        used, unpriced = _used(other, None)
+        less = Spent(-(used.usd or 0), -used.calls, -(used.tokens or 0))
+        for line in lines:
+            line.account.settle(other.call_id, less, -unpriced if line.budget.limits[0] is not None else 0)
+
+
+def _ids(record: CallRecord) -> list[str]:
+    """By what a foreign call and a metered one may be known for the same."""
+    return [key for key in (record.span_id, _answer(record), record.parent_span_id) if key is not None]
+
+
+def _answer(record: CallRecord) -> str | None:
+    return None if record.response_id is None else f"{record.session_id} {record.response_id}"
 
 
 # -- accounts by name ------------------------------------------------------------------------------------
@@ -340,6 +417,16 @@ def account_of(key: str, make: Callable[[], Account]) -> Account:
 def forget_accounts() -> None:
     """Forget every account of this process (a new ledger, tests)."""
     _accounts.clear()
+    late.clear()
     _open.clear()
     _answered.clear()
+    _foreign.clear()
     _pending.clear()
+
+
+def _after_fork_in_child() -> None:
+    _pending.clear()  # they are counted by the parent
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -15,7 +15,6 @@ from spantally.ground.brakes import Ask, Brake, NotYetError
 from spantally.ground.errors import Refusal
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind, Status
-from spantally.ground.scope import Scope
 from spantally.ground.worker import worker
 
 WAIT_SECONDS: Final = 1.0
@@ -60,7 +59,7 @@ async def admit_async(operation: Operation, ask: Callable[[], Ask]) -> None:
         try:
             budget.admit(operation.scope, asked, wait=False)
         except NotYetError:
-            await _on_worker(budget, operation.scope, asked)
+            await _on_worker(budget, operation, asked)
     except Refusal as refusal:
         _refused(operation, refusal)
         raise
@@ -118,6 +117,9 @@ def _refused(operation: Operation, refusal: Refusal) -> None:
 def _not_sent(operation: Operation, error: BaseException) -> None:
     """End an operation that was given up before it was sent: it is no call, and nobody bills it."""
     try:
+        budget = operation.scope.session.budget
+        if budget is not None:
+            budget.release(operation.call_id)
         operation.kind = Kind.OTHER
         operation.finish(Status.CANCELLED, error=error)
     except Exception as failure:
@@ -128,10 +130,10 @@ class _Question:
     """A question to the budgets that the worker asks, for a task that may be cancelled meanwhile."""
 
     def __init__(
-        self, budget: Brake, scope: Scope, ask: Ask, tell: Callable[[BaseException | None], None]
+        self, budget: Brake, operation: Operation, ask: Ask, tell: Callable[[BaseException | None], None]
     ) -> None:
         self.budget = budget
-        self.scope = scope
+        self.operation = operation
         self.ask = ask
         self.tell = tell
         self.late = threading.Event()
@@ -145,12 +147,13 @@ class _Question:
         if self.late.is_set():
             return
         try:
-            self.budget.admit(self.scope, self.ask, wait=True)
+            self.budget.admit(self.operation.scope, self.ask, wait=True)
         except Exception as error:
             answer = error
-        if self.cancelled.is_set():
+        # A call that went without this answer may be over: nobody else would take this reservation back.
+        if self.cancelled.is_set() or (self.late.is_set() and self.operation.ended):
             self.budget.release(self.ask.call_id)
-        else:
+        elif not self.late.is_set():
             self.tell(answer)
 
 
@@ -165,11 +168,11 @@ def _put(batch: Any) -> None:
 questions: Final = worker.channel("budget_questions", _put)
 
 
-async def _on_worker(budget: Brake, scope: Scope, ask: Ask) -> None:
+async def _on_worker(budget: Brake, operation: Operation, ask: Ask) -> None:
     """Have the worker ask; where it does not answer in time, this process's own knowledge decides."""
     asyncio: Any = sys.modules.get("asyncio")
     if asyncio is None or asyncio._get_running_loop() is None:
-        budget.admit(scope, ask, wait=True)  # another kind of event loop
+        budget.admit(operation.scope, ask, wait=True)  # another kind of event loop
         return
     loop = asyncio.get_running_loop()
     answered = loop.create_future()
@@ -178,7 +181,7 @@ async def _on_worker(budget: Brake, scope: Scope, ask: Ask) -> None:
         if not answered.done():
             answered.set_result(answer)
 
-    question = _Question(budget, scope, ask, lambda answer: loop.call_soon_threadsafe(take, answer))
+    question = _Question(budget, operation, ask, lambda answer: loop.call_soon_threadsafe(take, answer))
     questions.put(question)
     worker.hurry()
     try:
@@ -191,7 +194,7 @@ async def _on_worker(budget: Brake, scope: Scope, ask: Ask) -> None:
     if not done:
         question.late.set()
         try:
-            budget.admit(scope, ask, wait=False, alone=True)
+            budget.admit(operation.scope, ask, wait=False, alone=True)
         except BaseException:
             question.cancelled.set()  # what the worker may still reserve is for nobody
             budget.release(ask.call_id)

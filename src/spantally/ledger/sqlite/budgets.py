@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from spantally.ground import process
 from spantally.ground.errors import LedgerError
@@ -24,6 +24,11 @@ WAIT_MS: Final = 250
 
 SPARE_SHARE: Final = 16
 """One part in so many of what is left is set aside beyond what is asked for."""
+
+SETTLED_NS: Final = 2_000_000_000
+"""After that time a process has told of the calls that it has written."""
+
+_T = TypeVar("_T")
 
 Triple = tuple[int, int, int]
 """Nano-USD, calls, tokens."""
@@ -85,6 +90,8 @@ class BudgetLedger:
         ask: Triple | None,
         limits: Sequence[int | None],
         opening: Callable[[], tuple[int, int, int, int]],
+        *,
+        again: bool = False,
     ) -> Standing:
         """Tell what was used, and set aside what is wanted, in one transaction.
 
@@ -95,6 +102,7 @@ class BudgetLedger:
             ask: what a further call may use; None gives back all but ``held``.
             limits: by unit; None where there is none.
             opening: what was used before the account was opened.
+            again: where it was opened before, too, see that nothing of that is missing in it.
 
         Raises:
             LedgerError: the ledger cannot be used; nothing has changed.
@@ -106,7 +114,7 @@ class BudgetLedger:
             try:
                 db = self._connection()
                 known = db.execute("SELECT 1 FROM budget WHERE account = ?", (account,)).fetchone()
-                first = (0, 0, 0, 0) if known else opening()
+                first = (0, 0, 0, 0) if known and not again else opening()
                 db.execute("BEGIN IMMEDIATE")
                 try:
                     standing = self._visit(db, account, told, held, ask, limits, first)
@@ -125,22 +133,44 @@ class BudgetLedger:
     def has(self, call_id: str) -> bool:
         """Whether the ledger has a row: one of an earlier process, or one that is told again.
 
-        Whoever holds the connection is not waited for, so that no event loop is held up.
-
         Args:
             call_id: of the row.
+        """
+        return bool(
+            self._read(lambda db: db.execute("SELECT 1 FROM call WHERE call_id = ?", (call_id,)).fetchone())
+        )
+
+    def standing(self, account: str) -> Standing | None:
+        """How an account stands, read only; None where it is not there, or nobody can say now.
+
+        Args:
+            account: which one.
+        """
+
+        def read(db: sqlite3.Connection) -> Standing | None:
+            others = self._others(db, account, drop=False)  # before: what is told meanwhile is not missing
+            found = db.execute(
+                "SELECT usd, calls, tokens, unpriced FROM budget WHERE account = ?", (account,)
+            ).fetchone()
+            return None if found is None else Standing(True, found[:3], found[3], others, (0, 0, 0))
+
+        return self._read(read)
+
+    def _read(self, question: Callable[[sqlite3.Connection], _T]) -> _T | None:
+        """Read something; None where that cannot be done now.
+
+        Whoever holds the connection is not waited for, so that no event loop is held up.
         """
         if self._pid != os.getpid() or not self._lock.acquire(
             timeout=0 if in_event_loop() else WAIT_MS / 1000
         ):
-            return False
+            return None
         try:
-            found = self._connection().execute("SELECT 1 FROM call WHERE call_id = ?", (call_id,)).fetchone()
-        except sqlite3.Error:
-            return False
+            return question(self._connection())
+        except (sqlite3.Error, LedgerError):
+            return None
         finally:
             self._lock.release()
-        return found is not None
 
     def _visit(
         self,
@@ -157,6 +187,14 @@ class BudgetLedger:
             "VALUES (?, ?, ?, ?, ?, ?)",
             (account, *first, time.time_ns()),
         )
+        others = self._others(db, account)
+        if any(first) and not any(others):
+            # Calls of programs that had no such budget. What is told just now may be of calls counted here.
+            db.execute(
+                "UPDATE budget SET usd = max(usd, ?), calls = max(calls, ?), tokens = max(tokens, ?), "
+                "unpriced = max(unpriced, ?) WHERE account = ? AND updated_ns < ?",
+                (*first, account, time.time_ns() - SETTLED_NS),
+            )
         if any(told):
             db.execute(
                 "UPDATE budget SET usd = usd + ?, calls = calls + ?, tokens = tokens + ?, "
@@ -167,7 +205,6 @@ class BudgetLedger:
             "SELECT usd, calls, tokens, unpriced FROM budget WHERE account = ?", (account,)
         ).fetchone()
         used = (usd, calls, tokens)
-        others = self._others(db, account)
         granted, lease = _lease(used, others, held, ask, limits)
         if any(lease):
             db.execute(
@@ -179,7 +216,7 @@ class BudgetLedger:
             self._drop(db, account, self._process)
         return Standing(granted, used, unpriced, others, lease)
 
-    def _others(self, db: sqlite3.Connection, account: str) -> Triple:
+    def _others(self, db: sqlite3.Connection, account: str, *, drop: bool = True) -> Triple:
         """What other processes have set aside; one that is gone needs nothing any more."""
         found = db.execute(
             "SELECT process, usd, calls, tokens FROM budget_lease WHERE account = ? AND process <> ?",
@@ -189,7 +226,7 @@ class BudgetLedger:
         for other, *lease in found:
             if process.is_alive(other):
                 sums = [one + more for one, more in zip(sums, lease, strict=True)]
-            else:
+            elif drop:
                 self._drop(db, account, other)
         return sums[0], sums[1], sums[2]
 
