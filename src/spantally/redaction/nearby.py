@@ -24,7 +24,7 @@ _ADJACENT: Final = re.compile(
         [^\w\n]{{1,4}} (?:is|was|be|to|equals|value|expected|now|from|as|contains|reads|b|body|data
           |ist|lautet|est|es|er|\xe9|\xe8|\xe4r)
         [^\w\n]{{1,6}}
-      | (?: [^\w\n&;,|]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{1,4}} [^\w\n]{{0,2}} [:=] [^\w\n]{{0,4}}
+      | (?: [^\w\n&;,|]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{1,4}} [^\w\n]{{0,2}} (?:[:=]|->) [^\w\n]{{0,4}}
       | (?:[ ](?:is|below|follows))? [^\w\n]{{0,3}} [:?=] [^\w\n]{{0,3}}   # the next line
         (?: \n [^\S\n]{{0,8}} (?:{_LEAD} [^\S\n]{{0,4}})? ){{1,3}}
         (?:[Ii]t(?:'s|[ ]is)[ ])? [^\w\n]{{0,2}}

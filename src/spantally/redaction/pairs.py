@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from spantally.redaction import languages, logins, names, nearby, shapes
+from spantally.redaction import commands, languages, logins, names, nearby, shapes
 from spantally.redaction.columns import HEAD_END
 from spantally.redaction.runs import Runs
 from spantally.redaction.spans import PAIR, Span
@@ -101,7 +101,7 @@ _AFTER_NAME: Final = re.compile(
           (?: --? (?: body | value | data | plaintext | secret-string | password | p ) [= ]{{1,2}} )? )
     )
     (?P<array> \[ \s{{0,8}} )?
-    (?: \*{{1,2}} | [bBrRfFuU]{{1,2}} (?=\\{{0,64}}["']) | \$?@ (?={_QUOTE}) )?
+    (?: \*{{1,2}} | [bBrRfFuUN]{{1,2}} (?=\\{{0,64}}["']) | \$?@ (?={_QUOTE}) )?
     (?P<opening>{_QUOTE}|<!\[CDATA\[)?
     """
 )
@@ -148,6 +148,7 @@ _LAST_WORD: Final = re.compile(r"([A-Za-z]+)[ \t]+\Z")
 _PROSE_REACH: Final = 64
 _BEFORE_NAME: Final = frozenset({" ", '"', "'"})
 _AUTH: Final = frozenset({"auth", "Auth", "AUTH"})
+_FLAG_FOLLOWS: Final = frozenset(" =")
 _CALLED: Final = frozenset("= (")
 _LONGEST_SHORT: Final = 18
 """Characters of a name from which on it may be an id."""
@@ -171,6 +172,11 @@ _TAKE_LOGINS: Final = ("auth", "credential", "credentials", "cred", "creds")
 _BY_NAME: Final = {
     "htpasswd": logins.htpasswd,
     "PASS": logins.pass_line,
+    "chpasswd": logins.changed,
+    "passwd": logins.changed,
+    "wpa_passphrase": logins.added,
+    "mosquitto_passwd": logins.added,
+    "change_password": logins.added,
 }
 """Names that something else than a separator and a value follows."""
 
@@ -229,12 +235,24 @@ def find_pairs(
             continue
         if kind == names.PASSWORD and len(name) >= _LONGEST_SHORT and _is_id(name):
             continue
-        if kind == names.SECRET and name.endswith("-stdin"):
+        if kind == names.SECRET and name.endswith(("-stdin", "-fd")):
             pipe = text.rfind("|", max(0, name_start - _PIPE_REACH), name_start)
             logins.echo(text, pipe + 1, taken)
         if following == "(" or (following == "=" and text[name_end + 1 : name_end + 2] == "("):
             if name.lower().endswith(_TAKE_LOGINS):
                 logins.arguments(text, name_end, taken)
+        elif following == "]" and text.startswith("]::new(", name_end):
+            if name.lower().endswith("credential"):
+                logins.arguments(text, name_end + len("]::new"), taken)
+        elif following == "=" and text[name_end + 1 : name_end + 2] == "{":
+            if kind == names.PASSWORD and text[name_start - 1 : name_start] == ";":
+                logins.braced(text, name_end, taken)
+        elif following == " " and name == "secret":
+            if text.startswith(" generic ", name_end):
+                commands.literals(text, name_end, taken)
+            elif text.startswith(" put ", name_end):
+                pipe = text.rfind("|", max(0, name_start - _PIPE_REACH), name_start)
+                logins.echo(text, pipe + 1, taken)
         elif kind == names.PASSWORD and name in _BY_NAME:
             _BY_NAME[name](text, name_end, taken)
         known_form = following in _MAY_FOLLOW
@@ -257,6 +275,12 @@ def find_pairs(
                 continue
             if kind == names.SECRET and name.startswith(("cred", "Cred", "CRED")):
                 languages.find_login(text, name_start, taken)
+            if (
+                following in _FLAG_FOLLOWS
+                and name.endswith(_TAKE_LOGINS)
+                and text.startswith("--", name_start)
+            ):
+                logins.credentials(text, name_end, taken)
             elif kind == names.WEAK and following in _CALLED and name[-4:] in _AUTH:
                 logins.pair(text, name_end, taken)
             if kind == names.SIGNATURE and not _in_query(text, name_start):

@@ -1,0 +1,186 @@
+"""Passwords that programs take behind a flag of one letter, or at a place of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+
+import pytest
+
+from spantally.redaction import Redactor, marks
+
+REDACTOR = Redactor()
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+COMMANDS = [
+    r"net use X: \\files\share /user:CORP\bob {v}",
+    r"net use \\files\c$ {v} /user:bob",
+    "net user bob {v} /add",
+    "WIFI:T:WPA;S:home;P:{v};;",
+    'ldapsearch -x -H ldap://ldap.example.com -D "cn=admin,dc=example" -w {v} -b dc=example',
+    "unzip -o -P {v} backup.zip -d out",
+    "zip -r -P {v} out.zip dir",
+    "7z a -t7z -mhe=on -p{v} out.7z dir",
+    'unrar x -p"{v}" a.rar',
+    "curl -sSLu bob:{v} https://example.com/x",
+    "curl -ubob:{v} https://example.com/x",
+    "mysql -u bob -p{v} -h db app",
+    'mariadb-dump -u bob -p"{v}" app',
+    "sqlcmd -S db -U sa -P {v} -Q 'select 1'",
+    "mosquitto_pub -h mqtt -u bob -P {v} -t a -m b",
+    "ipmitool -I lanplus -H bmc -U admin -P {v} power on",
+    "sshpass -p {v} ssh bob@host",
+    "sshpass -p{v} ssh bob@host",
+    "mongosh -p {v} -u bob",
+    'mongoimport -u bob -p "{v}" --db x',
+    "docker login registry.example.com -u bob -p {v}",
+    "az login --service-principal -u 1234 -p {v} --tenant t",
+    "twine upload -u bob -p {v} dist/*",
+    "useradd -m -p {v} bob",
+    "openssl enc -aes-256-cbc -k {v} -in a",
+    "http -a bob:{v} https://example.com/x",
+    "smbclient //files/share -U bob%{v}",
+    "rpcclient -U 'CORP/bob%{v}' dc",
+    "lftp -u bob,{v} sftp://files",
+    "xfreerdp /v:host /u:bob /p:{v}",
+    "sqlplus scott/{v}@//db:1521/ORCL",
+    "ALTER USER scott IDENTIFIED BY {v};",
+    "CREATE LOGIN app WITH PASSWORD = N'{v}'",
+    "Driver={{ODBC}};Server=db;UID=sa;PWD={{{v}}};",
+    "bob:{v}@tcp(db:3306)/app?parseTime=true",
+    'DriverManager.getConnection(url, "bob", "{v}")',
+    "mysqli_connect('db', 'bob', '{v}', 'app')",
+    "new PDO('mysql:host=db', 'bob', '{v}')",
+    'cx_Oracle.connect("scott", "{v}", dsn)',
+    'ConvertTo-SecureString -String "{v}" -AsPlainText -Force',
+    'ConvertTo-SecureString "{v}" -AsPlainText -Force',
+    "'{v}' | ConvertTo-SecureString -AsPlainText -Force",
+    "[System.Net.NetworkCredential]::new('bob','{v}')",
+    "kubectl create secret generic db --from-literal=host=db --from-literal='key={v}'",
+    "echo -n {v} | wrangler secret put API_KEY",
+    "echo 'root:{v}' | sudo chpasswd",
+    "echo {v} | passwd --stdin bob",
+    "echo {v} | gpg --batch --passphrase-fd 0 -d a.gpg",
+    "htpasswd -nb bob {v}",
+    "htpasswd -bc .htpasswd bob {v}",
+    "mosquitto_passwd -b file bob {v}",
+    "rabbitmqctl add_user bob {v}",
+    "rabbitmqctl change_password bob {v}",
+    "wpa_passphrase home {v}",
+    'network={{\n  ssid="home"\n  psk="{v}"\n}}',
+    "<keyMaterial>{v}</keyMaterial>",
+    "keytool -importkeystore -srcstorepass {v} -deststorepass {v}",
+    "composer config http-basic.repo.example.com bob {v}",
+    "skopeo copy --src-creds bob:{v} docker://a docker://b",
+    "db.example.com:*:*:bob:{v}",
+    "masterauth {v}",
+]
+KEYED = [
+    "vault login {v}",
+    "dotnet nuget push a.nupkg -k {v} -s https://example.com",
+    'curl -b "session={v}" https://example.com',
+    'curl --cookie "auth={v}" https://example.com',
+    'requests.get(url, cookies={{"sessionid": "{v}"}})',
+    "the api key you asked for -> {v}",
+]
+WAYS: dict[str, Callable[[str], str]] = {
+    "alone": str,
+    "in JSON": lambda text: json.dumps({"command": text}),
+    "in JSON in JSON": lambda text: json.dumps({"arguments": json.dumps({"command": text})}),
+    "in a list of commands": lambda text: f"$ cd /srv\n$ {text}\n$ ls -la\n",
+    "in code": lambda text: f"subprocess.run({text!r}, shell=True)",
+    "in a sentence": lambda text: f"I ran {text} and it failed",
+}
+
+
+def noise(alphabet: str, size: int, seed: str) -> str:
+    """Made-up characters, always the same."""
+    drawn = hashlib.shake_256(seed.encode()).digest(size)
+    return "".join(alphabet[byte % len(alphabet)] for byte in drawn)
+
+
+def hidden(command: str, secret: str, way: str) -> None:
+    """The secret goes, the rest of the program's name stays, and nothing changes afterwards."""
+    shown = REDACTOR.text(WAYS[way](command.format(v=secret)))
+    assert secret not in shown
+    assert "[REDACTED:" in shown
+    assert REDACTOR.text(shown) == shown
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_passwords_of_commands_go(command: str, way: str) -> None:
+    """Those that people think of, and those that programs make."""
+    for seed in range(4):
+        made = noise(LETTERS + "0123456789", 14, f"{command}{seed}") + "4"
+        for secret in (f"Copper{seed}!84", f"lantern{seed}572", "orbit-velvet-pebble-maple", made):
+            hidden(command, secret, way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("command", KEYED)
+def test_keys_of_commands_go(command: str, way: str) -> None:
+    """What only a program makes."""
+    hidden(command, noise(LETTERS + "0123456789", 32, command), way)
+
+
+@pytest.mark.parametrize("secret", ["JBSWY3DPEHPK3PXP", noise("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 32, "x")])
+@pytest.mark.parametrize("text", ["oathtool --totp -b {v}", "TOTP seed: {v}", 'pyotp.TOTP("{v}").now()'])
+def test_the_seed_of_one_time_passwords_goes(text: str, secret: str) -> None:
+    """Base32, which has few digits."""
+    assert secret not in REDACTOR.text(text.format(v=secret))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mkdir -p build/out2024x",
+        "ssh -p 2222 bob@host2 ls",
+        "docker run -p 8080:80 -w /srv/app2 image:v1.2",
+        "docker run -d -p 127.0.0.1:5432:5432 -u 1000 postgres:16",
+        "mysql -h db2 -P 3307 app && ssh -p22 x1",
+        "7z x a1.7z | tar -p v2x",
+        "psql -h db -p 5433 -w -d app2",
+        "unzip -p a1.zip file2.txt",
+        "mosquitto_sub -p 1883 -t a1/b2",
+        "mongosh -p $MONGO_PASSWORD1 -u bob",
+        "sshpass -p <password> ssh bob@host",
+        "sshpass -p your_password ssh bob@host",
+        "date -u +%Y-%m-%d && ls -U a%b",
+        "curl -k -w '%{http_code}' https://example.com/v2",
+        "curl -H 'Accept: a1' -o out2 https://example.com/a1:b2",
+        "git checkout -b feature=abc123",
+        "pip install -b dir1 -p x2y3",
+        "See the WIFI: it is on P: 3 today.",
+        "the internet user 4you2 came",
+        "a SecureString value1 is not a plain one",
+        "connect(host, port1, timeout2)",
+        'sock.connect("tcp", "alice")',
+        "add_user bob somebody",
+        "kubectl get secret generic1 -o yaml",
+        "kubectl create configmap x --from-literal=mode=a1b2c3",
+        "cookies = {'theme': 'dark1234'}",
+        "TOTP is RFC6238, and HOTP is RFC4226.",
+        "the psk is a shared one; wpa-psk2 too",
+        "use the key material1 there",
+        "openssl req -new -key server1.key -out a1.csr",
+        "logged in and out: a login -p8 there",
+    ],
+)
+def test_other_flags_stay(text: str) -> None:
+    """Ports, paths, modes, stand-ins and words."""
+    assert REDACTOR.text(text) == text
+
+
+def test_a_program_speaks_for_its_own_line_only() -> None:
+    """What follows a pipe or stands on the next line is another command."""
+    for between in ("\n", "; ", " | ", " && "):
+        text = f"sshpass -e ssh host{between}mkdir -p out2024x"
+        assert REDACTOR.text(text) == text
+
+
+def test_no_mark_is_missed_in_a_short_text() -> None:
+    """The quick look at a short text knows every mark; "into" tells beside the name of a column only."""
+    for mark in marks.PLACED:
+        assert marks.has_marks(f"a{mark}b".encode()) or mark == "into", mark
