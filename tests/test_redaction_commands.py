@@ -184,3 +184,49 @@ def test_no_mark_is_missed_in_a_short_text() -> None:
     """The quick look at a short text knows every mark; "into" tells beside the name of a column only."""
     for mark in marks.PLACED:
         assert marks.has_marks(f"a{mark}b".encode()) or mark == "into", mark
+
+
+@pytest.mark.parametrize("depth", range(4))
+def test_quoted_columns_are_found_at_any_depth_of_escaping(depth: int) -> None:
+    """A quoted list in JSON, in JSON within JSON, and behind a sentence that has a semicolon."""
+    secret = noise(LETTERS + "0123456789", 32, "columns")
+    text = f'it printed the following; here: "id","cohere_key","user"\n"1","{secret}","emre"\n'
+    for _ in range(depth):
+        text = json.dumps({"input": text})
+    assert secret not in REDACTOR.text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "text=!function%28e%2Ct%29%7Be.key%3Dt%28%29%7D%28this%2Cfunction%28%29%7Breturn%208%7D&id=1",
+        "text=export%20client_secret%3D%22%3Ctoken%3E%22&id=1",
+        "text=curl%20-H%20%22Authorization%3A%20Bearer%20%24TOKEN%22&id=1",
+    ],
+)
+def test_what_is_encoded_is_judged_as_it_reads(text: str) -> None:
+    """A call, a stand-in and a variable of a shell, in a field of a form."""
+    assert REDACTOR.text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "X-Auth-Token%3A%20{v}&id=1",
+        "text=password%3D{v}%26user%3Dbob",
+        "text=%7B%22password%22%3A%20%22{v}%22%7D",
+        '{{"msg":"key passphrase -\\u003e {v}"}}',
+    ],
+)
+def test_what_is_encoded_goes_as_it_reads(text: str) -> None:
+    """The same with a secret."""
+    secret = "9b803223ff5c1980a151" + "a9e969ab8694"
+    assert secret not in REDACTOR.text(text.format(v=secret))
+
+
+@pytest.mark.parametrize(
+    "text", ["密码:8_*7*FcmONgH%Kgs4#9Vww", "密码是 WBvsBicqPx", "**пароль**: 8_*7*FcmONgH"]
+)
+def test_stars_and_letters_of_passwords_in_other_scripts(text: str) -> None:
+    """A star ends a value only where it ends bold print."""
+    assert REDACTOR.text(text).endswith("]")

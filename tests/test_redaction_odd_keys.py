@@ -130,3 +130,33 @@ def test_ids_of_aws_may_be_letters_alone(prefix: str) -> None:
     """One in thirty is."""
     word = prefix + "PWEIBUNNELGGWNFK"
     assert word not in Redactor().text(f"with {word} there")
+
+
+@pytest.mark.parametrize("prefix", ["canyo-key-", "nimbly_token_", "zeph_live_", "vudo-secret-"])
+def test_signs_within_a_key_of_an_unknown_vendor_hide_nothing(prefix: str) -> None:
+    """Of random base64 one sign in thirty is a hyphen or a low line, so that few keys have a long run."""
+    alphabet = LETTERS + "0123456789-_"
+    for seed in range(40):
+        body = "a" + noise(alphabet, 41, f"{prefix}{seed}") + "Q7"
+        if sum(map(str.isdigit, body)) > 3:
+            assert body[8:-8] not in Redactor().text(f"so I tried {prefix}{body} and it failed"), body
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://video.example.com/watch?v=VhaS48rC_Ug&list=PLDnHAua-cWNBHoX06FkAEV9E3ab3KyrCX",
+        '<dt id="index-GOSTHASH94CP_005fBLOCK_005fSIZE">',
+        "self.NID_pbe_WithSHA1And3_Key_TripleDES_CBC",
+        "<pre>&quot;last_id&quot;: &quot;msg_J0K0YS0uaXdTY88VUxyFx4TW&quot;</pre>",
+    ],
+)
+def test_ids_with_a_hyphen_and_names_of_code_are_no_keys(text: str) -> None:
+    """What stands before the hyphen is noise itself, or what stands behind are words."""
+    assert Redactor().text(text) == text
+
+
+def test_a_personal_access_token_is_known_by_its_variable() -> None:
+    """PAT has no stem of a name."""
+    token = noise(LETTERS + "0123456789", 52)
+    assert token not in Redactor().text(f"environment:\n  - AZURE_DEVOPS_EXT_PAT={token}\n")

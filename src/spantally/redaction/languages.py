@@ -70,7 +70,7 @@ _FAR: Final = re.compile(
     """
 )
 """With words between the two, which end in what joins them."""
-_ENDS: Final = re.compile(r"""[\s"'`,;)\]}>*\\]""")
+_ENDS: Final = re.compile(r"""[\s"'`,;)\]}>\\]|\*\*|\*(?=\s|\Z)""")
 _CLOSING: Final = ".!?:,;)*"
 _AROUND: Final = "\"'`()[]<>,;:.*"
 
@@ -153,4 +153,6 @@ def _is_secret(value: str, *, loose: bool) -> bool:
         )
     if value.isdigit():
         return len(value) >= 6
+    if value.isalpha() and len(value) >= 8 and not value.isupper() and sum(map(str.isupper, value[1:])) >= 2:
+        return True
     return shapes.is_mixed(value) or shapes.joined_words(value) >= 3 or shapes.case_noise(value)

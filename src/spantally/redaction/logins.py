@@ -211,7 +211,10 @@ def pass_line(text: str, at: int, taken: list[Span]) -> None:
 
 def echo(text: str, at: int, taken: list[Span]) -> None:
     """``echo password | sudo -S``."""
-    _take(_ECHO.search(text, max(0, at - 200), at), "password", taken)
+    low = max(0, at - 200)
+    start = max(text.rfind("echo ", low, at), text.rfind("printf ", low, at))
+    if start >= 0:
+        _take(_ECHO.match(text, start, at), "password", taken)
 
 
 def pair(text: str, at: int, taken: list[Span]) -> None:

@@ -406,6 +406,8 @@ def _read(
         in_url=in_url,
         far="\n" in separator,
     )
+    if how == "operator" and "%3" in separator and text.find("%", start, end) >= 0:
+        return name_end, end  # all of it is encoded; what it says is read once it is decoded
     if is_closed:
         listed = found["array"] is not None
         joined, behind = _parts(text, end, listed=listed)

@@ -345,6 +345,8 @@ def _header(read: Callable[..., None]) -> Handler:
             return _cookie_file(text, at, taken)
         end = _HEADER_END.search(text, hit.end(), hit.end() + 8192)
         stop = end.start() if end else min(len(text), hit.end() + 8192)
+        if "%3" in hit[0] and text.find("%", hit.end(), stop) >= 0:
+            return stop  # all of it is encoded; what it says is read once it is decoded
         certain = "," not in hit[0] and "(" not in hit[0]
         read(text, hit.end(), stop, bool(hit["opening"]), certain, taken)
         return stop

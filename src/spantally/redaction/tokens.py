@@ -79,7 +79,10 @@ _BLOB_SIGNS: Final = frozenset("+/")
 _MANGLED: Final = ("_Z", "__Z", "_R")
 """How names of compiled C++ and Rust begin."""
 _CASE_CHANGES: Final = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
-_WORDY: Final = re.compile(r"(?:^|[_-])[A-Za-z]?[a-z]{4,}(?=[_-])")
+_KIND_CHANGES: Final = re.compile("(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[a-z0-9]|(?<=[0-9])[A-Za-z]")
+_WORDY: Final = re.compile(
+    r"(?:^|[_-])(?:[A-Za-z]?[a-z]{4,}(?=[_-])|(?:[A-Z][a-z]{2,}|[A-Z]{4,})(?=[_-]|\Z))"
+)
 _SPREAD: Final = re.compile(
     r"(?<![A-Za-z0-9_-])(?<![/=][A-Za-z0-9])(?<![/=])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,8}){0,2}[_-])"
     r"(?P<body>[A-Za-z0-9_-]{24,})"
@@ -94,7 +97,14 @@ _HASHES: Final = frozenset(
     sha512 snapshot src static trace tree version
     """.split()  # noqa: SIM905
 )
-_LONG_RUN: Final = re.compile("[A-Za-z0-9]{18}")
+_LONG_RUN: Final = re.compile("[A-Za-z0-9]{9}")
+"""The signs of base64 that vendors use in keys stand in one place of thirty."""
+_LONG_BODY: Final = 24
+_TEXINFO: Final = "_005f"
+"""An underscore in the anchors of manuals."""
+_SAYS_KEY: Final = re.compile(
+    r"(?i)(?:^|[_.-])(?:live|sk|rk|pat|key|apikey|token|tok|secret|access|auth|private|priv)[_.-]"
+)
 _TELLING: Final = re.compile(
     r"(?i)(?:^|[_.-])(?:live|test|prod|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private"
     r"|priv|v[0-9])[_.-]"
@@ -195,7 +205,7 @@ def find_tokens(
             word = text[start:end]
             if start and text[start - 1] in _BEFORE_GLUED:
                 glued = (_GLUED if text[start - 1] == "\\" else _COLOURED).match(word)
-                if glued:
+                if glued and (text[start - 1] != ";" or glued.end() > 1):  # not &quot;msg_...
                     start += glued.end()  # noqa: PLW2901
                     word = word[glued.end() :]
             _judge(text, start, word, taken, generic)
@@ -220,6 +230,10 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
     ) and _special(text, start, word, taken):
         return
     equals = word.find("=")
+    if equals >= 0 and word[:equals].endswith(("_PAT", "_pat")):
+        if shapes.looks_random(word[equals + 1 :], 20):
+            taken.append(Span(start + equals + 1, start + len(word), VENDOR, "token"))
+        return
     if equals >= 0 and word[:equals].lower().endswith(_SESSION):
         session = _SESSION_ID.match(word, equals + 1)
         if session is not None:
@@ -413,18 +427,37 @@ def _is_vendors(prefix: str, body: str) -> bool:
     )
 
 
+def _is_random(prefix: str) -> bool:
+    """Whether the first word of a prefix is noise itself: the front of an id that has a hyphen in it."""
+    first = _SEPARATOR.split(prefix, maxsplit=1)[0]
+    return len(_CASE_CHANGES.findall(first)) >= 3 or len(_KIND_CHANGES.findall(first)) >= 4
+
+
+def _no_words(body: str) -> bool:
+    """Whether letters and a digit are none that anybody can read: one letter of words in three is a vowel."""
+    letters = sum(map(str.isalpha, body))
+    return (
+        letters >= 14
+        and _DIGIT.search(body) is not None
+        and not body.isupper()
+        and sum(map(body.count, "aeiouAEIOU")) <= 0.27 * letters
+    )
+
+
 def _generic(text: str, start: int, word: str, taken: list[Span]) -> None:
     """Noise behind a short prefix: the form that vendors have settled on, whoever they are."""
     if text.startswith('W/"', max(0, start - 3)) and start > 2:
         return  # an ETag
     for hit in _FOREIGN.finditer(word):
         prefix, body = hit["prefix"], hit["body"]
-        if _is_objects(prefix):
+        if _is_objects(prefix) or _is_random(prefix):
             continue
         if shapes.is_hex(body):
             if len(body) < 24 or (_TELLING.search(prefix) is None and not _is_vendors(prefix, body)):
                 continue
-        elif not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20):
+        elif not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20) and not (
+            len(body) >= _LONG_BODY and _SAYS_KEY.search(prefix) is not None and _no_words(body)
+        ):
             continue
         end = hit.end()
         tail = _CLASS["w"].match(word, end)
@@ -432,10 +465,14 @@ def _generic(text: str, start: int, word: str, taken: list[Span]) -> None:
             end = tail.end()
         taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
         return
-    spread = None if word[:1] in "/=" else _SPREAD.search(word)
+    spread = None if word[:1] in "/=" or _TEXINFO in word else _SPREAD.search(word)
     if spread is not None and not _is_objects(spread["prefix"]):
         body = spread["body"].replace("_", "").replace("-", "")
         if len(body) >= 22 and not shapes.is_hex(body) and not _WORDY.search(spread["body"]):
             mixed = not body.islower() and not body.isupper()
-            if mixed and (shapes.looks_random(body, 22) or (len(body) >= 26 and shapes.case_noise(body))):
+            if mixed and (
+                shapes.looks_random(body, 22)
+                or (len(body) >= 26 and shapes.case_noise(body))
+                or (_SAYS_KEY.search(spread["prefix"]) is not None and _no_words(body))
+            ):
                 taken.append(Span(start + spread.start(), start + spread.end(), GENERIC, "unknown-vendor"))

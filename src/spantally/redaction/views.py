@@ -27,7 +27,7 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 """Escaped ones show once they are decoded; to look for all their spellings costs each text too much."""
 _FEWEST: Final = 2
 """Escapes of a part: one alone (``%20`` in a URL) hides nothing that the rules do not know."""
-_WITHIN: Final = re.compile(r"%(?:2[bf]|7e)|&#(?:43|47|x2b|x2f);|\\u00(?:2b|2f|7e)", re.IGNORECASE)
+_WITHIN: Final = re.compile(r"%(?:2[bf]|7e)|&#(?:43|47|x2b|x2f);|\\u00(?:2b|2f|3d|3e|7e)", re.IGNORECASE)
 """But for those in the middle of a key: its half would stay."""
 
 
@@ -104,7 +104,7 @@ def _decoded(text: str, hits: list[re.Match[str]]) -> View:
 
 
 def _tells_alone(hit: re.Match[str]) -> bool:
-    return _is_colour(hit) or _WITHIN.search(hit[0]) is not None
+    return _is_colour(hit) or hit[0].count("%") >= _FEWEST or _WITHIN.search(hit[0]) is not None
 
 
 def _is_colour(hit: re.Match[str]) -> bool:
