@@ -75,6 +75,11 @@ COMMANDS = [
     "skopeo copy --src-creds bob:{v} docker://a docker://b",
     "db.example.com:*:*:bob:{v}",
     "masterauth {v}",
+    "echo {v} | kinit bob@EXAMPLE.COM",
+    'echo -n "{v}" | cryptsetup luksOpen /dev/sda1 x',
+    'sudo -S <<< "{v}" ls',
+    "snmpwalk -v3 -u bob -a SHA -A {v} switch1",
+    "snmpget -v2c -c {v} switch1 1.3.6",
 ]
 KEYED = [
     "vault login {v}",
@@ -83,6 +88,8 @@ KEYED = [
     'curl --cookie "auth={v}" https://example.com',
     'requests.get(url, cookies={{"sessionid": "{v}"}})',
     "the api key you asked for -> {v}",
+    "here is the token you wanted: {v}",
+    "crypto isakmp secret {v} address 0.0.0.0",
 ]
 WAYS: dict[str, Callable[[str], str]] = {
     "alone": str,
@@ -230,3 +237,63 @@ def test_what_is_encoded_goes_as_it_reads(text: str) -> None:
 def test_stars_and_letters_of_passwords_in_other_scripts(text: str) -> None:
     """A star ends a value only where it ends bold print."""
     assert REDACTOR.text(text).endswith("]")
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("the door secret is Orbit.Beacon7583", "Orbit.Beacon7583"),
+        ("smtp_password = 'abcd efgh ijkl mnop'", "efgh ijkl mnop"),
+        ("the Google app password: abcd efgh ijkl mnop", "efgh ijkl mnop"),
+        (
+            "<pre>x postmark server token -&gt; 1201f24b-84f3-4d61-a055-9b54407c5523</pre>",
+            "1201f24b-84f3-4d61",
+        ),
+        ("the door secret is beacon-hazel-rabbit-forest", "beacon-hazel-rabbit-forest"),
+        ('{"msg":"let assemblyai_api_key: \\u0026str = \\"bb6748a722df1ad7\\";"}', "bb6748a722df1ad7"),
+        ("define('PASSWORD', 'GatV=rmtsR=?X');", "GatV=rmtsR=?X"),
+        ("machine mail login dana password b9Qr=olQ.5~#++-?=S5AZx", "b9Qr=olQ.5~#++-?=S5AZx"),
+        ("<tr><td>smtp pass</td><td>54ffr0nLagoon+43</td></tr>", "54ffr0nLagoon+43"),
+        ("10.0.0.1 ansible_user=dana ansible_become_pass=IoerdLPmXWHEifq", "IoerdLPmXWHEifq"),
+        ("SET PASSWORD FOR ada = PASSWORD('sBRqiPMgtm');", "sBRqiPMgtm"),
+        ("unlock it with the passphrase BOgexSMaat", "BOgexSMaat"),
+        ("db.example.com:5432:orders:priya:raUIrXKZHUQgIhtl", "raUIrXKZHUQgIhtl"),
+        ('{"content": "la password \\u00e8 SlZyJhWiNmrtkO6CW!d"}', "SlZyJhWiNmrtkO6CW!d"),
+    ],
+)
+def test_chosen_secrets_and_letters_of_both_cases_go(text: str, secret: str) -> None:
+    """Behind a name that promises one, marks of any kind and letters alone."""
+    assert secret not in REDACTOR.text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "text=current_user.password()&id=893dfe6b-ceb4-4a80-a797-213f5bfcc00c",
+        "text=password%3A%20false&id=7edce22e-022c-4678-8667-52663eea9eab",
+        "text=client_secret%3A%20%25s&id=839efe35-4a08-40e1-92a0-f21ad5ff63fd",
+        "text=Cookie%3A%20a%20text.%20Set-Cookie%20keeps%20it%3B%20it%20hides.&id=0f2b7c78-8d17-4652-a2fd-ac925534a577",
+        '<input type="password" placeholder="Password"> この設定を確認してください。',
+        '<input type="password" placeholder="Password"> ¿Puedes revisar esto?',
+        "<pre>&lt;input type=&quot;password&quot; autocomplete=&quot;current-password&quot;&gt;</pre>",
+        'ETag: W/\\"kGC-3jtPeKJ92fMJouUhhCkh_Ug\\"',
+        "https://docs.example.com/document/d/1HBBvnm_1yLV_cntLW_Zqn3bbgAkwtiyQy1KDEuKa3O8/edit",
+        "['PKLabeledValue', 'PKPass', 'PKPassLibrary', 'PKObject']",
+        "the secret is app-config",
+        "the password: this must have been long",
+        "the key of this file path: h6rILTG2VwzdGtSPr5SR2mJfJE",
+        "the token for the key fingerprint is SHA256:h6rILTG2VwzdGtSPr5SR2mJfJE",
+        "6R4NPz0Bx+Aitw/GEvWjcRZd86hPw\neukncIGHhGLCjGu8sZ2ex2x9Q1wZIVJ2vTaNbaCBHtN+U1Gt3HpCu638S1fz8mzf",
+    ],
+)
+def test_fields_sentences_and_ids_beside_a_name_stay(text: str) -> None:
+    """The next field of a form, the next sentence, the next attribute."""
+    assert REDACTOR.text(text) == text
+
+
+def test_a_chain_of_addresses_is_settled_in_the_first_reading() -> None:
+    """Each tag made the host before it look like a value of the user before that, and so on."""
+    text = "alpha2pw@" + "db.internal:5ter2pw@" * 8 + 'db.int9257bBZIV0ElsEbZ4ernal:5505/main"'
+    redactor = Redactor()
+    assert "[REDACTED:error]" not in redactor.text(text)
+    assert redactor.failures == 0

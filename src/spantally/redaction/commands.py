@@ -42,6 +42,7 @@ _FLAGS: Final[dict[str, tuple[str, int]]] = {
         ("w", _ATTACHED | _SPACED),
     ),
     "openssl": ("kK", _SPACED),
+    **dict.fromkeys(("snmpwalk", "snmpbulkwalk", "snmpget", "snmpset", "snmptrap"), ("AXc", _SPACED)),
     "nuget": ("k", _SPACED),
     **dict.fromkeys(("http", "https", "xh"), ("a", _SPACED)),
 }

@@ -76,7 +76,7 @@ _AROUND: Final = "\"'`()[]<>,;:.*"
 
 _BEFORE: Final = 100
 """Characters between a secret and the name behind it."""
-_LONGEST: Final = 256
+_LONGEST: Final = 1200
 _LINKS: Final = (" is the ", " is my ", " is our ", " is your ", " is a ")
 """Beside " as " and " for "."""
 _USES: Final = frozenset(
@@ -141,7 +141,7 @@ def find_login(text: str, at: int, taken: list[Span]) -> None:
 
 
 def _is_secret(value: str, *, loose: bool) -> bool:
-    if len(value) < 6 or shapes.is_placeholder(value) or "://" in value:
+    if len(value) < 6 or value[0] == "&" or shapes.is_placeholder(value) or "://" in value:
         return False
     if shapes.is_provider_id(value):
         return False
@@ -153,6 +153,9 @@ def _is_secret(value: str, *, loose: bool) -> bool:
         )
     if value.isdigit():
         return len(value) >= 6
-    if value.isalpha() and len(value) >= 8 and not value.isupper() and sum(map(str.isupper, value[1:])) >= 2:
-        return True
-    return shapes.is_mixed(value) or shapes.joined_words(value) >= 3 or shapes.case_noise(value)
+    return (
+        shapes.is_mixed(value)
+        or shapes.joined_words(value) >= 3
+        or shapes.case_noise(value)
+        or shapes.even_case(value)
+    )

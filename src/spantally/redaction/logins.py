@@ -85,7 +85,7 @@ _PAIR: Final = re.compile(
     r"""[ ]?=?[ ]?(?:[A-Za-z_][\w.]{0,40})?\(\s{0,16}\\{0,8}["'][^"'\\\n]{1,64}\\{0,8}["']\s?,\s{0,16}"""
     r"""(?P<quote>\\{0,8}["'])(?P<value>[^"'\\\s/]{4,256})(?=(?P=quote)\s{0,16}[,)])"""
 )
-_TELLING: Final = ("pass", "login", "secret", "token", "auth", "key")
+_TELLING: Final = ("pass", "sudo -s", "login", "secret", "token", "auth", "key")
 _OFTEN: Final = 128
 
 
@@ -251,5 +251,10 @@ def _take(hit: re.Match[str] | None, kind: str, taken: list[Span]) -> None:
     if hit is None or shapes.is_placeholder(hit["value"]):
         return
     value = hit["value"]
-    if shapes.is_mixed(value) or shapes.joined_words(value) >= 3 or shapes.case_noise(value):
+    if (
+        shapes.is_mixed(value)
+        or shapes.joined_words(value) >= 3
+        or shapes.case_noise(value)
+        or shapes.even_case(value)
+    ):
         taken.append(Span(hit.start("value"), hit.end("value"), STRUCTURE, kind))

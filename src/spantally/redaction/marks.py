@@ -65,6 +65,10 @@ OTHERS: Final = (
     "@tcp(",
     "totp",
     "add_user",
+    "kinit ",
+    "cryptsetup",
+    " -x",
+    " -c",
     "sas=",
     "hmac=",
 )
@@ -84,6 +88,8 @@ _RARE_AT: Final = {
     " -k": 1,
     " -b": 1,
     " -a": 1,
+    " -x": 1,
+    " -c": 1,
     "--user": 0,
     "--proxy-user": 0,
     "sudo -s": 1,
@@ -110,6 +116,8 @@ _RARE_AT: Final = {
     "@tcp(": 3,
     "totp": 3,
     "add_user": 4,
+    "kinit ": 0,
+    "cryptsetup": 0,
     "hmac=": 0,
 }
 """Marks that are found by one letter that is rare in texts, with its place in each."""

@@ -106,6 +106,8 @@ _AFTER_NAME: Final = re.compile(
     """
 )
 
+_GROUPS: Final = re.compile(r"[a-z]{4}(?:[ ][a-z]{4}){3}(?=[\"'`\\\s,.;)<]|\Z)(?! [a-z])")
+"""Four times four letters: a password that Google gives to one program."""
 _MORE: Final = re.compile(
     rf"{_QUOTE}(?:(?P<joined>[ ]?[+.]{_BREAK}{{0,40}}+|[ ]?\\?(?:\n|\\{{1,16}}n){_BREAK}{{0,40}}+)"
     rf"|\s?,{_BREAK}{{0,40}}+)(?P<opening>{_QUOTE})"
@@ -150,7 +152,7 @@ _BEFORE_NAME: Final = frozenset({" ", '"', "'"})
 _AUTH: Final = frozenset({"auth", "Auth", "AUTH"})
 _FLAG_FOLLOWS: Final = frozenset(" =")
 _CALLED: Final = frozenset("= (")
-_LONGEST_SHORT: Final = 18
+_LONGEST_SHORT: Final = 12
 """Characters of a name from which on it may be an id."""
 _PIPE_REACH: Final = 160
 """Characters of a command, ``| docker login --password-stdin``, behind which its password is told."""
@@ -315,9 +317,11 @@ def find_pairs(
         count = len(taken)
         if not nothing_before:
             _find_before(text, name_start, kind, runs, taken)
-        if nothing_behind or (
-            following == " " and kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end)
-        ):
+        if nothing_behind:
+            continue
+        if following == " " and kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end):
+            if runs.has_key(name_end, name_end + nearby.FARTHEST):
+                nearby.find_weak(text, name_end, taken)
             continue
         found = _AFTER_NAME.match(text, name_end)
         if found is None:
@@ -368,6 +372,9 @@ def _read(
         logins.secret_variable(text, name_end, taken)
         return name_end, start
     opening = found["opening"]
+    if kind == names.PASSWORD and (groups := _GROUPS.match(text, start)) is not None:
+        taken.append(Span(start, groups.end(), PAIR, names.TYPES[kind]))
+        return groups.end(), groups.end()
     end = -1 if opening is None else _quoted_end(text, start, opening)
     is_closed = end >= 0
     if not is_closed:
@@ -387,7 +394,9 @@ def _read(
     ):
         return name_end, end
     how = _how(found)
-    if (kind == names.WEAK and how == "space") or (name in _VERBS and how not in ("operator", "prose")):
+    if (kind == names.WEAK and how == "space") or (
+        name in _VERBS and how not in ("operator", "prose", "element")
+    ):
         return name_end, name_end
     in_url = how == "operator" and _in_query(text, name_start)
     if opening is None and kind != names.PASSWORD and not in_url and following != "|":
@@ -521,7 +530,11 @@ def _starts_line(text: str, start: int) -> bool:
 def _plain_end(text: str, start: int, end: int, site: Site) -> tuple[int, bool]:
     """Where a value without quotes ends, and whether it is a secret."""
     value = text[start:end]
-    if value[-1:] == "=" and text[end : end + 1] in _OPENS and _ATTRIBUTE.match(value):
+    if (
+        value[-1:] == "="
+        and (text[end : end + 1] in _OPENS or text.startswith("&quot;", end))
+        and _ATTRIBUTE.match(value)
+    ):
         return end, False  # the next attribute of an element
     if not site.tight or site.how != "operator":
         value = value.rstrip(".:!?")

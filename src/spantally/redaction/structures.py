@@ -260,6 +260,8 @@ def _cookie(text: str, start: int, stop: int, quoted: bool, certain: bool, taken
         space = value.find(" ")
         value = (value if space < 0 else value[:space]).rstrip(",)]}")
         name = name.strip().lower()
+        if " " in name:
+            continue  # talk of cookies
         if name in _COOKIE_ATTRIBUTES or len(value) < 6 or shapes.is_placeholder(value):
             continue
         if _SESSION_COOKIE.search(name) or (shapes.is_mixed(value) and shapes.looks_random(value, 12)):
@@ -386,9 +388,9 @@ _HANDLERS: Final[dict[str, Handler]] = {
     " login ": _each(logins.login),
     "login(": _each(logins.login_call),
     "django-insecure-": _each(_django),
-    "sudo -s": _each(logins.echo),
+    **dict.fromkeys(("sudo -s", "kinit ", "cryptsetup"), _each(logins.echo)),
     "redis-cli": _each(logins.redis),
-    **dict.fromkeys((" -p", " -w", " -k", " -a"), commands.flags),
+    **dict.fromkeys((" -p", " -w", " -k", " -a", " -x", " -c"), commands.flags),
     " -b": _each(_sent_cookie),
     "curl": _following(commands.curl),
     "freerdp": _following(commands.freerdp),

@@ -446,12 +446,16 @@ def _no_words(body: str) -> bool:
 
 def _generic(text: str, start: int, word: str, taken: list[Span]) -> None:
     """Noise behind a short prefix: the form that vendors have settled on, whoever they are."""
-    if text.startswith('W/"', max(0, start - 3)) and start > 2:
+    if start > 2 and text[max(0, start - 20) : start].rstrip('\\"').endswith("W/"):
         return  # an ETag
     for hit in _FOREIGN.finditer(word):
         prefix, body = hit["prefix"], hit["body"]
-        if _is_objects(prefix) or _is_random(prefix):
-            continue
+        if (
+            _is_objects(prefix)
+            or _is_random(prefix)
+            or 0 <= word.rfind("/", 0, hit.start()) < hit.start() - 1
+        ):
+            continue  # of an object, or within a part of a path
         if shapes.is_hex(body):
             if len(body) < 24 or (_TELLING.search(prefix) is None and not _is_vendors(prefix, body)):
                 continue

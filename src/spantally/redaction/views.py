@@ -27,8 +27,11 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 """Escaped ones show once they are decoded; to look for all their spellings costs each text too much."""
 _FEWEST: Final = 2
 """Escapes of a part: one alone (``%20`` in a URL) hides nothing that the rules do not know."""
-_WITHIN: Final = re.compile(r"%(?:2[bf]|7e)|&#(?:43|47|x2b|x2f);|\\u00(?:2b|2f|3d|3e|7e)", re.IGNORECASE)
-"""But for those in the middle of a key: its half would stay."""
+_WITHIN: Final = re.compile(
+    r"%(?:2[bf]|7e)|&(?:gt|#(?:43|47|x2b|x2f));|\\u0(?:0(?:26|2b|2f|3d|3e|7e|[c-f][0-9a-f])|1[0-7][0-9a-f])",
+    re.IGNORECASE,
+)
+"""But for those in the middle of a key, whose half would stay, and of a word of another language."""
 
 
 class View(NamedTuple):
