@@ -66,6 +66,8 @@ _IS_HASH: Final = re.compile(r"(?i)hash|sha|digest|integrity|checksum|sum|sig|md
 """Before base64 of as many bytes that opens nothing: a SHA-512, a signature, the lines above a last one."""
 _SESSION: Final = ("jsessionid", "phpsessid", "asp.net_sessionid", "connect.sid", "laravel_session")
 """Cookies that servers keep sessions by, wherever they stand."""
+_NAMES_END: Final = frozenset("dDnNtT")
+"""How the names of those, and of personal access tokens, end."""
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9_.%!~-]{16,}")
 _FOREIGN: Final = re.compile(
     r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{0,15}(?:[_.-][A-Za-z0-9]{1,12}){0,3}[_.-])"
@@ -99,6 +101,8 @@ _HASHES: Final = frozenset(
 )
 _LONG_RUN: Final = re.compile("[A-Za-z0-9]{9}")
 """The signs of base64 that vendors use in keys stand in one place of thirty."""
+_LONGER_RUN: Final = re.compile("[A-Za-z0-9]{18}")
+_LONG_WORD: Final = 28
 _LONG_BODY: Final = 24
 _TEXINFO: Final = "_005f"
 """An underscore in the anchors of manuals."""
@@ -230,11 +234,13 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
     ) and _special(text, start, word, taken):
         return
     equals = word.find("=")
-    if equals >= 0 and word[:equals].endswith(("_PAT", "_pat")):
+    if equals > 3 and word[equals - 1] not in _NAMES_END:
+        equals = 0  # most words
+    if equals > 3 and word[:equals].endswith(("_PAT", "_pat")):
         if shapes.looks_random(word[equals + 1 :], 20):
             taken.append(Span(start + equals + 1, start + len(word), VENDOR, "token"))
         return
-    if equals >= 0 and word[:equals].lower().endswith(_SESSION):
+    if equals > 3 and word[:equals].lower().endswith(_SESSION):
         session = _SESSION_ID.match(word, equals + 1)
         if session is not None:
             taken.append(Span(start + session.start(), start + session.end(), VENDOR, "cookie"))
@@ -242,7 +248,7 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
     if (
         ("-" in word or "_" in word or "." in word)  # without one there is no prefix
         and not word.startswith(_MANGLED)
-        and _LONG_RUN.search(word) is not None
+        and (_LONGER_RUN if len(word) < _LONG_WORD or word.islower() else _LONG_RUN).search(word) is not None
     ):
         if "-us" in word and (mailchimp := _MAILCHIMP.search(word)) is not None:
             taken.append(Span(start + mailchimp.start(), start + mailchimp.end(), VENDOR, "mailchimp-key"))
