@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
-from spantally.redaction import Redactor
+from spantally.redaction import Redactor, table
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,111 @@ def test_an_id_that_ends_like_a_name_is_none() -> None:
     text = '["toolu_01Ywsye8CJf3Yk7YeYqPw", "run_ISCPCJdqmG4p49sKvdZsW1u5"]'
     assert Redactor().text(text) == text
     assert "run_" not in Redactor().text('["db_pw", "run_ISCPCJdqmG4p49sKvdZsW1u5"]')
+
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+BASE64 = LETTERS + "0123456789+/"
+CRYPT = LETTERS + "0123456789./"
+
+
+def noise(alphabet: str, size: int, seed: str = "") -> str:
+    """Made-up characters, always the same."""
+    drawn = hashlib.shake_256(f"{alphabet}{size}{seed}".encode()).digest(size)
+    return "".join(alphabet[byte % len(alphabet)] for byte in drawn)
+
+
+@pytest.mark.parametrize(
+    ("before", "secret", "behind"),
+    [
+        ("root:$6$Xa8w9Qd2$", noise(CRYPT, 86), ":19000:0:99999:7:::"),
+        ("bob:$y$j9T$hU2kd81nZs$", noise(CRYPT, 43), ":19000:0:99999:7:::"),
+        ("hash: $2b$12$", noise(CRYPT, 53), ""),
+        ("admin:$apr1$hU2kd81n$", noise(CRYPT, 22), ""),
+        ("$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$", noise(BASE64, 43), ""),
+        ("'pbkdf2_sha256$260000$Zk2hU8s1$", noise(BASE64, 43) + "=", "'"),
+        ("scrypt:32768:8:1$Zk2hU8s1$", noise("0123456789abcdef", 128), ""),
+        ("userPassword: {SSHA}", noise(BASE64, 38), ""),
+        (
+            f"Administrator:500:{noise('0123456789abcdef', 32, 'lm')}:",
+            noise("0123456789abcdef", 32),
+            ":::",
+        ),
+    ],
+)
+def test_the_hash_of_a_password_goes(before: str, secret: str, behind: str) -> None:
+    """Whoever has it tries passwords as fast as can be."""
+    text = f"in the file: {before}{secret}{behind} and more"
+    shown = Redactor().text(text)
+    assert secret[4:-4] not in shown
+    assert Redactor().text(shown) == shown
+
+
+def test_a_key_of_a_storage_account_goes_and_hashes_as_long_stay() -> None:
+    """64 bytes as base64 and nothing around: a key of Azure's; SHA-512 and signatures say what they are."""
+    key = noise(BASE64, 86) + "=="
+    for text in (key, f"use {key} for it", f'{{"key1": "{key}"}}', f"first\\n{key}\\nlast"):
+        assert key[4:30] not in Redactor().text(text)
+    for text in (
+        f'"contentHash": "{key}"',
+        f'"integrity": "sha512-{key}"',
+        f"signature = {key}",
+        f"{noise(BASE64, 64, 'line')}\n{key}\n",
+    ):
+        assert Redactor().text(text) == text
+
+
+@pytest.mark.parametrize("name", ["JSESSIONID", "PHPSESSID", "ASP.NET_SessionId", ";jsessionid"])
+def test_a_session_of_a_server_goes_wherever_it_stands(name: str) -> None:
+    """The names are of cookies and of nothing else."""
+    session = noise("0123456789ABCDEF", 32)
+    assert session not in Redactor().text(f"GET https://shop.example.com/a{name}={session} 200")
+
+
+@pytest.mark.parametrize(
+    ("sign", "escape"), [("/", "%2F"), ("+", "%2b"), ("/", "&#x2F;"), ("+", "\\u002B"), ("//", "%2F%2F")]
+)
+def test_a_sign_of_base64_that_is_escaped_ends_no_key(sign: str, escape: str) -> None:
+    """One alone, with no other escape around."""
+    row = next(row for row in table.ROWS if row.shape == "b")
+    front, back = noise(LETTERS + "0123456789", 21, sign), noise(LETTERS + "0123456789", 21, escape)
+    shown = Redactor().text(f"GET https://a.example.com/v1?x={row.prefix}{front}{escape}{back}&n=2")
+    assert front[4:] not in shown
+    assert back[4:] not in shown
+    assert "n=2" in shown
+
+
+@pytest.mark.parametrize("prefix", [row.prefix for row in table.ROWS if row.rule == "aws-access-key"])
+def test_ids_of_aws_may_be_letters_alone(prefix: str) -> None:
+    """One in thirty is."""
+    word = prefix + "PWEIBUNNELGGWNFK"
+    assert word not in Redactor().text(f"with {word} there")
+
+
+@pytest.mark.parametrize("prefix", ["canyo-key-", "nimbly_token_", "zeph_live_", "vudo-secret-"])
+def test_signs_within_a_key_of_an_unknown_vendor_hide_nothing(prefix: str) -> None:
+    """Of random base64 one sign in thirty is a hyphen or a low line, so that few keys have a long run."""
+    alphabet = LETTERS + "0123456789-_"
+    for seed in range(40):
+        body = "a" + noise(alphabet, 41, f"{prefix}{seed}") + "Q7"
+        if sum(map(str.isdigit, body)) > 3:
+            assert body[8:-8] not in Redactor().text(f"so I tried {prefix}{body} and it failed"), body
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://video.example.com/watch?v=VhaS48rC_Ug&list=PLDnHAua-cWNBHoX06FkAEV9E3ab3KyrCX",
+        '<dt id="index-GOSTHASH94CP_005fBLOCK_005fSIZE">',
+        "self.NID_pbe_WithSHA1And3_Key_TripleDES_CBC",
+        "<pre>&quot;last_id&quot;: &quot;msg_J0K0YS0uaXdTY88VUxyFx4TW&quot;</pre>",
+    ],
+)
+def test_ids_with_a_hyphen_and_names_of_code_are_no_keys(text: str) -> None:
+    """What stands before the hyphen is noise itself, or what stands behind are words."""
+    assert Redactor().text(text) == text
+
+
+def test_a_personal_access_token_is_known_by_its_variable() -> None:
+    """PAT has no stem of a name."""
+    token = noise(LETTERS + "0123456789", 52)
+    assert token not in Redactor().text(f"environment:\n  - AZURE_DEVOPS_EXT_PAT={token}\n")

@@ -13,10 +13,10 @@ from spantally.redaction import names, shapes
 from spantally.redaction.spans import PAIR, Span
 
 HEAD_END: Final = re.compile(
-    r"[A-Za-z0-9_-]*+[\"'`*]{0,2}[ ]{0,40}(?:[,;|\t]|\\+t|\r?\n|\\+r?\\*n)(?![ ]?[\"']?[A-Za-z0-9_]+[\"']?[ ]?[=:(])"  # noqa: E501 - one pattern
+    r"[A-Za-z0-9_-]*+(?:\\{0,16}[\"'`*]){0,2}[ ]{0,40}(?:[,;|\t]|\\+t|\r?\n|\\+r?\\*n)(?![ ]?[\"']?[A-Za-z0-9_]+[\"']?[ ]?[=:(])"  # noqa: E501 - one pattern
 )
 """What may follow the name of a column."""
-_TITLE: Final = re.compile(r"[\s\"'`*]*[A-Za-z_#][\w .#/-]{0,40}[\s\"'`*]*\Z|\s*\Z")
+_TITLE: Final = re.compile(r"[\s\"'`*\\]*[A-Za-z_#][\w .#/-]{0,40}[\s\"'`*\\]*\Z|\s*\Z")
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*(?:\(|=(?!=|$))")
 _BREAK: Final = re.compile(r"\r?\n|\\{1,16}r?\\{0,16}n")
 _LONGEST_LINE: Final = 4096
@@ -62,7 +62,7 @@ def _table(text: str, at: int, check: Callable[[], None], taken: list[Span]) -> 
     begin = text.rfind(mark, max(0, at - _LONGEST_LINE), at)
     begin = begin + len(mark) if begin >= 0 else max(0, at - _LONGEST_LINE)
     head = text[begin : brk.start()]
-    delimiter = next((d for d in _DELIMITERS if d in head), "")
+    delimiter = _delimiter(head, at - begin)
     if not delimiter:
         return brk.end()
     cells = head.split(delimiter)
@@ -77,7 +77,7 @@ def _table(text: str, at: int, check: Callable[[], None], taken: list[Span]) -> 
         return brk.end()  # a list of words with a comma behind each is no table
     columns = {}
     for index, cell in enumerate(cells):
-        title = cell.strip(" \"'`*{}[]()")
+        title = cell.strip(" \"'`*{}[]()\\")
         if len(title) <= 48 and title.count(" ") <= 3:
             kind = names.classify(title.replace(".", "_"))
             if kind in (names.TOKEN, names.SECRET, names.PASSWORD, names.WEAK):
@@ -85,6 +85,15 @@ def _table(text: str, at: int, check: Callable[[], None], taken: list[Span]) -> 
     if not columns:
         return brk.end()
     return _rows(text, brk.end(), mark, delimiter, len(cells), columns, check, taken)
+
+
+def _delimiter(head: str, at: int) -> str:
+    """What stands next behind the name at ``at``, or else before it: a sentence may go before a table."""
+    behind = [(place, d) for d in _DELIMITERS if (place := head.find(d, at)) >= 0]
+    if behind:
+        return min(behind, key=lambda found: found[0])[1]
+    place, before = max((head.rfind(d, 0, at), d) for d in reversed(_DELIMITERS))
+    return before if place >= 0 else ""
 
 
 def _rows(

@@ -70,13 +70,13 @@ _FAR: Final = re.compile(
     """
 )
 """With words between the two, which end in what joins them."""
-_ENDS: Final = re.compile(r"""[\s"'`,;)\]}>*\\]""")
+_ENDS: Final = re.compile(r"""[\s"'`,;)\]}>\\]|\*\*|\*(?=\s|\Z)""")
 _CLOSING: Final = ".!?:,;)*"
 _AROUND: Final = "\"'`()[]<>,;:.*"
 
 _BEFORE: Final = 100
 """Characters between a secret and the name behind it."""
-_LONGEST: Final = 256
+_LONGEST: Final = 1200
 _LINKS: Final = (" is the ", " is my ", " is our ", " is your ", " is a ")
 """Beside " as " and " for "."""
 _USES: Final = frozenset(
@@ -141,7 +141,7 @@ def find_login(text: str, at: int, taken: list[Span]) -> None:
 
 
 def _is_secret(value: str, *, loose: bool) -> bool:
-    if len(value) < 6 or shapes.is_placeholder(value) or "://" in value:
+    if len(value) < 6 or value[0] == "&" or shapes.is_placeholder(value) or "://" in value:
         return False
     if shapes.is_provider_id(value):
         return False
@@ -153,4 +153,9 @@ def _is_secret(value: str, *, loose: bool) -> bool:
         )
     if value.isdigit():
         return len(value) >= 6
-    return shapes.is_mixed(value) or shapes.joined_words(value) >= 3 or shapes.case_noise(value)
+    return (
+        shapes.is_mixed(value)
+        or shapes.joined_words(value) >= 3
+        or shapes.case_noise(value)
+        or shapes.even_case(value)
+    )

@@ -21,17 +21,16 @@ _IDENTIFIED: Final = re.compile(
 )
 _ORACLE: Final = re.compile(r"jdbc:oracle:\w{1,16}:[^\s/:@]{1,64}/(?P<value>[^\s@\"'\\]{3,256})@")
 _PGPASS: Final = re.compile(
-    r""":[0-9]{4,5}:[A-Za-z0-9_*-]{1,63}:[A-Za-z0-9_.*@-]{1,63}:(?P<value>[^\s:"'`\\<>,;/]{6,256})"""
+    r""":(?:[0-9]{4,5}|\*):[A-Za-z0-9_*-]{1,63}:[A-Za-z0-9_.*@-]{1,63}:(?P<value>[^\s:"'`\\<>,;/]{6,256})"""
 )
 _LOGIN: Final = re.compile(
     r"""\ login(?:[ ]{1,4}-{1,2}[a-z-]{1,24}(?:[ =](?!-)[^\s"']{1,128})?){0,6}?"""
     r"""[ ]{1,4}-p[ =]["']?(?P<value>[^\s"'\\]{4,256})"""
 )
 _ECHO: Final = re.compile(
-    r"""(?:echo|printf)[ ]{1,4}["']?(?P<value>[^\s"'|$\\]{4,128})["']?[ ]{0,4}\|[ ]{0,4}\Z"""
-)
-_MYSQL: Final = re.compile(
-    r"""mysql(?:dump|admin|import)?[^\n|;&"']{0,160}?[ ]-p(?P<value>[^\s"'\\-][^\s"'\\]{3,128})"""
+    r"""(?:echo|printf)(?:[ ]-[neE]{1,3})?[ ]{1,4}(?:\\{0,16}["'])?(?:(?P<user>[\w.-]{1,64}):)?"""
+    r"""(?P<value>[^\s"'|$\\]{4,128})(?:\\{0,16}["'])?[ ]{0,4}\|[ ]{0,4}"""
+    r"""(?:sudo[ ](?:-[A-Za-z]{1,4}[ ])?)?\Z"""
 )
 _REDIS: Final = re.compile(
     r"""redis-cli[^\n|;&"']{0,160}?[ ](?:-a|--pass)[ =](?:\\{0,16}["'])?"""
@@ -44,9 +43,29 @@ _ARGUMENTS: Final = re.compile(
 )
 _HTPASSWD: Final = re.compile(
     r"""[ ](?:-[A-Za-z]{1,8}[ ]{1,4}){0,4}-[A-Za-z]{0,8}b[A-Za-z]{0,8}[ ]{1,4}"""
-    r"""(?:-[A-Za-z]{1,8}[ ]{1,4}(?:[0-9]{1,3}[ ])?){0,4}[^\s-][^\s]{0,128}[ ]{1,4}[^\s]{1,64}[ ]{1,4}["']?"""
+    r"""(?:-[A-Za-z]{1,8}[ ]{1,4}(?:[0-9]{1,3}[ ])?){0,4}"""
+    r"""(?:(?<!-nb[ ])(?<!-bn[ ])[^\s-][^\s]{0,128}[ ]{1,4})?"""
+    r"""[^\s]{1,64}[ ]{1,4}(?:\\{0,16}["'])?"""
     r"""(?P<value>[^\s"'\\]{4,256})"""
 )
+_ADDED: Final = re.compile(
+    r"""[ ](?:-[A-Za-z]{0,8}b[A-Za-z]{0,8}[ ]{1,4}[^\s-][^\s]{0,128}[ ]{1,4})?"""
+    r"""[^\s-][^\s]{0,64}[ ]{1,4}(?:\\{0,16}["'])?(?P<value>[^\s"'\\]{6,256})"""
+)
+_UNQUOTED: Final = re.compile(
+    r"""(?i)identified[ ]{1,4}by[ ]{1,4}(?P<value>[^\s"'\\;<${(]{4,128})(?=[ ;\n\\]|\Z)"""
+)
+_ACCOUNT: Final = re.compile(r"(?i)(?:user|role)[ ]{1,4}[\w$#]{1,64}[ ]{1,4}\Z")
+_PERCENT: Final = re.compile(r"""-U[ =](?:\\{0,16}["'])?[\w.@/\\-]{1,80}%(?P<value>[^\s"'\\]{4,256})""")
+_COMMA: Final = re.compile(r"""-u[ ](?:\\{0,16}["'])?[\w.@-]{1,64},(?P<value>[^\s"'\\,]{4,256})""")
+_VAULT: Final = re.compile(
+    r"""[ ]login[ ](?:-[a-z-]{2,24}(?:=\S{1,64})?[ ]){0,3}(?P<value>[A-Za-z0-9._-]{20,256})"""
+)
+_BASIC: Final = re.compile(
+    r"""basic\.[\w.-]{1,128}[ ]{1,4}[\w.@-]{1,64}[ ]{1,4}(?:\\{0,16}["'])?(?P<value>[^\s"'\\]{4,256})"""
+)
+_CREDENTIALS: Final = re.compile(r"""[ =](?:\\{0,16}["'])?[\w.@-]{1,64}:(?P<value>(?!//)[^\s"'\\$]{4,256})""")
+_BRACED: Final = re.compile(r"""=\{(?P<value>[^{}\s"'\\]{4,128})\}""")
 _SECRET_VARIABLE: Final = re.compile(r"""=true\](?P<value>[^\s"'\\]{4,512})""")
 _PASS_LINE: Final = re.compile(
     r"""(?m)PASS[ ](?!\S*/\S*\.)(?P<value>[^\s"'\\]{4,128})(?=[ ]?(?:$|\r|\\[rn]))"""
@@ -66,7 +85,7 @@ _PAIR: Final = re.compile(
     r"""[ ]?=?[ ]?(?:[A-Za-z_][\w.]{0,40})?\(\s{0,16}\\{0,8}["'][^"'\\\n]{1,64}\\{0,8}["']\s?,\s{0,16}"""
     r"""(?P<quote>\\{0,8}["'])(?P<value>[^"'\\\s/]{4,256})(?=(?P=quote)\s{0,16}[,)])"""
 )
-_TELLING: Final = ("pass", "login", "secret", "token", "auth", "key")
+_TELLING: Final = ("pass", "sudo -s", "login", "secret", "token", "auth", "key")
 _OFTEN: Final = 128
 
 
@@ -92,6 +111,13 @@ def user_flag(text: str, at: int, taken: list[Span]) -> None:
         if signed or shapes.looks_random(value, 12) or (len(value) >= 24 and shapes.is_plain_id(value)):
             _take(apart, "password", taken)
         return
+    if hit is None and (apart := _PERCENT.match(text, at)) is not None:
+        _take(apart, "password", taken)
+        return
+    if hit is None and (apart := _COMMA.match(text, at)) is not None:
+        if text.find("ftp ", max(0, at - 80), at) >= 0:
+            _take(apart, "password", taken)
+        return
     if hit is None:  # a key as the user's name, and no password
         alone = _ALONE.match(text, at)
         if alone is not None and (
@@ -114,6 +140,12 @@ def user_flag_behind_space(text: str, at: int, taken: list[Span]) -> None:
 def login(text: str, at: int, taken: list[Span]) -> None:
     """``docker login -u user -p password``."""
     _take(_LOGIN.match(text, at), "password", taken)
+    if text.endswith("vault", max(0, at - 5), at):
+        token = _VAULT.match(text, at)
+        if token is not None and (
+            shapes.looks_random(token["value"], 20) or shapes.is_plain_id(token["value"])
+        ):
+            taken.append(Span(*token.span("value"), STRUCTURE, "token"))
     if text.startswith(" LOGIN ", at) and _IMAP_TAG.search(text, max(0, at - 16), at) is not None:
         _take(_IMAP.match(text, at), "password", taken)
 
@@ -133,6 +165,35 @@ def htpasswd(text: str, at: int, taken: list[Span]) -> None:
     _take(_HTPASSWD.match(text, at), "password", taken)
 
 
+def added(text: str, at: int, taken: list[Span]) -> None:
+    """``wpa_passphrase name password`` and ``mosquitto_passwd -b file user password`` behind the name."""
+    _take(_ADDED.match(text, at), "password", taken)
+
+
+def changed(text: str, at: int, taken: list[Span]) -> None:
+    """``echo user:password | chpasswd`` and ``echo password | passwd --stdin``, from behind the name on."""
+    if text.startswith("chpasswd", at - 8):
+        echo(text, at - 8, taken)
+    elif text.startswith(" --stdin", at):
+        echo(text, at - len("passwd"), taken)
+
+
+def basic_login(text: str, at: int, taken: list[Span]) -> None:
+    """``composer config http-basic.repository user password``, from its ``basic`` on."""
+    if text.startswith("http-", max(0, at - 5)):
+        _take(_BASIC.match(text, at), "password", taken)
+
+
+def credentials(text: str, at: int, taken: list[Span]) -> None:
+    """``--creds user:password`` and ``--auth user:password`` behind the name."""
+    _take(_CREDENTIALS.match(text, at), "url-password", taken)
+
+
+def braced(text: str, at: int, taken: list[Span]) -> None:
+    """``UID=sa;PWD={password};`` of ODBC behind the name."""
+    _take(_BRACED.match(text, at), "password", taken)
+
+
 def secret_variable(text: str, at: int, taken: list[Span]) -> None:
     """``##vso[task.setvariable variable=name;issecret=true]value`` behind its ``issecret``."""
     _take(_SECRET_VARIABLE.match(text, at), "secret", taken)
@@ -150,17 +211,15 @@ def pass_line(text: str, at: int, taken: list[Span]) -> None:
 
 def echo(text: str, at: int, taken: list[Span]) -> None:
     """``echo password | sudo -S``."""
-    _take(_ECHO.search(text, max(0, at - 200), at), "password", taken)
+    low = max(0, at - 200)
+    start = max(text.rfind("echo ", low, at), text.rfind("printf ", low, at))
+    if start >= 0:
+        _take(_ECHO.match(text, start, at), "password", taken)
 
 
 def pair(text: str, at: int, taken: list[Span]) -> None:
     """``auth=("user", "password")`` and ``BasicAuth("user", "password")``, from behind the name on."""
     _take(_PAIR.match(text, at), "password", taken)
-
-
-def mysql(text: str, at: int, taken: list[Span]) -> None:
-    """``mysql -u user -ppassword``."""
-    _take(_MYSQL.match(text, at), "password", taken)
 
 
 def redis(text: str, at: int, taken: list[Span]) -> None:
@@ -178,6 +237,8 @@ def here_string(text: str, at: int, taken: list[Span]) -> None:
 def identified(text: str, at: int, taken: list[Span]) -> None:
     """``IDENTIFIED BY 'password'``."""
     _take(_IDENTIFIED.match(text, at), "password", taken)
+    if _ACCOUNT.search(text, max(0, at - 80), at) is not None:
+        _take(_UNQUOTED.match(text, at), "password", taken)
 
 
 def oracle(text: str, at: int, taken: list[Span]) -> None:
@@ -190,5 +251,10 @@ def _take(hit: re.Match[str] | None, kind: str, taken: list[Span]) -> None:
     if hit is None or shapes.is_placeholder(hit["value"]):
         return
     value = hit["value"]
-    if shapes.is_mixed(value) or shapes.joined_words(value) >= 3 or shapes.case_noise(value):
+    if (
+        shapes.is_mixed(value)
+        or shapes.joined_words(value) >= 3
+        or shapes.case_noise(value)
+        or shapes.even_case(value)
+    ):
         taken.append(Span(hit.start("value"), hit.end("value"), STRUCTURE, kind))

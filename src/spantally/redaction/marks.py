@@ -47,8 +47,28 @@ OTHERS: Final = (
     "login(",
     "django-insecure-",
     "sudo -s",
-    "mysql",
     "redis-cli",
+    " -p",
+    " -w",
+    " -k",
+    " -b",
+    " -a",
+    "curl",
+    "freerdp",
+    "net use",
+    "wifi:",
+    "securestring",
+    "sqlplus",
+    "connect(",
+    "connection(",
+    "pdo(",
+    "@tcp(",
+    "totp",
+    "add_user",
+    "kinit ",
+    "cryptsetup",
+    " -x",
+    " -c",
     "sas=",
     "hmac=",
 )
@@ -62,9 +82,16 @@ _RARE_AT: Final = {
     "hooks.slack.com/": 3,
     "/api/webhooks/": 11,
     "webhook.office.com/": 6,
-    " -u": 2,
-    "--user": 2,
-    "--proxy-user": 8,
+    " -u": 1,
+    " -p": 1,
+    " -w": 1,
+    " -k": 1,
+    " -b": 1,
+    " -a": 1,
+    " -x": 1,
+    " -c": 1,
+    "--user": 0,
+    "--proxy-user": 0,
     "sudo -s": 1,
     "api.telegram.org/bot": 8,
     " login ": 3,
@@ -76,14 +103,28 @@ _RARE_AT: Final = {
     "basic": 0,
     "-----begin ": 5,
     "private-lines:": 0,
-    "mysql": 3,
     "redis-cli": 6,
+    "curl": 1,
+    "freerdp": 6,
+    "net use": 4,
+    "wifi:": 0,
+    "securestring": 3,
+    "sqlplus": 3,
+    "connect(": 0,
+    "connection(": 0,
+    "pdo(": 0,
+    "@tcp(": 3,
+    "totp": 3,
+    "add_user": 4,
+    "kinit ": 0,
+    "cryptsetup": 0,
     "hmac=": 0,
 }
 """Marks that are found by one letter that is rare in texts, with its place in each."""
 
 _STEMS_AT: Final = {
     "key": 0,
+    "psk": 2,
     "token": 2,
     "cookie": 3,
     "kennwort": 0,
@@ -240,47 +281,20 @@ _LONGEST: Final = max(map(len, _ALL))
 _search: list[Callable[[bytes], list[tuple[int, int, int]]] | None] = []
 
 
+_SEARCHES: Final = tuple(pattern.search for pattern, _ in _LETTERS)
+_ALONE: Final = tuple((sign, sought) for mark, sought, sign in _SOUGHT if mark != "into")
+"""What the letters do not find; ``into`` says something beside the name of a column only, which is a stem."""
+
+
 def has_marks(lower: bytes) -> bool:
     """Whether a handler other than that of tokens could say something about a text; quick for a short one.
 
-    Plain ``in`` tests in a chain: on a short text this is three times as fast as one alternation.
+    One search for each rare letter takes two thirds of the time of a plain ``in`` test for each mark.
     """
-    return (
-        b"key" in lower
-        or b"token" in lower
-        or b"pass" in lower
-        or b"auth" in lower
-        or b"secret" in lower
-        or b"://" in lower
-        or b"pw" in lower
-        or b"cred" in lower
-        or b"cookie" in lower
-        or b"sig" in lower
-        or b"bearer" in lower
-        or b"basic" in lower
-        or b"-----" in lower
-        or b"%3a" in lower
-        or b"code=" in lower
-        or b":\\/" in lower
-        or b" -u" in lower
-        or b"--u" in lower
-        or b"login" in lower
-        or b"identified" in lower
-        or b"oracle" in lower
-        or b"senha" in lower
-        or b"contrase" in lower
-        or b"woord" in lower
-        or b"kennwort" in lower
-        or b"parola" in lower
-        or b"heslo" in lower
-        or b"django-insecure-" in lower
-        or b"sudo" in lower
-        or b"mysql" in lower
-        or b"redis-cli" in lower
-        or b"sas=" in lower
-        or b"hmac=" in lower
-        or b"<<<" in lower
-    )
+    for search in _SEARCHES:
+        if search(lower) is not None:
+            return True
+    return any(sign in lower and sought in lower for sign, sought in _ALONE)
 
 
 def marks_of(lower: bytes) -> Marks | None:

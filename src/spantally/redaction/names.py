@@ -41,7 +41,19 @@ TYPES: Final = {
 
 FOREIGN_STEMS: Final = ("senha", "contrase", "wachtwoord", "kennwort", "parola", "heslo")
 """Of other languages, and rare in most texts."""
-STEM_WORDS: Final = ("pass", "pw", "secret", "token", "key", "cred", "auth", "cookie", "sig", *FOREIGN_STEMS)
+STEM_WORDS: Final = (
+    "pass",
+    "pw",
+    "psk",
+    "secret",
+    "token",
+    "key",
+    "cred",
+    "auth",
+    "cookie",
+    "sig",
+    *FOREIGN_STEMS,
+)
 """Every name that says something holds one of these, in lower case."""
 
 _TAG: Final = re.compile(r"\[REDACTED:[a-z0-9:-]{1,48}\]")
@@ -103,7 +115,7 @@ _PLAIN_TOKEN: Final = frozenset(
 
 _PASSWORD: Final = (
     "password", "passwd", "passphrase", "passcode", "passwort", "pwd", "passe", "senha", "contrasena",
-    "wachtwoord", "kennwort", "parola", "heslo", "requirepass",
+    "wachtwoord", "kennwort", "parola", "heslo", "requirepass", "masterauth",
 )  # fmt: skip
 _SECRET: Final = ("secret", "secrets", "credential", "credentials", "creds", "cred")
 _TOKEN: Final = (
@@ -111,7 +123,7 @@ _TOKEN: Final = (
     "authkey", "sharedaccesskey", "idtoken", "refreshtoken", "sessiontoken", "bearertoken",
 )  # fmt: skip
 _PASS: Final = re.compile(
-    r"(?:[a-z]{0,3}db|my|sql|mysql|pg|user|root|admin|ftp|smtp|mail|proxy|imap|ssh|sudo|key|store)?pass\Z"
+    r"(?:[a-z]{0,3}db|my|sql|mysql|pg|user|root|admin|ftp|smtp|mail|proxy|imap|ssh|sudo|(?:src|dest)?(?:key|store))?pass\Z"
 )
 _SIGNATURES: Final = frozenset({"sig", "signature", "hmac"})
 
@@ -182,8 +194,10 @@ def judge(words: list[str]) -> int:
         return SECRET  # of AWS Secrets Manager
     if last in _TAIL or (last.endswith("s") and last[:-1] in _TAIL):
         return NONE
-    if last.endswith(_PASSWORD) or last in ("pw", "pswd", "psw", "passwords") or _PASS.match(last):
+    if last.endswith(_PASSWORD) or last in ("pw", "pswd", "psw", "passwords", "psk") or _PASS.match(last):
         return NONE if before in ("forgot", "reset", "no", "show", "hide", "update") else PASSWORD
+    if last == "material" and before == "key":
+        return PASSWORD  # of a network, in Windows
     if last.endswith(_TOKEN):
         return TOKEN
     if last.endswith(_SECRET):
@@ -204,7 +218,7 @@ def judge(words: list[str]) -> int:
         return COOKIE
     if last in _SIGNATURES:
         return SIGNATURE
-    if any(word in ("password", "passwd", "secret", "apikey", "credential") for word in words):
+    if any(word in ("password", "passwd", "passphrase", "secret", "apikey", "credential") for word in words):
         # the secret word is inside: client_secret_prod, PASSWORD_MASTER
         return SECRET
     if any(

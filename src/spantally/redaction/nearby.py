@@ -13,7 +13,7 @@ from typing import Final
 from spantally.redaction import names, shapes
 from spantally.redaction.spans import PAIR, Span
 
-_VALUE: Final = r"""(?P<value>[^\s"'`<>,;(){}\[\]|\\\u2502\u2503]{6,256})"""
+_VALUE: Final = r"""(?P<value>(?!&)[^\s"'`<>,;(){}\[\]|\\\u2502\u2503]{6,256})"""
 _LEAD: Final = r"""(?:>|[-*]|`{3}\w{0,12}|\|-?|\w{1,16}:)"""
 
 _ADJACENT: Final = re.compile(
@@ -24,7 +24,7 @@ _ADJACENT: Final = re.compile(
         [^\w\n]{{1,4}} (?:is|was|be|to|equals|value|expected|now|from|as|contains|reads|b|body|data
           |ist|lautet|est|es|er|\xe9|\xe8|\xe4r)
         [^\w\n]{{1,6}}
-      | (?: [^\w\n&;,|]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{1,4}} [^\w\n]{{0,2}} [:=] [^\w\n]{{0,4}}
+      | (?: [^\w\n&;,|]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{1,4}} [^\w\n]{{0,2}} (?:[:=]|->) [^\w\n]{{0,4}}
       | (?:[ ](?:is|below|follows))? [^\w\n]{{0,3}} [:?=] [^\w\n]{{0,3}}   # the next line
         (?: \n [^\S\n]{{0,8}} (?:{_LEAD} [^\S\n]{{0,4}})? ){{1,3}}
         (?:[Ii]t(?:'s|[ ]is)[ ])? [^\w\n]{{0,2}}
@@ -37,6 +37,13 @@ _ADJACENT: Final = re.compile(
 )
 _FAR: Final = re.compile(
     r"[^\n]{0,48}?(?<![A-Za-z0-9_+/=.~-])(?P<value>[A-Za-z0-9_+/=.~-]{16,256})(?![A-Za-z0-9])"
+)
+_WEAK: Final = re.compile(
+    r"(?P<words>(?:[ ][A-Za-z][\w'\u2019-]{0,14}){1,5})[ ]?(?:[:=]|->|=>)\s{0,2}[\"'`*(]{0,3}"
+    r"(?P<value>[A-Za-z0-9_+/=.~-]{20,256})"
+)
+_IS_NONE: Final = re.compile(
+    r"(?i)hash|sha|digest|print|sum|md5|\bids?\b|public|name|file|path|url|count|used?\b"
 )
 _FIRST: Final = re.compile(
     rf"""(?x)
@@ -51,6 +58,8 @@ _FIRST: Final = re.compile(
     """
 )
 _ASSIGNED: Final = re.compile(r"[A-Za-z_]\w{0,40}=\w")
+_NEXT_FIELD: Final = re.compile(r"&[A-Za-z_]\w{0,24}=")
+"""Of a form: a value ends there."""
 _FIELD: Final = ('value="', "value='")
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 AFTER: Final = 80
@@ -63,7 +72,7 @@ _LINK_REACH: Final = 40
 BEFORE: Final = 200
 """Characters before a name in which its value may stand."""
 _STRONG: Final = frozenset({names.TOKEN, names.SECRET})
-_GLUE: Final = frozenset("+/%~^.&")
+_GLUE: Final = frozenset("+/%~^.&@")
 """Behind these a name is part of something longer: base64, a path, an encoded field."""
 _TRAILING: Final = ".!?:*"
 
@@ -89,6 +98,17 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
     _take(hit, kind, taken)
 
 
+def find_weak(text: str, name_end: int, taken: list[Span]) -> None:
+    """Append a span for noise behind a weak name and a few words: ``the token you wanted: ...``."""
+    hit = _WEAK.match(text, name_end)
+    if (
+        hit is not None
+        and _IS_NONE.search(hit["words"]) is None
+        and _is_noise(hit["value"].rstrip(_TRAILING))
+    ):
+        _take(hit, names.TOKEN, taken)
+
+
 def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> None:
     """Append a span for a value before a clear name: ``"...", # the API key``."""
     if kind not in _STRONG and kind != names.PASSWORD:
@@ -109,10 +129,12 @@ def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> Non
 
 def _take(hit: re.Match[str], kind: int, taken: list[Span]) -> None:
     start = hit.start("value")
-    taken.append(Span(start, start + len(hit["value"].rstrip(_TRAILING)), PAIR, names.TYPES[kind]))
+    value = _NEXT_FIELD.split(hit["value"], maxsplit=1)[0]
+    taken.append(Span(start, start + len(value.rstrip(_TRAILING)), PAIR, names.TYPES[kind]))
 
 
 def _is_secret(value: str, kind: int) -> bool:
+    value = _NEXT_FIELD.split(value, maxsplit=1)[0]
     if len(value) < 6 or shapes.is_placeholder(value) or shapes.is_provider_id(value) or "://" in value:
         return False
     return _is_password(value) if kind == names.PASSWORD else _is_key(value)

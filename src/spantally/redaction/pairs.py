@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from spantally.redaction import languages, logins, names, nearby, shapes
+from spantally.redaction import commands, languages, logins, names, nearby, shapes
 from spantally.redaction.columns import HEAD_END
 from spantally.redaction.runs import Runs
 from spantally.redaction.spans import PAIR, Span
@@ -101,11 +101,13 @@ _AFTER_NAME: Final = re.compile(
           (?: --? (?: body | value | data | plaintext | secret-string | password | p ) [= ]{{1,2}} )? )
     )
     (?P<array> \[ \s{{0,8}} )?
-    (?: \*{{1,2}} | [bBrRfFuU]{{1,2}} (?=\\{{0,64}}["']) | \$?@ (?={_QUOTE}) )?
+    (?: \*{{1,2}} | [bBrRfFuUN]{{1,2}} (?=\\{{0,64}}["']) | \$?@ (?={_QUOTE}) )?
     (?P<opening>{_QUOTE}|<!\[CDATA\[)?
     """
 )
 
+_GROUPS: Final = re.compile(r"[a-z]{4}(?:[ ][a-z]{4}){3}(?=[\"'`\\\s,.;)<]|\Z)(?! [a-z])")
+"""Four times four letters: a password that Google gives to one program."""
 _MORE: Final = re.compile(
     rf"{_QUOTE}(?:(?P<joined>[ ]?[+.]{_BREAK}{{0,40}}+|[ ]?\\?(?:\n|\\{{1,16}}n){_BREAK}{{0,40}}+)"
     rf"|\s?,{_BREAK}{{0,40}}+)(?P<opening>{_QUOTE})"
@@ -148,8 +150,9 @@ _LAST_WORD: Final = re.compile(r"([A-Za-z]+)[ \t]+\Z")
 _PROSE_REACH: Final = 64
 _BEFORE_NAME: Final = frozenset({" ", '"', "'"})
 _AUTH: Final = frozenset({"auth", "Auth", "AUTH"})
+_FLAG_FOLLOWS: Final = frozenset(" =")
 _CALLED: Final = frozenset("= (")
-_LONGEST_SHORT: Final = 18
+_LONGEST_SHORT: Final = 12
 """Characters of a name from which on it may be an id."""
 _PIPE_REACH: Final = 160
 """Characters of a command, ``| docker login --password-stdin``, behind which its password is told."""
@@ -171,6 +174,11 @@ _TAKE_LOGINS: Final = ("auth", "credential", "credentials", "cred", "creds")
 _BY_NAME: Final = {
     "htpasswd": logins.htpasswd,
     "PASS": logins.pass_line,
+    "chpasswd": logins.changed,
+    "passwd": logins.changed,
+    "wpa_passphrase": logins.added,
+    "mosquitto_passwd": logins.added,
+    "change_password": logins.added,
 }
 """Names that something else than a separator and a value follows."""
 
@@ -229,12 +237,24 @@ def find_pairs(
             continue
         if kind == names.PASSWORD and len(name) >= _LONGEST_SHORT and _is_id(name):
             continue
-        if kind == names.SECRET and name.endswith("-stdin"):
+        if kind == names.SECRET and name.endswith(("-stdin", "-fd")):
             pipe = text.rfind("|", max(0, name_start - _PIPE_REACH), name_start)
             logins.echo(text, pipe + 1, taken)
         if following == "(" or (following == "=" and text[name_end + 1 : name_end + 2] == "("):
             if name.lower().endswith(_TAKE_LOGINS):
                 logins.arguments(text, name_end, taken)
+        elif following == "]" and text.startswith("]::new(", name_end):
+            if name.lower().endswith("credential"):
+                logins.arguments(text, name_end + len("]::new"), taken)
+        elif following == "=" and text[name_end + 1 : name_end + 2] == "{":
+            if kind == names.PASSWORD and text[name_start - 1 : name_start] == ";":
+                logins.braced(text, name_end, taken)
+        elif following == " " and name == "secret":
+            if text.startswith(" generic ", name_end):
+                commands.literals(text, name_end, taken)
+            elif text.startswith(" put ", name_end):
+                pipe = text.rfind("|", max(0, name_start - _PIPE_REACH), name_start)
+                logins.echo(text, pipe + 1, taken)
         elif kind == names.PASSWORD and name in _BY_NAME:
             _BY_NAME[name](text, name_end, taken)
         known_form = following in _MAY_FOLLOW
@@ -257,6 +277,12 @@ def find_pairs(
                 continue
             if kind == names.SECRET and name.startswith(("cred", "Cred", "CRED")):
                 languages.find_login(text, name_start, taken)
+            if (
+                following in _FLAG_FOLLOWS
+                and name.endswith(_TAKE_LOGINS)
+                and text.startswith("--", name_start)
+            ):
+                logins.credentials(text, name_end, taken)
             elif kind == names.WEAK and following in _CALLED and name[-4:] in _AUTH:
                 logins.pair(text, name_end, taken)
             if kind == names.SIGNATURE and not _in_query(text, name_start):
@@ -291,9 +317,11 @@ def find_pairs(
         count = len(taken)
         if not nothing_before:
             _find_before(text, name_start, kind, runs, taken)
-        if nothing_behind or (
-            following == " " and kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end)
-        ):
+        if nothing_behind:
+            continue
+        if following == " " and kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end):
+            if runs.has_key(name_end, name_end + nearby.FARTHEST):
+                nearby.find_weak(text, name_end, taken)
             continue
         found = _AFTER_NAME.match(text, name_end)
         if found is None:
@@ -344,6 +372,9 @@ def _read(
         logins.secret_variable(text, name_end, taken)
         return name_end, start
     opening = found["opening"]
+    if kind == names.PASSWORD and (groups := _GROUPS.match(text, start)) is not None:
+        taken.append(Span(start, groups.end(), PAIR, names.TYPES[kind]))
+        return groups.end(), groups.end()
     end = -1 if opening is None else _quoted_end(text, start, opening)
     is_closed = end >= 0
     if not is_closed:
@@ -363,7 +394,9 @@ def _read(
     ):
         return name_end, end
     how = _how(found)
-    if (kind == names.WEAK and how == "space") or (name in _VERBS and how not in ("operator", "prose")):
+    if (kind == names.WEAK and how == "space") or (
+        name in _VERBS and how not in ("operator", "prose", "element")
+    ):
         return name_end, name_end
     in_url = how == "operator" and _in_query(text, name_start)
     if opening is None and kind != names.PASSWORD and not in_url and following != "|":
@@ -382,6 +415,8 @@ def _read(
         in_url=in_url,
         far="\n" in separator,
     )
+    if how == "operator" and "%3" in separator and text.find("%", start, end) >= 0:
+        return name_end, end  # all of it is encoded; what it says is read once it is decoded
     if is_closed:
         listed = found["array"] is not None
         joined, behind = _parts(text, end, listed=listed)
@@ -495,7 +530,11 @@ def _starts_line(text: str, start: int) -> bool:
 def _plain_end(text: str, start: int, end: int, site: Site) -> tuple[int, bool]:
     """Where a value without quotes ends, and whether it is a secret."""
     value = text[start:end]
-    if value[-1:] == "=" and text[end : end + 1] in _OPENS and _ATTRIBUTE.match(value):
+    if (
+        value[-1:] == "="
+        and (text[end : end + 1] in _OPENS or text.startswith("&quot;", end))
+        and _ATTRIBUTE.match(value)
+    ):
         return end, False  # the next attribute of an element
     if not site.tight or site.how != "operator":
         value = value.rstrip(".:!?")

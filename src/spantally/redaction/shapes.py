@@ -174,6 +174,16 @@ def case_noise(value: str) -> bool:
     return letters >= 12 and len(parts) >= 4 and sum(map(head.count, "aeiouAEIOU")) <= 0.27 * letters
 
 
+def even_case(value: str) -> bool:
+    """True for letters of which about half are capitals: of names in camel case one in five is."""
+    return (
+        len(value) >= 8
+        and value.isascii()
+        and value.isalpha()
+        and 0.3 <= sum(map(str.isupper, value)) / len(value) <= 0.7
+    )
+
+
 def joined_words(value: str) -> int:
     """How many words a value is, if it is words of a phrase that hyphens join; else 0."""
     if not _JOINED.fullmatch(value):
@@ -194,6 +204,6 @@ def is_mixed(value: str) -> bool:
             digit = True
         elif char.isalpha():
             letter = True
-        elif char not in "_-.,:/ ":
-            symbol = True
+        elif char not in "_-.,:/ " and (char.isascii() or char in "\u00a3\u00a7\u20ac"):
+            symbol = True  # a mark of another script ends a sentence
     return (digit and letter) or (symbol and (digit or letter))

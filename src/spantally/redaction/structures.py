@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from spantally.redaction import logins, shapes
+from spantally.redaction import commands, logins, shapes
 from spantally.redaction.marks import URL, URL_ENCODED, URL_ESCAPED
 from spantally.redaction.spans import STRUCTURE, Span
 
@@ -48,6 +48,16 @@ _HEADER_END: Final = re.compile(r"""[\r\n"'`<>]|\\+(?:["'`nr]|u0022)|&quot;|%22"
 _CREDENTIAL: Final = re.compile(r"""[^\s"'`\\<>,;)\]}&]{4,4096}""")
 _PARAMETER: Final = re.compile(r"[A-Za-z-]{2,24}=(?=[^=\s])")
 _CALL: Final = re.compile(r"[A-Za-z_][\w.]*\(")
+_SENT_COOKIE: Final = re.compile(
+    r"""[ ](?:\\{0,16}["'])?(?P<pairs>[A-Za-z_][\w.-]{0,64}=[^\s"'\\;]{6,4096}"""
+    r"""(?:;[ ]?[\w.-]{1,64}=[^\s"'\\;]{1,4096}){0,16})"""
+)
+_COOKIE_MAP: Final = re.compile(
+    r"""cookies?(?:\\{0,16}["'])?\s{0,4}[=:]\s{0,4}\{(?P<pairs>[^{}]{1,2048})\}""", re.IGNORECASE
+)
+_COOKIE_PAIR: Final = re.compile(
+    r"""["'](?P<name>[\w.-]{1,64})\\{0,16}["']\s{0,4}:\s{0,4}\\{0,16}["'](?P<value>[^"'\\]{6,4096})"""
+)
 _COOKIE_ATTRIBUTES: Final = frozenset(
     {"path", "domain", "expires", "max-age", "samesite", "version", "comment", "theme", "lang", "locale"}
 )
@@ -195,6 +205,7 @@ def _bearer(text: str, at: int, taken: list[Span]) -> None:
 def _basic(text: str, at: int, taken: list[Span]) -> None:
     hit = _BASIC.match(text, at)
     if hit is None:
+        logins.basic_login(text, at, taken)
         return
     value = hit[1].rstrip("=")
     whole = value[: len(value) // 4 * 4].replace("-", "+").replace("_", "/")
@@ -249,14 +260,33 @@ def _cookie(text: str, start: int, stop: int, quoted: bool, certain: bool, taken
         space = value.find(" ")
         value = (value if space < 0 else value[:space]).rstrip(",)]}")
         name = name.strip().lower()
+        if " " in name:
+            continue  # talk of cookies
         if name in _COOKIE_ATTRIBUTES or len(value) < 6 or shapes.is_placeholder(value):
             continue
         if _SESSION_COOKIE.search(name) or (shapes.is_mixed(value) and shapes.looks_random(value, 12)):
             taken.append(Span(begin, begin + len(value), STRUCTURE, "cookie"))
 
 
+def _sent_cookie(text: str, at: int, taken: list[Span]) -> None:
+    """``curl -b "session=..."``."""
+    hit = _SENT_COOKIE.match(text, at + len(" -b"))
+    if hit is not None:
+        _cookie(text, hit.start("pairs"), hit.end("pairs"), True, True, taken)
+
+
 def _cookie_file(text: str, at: int, taken: list[Span]) -> int:
     """The lines of a cookie jar behind its title; where reading may go on."""
+    given = _COOKIE_MAP.match(text, at)
+    if given is not None:
+        taken.extend(
+            Span(*pair.span("value"), STRUCTURE, "cookie")
+            for pair in _COOKIE_PAIR.finditer(text, given.start("pairs"), given.end("pairs"))
+            if _SESSION_COOKIE.search(pair["name"]) and not shapes.is_placeholder(pair["value"])
+        )
+        return given.end()
+    if text.startswith("--", max(0, at - 2)):
+        _sent_cookie(text, at + len("cookie") - len(" -b"), taken)
     if not text.startswith(" File", at + len("cookie")):
         return at
     begin = text.find("\n", at) + 1
@@ -317,6 +347,8 @@ def _header(read: Callable[..., None]) -> Handler:
             return _cookie_file(text, at, taken)
         end = _HEADER_END.search(text, hit.end(), hit.end() + 8192)
         stop = end.start() if end else min(len(text), hit.end() + 8192)
+        if "%3" in hit[0] and text.find("%", hit.end(), stop) >= 0:
+            return stop  # all of it is encoded; what it says is read once it is decoded
         certain = "," not in hit[0] and "(" not in hit[0]
         read(text, hit.end(), stop, bool(hit["opening"]), certain, taken)
         return stop
@@ -356,9 +388,20 @@ _HANDLERS: Final[dict[str, Handler]] = {
     " login ": _each(logins.login),
     "login(": _each(logins.login_call),
     "django-insecure-": _each(_django),
-    "sudo -s": _each(logins.echo),
-    "mysql": _each(logins.mysql),
+    **dict.fromkeys(("sudo -s", "kinit ", "cryptsetup"), _each(logins.echo)),
     "redis-cli": _each(logins.redis),
+    **dict.fromkeys((" -p", " -w", " -k", " -a", " -x", " -c"), commands.flags),
+    " -b": _each(_sent_cookie),
+    "curl": _following(commands.curl),
+    "freerdp": _following(commands.freerdp),
+    "net use": _each(commands.net_use),
+    "wifi:": _each(commands.wifi),
+    "securestring": _each(commands.secure_string),
+    "sqlplus": _each(commands.sqlplus),
+    **dict.fromkeys(("connect(", "connection(", "pdo("), _each(commands.connect)),
+    "@tcp(": _each(commands.tcp),
+    "totp": _each(commands.totp),
+    "add_user": _each(commands.add_user),
     " <<<": _each(logins.here_string),
     "identified": _each(logins.identified),
     "jdbc:oracle:": _each(logins.oracle),

@@ -18,15 +18,15 @@ LONGEST_GENERIC: Final = 512
 """A longer word without a known prefix is data (media, a certificate), not a key."""
 
 _DIGIT: Final = re.compile("[0-9]")
-_CASES: Final = re.compile("[A-Z][a-z][A-Z]|[a-z][A-Z]{2}[a-z]")
-_AWS_LETTERS: Final = re.compile("A[KS]IA[A-Z]{16}")
+_CASES: Final = re.compile("[A-Z][a-z][A-Z]|[a-z][A-Z]{2,4}[a-z]")
+_AWS_LETTERS: Final = re.compile("A(?:[KSB]IA|CCA)[A-Z]{16}")
 """One in thirty ids of AWS has no digit."""
 _GLUED: Final = re.compile(r"u[0-9a-fA-F]{4}|[nrtbf]")
 _COLOURED: Final = re.compile("[0-9]{0,3}m")
 _BEFORE_GLUED: Final = frozenset("\\[;")
 """Behind these a word may begin with the end of an escape, as in ``\\x1b[1;32mword``."""
 _BOUNDARY: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))"
-_AWS: Final = ("AKIA", "ASIA")
+_AWS: Final = ("AKIA", "ASIA", "ABIA", "ACCA")
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9]{8,}")
 _JWT_START: Final = ("eyJhbGci", "eyJ0eXAi", "eyJraWQi", "eyJlbmMi", "eyJjdHki", "eyJ4NXQi")
 _JWT: Final = re.compile(r"[A-Za-z0-9_\-.=]+")
@@ -46,18 +46,45 @@ _TWITTER: Final = re.compile(r"(?<![A-Za-z0-9])A{20,24}[A-Za-z0-9%]{20,100}%3D[A
 _NEW_RELIC: Final = re.compile(r"(?<![A-Za-z0-9])(?:eu01xx)?[a-f0-9]{30,36}FFFFNRAL\Z")
 _AZURE_KEY_LENGTH: Final = 52
 _MAILCHIMP: Final = re.compile(r"(?<![A-Za-z0-9])[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9_-])")
-_BEFORE_SPECIAL: Final = frozenset("!:")
+_BEFORE_SPECIAL: Final = frozenset("!:$}")
+_CRYPT: Final = re.compile(
+    r"""(?x)
+    (?: \$ (?: [1567] | g?y | 2[abxy] | apr1 | argon2(?:id|[id]) | sha1 | pbkdf2-sha[0-9]{1,3} | scrypt )
+      | (?<![\w$]) (?: pbkdf2_sha(?:1|256|512) | (?:scrypt|pbkdf2:sha(?:1|256|512)) (?::[0-9]{1,8}){0,3} )
+    ) \$ (?: [^\s$:"'\\\[]{1,64} \$ ){0,3} \Z
+    """
+)
+"""Before the hash of a password, as in ``/etc/shadow``: scheme, parameters and salt."""
+_CRYPT_REACH: Final = 160
+_CRYPT_HASH: Final = re.compile(r"[A-Za-z0-9./+=]{20,}")
+_LDAP_HASH: Final = re.compile(r"\{S?(?:SHA|MD5)(?:256|384|512)?\}\Z", re.IGNORECASE)
+_NT_HASH: Final = re.compile(r"[a-fA-F0-9]{32}\Z")
+_AFTER_LM: Final = re.compile(r":[a-fA-F0-9]{32}:::")
+_AZURE_ACCOUNT_KEY: Final = re.compile(r"[A-Za-z0-9+/]{86}==")
+_ACCOUNT_KEY_LENGTH: Final = 88
+_IS_HASH: Final = re.compile(r"(?i)hash|sha|digest|integrity|checksum|sum|sig|md5|[A-Za-z0-9+/]{32}\s{0,4}\Z")
+"""Before base64 of as many bytes that opens nothing: a SHA-512, a signature, the lines above a last one."""
+_SESSION: Final = ("jsessionid", "phpsessid", "asp.net_sessionid", "connect.sid", "laravel_session")
+"""Cookies that servers keep sessions by, wherever they stand."""
+_NAMES_END: Final = frozenset("dDnNtT")
+"""How the names of those, and of personal access tokens, end."""
+_SESSION_ID: Final = re.compile(r"[A-Za-z0-9_.%!~-]{16,}")
 _FOREIGN: Final = re.compile(
     r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{0,15}(?:[_.-][A-Za-z0-9]{1,12}){0,3}[_.-])"
     r"(?P<body>[A-Za-z0-9]{18,})"
 )
 _BLOB: Final = 160
 _LONG_PREFIX: Final = 6
+_TELLS: Final = 5
+"""Characters of a prefix that nobody writes by chance."""
 _BLOB_SIGNS: Final = frozenset("+/")
 _MANGLED: Final = ("_Z", "__Z", "_R")
 """How names of compiled C++ and Rust begin."""
 _CASE_CHANGES: Final = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
-_WORDY: Final = re.compile(r"(?:^|[_-])[A-Za-z]?[a-z]{4,}(?=[_-])")
+_KIND_CHANGES: Final = re.compile("(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[a-z0-9]|(?<=[0-9])[A-Za-z]")
+_WORDY: Final = re.compile(
+    r"(?:^|[_-])(?:[A-Za-z]?[a-z]{4,}(?=[_-])|(?:[A-Z][a-z]{2,}|[A-Z]{4,})(?=[_-]|\Z))"
+)
 _SPREAD: Final = re.compile(
     r"(?<![A-Za-z0-9_-])(?<![/=][A-Za-z0-9])(?<![/=])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,8}){0,2}[_-])"
     r"(?P<body>[A-Za-z0-9_-]{24,})"
@@ -72,7 +99,16 @@ _HASHES: Final = frozenset(
     sha512 snapshot src static trace tree version
     """.split()  # noqa: SIM905
 )
-_LONG_RUN: Final = re.compile("[A-Za-z0-9]{18}")
+_LONG_RUN: Final = re.compile("[A-Za-z0-9]{9}")
+"""The signs of base64 that vendors use in keys stand in one place of thirty."""
+_LONGER_RUN: Final = re.compile("[A-Za-z0-9]{18}")
+_LONG_WORD: Final = 28
+_LONG_BODY: Final = 24
+_TEXINFO: Final = "_005f"
+"""An underscore in the anchors of manuals."""
+_SAYS_KEY: Final = re.compile(
+    r"(?i)(?:^|[_.-])(?:live|sk|rk|pat|key|apikey|token|tok|secret|access|auth|private|priv)[_.-]"
+)
 _TELLING: Final = re.compile(
     r"(?i)(?:^|[_.-])(?:live|test|prod|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private"
     r"|priv|v[0-9])[_.-]"
@@ -97,6 +133,8 @@ know_types(
         "mailchimp-key",
         "twitter-token",
         "zhipu-key",
+        "password-hash",
+        "azure-key",
     }
 )
 
@@ -160,7 +198,10 @@ def find_tokens(
         if (
             digit
             or _CASES.search(text, start, end) is not None
-            or (text.find("IA", start, end) >= 0 and _AWS_LETTERS.search(text, start, end) is not None)
+            or (
+                (text.find("IA", start, end) >= 0 or text.find("ACCA", start, end) >= 0)
+                and _AWS_LETTERS.search(text, start, end) is not None
+            )
         ):
             seen += 1
             if not seen & 127:
@@ -168,7 +209,7 @@ def find_tokens(
             word = text[start:end]
             if start and text[start - 1] in _BEFORE_GLUED:
                 glued = (_GLUED if text[start - 1] == "\\" else _COLOURED).match(word)
-                if glued:
+                if glued and (text[start - 1] != ";" or glued.end() > 1):  # not &quot;msg_...
                     start += glued.end()  # noqa: PLW2901
                     word = word[glued.end() :]
             _judge(text, start, word, taken, generic)
@@ -192,10 +233,22 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
         or (word[-1] == "L" and word.endswith("NRAL"))
     ) and _special(text, start, word, taken):
         return
+    equals = word.find("=")
+    if equals > 3 and word[equals - 1] not in _NAMES_END:
+        equals = 0  # most words
+    if equals > 3 and word[:equals].endswith(("_PAT", "_pat")):
+        if shapes.looks_random(word[equals + 1 :], 20):
+            taken.append(Span(start + equals + 1, start + len(word), VENDOR, "token"))
+        return
+    if equals > 3 and word[:equals].lower().endswith(_SESSION):
+        session = _SESSION_ID.match(word, equals + 1)
+        if session is not None:
+            taken.append(Span(start + session.start(), start + session.end(), VENDOR, "cookie"))
+            return
     if (
         ("-" in word or "_" in word or "." in word)  # without one there is no prefix
         and not word.startswith(_MANGLED)
-        and _LONG_RUN.search(word) is not None
+        and (_LONGER_RUN if len(word) < _LONG_WORD or word.islower() else _LONG_RUN).search(word) is not None
     ):
         if "-us" in word and (mailchimp := _MAILCHIMP.search(word)) is not None:
             taken.append(Span(start + mailchimp.start(), start + mailchimp.end(), VENDOR, "mailchimp-key"))
@@ -242,7 +295,7 @@ def _is_noise(body: str, prefix: str) -> bool:
         return _DIGIT.search(body) is not None or mixed or shapes.is_gibberish(body)
     if shapes.looks_random(body, 8):
         return True
-    if prefix in ("AKIA", "ASIA") and len(body) == 16:
+    if prefix in _AWS and len(body) == 16:
         return True
     if len(prefix) >= 4 and body.isalnum() and len(body) >= 14 and len(_CASE_CHANGES.findall(body)) >= 5:
         return True
@@ -252,16 +305,23 @@ def _is_noise(body: str, prefix: str) -> bool:
     for segment in _SEGMENT.findall(body[:256]):
         if _DIGIT.search(segment) and not segment.isdigit():
             return True
-    return len(body) >= 14 and (shapes.case_noise(body) or shapes.is_gibberish(body) or _is_even(body))
+    return len(body) >= 14 and (
+        shapes.case_noise(body) or shapes.is_gibberish(body) or _is_even(body, telling=len(prefix) >= _TELLS)
+    )
 
 
-def _is_even(body: str) -> bool:
+def _is_even(body: str, *, telling: bool) -> bool:
     """Whether about half the letters are capitals, which camel case has not.
 
     One key in some hundreds is of letters alone, and says nothing to the other measures.
+
+    Args:
+        body: what stands behind a prefix.
+        telling: whether the prefix is long enough to be no chance.
     """
     letters = [char for char in body[:128] if char.isalpha()]
-    return len(letters) >= 16 and 0.35 <= sum(map(str.isupper, letters)) / len(letters) <= 0.65
+    slack = 0.22 if telling else 0.15
+    return len(letters) >= 16 and abs(sum(map(str.isupper, letters)) / len(letters) - 0.5) <= slack
 
 
 def _capitals(body: str) -> float:
@@ -284,6 +344,12 @@ def _jwt(start: int, word: str, at: int, taken: list[Span]) -> int:
 
 def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
     """Shapes without a prefix of their own."""
+    if start and _hashed(text, start, word, taken):
+        return True
+    if len(word) == _ACCOUNT_KEY_LENGTH and word[-1] == "=" and _AZURE_ACCOUNT_KEY.match(word) is not None:
+        if _IS_HASH.search(text, max(0, start - 48), start) is None:
+            taken.append(Span(start, start + len(word), VENDOR, "azure-key"))
+        return True
     if start > 15 and text[start - 1] == "!" and _SALESFORCE.match(text, start - 16, start - 1):
         taken.append(Span(start - 16, start + len(word), VENDOR, "salesforce-token"))
         return True
@@ -325,6 +391,28 @@ def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
     return True
 
 
+def _hashed(text: str, start: int, word: str, taken: list[Span]) -> bool:
+    """The hash of a password: ``$6$salt$...``, ``{SSHA}...``, the last fields of ``user:500:...:...:::``."""
+    before = text[start - 1]
+    end = start + len(word)
+    if before == "$":
+        body = _CRYPT_HASH.match(word)
+        if body is None or _CRYPT.search(text, max(0, start - _CRYPT_REACH), start) is None:
+            return False
+        end = start + body.end()
+    elif before == "}":
+        if _LDAP_HASH.search(text, max(0, start - 12), start) is None:
+            return False
+    elif (
+        before != ":"
+        or _NT_HASH.match(word) is None
+        or not (text.startswith(":::", end) or _AFTER_LM.match(text, end) is not None)
+    ):
+        return False
+    taken.append(Span(start, end, VENDOR, "password-hash"))
+    return True
+
+
 def _is_objects(prefix: str) -> bool:
     """Whether a prefix is that of an object's id: ``call_``, ``cs_test_``, but not ``prod_river_``."""
     words = prefix.lower().replace("-", "_").replace(".", "_").split("_")
@@ -345,18 +433,41 @@ def _is_vendors(prefix: str, body: str) -> bool:
     )
 
 
+def _is_random(prefix: str) -> bool:
+    """Whether the first word of a prefix is noise itself: the front of an id that has a hyphen in it."""
+    first = _SEPARATOR.split(prefix, maxsplit=1)[0]
+    return len(_CASE_CHANGES.findall(first)) >= 3 or len(_KIND_CHANGES.findall(first)) >= 4
+
+
+def _no_words(body: str) -> bool:
+    """Whether letters and a digit are none that anybody can read: one letter of words in three is a vowel."""
+    letters = sum(map(str.isalpha, body))
+    return (
+        letters >= 14
+        and _DIGIT.search(body) is not None
+        and not body.isupper()
+        and sum(map(body.count, "aeiouAEIOU")) <= 0.27 * letters
+    )
+
+
 def _generic(text: str, start: int, word: str, taken: list[Span]) -> None:
     """Noise behind a short prefix: the form that vendors have settled on, whoever they are."""
-    if text.startswith('W/"', max(0, start - 3)) and start > 2:
+    if start > 2 and text[max(0, start - 20) : start].rstrip('\\"').endswith("W/"):
         return  # an ETag
     for hit in _FOREIGN.finditer(word):
         prefix, body = hit["prefix"], hit["body"]
-        if _is_objects(prefix):
-            continue
+        if (
+            _is_objects(prefix)
+            or _is_random(prefix)
+            or 0 <= word.rfind("/", 0, hit.start()) < hit.start() - 1
+        ):
+            continue  # of an object, or within a part of a path
         if shapes.is_hex(body):
             if len(body) < 24 or (_TELLING.search(prefix) is None and not _is_vendors(prefix, body)):
                 continue
-        elif not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20):
+        elif not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20) and not (
+            len(body) >= _LONG_BODY and _SAYS_KEY.search(prefix) is not None and _no_words(body)
+        ):
             continue
         end = hit.end()
         tail = _CLASS["w"].match(word, end)
@@ -364,10 +475,14 @@ def _generic(text: str, start: int, word: str, taken: list[Span]) -> None:
             end = tail.end()
         taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
         return
-    spread = None if word[:1] in "/=" else _SPREAD.search(word)
+    spread = None if word[:1] in "/=" or _TEXINFO in word else _SPREAD.search(word)
     if spread is not None and not _is_objects(spread["prefix"]):
         body = spread["body"].replace("_", "").replace("-", "")
         if len(body) >= 22 and not shapes.is_hex(body) and not _WORDY.search(spread["body"]):
             mixed = not body.islower() and not body.isupper()
-            if mixed and (shapes.looks_random(body, 22) or (len(body) >= 26 and shapes.case_noise(body))):
+            if mixed and (
+                shapes.looks_random(body, 22)
+                or (len(body) >= 26 and shapes.case_noise(body))
+                or (_SAYS_KEY.search(spread["prefix"]) is not None and _no_words(body))
+            ):
                 taken.append(Span(start + spread.start(), start + spread.end(), GENERIC, "unknown-vendor"))

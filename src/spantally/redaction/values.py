@@ -15,6 +15,10 @@ _WORD_AND_COUNT: Final = re.compile(r"[A-Za-z_.-]+[0-9]{0,2}\Z")
 _PATH: Final = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*\Z|[A-Za-z]:\\\\?[\w.-]+.*")
 _SNAKE: Final = re.compile(r"[a-z]{2,}(?:[_-][a-z]{2,})+(?:[_-]?[0-9]{1,4})?\Z")
 """``created_at_desc_2024``: words and a number."""
+_ODD: Final = re.compile(r"[!?~^#*;,@$%]")
+"""Marks that no argument of a call has by itself."""
+_CHOSEN: Final = re.compile(r"[!@#$%^&*+=?~]")
+_CASE_CHANGES: Final = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
 _SPACED: Final = re.compile(r"[0-9!@#$%^&*]")
 _LETTERED: Final = re.compile(r"[A-Z]{1,2}[a-z]+\Z")
 
@@ -59,21 +63,46 @@ def _weak(value: str, site: Site) -> bool:
 
 def _loose(value: str, site: Site) -> bool:
     """Prose, flags, cells, argument lists: the value itself must look like a secret."""
-    if " " in value or "://" in value or _PATH.match(value) or _CALL.match(value):
+    if " " in value or "://" in value or _PATH.match(value) or _is_code(value, site):
         return False
     if site.how == "space" and site.kind == names.WEAK:
         return False
     if not shapes.is_mixed(value):
-        if site.kind == names.PASSWORD and shapes.joined_words(value) >= 4:
+        if site.kind == names.PASSWORD and (
+            shapes.joined_words(value) >= 4 or (site.how != "list" and shapes.even_case(value))
+        ):
+            return True
+        if site.kind == names.SECRET and site.how == "prose" and shapes.joined_words(value) >= 4:
             return True
         return len(value) >= 10 and shapes.case_noise(value)
     if site.kind == names.PASSWORD:
         return len(value) >= 6 and not value.isdigit() and (site.how != "list" or len(value) >= 8)
     if shapes.looks_random(value, 12) or (len(value) >= 16 and shapes.case_noise(value)):
         return not shapes.is_provider_id(value)
+    if site.kind == names.SECRET and site.how == "prose" and _is_chosen(value):
+        return True
+    if site.kind != names.WEAK and site.how == "space" and len(value) >= 10 and value.isalnum():
+        return shapes.has_digit(value) and len(_CASE_CHANGES.findall(value)) >= 4
+    if len(value) >= 16 and value.isalnum() and shapes.even_case("".join(filter(str.isalpha, value))):
+        return True
     if len(value) >= 16 and value.isalnum() and site.kind != names.WEAK and sum(map(str.isdigit, value)) >= 2:
         return True
     return len(value) >= 12 and (shapes.is_plain_id(value) or shapes.is_hex(value)) and site.how != "list"
+
+
+def _is_code(value: str, site: Site) -> bool:
+    """A call or an argument, unless it is of a password and has marks that those have not."""
+    if _CALL.match(value) is None:
+        return False
+    return site.kind != names.PASSWORD or "(" in value or _ODD.search(value) is None
+
+
+def _is_chosen(value: str) -> bool:
+    """Whether people choose a secret like it: two of digits, marks and a capital within."""
+    if len(value) < 8 or value[0] in "/~-@" or value.count(".") > 1 or shapes.is_provider_id(value):
+        return False
+    inner = any(map(str.islower, value)) and any(map(str.isupper, value[1:]))
+    return shapes.has_digit(value) + (_CHOSEN.search(value) is not None) + inner >= 2
 
 
 def _password(value: str, site: Site) -> bool:
@@ -92,6 +121,8 @@ def _password(value: str, site: Site) -> bool:
         return site.tight or "." not in value or digits >= 2 or shapes.looks_random(value, 8)
     if _LETTERED.match(value) and not site.in_url:
         return False
+    if site.tight and shapes.even_case(value):
+        return True
     if site.quoted:
         return len(value) >= 6 and "." not in value and "/" not in value
     return len(value) >= 6 and site.tight and site.line_start and "." not in value

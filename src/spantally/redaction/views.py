@@ -27,6 +27,11 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 """Escaped ones show once they are decoded; to look for all their spellings costs each text too much."""
 _FEWEST: Final = 2
 """Escapes of a part: one alone (``%20`` in a URL) hides nothing that the rules do not know."""
+_WITHIN: Final = re.compile(
+    r"%(?:2[bf]|7e)|&(?:gt|#(?:43|47|x2b|x2f));|\\u0(?:0(?:26|2b|2f|3d|3e|7e|[c-f][0-9a-f])|1[0-7][0-9a-f])",
+    re.IGNORECASE,
+)
+"""But for those in the middle of a key, whose half would stay, and of a word of another language."""
 
 
 class View(NamedTuple):
@@ -73,7 +78,7 @@ def views_of(text: str) -> list[View]:
             parts[-1].append(hit)
         else:
             parts.append([hit])
-    return [_decoded(text, part) for part in parts if len(part) >= _FEWEST or _is_colour(part[0])]
+    return [_decoded(text, part) for part in parts if len(part) >= _FEWEST or _tells_alone(part[0])]
 
 
 def _decoded(text: str, hits: list[re.Match[str]]) -> View:
@@ -99,6 +104,10 @@ def _decoded(text: str, hits: list[re.Match[str]]) -> View:
     starts.append(size)
     origins.append(at)
     return View("".join(pieces), starts, origins, hidden)
+
+
+def _tells_alone(hit: re.Match[str]) -> bool:
+    return _is_colour(hit) or hit[0].count("%") >= _FEWEST or _WITHIN.search(hit[0]) is not None
 
 
 def _is_colour(hit: re.Match[str]) -> bool:

@@ -1,0 +1,244 @@
+"""Commands: passwords that programs take behind a flag of one letter, or at a place of their own.
+
+A flag says nothing by itself (``mkdir -p``, ``ssh -p``): its program does, which stands before it.
+Each handler begins at its fixed mark and reads anchored and bounded from there, or goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from spantally.redaction import shapes
+from spantally.redaction.spans import STRUCTURE, Span
+
+_REACH: Final = 240
+"""Characters of a command before its password."""
+
+_MARK: Final = r"""(?:\\{0,16}["'])"""
+_VALUE: Final = rf"""{_MARK}?(?P<value>[^\s"'`\\$<-][^\s"'`\\]{{3,255}})"""
+
+_ATTACHED: Final = 1
+_SPACED: Final = 2
+_FLAGS: Final[dict[str, tuple[str, int]]] = {
+    **dict.fromkeys(("mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlcheck"), ("p", _ATTACHED)),
+    **dict.fromkeys(("mariadb", "mariadb-dump", "mariadb-admin", "mysqlpump"), ("p", _ATTACHED)),
+    **dict.fromkeys(("7z", "7za", "7zr", "7zz", "rar", "unrar"), ("p", _ATTACHED)),
+    **dict.fromkeys(("unzip", "zip", "sqlcmd", "bcp", "osql", "isql"), ("P", _ATTACHED | _SPACED)),
+    **dict.fromkeys(("mosquitto_pub", "mosquitto_sub", "mosquitto_rr", "ipmitool", "tsql"), ("P", _SPACED)),
+    **dict.fromkeys(("mongo", "mongosh", "mongodump", "mongorestore", "mongoimport"), ("p", _SPACED)),
+    **dict.fromkeys(("mongoexport", "mongostat", "mongotop", "mongofiles"), ("p", _SPACED)),
+    **dict.fromkeys(("mycli", "cqlsh", "cypher-shell", "influx", "snowsql", "twine"), ("p", _SPACED)),
+    **dict.fromkeys(("ncftpget", "ncftpput", "rdesktop", "psexec", "psexec64", "evil-winrm"), ("p", _SPACED)),
+    **dict.fromkeys(
+        ("crackmapexec", "netexec", "nxc", "rabbitmqadmin", "useradd", "usermod"), ("p", _SPACED)
+    ),
+    **dict.fromkeys(("certutil", "altool", "login"), ("p", _SPACED)),
+    "sshpass": ("p", _ATTACHED | _SPACED),
+    "security": ("pP", _SPACED),
+    **dict.fromkeys(
+        ("ldapsearch", "ldapmodify", "ldapadd", "ldapdelete", "ldapwhoami", "ldappasswd", "ldapcompare"),
+        ("w", _ATTACHED | _SPACED),
+    ),
+    "openssl": ("kK", _SPACED),
+    **dict.fromkeys(("snmpwalk", "snmpbulkwalk", "snmpget", "snmpset", "snmptrap"), ("AXc", _SPACED)),
+    "nuget": ("k", _SPACED),
+    **dict.fromkeys(("http", "https", "xh"), ("a", _SPACED)),
+}
+"""Programs with the letters of their flag, and where its value stands."""
+_PROGRAM: Final = re.compile(
+    r"(?P<end>\n|\\n|[|;]|&&)|(?<![\w.-])(?P<program>{})(?:\.exe)?(?=[ ])".format(
+        "|".join(sorted(map(re.escape, _FLAGS), key=len, reverse=True))
+    )
+)
+_FLAG: Final = re.compile(rf"(?P<gap>[ =]{{0,2}}){_VALUE}")
+_TRAILING: Final = ";,)|&"
+
+_CURL: Final = re.compile(
+    rf"""curl(?:\.exe)?[ ](?:[^\n|;]{{0,200}}?[ ])??-[A-Za-z]{{0,8}}[uU][ ]?{_MARK}?"""
+    r"""[^\s:"'$\\-][^\s:"'$\\]{0,127}:(?P<value>[^\s"'$\\]{3,256})"""
+)
+_RDP: Final = re.compile(rf"freerdp[^\n|;]{{0,200}}?[ ]/p:{_VALUE}", re.IGNORECASE)
+_COMMAND_END: Final = re.compile(r"\n|\\n|[|;]")
+
+_NET_USE: Final = re.compile(
+    rf"""(?xi)
+    net1?[ ]use (?: [ ]{{1,4}} (?:[a-z]:|\*) )? [ ]{{1,4}}
+    {_MARK}? \\{{2,32}} [^\s"'|]{{1,160}} {_MARK}? [ ]{{1,4}}
+    (?: /user:[^\s]{{1,128}} [ ]{{1,4}} {_VALUE} | {_VALUE.replace("value", "first")} [ ]{{1,4}} /user: )
+    """
+)
+_NET_USER: Final = re.compile(rf"(?i)net1? user [\w.$-]{{1,64}} {_VALUE}(?= /| \\|[\s\"'`]|\Z)")
+_WIFI: Final = re.compile(
+    r"""WIFI:(?:[A-OQ-Z][0-9]?:(?:[^;\\\n]|\\{1,8}.){0,64};){0,5}"""
+    r"""P:(?P<value>(?:[^;\\\s]|\\{1,8}[^\\\s]){4,128})(?=;|\Z)"""
+)
+_SECURE: Final = re.compile(
+    rf"""(?i)securestring(?P<flags>(?:[ ]{{1,4}}-(?:asplaintext|force|string)){{0,3}})[ ]{{1,4}}{_VALUE}"""
+)
+_PIPED: Final = re.compile(
+    r"""(?i)(?P<quote>["'])(?P<value>[^"'\\\n$]{4,128})\\{0,16}(?P=quote)\s{0,4}\|\s{0,4}convertto-\Z"""
+)
+_SQLPLUS: Final = re.compile(
+    rf"""(?i)sqlplus(?:[ ]-[a-z]{{1,8}}){{0,3}}[ ]{{1,4}}{_MARK}?[\w$#]{{1,64}}/{_MARK}?"""
+    r"""(?P<value>[^\s@"'\\/]{4,128})(?=\\{0,16}["']?@)"""
+)
+_CONNECT: Final = re.compile(
+    rf"""(?xi)
+    (?: connect | connection | pdo ) \( \s{{0,16}}
+    (?: [\w.$:>-]{{1,80}} | {_MARK} [^"'\n]{{0,200}} ["'] ) \s{{0,4}} , \s{{0,16}}
+    {_MARK} [\w.@-]{{1,64}} {_MARK} \s{{0,4}} , \s{{0,16}}
+    {_MARK} (?P<value> [^"'\n\\]{{4,128}} ) (?= {_MARK} \s{{0,8}} [,)] )
+    """
+)
+_TWO: Final = re.compile(
+    rf"""(?i)connect\(\s{{0,16}}{_MARK}[\w$#]{{1,64}}{_MARK}\s?,\s{{0,16}}{_MARK}(?P<value>[^"'\n\\]{{4,128}})"""
+)
+_TOTP: Final = re.compile(
+    r"(?i:totp)[^\n]{0,24}?(?<![A-Za-z0-9])(?P<value>[A-Z2-7]{16,128}={0,6})(?![A-Za-z0-9])"
+)
+_ADD_USER: Final = re.compile(rf"add_user [\w.@-]{{1,64}} {_VALUE}")
+_LITERAL: Final = re.compile(rf"--from-literal[ =]{_MARK}?[\w.-]{{1,128}}=(?P<value>[^\s\"'\\$]{{4,256}})")
+_LITERALS_REACH: Final = 600
+_TCP_REACH: Final = 200
+
+
+def _good(value: str) -> bool:
+    """Whether a value is none of the stand-ins, words, numbers and paths that documents show."""
+    if value.isdigit():
+        return len(value) >= 6
+    if shapes.is_placeholder(value) or "://" in value or value.startswith(("/", "~/", "./", "../")):
+        return False
+    if (
+        shapes.is_mixed(value)
+        or shapes.joined_words(value.rpartition(":")[2]) >= 3
+        or shapes.case_noise(value)
+    ):
+        return True
+    # Letters alone: no word has a capital in its middle.
+    inner = value[1:]
+    return len(value) >= 8 and inner.isalpha() and not (inner.islower() or inner.isupper())
+
+
+def _take(hit: re.Match[str] | None, taken: list[Span], group: str = "value") -> None:
+    if hit is None or hit[group] is None:
+        return
+    value = hit[group].rstrip(_TRAILING)
+    if len(value) >= 4 and _good(value):
+        start = hit.start(group)
+        taken.append(Span(start, start + len(value), STRUCTURE, "password"))
+
+
+def flags(text: str, places: Iterable[int], taken: list[Span]) -> None:
+    """What stands behind `` -p`` and the like, if the program before takes a password there."""
+    program = ""
+    seen = 0
+    for at in places:
+        hit = _FLAG.match(text, at + 3)
+        if hit is None or not _good(hit["value"].rstrip(_TRAILING)):
+            continue
+        low = at - _REACH
+        if low > seen:
+            program = ""
+        # Each part of a text is searched once, however many flags there are.
+        for named in _PROGRAM.finditer(text, max(seen, low, 0), at + 1):
+            program = named["program"] or ""
+        seen = max(seen, at)
+        letters, where = _FLAGS.get(program, ("", 0))
+        if text[at + 2] in letters and where & (_SPACED if hit["gap"] else _ATTACHED):
+            _take(hit, taken)
+
+
+def _to_end(pattern: re.Pattern[str]) -> Callable[[str, int, list[Span]], int]:
+    """What looks through one command: the next reading begins behind it."""
+
+    def read(text: str, at: int, taken: list[Span]) -> int:
+        hit = pattern.match(text, at)
+        if hit is not None:
+            _take(hit, taken)
+            return hit.end()
+        end = _COMMAND_END.search(text, at, at + _REACH)
+        return at + _REACH if end is None else end.end()
+
+    return read
+
+
+curl: Final = _to_end(_CURL)
+"""``curl -sSLu user:password`` and ``curl -uuser:password``."""
+freerdp: Final = _to_end(_RDP)
+"""``xfreerdp /v:host /u:user /p:password``."""
+
+
+def net_use(text: str, at: int, taken: list[Span]) -> None:
+    r"""``net use X: \\host\share /user:name password`` and ``net user name password /add``."""
+    if at and text[at - 1].isalnum():
+        return
+    hit = _NET_USE.match(text, at)
+    if hit is None:
+        _take(_NET_USER.match(text, at), taken)
+        return
+    _take(hit, taken)
+    _take(hit, taken, "first")
+
+
+def wifi(text: str, at: int, taken: list[Span]) -> None:
+    """``WIFI:T:WPA;S:name;P:password;;``, as phones read it from a picture."""
+    hit = _WIFI.match(text, at)
+    if hit is not None and not shapes.is_placeholder(hit["value"]):
+        taken.append(Span(*hit.span("value"), STRUCTURE, "password"))
+
+
+def secure_string(text: str, at: int, taken: list[Span]) -> None:
+    """``ConvertTo-SecureString "password" -AsPlainText -Force``, and the password piped into it."""
+    low = max(0, at - len("ConvertTo-"))
+    if text[low:at].lower() != "convertto-":
+        return
+    if "|" in text[max(0, low - 4) : low]:
+        _take(_PIPED.search(text, max(0, at - 180), at), taken)
+    else:
+        _take(_SECURE.match(text, at), taken)
+
+
+def sqlplus(text: str, at: int, taken: list[Span]) -> None:
+    """``sqlplus user/password@host``."""
+    _take(_SQLPLUS.match(text, at), taken)
+
+
+def connect(text: str, at: int, taken: list[Span]) -> None:
+    """``connect("host", "user", "password")``, and Oracle's without the host."""
+    _take(_CONNECT.match(text, at), taken)
+    if "oracle" in text[max(0, at - 10) : at].lower():
+        _take(_TWO.match(text, at), taken)
+
+
+def tcp(text: str, at: int, taken: list[Span]) -> None:
+    """``user:password@tcp(host:3306)``, before the mark."""
+    words = text[max(0, at - _TCP_REACH) : at].split()
+    if not words or text[at - 1].isspace():
+        return
+    before = re.split("[\"'`=]", words[-1], maxsplit=8)[-1] if ":" in words[-1] else ""
+    name, colon, value = before.partition(":")
+    if colon and name and len(value) >= 4 and "//" not in before and not shapes.is_placeholder(value):
+        taken.append(Span(at - len(value), at, STRUCTURE, "url-password"))
+
+
+def totp(text: str, at: int, taken: list[Span]) -> None:
+    """The seed of one-time passwords: ``oathtool --totp -b SEED``."""
+    hit = _TOTP.match(text, at)
+    if hit is not None and (shapes.has_digit(hit["value"]) or shapes.is_gibberish(hit["value"])):
+        taken.append(Span(*hit.span("value"), STRUCTURE, "secret"))
+
+
+def add_user(text: str, at: int, taken: list[Span]) -> None:
+    """``rabbitmqctl add_user name password``."""
+    _take(_ADD_USER.match(text, at), taken)
+
+
+def literals(text: str, at: int, taken: list[Span]) -> None:
+    """``kubectl create secret generic name --from-literal=key=value``, behind its ``secret``."""
+    end = text.find("\n", at, at + _LITERALS_REACH)
+    for hit in _LITERAL.finditer(text, at, at + _LITERALS_REACH if end < 0 else end):
+        value = hit["value"].rstrip(_TRAILING)
+        if _good(value):
+            taken.append(Span(hit.start("value"), hit.start("value") + len(value), STRUCTURE, "secret"))
