@@ -187,11 +187,13 @@ class _Bytes:
         """Choose how to read the bytes, once it is known that no Stream object of the SDK watches them."""
         call = self.spantally_call
         try:
-            if call.watched:
-                return
             kind = self._headers.get("content-type", "").lower()
             encoding = self._headers.get("content-encoding")
-            if call.wire.api == call.file_api:
+            if call.watched:
+                # Who asks for a stream may get a whole answer, of which the Stream object tells nothing.
+                untold = encoding and "text/event-stream" not in kind
+                self._scan = functools.partial(self._feed_whole, encoding if untold else None)
+            elif call.wire.api == call.file_api:
                 self._lines = call.file_lines(encoding)
                 self._scan = self._lines.feed
             elif "text/event-stream" in kind:
@@ -222,6 +224,15 @@ class _Bytes:
         if self._scan is not None:
             self._scan(chunk)
 
+    def _feed_whole(self, encoding: str | None, chunk: bytes) -> None:
+        """The first piece where a Stream object reads: a whole answer is gathered, chunks are that object's."""
+        if not chunk:
+            return
+        self._scan = None
+        if encoding or chunk.lstrip()[:1] == b"{":
+            self._scan = functools.partial(self._gather, encoding)
+            self._scan(chunk)
+
     def _feed_events(self, scan: Callable[[bytes], None], chunk: bytes) -> None:
         self.spantally_call.operation.mark_first_chunk()
         scan(chunk)
@@ -245,7 +256,11 @@ class _Bytes:
     def _ended(self) -> None:
         """All bytes were read."""
         call = self.spantally_call
-        if call.watched or call.operation.ended:
+        if call.operation.ended:
+            return
+        if call.watched:
+            if self._gathered:
+                self._read_whole(call)
             return
         try:
             if self._scanner is not None:
@@ -253,13 +268,25 @@ class _Bytes:
             if self._lines is not None:
                 self._lines.close()
             if self._gathered:
-                _read_json(call, b"".join(self._gathered), self._headers.get("content-encoding"))
+                whole = _decoded(b"".join(self._gathered), self._headers.get("content-encoding"))
+                if whole is not None:
+                    call.read_body(parsed(whole))
             elif not self._size and self._scanner is None and self._lines is None:
                 call.read_body(None)  # that sound came to its end is all that can be told of it
             call.exhausted()
         except Exception as error:
             swallowed("sdk.bytes_end", error)
             _leave_early(call)
+
+    def _read_whole(self, call: SdkCall) -> None:
+        """Read the answer that came instead of a stream; what came as one is told by its chunks."""
+        try:
+            whole = _decoded(b"".join(self._gathered), self._headers.get("content-encoding"))
+            body = None if whole is None else parsed(whole)
+            if isinstance(body, dict):
+                call.read_body(body)
+        except Exception as error:
+            swallowed("sdk.bytes_end", error)
 
     def _failed(self, error: BaseException) -> None:
         call = self.spantally_call
@@ -298,18 +325,19 @@ def _inner_attribute(stream: Any, name: str) -> Any:
     return getattr(inner, name)
 
 
-def _read_json(call: SdkCall, content: bytes, encoding: str | None) -> None:
+def _decoded(content: bytes, encoding: str | None) -> bytes | None:
+    """A body without its encoding, None where that cannot be."""
     decoder = Decoder(encoding)
     if not decoder.readable:
-        return
+        return None
     whole: list[bytes] = []
     left = MAX_RAW_BODY
     for piece in decoder.feed(content):
         whole.append(piece)
         left -= len(piece)
         if left < 0:  # a little that blows up to a lot
-            return
-    call.read_body(parsed(b"".join(whole)))
+            return None
+    return b"".join(whole)
 
 
 @functools.cache
