@@ -225,7 +225,7 @@ class _Bytes:
             self._scan(chunk)
 
     def _feed_whole(self, encoding: str | None, chunk: bytes) -> None:
-        """The first piece where a Stream object reads: a whole answer is gathered, chunks are that object's."""
+        """The first piece where a Stream object reads: a whole answer is gathered, chunks are left to it."""
         if not chunk:
             return
         self._scan = None
