@@ -148,29 +148,47 @@ def test_what_was_metered_is_what_is_ingested(tmp_path: Path) -> None:
         assert sums(team) == mine
 
 
-def test_a_host_without_known_prices_stays_without(tmp_path: Path) -> None:
-    """What is called gpt-4o behind a gateway is nobody's, in the ledger that ingests its span as well."""
+GROK = {**TOKENS, "total_tokens": 1600, "completion_tokens_details": {"reasoning_tokens": 500}}
+ELSEWHERE: dict[str, tuple[str, str, dict[str, Any], int, int | None]] = {
+    "a gateway's": ("gateway.example.org", "gpt-4o", TOKENS, 100, None),
+    "thoughts beside the output": ("api.x.ai", "grok-4", GROK, 600, 1000 * 3_000 + 600 * 15_000),
+    "thoughts in the total": (
+        "generativelanguage.googleapis.com",
+        "gemini-2.5-pro",
+        {**TOKENS, "total_tokens": 1900},
+        900,
+        1000 * 1_250 + 900 * 10_000,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_what_another_host_counts_is_ingested_as_it_is_billed(case: str, tmp_path: Path) -> None:
+    """What is called gpt-4o behind a gateway is nobody's, in the ledger that ingests its span as well; and
+    who leaves thoughts out of the output bills them there, too, though the span has the count of the host."""
+    host, model, usage, output, nano = ELSEWHERE[case]
     assert load() is not None
     transports = pytest.importorskip(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
-    reply = transports.MockTransport(lambda request: transports.Response(200, json=chat(TOKENS)))
+    reply = transports.MockTransport(lambda request: transports.Response(200, json=chat(usage, model=model)))
     home, team, wire = tmp_path / "home.db", tmp_path / "team.db", tmp_path / "wire.jsonl"
     watched = Watched(ledger=home)
     try:
-        with spantally.session("gateway"):
+        with spantally.session("elsewhere"):
             client = openai.OpenAI(
                 api_key="x",
-                base_url="https://gateway.example.org/v1",
+                base_url=f"https://{host}/v1",
                 http_client=transports.Client(transport=reply),
             )
-            client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "x"}])
+            client.chat.completions.create(model=model, messages=[{"role": "user", "content": "x"}])
             client.close()
         assert spantally.flush()
+        assert attributes(watched.spans[0])["gen_ai.usage.output_tokens"] == 100
         wire.write_bytes(lines(as_file_json(one) for one in watched.exporter.payloads))
     finally:
         watched.close()
     command(team, "ingest", str(wire))
     assert sums(team) == sums(home)
-    assert [row["cost_nano_usd"] for row in sums(team)] == [None]
+    assert [(row["output_tokens"], row["cost_nano_usd"]) for row in sums(team)] == [(output, nano)]
     shutil.copy(team, tmp_path / "again.db")
     command(tmp_path / "again.db", "reprice")
     assert sums(tmp_path / "again.db") == sums(team)
