@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
@@ -146,6 +147,49 @@ def test_what_was_metered_is_what_is_ingested(tmp_path: Path) -> None:
         }
         command(team, "reprice")
         assert sums(team) == mine
+
+
+ENDS: dict[str, tuple[list[Reply], int, bool]] = {
+    "refused and made again": ([Reply(status=429), Reply(status=429), Reply()], 3, False),
+    "lost and made again": ([Reply(drop_after_chunks=0), Reply()], 2, True),
+    "failed": ([Reply(status=503)] * 3, 3, True),
+    "lost for good": ([Reply(drop_after_chunks=0)] * 3, 3, True),
+    "answered": ([Reply()], 1, False),
+}
+
+
+def test_attempts_and_what_may_be_billed_are_ingested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How often a call was sent, and that it may have been billed without a usage, is on its span."""
+    monkeypatch.setattr(openai._base_client, "INITIAL_RETRY_DELAY", 0.001)
+    monkeypatch.setattr(openai._base_client, "MAX_RETRY_DELAY", 0.001)
+    assert load() is not None
+    home, team, wire = tmp_path / "home.db", tmp_path / "team.db", tmp_path / "wire.jsonl"
+    watched = Watched(ledger=home)
+    try:
+        for name, (script, _, _) in ENDS.items():
+            with ScriptedServer(list(script)) as server, spantally.session(name):
+                client = openai.OpenAI(api_key="x", base_url=server.base_url, max_retries=2)
+                with client, contextlib.suppress(openai.APIError):
+                    client.chat.completions.create(
+                        model="gpt-4o", messages=[{"role": "user", "content": "x"}]
+                    )
+        assert spantally.flush()
+        told = {one["session.id"]: one for one in map(attributes, watched.spans)}
+        wire.write_bytes(lines(as_file_json(one) for one in watched.exporter.payloads))
+    finally:
+        watched.close()
+    for name, (_, attempts, billed) in ENDS.items():
+        assert told[name].get("spantally.call.attempts", 1) == attempts
+        assert told[name].get("spantally.call.possibly_billed", False) is billed
+    assert "spantally.call.attempts" not in told["answered"]
+    command(team, "ingest", str(wire))
+    assert sums(team) == sums(home)
+    rows = json.loads(command(team, "calls", "--json").stdout)
+    assert {row["session_id"]: (row["attempts"], row["possibly_billed"]) for row in rows} == {
+        name: (attempts, billed) for name, (_, attempts, billed) in ENDS.items()
+    }
 
 
 GROK = {**TOKENS, "total_tokens": 1600, "completion_tokens_details": {"reasoning_tokens": 500}}
