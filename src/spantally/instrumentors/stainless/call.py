@@ -225,6 +225,18 @@ class SdkCall:
             if self.capture is not None:
                 self.capture.finish(self.operation)
 
+    def _read_put_off(self) -> None:
+        """Read now what was put off: the answer is complete and billed, and what failed was its parsing."""
+        body, self.unread, self.large = self.unread or self.large, None, None
+        if body is None or self.facts_read:
+            return
+        try:
+            found = parsed(body)
+            if found is not None:
+                self.read_body(found, owned=True)
+        except Exception as failure:
+            swallowed("sdk.result", failure)
+
     def _read_events(self, body: bytes) -> None:
         """Read events that came as one whole body."""
         if len(body) <= MAX_EVENTS_BODY:
@@ -287,6 +299,7 @@ class SdkCall:
             return  # what an event loop throws into a stream that it finds when it closes is no end
         if self.stream_facts is not None:
             self._take_last_event(self.stream_facts, error)
+        self._read_put_off()
         self._take_stream_facts()
         target = self.operation
         if target.usage is None and self.wire.kind is not Kind.OTHER:
