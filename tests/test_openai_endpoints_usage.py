@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import openai
 import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+from pydantic import BaseModel
 
 from openai_forms_kit import async_client_of, client_of
 from spantally.ground.errors import SettingsError
@@ -453,3 +455,36 @@ def test_usage_is_read_whatever_a_server_calls_its_body(watched: Watched, told: 
                     response.parse()
     (record,) = watched.records
     assert (record.status, record.usage) == ("ok", EVENT["usage"])
+
+
+class _Number(BaseModel):
+    number: int
+
+
+def _read(client: Any) -> None:
+    with client.chat.completions.with_streaming_response.create(**CHAT) as response:
+        response.read()
+
+
+UNREPORTED: dict[str, Any] = {
+    "whole": lambda client: client.chat.completions.create(**CHAT),
+    "raw": lambda client: client.chat.completions.with_raw_response.create(**CHAT),
+    "read by the program": _read,
+    "parsed in vain": lambda client: client.chat.completions.parse(**CHAT, response_format=_Number),
+    "instead of a stream": lambda client: list(client.chat.completions.create(**CHAT, stream=True)),
+}
+
+
+@pytest.mark.parametrize("form", UNREPORTED)
+def test_every_form_of_an_answer_without_usage_is_estimated_alike(form: str, estimating: Watched) -> None:
+    """The answer counts by its text, however the program reads it; a raw one had counted as empty."""
+    message = {"role": "assistant", "content": "word " * 40}
+    body = {**_ANSWER, "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    server = ScriptedServer(Reply(body=json.dumps(body).encode()))
+    with server, client_of(server) as client, contextlib.suppress(ValueError):
+        UNREPORTED[form](client)
+    (record,) = estimating.records
+    assert record.estimated
+    assert record.usage is not None
+    assert record.usage["output"] == 50
+    assert record.usage["uncached_input"] > 0

@@ -100,6 +100,7 @@ class OpenAICall(SdkCall):
         self.take(response.response_facts(self.wire, body, owned=owned))
         if self.capture is not None:
             self.capture.take_output(self.wire, body, self.reasons())
+        self.estimate_from(body)
 
     def take(self, facts: response.ResponseFacts) -> None:
         """Put the facts onto the operation."""

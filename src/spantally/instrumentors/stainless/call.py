@@ -256,6 +256,11 @@ class SdkCall:
         reasons: tuple[str, ...] = self.operation.end_attributes.get(semconv.RESPONSE_FINISH_REASONS, ())
         return reasons
 
+    def estimate_from(self, body: Any) -> None:
+        """Estimate what a whole answer leaves open; one that reports a failure has nothing to be counted."""
+        if self.estimated_input is not None and body is not None and self.error_type is None:
+            self._estimate(self.output_messages(body))
+
     def _estimate(self, messages: Any) -> None:
         """Put an estimate in the place of a usage that nobody reported."""
         target = self.operation
@@ -284,8 +289,6 @@ class SdkCall:
         try:
             if not self.facts_read and self.wire.api != self.file_api:
                 self.read_body(result)
-            if self.estimated_input is not None:
-                self._estimate(self.output_messages(result))
         except Exception as error:
             swallowed("sdk.result", error)
         if self.error_type is None and not self.goes_on and self.capture is None and not self.lost_attempts:
