@@ -18,7 +18,7 @@ from openai_forms_kit import KEY, async_client_of, client_of, plain, sent
 from spantally.ground import guard
 from spantally.testing import Reply, ScriptedServer, Usage
 from test_openai_endpoints_faults import ANSWERS, EVENTS, JSON
-from watching import Watched
+from watching import Watched, attributes
 
 http: Any = pytest.importorskip("httpx" if openai.__version__.startswith("2.") else "httpx2")
 
@@ -260,9 +260,12 @@ def test_a_whole_answer_instead_of_a_stream_is_metered(name: str, mode: str) -> 
         with ScriptedServer(reply) as server:
             assert MEET[mode]({call: CALLS[call]}, server) == expected
         (record,) = watched.records
+        (span,) = watched.spans
         assert not guard.failures, guard.failures
     finally:
         watched.close()
+    assert record.first_chunk_ns is not None
+    assert attributes(span)["gen_ai.response.time_to_first_chunk"] > 0
     assert record.usage == (RESPONSE_USAGE if name == "response" else USAGE)
     assert (record.status, record.response_id) == ("ok", "resp_1" if name == "response" else "chatcmpl-9")
 

@@ -399,11 +399,15 @@ class SdkCall:
                 self.capture.take_output(self.wire, stream_facts, self.reasons())
             if self.estimated_input is not None:
                 self._estimate(self.output_messages(stream_facts))
-            first = self.operation.first_chunk_ns
-            if first is not None:
-                self.operation.end_attributes[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = first / 1e9
+            self.tell_first_chunk()
         except Exception as error:
             swallowed("sdk.stream_facts", error)
+
+    def tell_first_chunk(self) -> None:
+        """Put the time to the first chunk where the span has it."""
+        first = self.operation.first_chunk_ns
+        if first is not None:
+            self.operation.end_attributes[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = first / 1e9
 
     def _finish(self, status: str, **outcome: Any) -> None:
         if self.lost_attempts:

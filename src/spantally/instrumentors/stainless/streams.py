@@ -230,6 +230,7 @@ class _Bytes:
             return
         self._scan = None
         if encoding or chunk.lstrip()[:1] == b"{":
+            self.spantally_call.operation.mark_first_chunk()
             self._scan = functools.partial(self._gather, encoding)
             self._scan(chunk)
 
@@ -285,6 +286,7 @@ class _Bytes:
             body = None if whole is None else parsed(whole)
             if isinstance(body, dict):
                 call.read_body(body)
+                call.tell_first_chunk()
         except Exception as error:
             swallowed("sdk.bytes_end", error)
 
