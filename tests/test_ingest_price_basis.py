@@ -192,6 +192,36 @@ def test_attempts_and_what_may_be_billed_are_ingested(
     }
 
 
+def test_what_a_later_reading_told_is_ingested(tmp_path: Path) -> None:
+    """A background response whose stream was lost counts by the request that took it up again."""
+    assert load() is not None
+    home, team, wire = tmp_path / "home.db", tmp_path / "team.db", tmp_path / "wire.jsonl"
+    watched = Watched(ledger=home)
+    try:
+        server = ScriptedServer([Reply(text="one two three", drop_after_chunks=3)])
+        with (
+            server,
+            spantally.session("later"),
+            openai.OpenAI(api_key="x", base_url=server.base_url, max_retries=0) as client,
+        ):
+            stream = client.responses.create(model="gpt-4o", input="x", background=True, stream=True)
+            response_id = next(stream).response.id  # type: ignore[union-attr]
+            with pytest.raises(openai.APIConnectionError):
+                list(stream)
+            list(client.responses.retrieve(response_id, stream=True))
+        assert spantally.flush()
+        wire.write_bytes(lines(as_file_json(one) for one in watched.exporter.payloads))
+    finally:
+        watched.close()
+    command(team, "ingest", str(wire))
+    assert sums(team) == sums(home)
+    (row,) = sums(team)
+    assert row["calls"] == 1
+    assert row["cost_nano_usd"]
+    command(team, "ingest", str(wire))
+    assert sums(team) == sums(home)
+
+
 GROK = {**TOKENS, "total_tokens": 1600, "completion_tokens_details": {"reasoning_tokens": 500}}
 ELSEWHERE: dict[str, tuple[str, str, dict[str, Any], int, int | None]] = {
     "a gateway's": ("gateway.example.org", "gpt-4o", TOKENS, 100, None),

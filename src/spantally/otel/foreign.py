@@ -258,7 +258,10 @@ def row_of(
         turn=_is_turn(attributes, kind, position.run_id, call_id),
         tool_call_id=facts.tool_call_id,
         project=view.project,
-        scope_name=scope_name,
+        # A second view of the call that began it, as where it was made.
+        scope_name=f"{scope_name}/{call_id}"
+        if kind == Kind.INFERENCE and facts.operation == "fetch_response"
+        else scope_name,
         server_address=facts.server_address,
         server_port=facts.server_port,
     )
