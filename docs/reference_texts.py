@@ -165,6 +165,12 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, str, str]]] = {
     "CALL_ID": ("string", "genai", "Id of the row in the ledger."),
     "CALL_PARENT_ID": ("string", "genai", "Id of the row around it."),
     "CALL_ABANDONED": ("boolean", "chat", "True where the program left a stream before its end."),
+    "CALL_ATTEMPTS": ("int", "model", "Requests sent, where they were several."),
+    "CALL_POSSIBLY_BILLED": (
+        "boolean",
+        "model",
+        "True where the call, or an attempt of it, was sent and ended without usage.",
+    ),
     "CONVERSATION_ID": (
         "string",
         "genai",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
@@ -148,29 +149,120 @@ def test_what_was_metered_is_what_is_ingested(tmp_path: Path) -> None:
         assert sums(team) == mine
 
 
-def test_a_host_without_known_prices_stays_without(tmp_path: Path) -> None:
-    """What is called gpt-4o behind a gateway is nobody's, in the ledger that ingests its span as well."""
+ENDS: dict[str, tuple[list[Reply], int, bool]] = {
+    "refused and made again": ([Reply(status=429), Reply(status=429), Reply()], 3, False),
+    "lost and made again": ([Reply(drop_after_chunks=0), Reply()], 2, True),
+    "failed": ([Reply(status=503)] * 3, 3, True),
+    "lost for good": ([Reply(drop_after_chunks=0)] * 3, 3, True),
+    "answered": ([Reply()], 1, False),
+}
+
+
+def test_attempts_and_what_may_be_billed_are_ingested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How often a call was sent, and that it may have been billed without a usage, is on its span."""
+    monkeypatch.setattr(openai._base_client, "INITIAL_RETRY_DELAY", 0.001)
+    monkeypatch.setattr(openai._base_client, "MAX_RETRY_DELAY", 0.001)
     assert load() is not None
-    transports = pytest.importorskip(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
-    reply = transports.MockTransport(lambda request: transports.Response(200, json=chat(TOKENS)))
     home, team, wire = tmp_path / "home.db", tmp_path / "team.db", tmp_path / "wire.jsonl"
     watched = Watched(ledger=home)
     try:
-        with spantally.session("gateway"):
-            client = openai.OpenAI(
-                api_key="x",
-                base_url="https://gateway.example.org/v1",
-                http_client=transports.Client(transport=reply),
-            )
-            client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "x"}])
-            client.close()
+        for name, (script, _, _) in ENDS.items():
+            with ScriptedServer(list(script)) as server, spantally.session(name):
+                client = openai.OpenAI(api_key="x", base_url=server.base_url, max_retries=2)
+                with client, contextlib.suppress(openai.APIError):
+                    client.chat.completions.create(
+                        model="gpt-4o", messages=[{"role": "user", "content": "x"}]
+                    )
+        assert spantally.flush()
+        told = {one["session.id"]: one for one in map(attributes, watched.spans)}
+        wire.write_bytes(lines(as_file_json(one) for one in watched.exporter.payloads))
+    finally:
+        watched.close()
+    for name, (_, attempts, billed) in ENDS.items():
+        assert told[name].get("spantally.call.attempts", 1) == attempts
+        assert told[name].get("spantally.call.possibly_billed", False) is billed
+    assert "spantally.call.attempts" not in told["answered"]
+    command(team, "ingest", str(wire))
+    assert sums(team) == sums(home)
+    rows = json.loads(command(team, "calls", "--json").stdout)
+    assert {row["session_id"]: (row["attempts"], row["possibly_billed"]) for row in rows} == {
+        name: (attempts, billed) for name, (_, attempts, billed) in ENDS.items()
+    }
+
+
+def test_what_a_later_reading_told_is_ingested(tmp_path: Path) -> None:
+    """A background response whose stream was lost counts by the request that took it up again."""
+    assert load() is not None
+    home, team, wire = tmp_path / "home.db", tmp_path / "team.db", tmp_path / "wire.jsonl"
+    watched = Watched(ledger=home)
+    try:
+        server = ScriptedServer([Reply(text="one two three", drop_after_chunks=3)])
+        with (
+            server,
+            spantally.session("later"),
+            openai.OpenAI(api_key="x", base_url=server.base_url, max_retries=0) as client,
+        ):
+            stream = client.responses.create(model="gpt-4o", input="x", background=True, stream=True)
+            response_id = next(stream).response.id  # type: ignore[union-attr]
+            with pytest.raises(openai.APIConnectionError):
+                list(stream)
+            list(client.responses.retrieve(response_id, stream=True))
         assert spantally.flush()
         wire.write_bytes(lines(as_file_json(one) for one in watched.exporter.payloads))
     finally:
         watched.close()
     command(team, "ingest", str(wire))
     assert sums(team) == sums(home)
-    assert [row["cost_nano_usd"] for row in sums(team)] == [None]
+    (row,) = sums(team)
+    assert row["calls"] == 1
+    assert row["cost_nano_usd"]
+    command(team, "ingest", str(wire))
+    assert sums(team) == sums(home)
+
+
+GROK = {**TOKENS, "total_tokens": 1600, "completion_tokens_details": {"reasoning_tokens": 500}}
+ELSEWHERE: dict[str, tuple[str, str, dict[str, Any], int, int | None]] = {
+    "a gateway's": ("gateway.example.org", "gpt-4o", TOKENS, 100, None),
+    "thoughts beside the output": ("api.x.ai", "grok-4", GROK, 600, 1000 * 3_000 + 600 * 15_000),
+    "thoughts in the total": (
+        "generativelanguage.googleapis.com",
+        "gemini-2.5-pro",
+        {**TOKENS, "total_tokens": 1900},
+        900,
+        1000 * 1_250 + 900 * 10_000,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_what_another_host_counts_is_ingested_as_it_is_billed(case: str, tmp_path: Path) -> None:
+    """What is called gpt-4o behind a gateway is nobody's, in the ledger that ingests its span as well; and
+    who leaves thoughts out of the output bills them there, too, though the span has the count of the host."""
+    host, model, usage, output, nano = ELSEWHERE[case]
+    assert load() is not None
+    transports = pytest.importorskip(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
+    reply = transports.MockTransport(lambda request: transports.Response(200, json=chat(usage, model=model)))
+    home, team, wire = tmp_path / "home.db", tmp_path / "team.db", tmp_path / "wire.jsonl"
+    watched = Watched(ledger=home)
+    try:
+        with spantally.session("elsewhere"):
+            client = openai.OpenAI(
+                api_key="x",
+                base_url=f"https://{host}/v1",
+                http_client=transports.Client(transport=reply),
+            )
+            client.chat.completions.create(model=model, messages=[{"role": "user", "content": "x"}])
+            client.close()
+        assert spantally.flush()
+        assert attributes(watched.spans[0])["gen_ai.usage.output_tokens"] == 100
+        wire.write_bytes(lines(as_file_json(one) for one in watched.exporter.payloads))
+    finally:
+        watched.close()
+    command(team, "ingest", str(wire))
+    assert sums(team) == sums(home)
+    assert [(row["output_tokens"], row["cost_nano_usd"]) for row in sums(team)] == [(output, nano)]
     shutil.copy(team, tmp_path / "again.db")
     command(tmp_path / "again.db", "reprice")
     assert sums(tmp_path / "again.db") == sums(team)

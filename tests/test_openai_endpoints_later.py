@@ -194,6 +194,40 @@ def test_a_background_stream_counts_its_own_usage(
     assert totals(watched.records, tmp_path) == (1, IN, OUT)
 
 
+@pytest.mark.parametrize("end", ["lost", "left"])
+def test_a_background_stream_that_is_taken_up_again_counts_once(
+    watched: Watched, end: str, tmp_path: Path
+) -> None:
+    """Ledger, live totals and summary have the usage that the second reading told, and one call."""
+    summary = SummaryConsumer()
+    pipeline.add_consumer(summary)
+    reply = Reply(
+        text="one two three",
+        usage=Usage(input=IN, output=OUT),
+        drop_after_chunks=3 if end == "lost" else None,
+    )
+    whole = Reply(text="one two three", usage=Usage(input=IN, output=OUT))
+    try:
+        with ScriptedServer([reply, whole]) as server, client_of(server) as client:
+            with spantally.session("asked") as session:
+                stream = client.responses.create(model="gpt-4o", input="think", background=True, stream=True)
+                response_id = next(stream).response.id  # type: ignore[union-attr]
+                if end == "lost":
+                    with pytest.raises(openai.APIConnectionError):
+                        list(stream)
+                stream.close()
+                assert session.totals.possibly_billed_calls == 1
+                list(client.responses.retrieve(response_id, stream=True, starting_after=3))
+            found = session.totals
+        assert worker.flush(10)
+    finally:
+        pipeline.remove_consumer(summary)
+    assert totals(watched.records, tmp_path) == (1, IN, OUT)
+    assert (found.calls, found.input_tokens, found.output_tokens) == (1, IN, OUT)
+    assert (found.errors, found.possibly_billed_calls, found.unpriced_calls) == (end == "lost", 0, 0)
+    assert summary.line(kept=False).startswith(f"spantally: 1 call, {IN} input + {OUT} output tokens, $")
+
+
 @pytest.mark.parametrize("mode", RUNS)
 def test_a_cancelled_response_is_possibly_billed(mode: str) -> None:
     """cancel() ends the row of the call: cancelled, without usage, possibly billed."""

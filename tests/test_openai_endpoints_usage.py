@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+from pydantic import BaseModel
 
 from openai_forms_kit import async_client_of, client_of
 from spantally.ground.errors import SettingsError
@@ -51,6 +54,57 @@ def estimating() -> Iterator[Watched]:
 
 
 # -- the wire's own words --------------------------------------------------------------------------------
+
+
+_ANSWER: dict[str, Any] = {
+    "id": "c1", "object": "chat.completion", "created": 1, "model": "gpt-4o",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}],
+}  # fmt: skip
+_RESPONSE: dict[str, Any] = {
+    "id": "r1", "object": "response", "created_at": 1, "status": "completed", "model": "gpt-4o", "output": []
+}  # fmt: skip
+_AS_CHAT = {"prompt_tokens": IN, "completion_tokens": OUT, "prompt_tokens_details": {"cached_tokens": 4}}
+_AS_RESPONSE = {"input_tokens": IN, "output_tokens": OUT, "input_tokens_details": {"cached_tokens": 4}}
+
+
+@pytest.mark.parametrize("recording", [True, False])
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize(
+    "usage", [_AS_CHAT, _AS_RESPONSE, {**_AS_CHAT, "input_tokens": 0, "output_tokens": 0}]
+)
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_a_usage_in_the_words_of_the_other_api_is_read(
+    api: str, usage: dict[str, Any], streamed: bool, recording: bool
+) -> None:
+    """Gateways that translate one API into the other leave it as it was."""
+    if api == "responses" and usage.get("input_tokens") == 0:
+        usage = {**_AS_RESPONSE, "prompt_tokens": 0, "completion_tokens": 0}
+    body = {**(_ANSWER if api == "chat" else _RESPONSE), "usage": usage}
+    reply = Reply(body=json.dumps(body).encode())
+    if streamed:
+        event = {**body, "choices": []} if api == "chat" else {"type": "response.completed", "response": body}
+        events = {"content-type": "text/event-stream"}
+        reply = Reply(body=b"data: " + json.dumps(event).encode() + b"\n\n", headers=events)
+    watched = Watched(sampler=ALWAYS_ON if recording else ALWAYS_OFF)
+    try:
+        with ScriptedServer(reply) as server, client_of(server) as client:
+            made: Any = (
+                client.chat.completions.create(**CHAT, stream=streamed)
+                if api == "chat"
+                else client.responses.create(model="gpt-4o", input="x", stream=streamed)
+            )
+            if streamed:
+                list(made)
+        (record,) = watched.records
+        told = attributes(watched.spans[0]) if recording else None
+    finally:
+        watched.close()
+    assert record.usage is not None
+    parts = normalise(record.usage, record.usage_format or "")
+    assert (parts.input_total, parts.output_total, parts.cache_read) == (IN, OUT, 4)
+    if told is not None:
+        assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (IN, OUT)
+        assert told["gen_ai.usage.cache_read.input_tokens"] == 4
 
 
 def test_the_output_of_an_image_is_image_tokens(watched: Watched, scripted: ScriptedServer) -> None:
@@ -401,3 +455,36 @@ def test_usage_is_read_whatever_a_server_calls_its_body(watched: Watched, told: 
                     response.parse()
     (record,) = watched.records
     assert (record.status, record.usage) == ("ok", EVENT["usage"])
+
+
+class _Number(BaseModel):
+    number: int
+
+
+def _read(client: Any) -> None:
+    with client.chat.completions.with_streaming_response.create(**CHAT) as response:
+        response.read()
+
+
+UNREPORTED: dict[str, Any] = {
+    "whole": lambda client: client.chat.completions.create(**CHAT),
+    "raw": lambda client: client.chat.completions.with_raw_response.create(**CHAT),
+    "read by the program": _read,
+    "parsed in vain": lambda client: client.chat.completions.parse(**CHAT, response_format=_Number),
+    "instead of a stream": lambda client: list(client.chat.completions.create(**CHAT, stream=True)),
+}
+
+
+@pytest.mark.parametrize("form", UNREPORTED)
+def test_every_form_of_an_answer_without_usage_is_estimated_alike(form: str, estimating: Watched) -> None:
+    """The answer counts by its text, however the program reads it; a raw one had counted as empty."""
+    message = {"role": "assistant", "content": "word " * 40}
+    body = {**_ANSWER, "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    server = ScriptedServer(Reply(body=json.dumps(body).encode()))
+    with server, client_of(server) as client, contextlib.suppress(ValueError):
+        UNREPORTED[form](client)
+    (record,) = estimating.records
+    assert record.estimated
+    assert record.usage is not None
+    assert record.usage["output"] == 50
+    assert record.usage["uncached_input"] > 0

@@ -231,6 +231,62 @@ def test_failed_attempts_are_one_call(name: str, mode: str, monkeypatch: pytest.
             watched.close()
 
 
+WHOLE_ANSWER = {
+    "id": "chatcmpl-9", "object": "chat.completion", "created": 1, "model": "m", "usage": USAGE,
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}],
+}  # fmt: skip
+WHOLE_RESPONSE = {**_RESPONSE, "status": "completed", "usage": RESPONSE_USAGE}
+INSTEAD: dict[str, tuple[str, bytes, dict[str, str]]] = {
+    "chat": ("chat stream", json.dumps(WHOLE_ANSWER).encode(), JSON),
+    "indented": ("chat stream", b"\n" + json.dumps(WHOLE_ANSWER, indent=1).encode(), JSON),
+    "as text": ("chat stream", json.dumps(WHOLE_ANSWER).encode(), {"content-type": "text/plain"}),
+    "as events": ("chat stream", json.dumps(WHOLE_ANSWER).encode(), EVENTS),
+    "gzip": (
+        "chat stream",
+        gzip.compress(json.dumps(WHOLE_ANSWER).encode()),
+        {**JSON, "content-encoding": "gzip"},
+    ),
+    "response": ("responses stream", json.dumps(WHOLE_RESPONSE).encode(), JSON),
+}
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("name", INSTEAD)
+def test_a_whole_answer_instead_of_a_stream_is_metered(name: str, mode: str) -> None:
+    """The SDK's Stream object gives no chunk of it, and the provider bills it."""
+    call, body, headers = INSTEAD[name]
+    reply = Reply(body=body, headers=headers)
+    with ScriptedServer(reply) as bare:
+        expected = MEET[mode]({call: CALLS[call]}, bare)
+    watched = Watched()
+    try:
+        with ScriptedServer(reply) as server:
+            assert MEET[mode]({call: CALLS[call]}, server) == expected
+        (record,) = watched.records
+        (span,) = watched.spans
+        assert not guard.failures, guard.failures
+    finally:
+        watched.close()
+    assert record.first_chunk_ns is not None
+    assert attributes(span)["gen_ai.response.time_to_first_chunk"] > 0
+    assert record.usage == (RESPONSE_USAGE if name == "response" else USAGE)
+    assert (record.status, record.response_id) == ("ok", "resp_1" if name == "response" else "chatcmpl-9")
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_an_error_instead_of_a_stream_is_one(mode: str) -> None:
+    """It came with status 200, and the program gets no chunk and no exception."""
+    body = json.dumps({"error": {"message": "no", "code": "overloaded"}}).encode()
+    watched = Watched()
+    try:
+        with ScriptedServer(Reply(body=body, headers=JSON)) as server:
+            MEET[mode]({"chat stream": CALLS["chat stream"]}, server)
+        (record,) = watched.records
+    finally:
+        watched.close()
+    assert (record.status, record.error_type, record.usage) == ("error", "overloaded", None)
+
+
 @pytest.mark.parametrize("mode", MEET)
 @pytest.mark.parametrize("name", CALLS)
 def test_a_timeout_is_possibly_billed(name: str, mode: str) -> None:

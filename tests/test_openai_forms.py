@@ -9,6 +9,7 @@ from typing import Any
 
 import openai
 import pytest
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from pydantic import BaseModel
 
 import spantally
@@ -369,13 +370,31 @@ def test_rejection_is_not_billed(watched: Watched) -> None:
     assert attributes(watched.spans[0])["error.type"] == "rate_limit_exceeded"
 
 
-def test_usage_is_metered_when_parsing_fails(watched: Watched) -> None:
-    """An answer that does not fit the asked-for shape raises, and its tokens are still in the tally."""
-    with ScriptedServer([Reply(text="not json")]) as server, pytest.raises(ValueError, match="Answer"):
-        client_of(server).chat.completions.parse(**CHAT, response_format=Answer)
-    (record,) = watched.records
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("sampled", [True, False])
+@pytest.mark.parametrize("length", [8, 60_000, 400_000])
+def test_usage_is_metered_when_parsing_fails(mode: str, sampled: bool, length: int) -> None:
+    """An answer that does not fit the asked-for shape raises, and its tokens are still in the tally.
+
+    So they are where no span records, and the worker was to read the body, and where it is long.
+    """
+
+    def parse(client: Any) -> Any:
+        return client.chat.completions.parse(**CHAT, response_format=Answer)
+
+    run = run_sync if mode == "sync" else run_async
+    watched = Watched(sampler=ALWAYS_ON if sampled else ALWAYS_OFF)
+    try:
+        server = ScriptedServer([Reply(text="not json" * (length // 8))])
+        with server, pytest.raises(ValueError, match="Answer"):
+            run(parse, server)
+        (record,) = watched.records
+    finally:
+        watched.close()
     assert record.status == "error"
     assert record.usage is not None
+    assert record.response_id is not None
+    assert not record.possibly_billed
 
 
 def test_retries_are_one_call(watched: Watched) -> None:

@@ -11,6 +11,7 @@ from openai.types.responses import Response
 
 from spantally.instrumentors.openai.wire import operation as op
 from spantally.instrumentors.openai.wire.response import response_facts, usage_attributes
+from spantally.instrumentors.openai.wire.stream import StreamFacts
 
 USAGE: dict[str, Any] = {
     "prompt_tokens": 20,
@@ -186,6 +187,21 @@ def test_an_error_in_a_successful_body_is_seen() -> None:
     """Gateways answer 200 with an error object."""
     facts = response_facts(op.CHAT, {"error": {"code": 502, "message": "upstream"}})
     assert facts.error_type == "502"
+
+
+def test_an_error_within_a_choice_is_seen() -> None:
+    """OpenRouter tells so of a host behind it that failed; a reason that is missing is no such error."""
+    failed = {"index": 0, "finish_reason": "error", "error": {"code": 502, "message": "upstream"}}
+    told = response_facts(op.CHAT, {"choices": [failed], "usage": {"prompt_tokens": 3}})
+    assert (told.error_type, told.finish_reasons, told.usage) == ("502", ("error",), {"prompt_tokens": 3})
+    two = [{"index": 0, "finish_reason": "stop"}, {**failed, "index": 1}]
+    assert response_facts(op.CHAT, {"choices": two}).error_type == "502"
+    for reason in (None, "error"):
+        assert response_facts(op.CHAT, {"choices": [{"finish_reason": reason}]}).error_type is None
+    stream = StreamFacts(op.CHAT)
+    stream.observe({"id": "c", "choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": None}]})
+    stream.observe({"id": "c", "choices": [failed]})
+    assert stream.facts().error_type == "502"
 
 
 def test_usage_attributes_of_chat_read_totals_and_details() -> None:

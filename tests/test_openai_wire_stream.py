@@ -88,6 +88,74 @@ def test_a_collecting_stream_joins_text_and_arguments(form: str) -> None:
     ]
 
 
+def _piece(arguments: Any, **more: Any) -> dict[str, Any]:
+    name = more.pop("name", None)
+    return {"function": {"arguments": arguments} | ({"name": name} if name else {}), **more}
+
+
+ODD_CALLS: dict[str, list[list[dict[str, Any]]]] = {
+    "no index": [
+        [_piece('{"a":', id="c1", name="f")],
+        [_piece("1}")],
+        [_piece('{"b":2}', id="c2", name="g")],
+    ],
+    "no index, in one chunk": [[_piece('{"a":1}', id="c1", name="f"), _piece('{"b":2}', id="c2", name="g")]],
+    "always the same index": [
+        [_piece('{"a":1}', index=0, id="c1", name="f")],
+        [_piece('{"b":2}', index=0, id="c2", name="g")],
+    ],
+    "an id for each piece": [
+        [_piece("", index=0, id="c1", name="f")],
+        [_piece('{"a":1}', index=0, id="made-up")],
+        [_piece("", index=1, id="c2", name="g")],
+        [_piece('{"b":2}', index=1, id="made-up-too")],
+    ],
+    "id and name in every piece": [
+        [_piece('{"a"', index=0, id="c1", name="f")],
+        [_piece(":1}", index=0, id="c1", name="f")],
+        [_piece('{"b":2}', index=1, id="c2", name="g")],
+    ],
+    "empty ids and names": [
+        [_piece('{"a"', index=0, id="c1", name="f")],
+        [{"index": 0, "id": "", "function": {"name": "", "arguments": ":1}"}}],
+        [_piece('{"b":2}', index=1, id="c2", name="g")],
+    ],
+    "arguments that are parsed": [
+        [_piece({"a": 1}, index=0, id="c1", name="f")],
+        [_piece({"b": 2}, index=1, id="c2", name="g")],
+    ],
+}
+
+
+@pytest.mark.parametrize("form", ["sdk", "json"])
+@pytest.mark.parametrize("case", ODD_CALLS)
+def test_calls_are_told_apart_however_a_host_numbers_them(case: str, form: str) -> None:
+    """Gemini numbers all of them 0, others none, and some make up an id for every piece."""
+    stream = StreamFacts(op.CHAT, collect=True)
+    _feed(stream, [*CHUNKS[:4], *(_delta(tool_calls=calls) for calls in ODD_CALLS[case])], form)
+    content = stream.content()
+    assert content is not None
+    assert content[0]["parts"][1:] == [
+        {"type": "tool_call", "name": "f", "id": "c1", "arguments": {"a": 1}},
+        {"type": "tool_call", "name": "g", "id": "c2", "arguments": {"b": 2}},
+    ]
+
+
+@pytest.mark.parametrize("form", ["sdk", "json"])
+def test_content_that_streams_in_parts_is_collected(form: str) -> None:
+    """Mistral's models that think send lists until they have thought, and texts from then on."""
+    stream = StreamFacts(op.CHAT, collect=True)
+    thought = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
+    said = [{"type": "text", "text": "A"}]
+    _feed(stream, [*CHUNKS[:2], _delta(content=thought), _delta(content=said), _delta(content="B")], form)
+    content = stream.content()
+    assert content is not None
+    assert content[0]["parts"] == [
+        {"type": "reasoning", "content": "hm"},
+        {"type": "text", "content": "AB"},
+    ]
+
+
 def test_a_stream_that_does_not_collect_has_no_content() -> None:
     """Nothing is built that nobody wants."""
     stream = StreamFacts(op.CHAT)

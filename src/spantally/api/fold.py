@@ -63,8 +63,8 @@ class Fold:
     """Response ids that count, with the instrumentation scope they came from."""
     foreign: dict[str, tuple[CallRecord, Rating]] = field(default_factory=dict)
     """Foreign rows that count, by each id that a metered call may share with them."""
-    unused: dict[str, tuple[CallRecord, Rating]] = field(default_factory=dict)
-    """Metered rows that count without usage, by response id: a later reading of the response may tell it."""
+    untold: dict[str, tuple[CallRecord, Rating]] = field(default_factory=dict)
+    """Metered calls that count and told no usage, by response id: a view that tells it counts instead."""
 
     def take(self, record: CallRecord, rating: Rating) -> None:
         """Add a rated call or paid tool, unless it is a second view of one that counts."""
@@ -77,13 +77,12 @@ class Fold:
             return
         if record.response_id is not None:
             seen = self.responses.setdefault(record.response_id, record.scope_name)
-            if seen != record.scope_name:
-                first = None if record.usage is None else self.unused.pop(record.response_id, None)
-                if first is None:
-                    return
-                self.totals = added(self.totals, *first, sign=-1)
-            elif record.usage is None and record.precedence >= Precedence.METERED:
-                self.unused[record.response_id] = (record, rating)
+            if seen != record.scope_name and not self._tells_at_last(record, record.response_id):
+                return
+            if record.usage is not None:
+                self.untold.pop(record.response_id, None)  # an id that a server gives twice is no help
+            elif record.precedence >= Precedence.METERED:
+                self.untold[record.response_id] = (record, rating)
         if record.span_id is not None:
             self.spans[record.span_id] = None
         if record.parent_span_id is not None:
@@ -99,6 +98,22 @@ class Fold:
         return span_id is not None and (
             span_id in self.covered or span_id in self.spans or record.parent_span_id in self.spans
         )
+
+    def _tells_at_last(self, record: CallRecord, response_id: str) -> bool:
+        """True where this view has the usage that the one which counts has not, which is taken out then.
+
+        So it is with a background response whose stream was lost, and which was asked for again. That the
+        call failed remains.
+        """
+        if record.usage is None:
+            return False
+        told = self.untold.pop(response_id, None)
+        if told is None:
+            return False
+        errors = self.totals.errors
+        self.totals = replace(added(self.totals, *told, sign=-1), errors=errors)
+        self.responses[response_id] = record.scope_name
+        return True
 
     def _retract_views(self, record: CallRecord) -> None:
         """Take out foreign rows beneath this call, of its span, around it, or of its response."""
@@ -118,7 +133,7 @@ class Fold:
 
     def trim(self) -> None:
         """Forget the oldest ids."""
-        for seen in (self.spans, self.covered, self.responses, self.foreign, self.unused):
+        for seen in (self.spans, self.covered, self.responses, self.foreign, self.untold):
             known: dict[str, object] = seen  # type: ignore[assignment]
             while len(known) > MAX_SEEN:
                 del known[next(iter(known))]

@@ -6,6 +6,7 @@ says nothing, and the ledger alone tells the cost. The same function prices the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from spantally.calls.price_basis import basis_of
@@ -14,6 +15,7 @@ from spantally.ground.guard import swallowed
 
 if TYPE_CHECKING:
     from spantally.calls.operation import Operation
+    from spantally.ground.money import UsageParts
 
 _BAD_USAGE: Final = "bad_usage"
 
@@ -39,7 +41,10 @@ def cost_of(operation: Operation) -> dict[str, Any]:
         rating = quote(operation)
         if rating is None:
             return {}
-        basis = basis_of(operation, bad=rating.status == _BAD_USAGE) if operation.usage is not None else None
+        basis = None
+        if operation.usage is not None:
+            needed = rating.status == _BAD_USAGE or _says_otherwise(operation.end_attributes, rating.parts)
+            basis = basis_of(operation, needed=needed)
         if basis is not None:
             found[semconv.COST_BASIS] = basis
         if rating.status == PENDING:
@@ -54,6 +59,18 @@ def cost_of(operation: Operation) -> dict[str, Any]:
         swallowed("calls.cost", error)
         return {}
     return found
+
+
+def _says_otherwise(said: Mapping[str, Any], parts: UsageParts | None) -> bool:
+    """True where the attributes, which are the provider's counts, hold not all that it bills.
+
+    Some count thoughts beside the output, or in the total alone.
+    """
+    if parts is None or semconv.USAGE in said:
+        return False
+    return (said.get(semconv.USAGE_OUTPUT_TOKENS) or 0) != parts.output_total or (
+        (said.get(semconv.USAGE_INPUT_TOKENS) or 0) != parts.input_total
+    )
 
 
 def tell_cost(operation: Operation, span: Any) -> None:

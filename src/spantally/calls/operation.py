@@ -28,7 +28,16 @@ from spantally.calls.rollup import Rollup, add_to_agents, sums_for
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
 from spantally.ground.guard import counted, guard, swallowed
-from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, LateRecord, Precedence, Status, is_paid
+from spantally.ground.records import (
+    COUNTED_KINDS,
+    CallRecord,
+    Kind,
+    LateRecord,
+    Precedence,
+    Status,
+    is_paid,
+    possibly_billed,
+)
 from spantally.ground.scope import BAGGAGE_KEY, SCOPE_KEY, Scope
 
 SPAN_KEY: Final = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
@@ -320,6 +329,10 @@ class Operation:
             attributes.update(sums_for(self.rollup, newest=not self.telemetry.renames))
         if self.abandoned:
             attributes[semconv.CALL_ABANDONED] = True
+        if self.attempts > 1:
+            attributes[semconv.CALL_ATTEMPTS] = self.attempts
+        if self.possibly_billed and possibly_billed(self):
+            attributes[semconv.CALL_POSSIBLY_BILLED] = True
         if error_type is not None:
             attributes[semconv.ERROR_TYPE] = error_type
         if (self.kind in COUNTED_KINDS and self.status != Status.RUNNING) or is_paid(self):

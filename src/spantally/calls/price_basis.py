@@ -53,17 +53,16 @@ _ORDINARY: Final = frozenset({"standard", "default", "global", "not_available"})
 _FORMATS: Final = frozenset(UsageFormat)
 
 
-def basis_of(operation: Operation, *, bad: bool) -> str | None:
+def basis_of(operation: Operation, *, needed: bool) -> str | None:
     """What the span of an operation has to carry, or None where it says all by itself.
 
     Args:
         operation: has ended, with its usage.
-        bad: its usage cannot be true, so that its counts are no counts.
+        needed: the counts of the span are not those that it is rated by, or the usage cannot be true.
     """
     usage, context = operation.usage, operation.price_context
     if usage is None or operation.kind not in COUNTED_KINDS:
         return None
-    needed = bad
     if context:
         needed = needed or context.get("provider", operation.provider) != operation.provider
         if not needed and not _CHOOSES.isdisjoint(context):

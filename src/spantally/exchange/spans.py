@@ -23,7 +23,7 @@ from spantally.calls.telemetry import SCOPE_NAME
 from spantally.exchange.carried import packed, told
 from spantally.ground import semconv
 from spantally.ground.money import Rating, UsageParts
-from spantally.ground.records import CallRecord, EventRecord, Kind, LinkRecord
+from spantally.ground.records import CallRecord, EventRecord, Kind, LinkRecord, possibly_billed
 from spantally.ground.records import Status as RowStatus
 from spantally.ledger.sqlite.read_whole import Place
 from spantally.ledger.tally import Row
@@ -136,6 +136,8 @@ def _attributes(row: Row, links: Sequence[LinkRecord]) -> dict[str, Any]:
         semconv.SERVER_ADDRESS: record.server_address,
         semconv.SERVER_PORT: record.server_port,
         semconv.CALL_ABANDONED: True if record.abandoned else None,
+        semconv.CALL_ATTEMPTS: record.attempts if record.attempts > 1 else None,
+        semconv.CALL_POSSIBLY_BILLED: True if possibly_billed(record) else None,
     }
     if rating is not None:
         found.update(_cost(rating))

@@ -195,7 +195,7 @@ def is_left_behind(record: CallRecord) -> bool:
     return record.process is not None and record.status != Status.RUNNING
 
 
-def possibly_billed(record: CallRecord) -> bool:
+def possibly_billed(record: Any) -> bool:
     """Whether something of the row may have been billed without anybody having seen its usage.
 
     That is the call itself, or an earlier attempt of it that was sent and lost.

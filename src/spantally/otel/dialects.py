@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from spantally.calls.price_basis import basis_in
 from spantally.ground import semconv
-from spantally.ground.records import COUNTED_KINDS
+from spantally.ground.records import COUNTED_KINDS, Kind
 from spantally.otel.dialects_genai import GENAI, Dialect, Facts, read_genai
 
 __all__ = ["SIGNED", "Dialect", "Facts", "dialect_of", "facts_of", "read_genai", "register"]
@@ -81,11 +81,15 @@ def facts_of(attributes: Mapping[str, Any] | None, span_name: str) -> Facts | No
         return None
     dialect = dialect_of(attributes)
     facts = None if dialect is None else dialect.read(attributes, span_name)
-    if facts is None or semconv.COST_BASIS not in attributes or facts.kind not in COUNTED_KINDS:
+    if facts is None or semconv.COST_BASIS not in attributes:
+        return facts
+    if facts.kind not in COUNTED_KINDS and facts.operation != "fetch_response":
         return facts
     basis = basis_in(attributes[semconv.COST_BASIS])
     if basis is None:
         return facts
     usage, usage_format, context = basis
     merged = {**(facts.price_context or {}), **context}
+    if facts.kind not in COUNTED_KINDS:
+        facts = facts._replace(kind=Kind.INFERENCE)  # it told the usage of what an earlier call began
     return facts._replace(usage=usage, usage_format=usage_format, price_context=merged or None)

@@ -215,6 +215,8 @@ def row_of(
     status, error_type = _outcome(view, attributes)
     abandoned = attributes.get(semconv.CALL_ABANDONED) is True
     kind = Kind.OTHER if _never_sent(facts, status, error_type) else facts.kind
+    billed = kind in COUNTED_KINDS and attributes.get(semconv.CALL_POSSIBLY_BILLED) is True
+    context = _price_context(facts, scope_name)
     return CallRecord(
         call_id=call_id,
         session_id=whose.session_id,
@@ -244,10 +246,12 @@ def row_of(
         first_chunk_ns=facts.first_chunk_ns,
         error_type=error_type,
         abandoned=abandoned,
-        possibly_billed=_possibly_billed(kind, status, error_type, abandoned, facts),
+        attempts=_attempts(attributes),
+        possibly_billed=billed or _possibly_billed(kind, status, error_type, abandoned, facts),
         usage=facts.usage,
         usage_format=facts.usage_format,
-        price_context=_price_context(facts, scope_name),
+        # The usage is that of the last attempt: there was one before it.
+        price_context={**(context or {}), "lost_attempts": 1} if billed and facts.usage else context,
         estimated=facts.estimated,
         agent_path=position.agent_path,
         run_id=position.run_id,
@@ -255,7 +259,10 @@ def row_of(
         turn=_is_turn(attributes, kind, position.run_id, call_id),
         tool_call_id=facts.tool_call_id,
         project=view.project,
-        scope_name=scope_name,
+        # A second view of the call that began it, as where it was made.
+        scope_name=f"{scope_name}/{call_id}"
+        if kind == Kind.INFERENCE and facts.operation == "fetch_response"
+        else scope_name,
         server_address=facts.server_address,
         server_port=facts.server_port,
     )
@@ -351,6 +358,14 @@ def _exception_type(span: ReadableSpan) -> str | None:
         if isinstance(found, str) and found:
             return found
     return None
+
+
+def _attempts(attributes: Mapping[str, Any]) -> int:
+    told = attributes.get(semconv.CALL_ATTEMPTS)
+    return told if type(told) is int and 1 < told <= _MOST_ATTEMPTS else 1
+
+
+_MOST_ATTEMPTS: Final = 1_000_000
 
 
 def _possibly_billed(kind: str, status: str, error_type: str | None, abandoned: bool, facts: Facts) -> bool:

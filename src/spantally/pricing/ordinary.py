@@ -26,6 +26,8 @@ class Said(NamedTuple):
     status: str
     nano_usd: int | None
     source: str | None
+    parts: UsageParts | None = None
+    """What it was rated by; None where that is just what the usage says."""
 
 
 class _Rates(NamedTuple):
@@ -119,7 +121,7 @@ def price_of(operation: Any) -> Said:
     rating = quote(operation)
     if key is not None and rating.status == _PRICED and rates.table() is table:
         _keep(key, operation)
-    return Said(str(rating.status), rating.nano_usd, rating.source)
+    return Said(str(rating.status), rating.nano_usd, rating.source, rating.parts)
 
 
 def _sum(operation: Any, known: _Rates) -> Said | None:

@@ -179,6 +179,8 @@ class ScriptedServer(LoopbackServer):
         elif reply.status >= 400:
             connection.answer_json(reply.status, _error_body(endpoint, reply), headers)
         elif request.stream and make_chunks is not None:
+            if endpoint == "/responses":
+                self._stored.keep_response(answer)  # also where the stream is lost or left
             self._stream(connection, answer, make_chunks(answer), headers)
         elif reply.drop_after_chunks is not None:
             self._bill(answer, reported=False)

@@ -76,6 +76,7 @@ class AnthropicCall(SdkCall):
         self.take(response.response_facts(self.wire, body))
         if self.capture is not None:
             self.capture.take_output(self.wire, body, self.reasons())
+        self.estimate_from(body)
         self.complete_native(self.operation.end_attributes)
 
     def take(self, facts: response.ResponseFacts) -> None:

@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 from spantally.calls.operation import Operation
 from spantally.calls.telemetry import SCOPE_NAME
 from spantally.ground.records import Kind, Status
+from spantally.instrumentors.openai.wire.endpoints import usage_format_of
 from spantally.instrumentors.openai.wire.operation import Operation as WireOperation
 from spantally.instrumentors.openai.wire.response import ResponseFacts
 
@@ -98,7 +99,7 @@ def learn(target: Operation, wire: WireOperation, facts: ResponseFacts) -> bool:
 def _complete(waiting: Operation, wire: WireOperation, facts: ResponseFacts) -> None:
     waiting.response_model = facts.model or waiting.response_model
     waiting.usage = facts.usage
-    waiting.usage_format = wire.usage_format
+    waiting.usage_format = wire.usage_format if facts.usage is None else usage_format_of(wire, facts.usage)
     waiting.possibly_billed = waiting.possibly_billed or (facts.usage is None and not facts.refused)
     if waiting.price_context is not None:
         add_price_facts(waiting.price_context, facts)

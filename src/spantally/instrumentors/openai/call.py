@@ -24,9 +24,6 @@ from spantally.instrumentors.stainless.wire import headers
 _CHOOSING: Final = frozenset({"chat_completions", "completions"})
 """APIs whose answers have a choice for each that was asked for."""
 
-_SEVERAL_FORMATS: Final = frozenset({"unknown", "images", "speech"})
-"""APIs whose usage is told from its keys."""
-
 _BEYOND: Final = frozenset({"transcriptions", "images", "speech"})
 """APIs that bill by what the conventions have no names for."""
 
@@ -103,6 +100,7 @@ class OpenAICall(SdkCall):
         self.take(response.response_facts(self.wire, body, owned=owned))
         if self.capture is not None:
             self.capture.take_output(self.wire, body, self.reasons())
+        self.estimate_from(body)
 
     def take(self, facts: response.ResponseFacts) -> None:
         """Put the facts onto the operation."""
@@ -117,9 +115,7 @@ class OpenAICall(SdkCall):
         target.response_model = facts.model
         target.response_id = facts.response_id or target.response_id
         target.usage = usage
-        target.usage_format = (
-            endpoints.usage_format_of(wire, usage) if wire.api in _SEVERAL_FORMATS else wire.usage_format
-        )
+        target.usage_format = wire.usage_format if usage is None else endpoints.usage_format_of(wire, usage)
         if carries and target.price_context is not None and (facts.service_tier or facts.server_tools):
             background.add_price_facts(target.price_context, facts)
         if carries and usage is not None and target.price_context is not None:

@@ -253,12 +253,6 @@ class SdkCall:
             scanner.close()
             self._take_stream_facts()
 
-    def read_whole(self, body: Any) -> None:
-        """Read the whole answer of a body that the program reads, or the SDK does as a stream."""
-        self.read_body(body)
-        if self.estimated_input is not None:
-            self._estimate(self.output_messages(body))
-
     @property
     def collects(self) -> bool:
         """True where the texts of a stream are wanted."""
@@ -268,6 +262,11 @@ class SdkCall:
         """Why the model stopped, one for each message."""
         reasons: tuple[str, ...] = self.operation.end_attributes.get(semconv.RESPONSE_FINISH_REASONS, ())
         return reasons
+
+    def estimate_from(self, body: Any) -> None:
+        """Estimate what a whole answer leaves open; one that reports a failure has nothing to be counted."""
+        if self.estimated_input is not None and body is not None and self.error_type is None:
+            self._estimate(self.output_messages(body))
 
     def _estimate(self, messages: Any) -> None:
         """Put an estimate in the place of a usage that nobody reported."""
@@ -297,8 +296,6 @@ class SdkCall:
         try:
             if not self.facts_read and self.wire.api != self.file_api:
                 self.read_body(result)
-            if self.estimated_input is not None:
-                self._estimate(self.output_messages(result))
         except Exception as error:
             swallowed("sdk.result", error)
         if self.error_type is None and not self.goes_on and self.capture is None and not self.lost_attempts:
@@ -430,11 +427,15 @@ class SdkCall:
                 self.capture.take_output(self.wire, stream_facts, self.reasons())
             if self.estimated_input is not None:
                 self._estimate(self.output_messages(stream_facts))
-            first = self.operation.first_chunk_ns
-            if first is not None:
-                self.operation.end_attributes[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = first / 1e9
+            self.tell_first_chunk()
         except Exception as error:
             swallowed("sdk.stream_facts", error)
+
+    def tell_first_chunk(self) -> None:
+        """Put the time to the first chunk where the span has it."""
+        first = self.operation.first_chunk_ns
+        if first is not None:
+            self.operation.end_attributes[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = first / 1e9
 
     def _finish(self, status: str, **outcome: Any) -> None:
         if self.lost_attempts:

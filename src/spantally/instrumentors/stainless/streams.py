@@ -190,10 +190,9 @@ class _Bytes:
             kind = self._headers.get("content-type", "").lower()
             encoding = self._headers.get("content-encoding")
             if call.watched:
-                if not encoding:
-                    self._scan = self._feed_watched
-                elif "json" in kind:
-                    self._scan = functools.partial(self._gather, encoding)
+                # Who asks for a stream may get a whole answer, of which the Stream object tells nothing.
+                untold = encoding and "text/event-stream" not in kind
+                self._scan = functools.partial(self._feed_whole, encoding if untold else None)
             elif call.wire.api == call.file_api:
                 self._lines = call.file_lines(encoding)
                 self._scan = self._lines.feed
@@ -225,17 +224,15 @@ class _Bytes:
         if self._scan is not None:
             self._scan(chunk)
 
-    def _feed_watched(self, chunk: bytes) -> None:
-        """The first piece where events were asked for: a server may answer with the whole as JSON.
-
-        The SDK finds no event in that, so that the program gets nothing; what it used is told nevertheless.
-        """
-        chunk = chunk.lstrip()
-        if chunk:
-            self._scan = None
-            if chunk[:1] == b"{":
-                self._scan = functools.partial(self._gather, None)
-                self._scan(chunk)
+    def _feed_whole(self, encoding: str | None, chunk: bytes) -> None:
+        """The first piece where a Stream object reads: a whole answer is gathered, chunks are left to it."""
+        if not (chunk if encoding else chunk.strip()):
+            return
+        self._scan = None
+        if encoding or chunk.lstrip()[:1] == b"{":
+            self.spantally_call.operation.mark_first_chunk()
+            self._scan = functools.partial(self._gather, encoding)
+            self._scan(chunk)
 
     def _feed_events(self, scan: Callable[[bytes], None], chunk: bytes) -> None:
         self.spantally_call.operation.mark_first_chunk()
@@ -262,24 +259,36 @@ class _Bytes:
         call = self.spantally_call
         if call.operation.ended:
             return
+        if call.watched:
+            if self._gathered:
+                self._read_whole(call)
+            return
         try:
-            if call.watched:  # the iterator tells the end
-                if self._gathered:
-                    _read_json(call, b"".join(self._gathered), self._headers.get("content-encoding"))
-                return
             if self._scanner is not None:
                 self._scanner.close()  # the last event may lack its blank line
             if self._lines is not None:
                 self._lines.close()
             if self._gathered:
-                _read_json(call, b"".join(self._gathered), self._headers.get("content-encoding"))
+                whole = _decoded(b"".join(self._gathered), self._headers.get("content-encoding"))
+                if whole is not None:
+                    call.read_body(parsed(whole))
             elif not self._size and self._scanner is None and self._lines is None:
                 call.read_body(None)  # that sound came to its end is all that can be told of it
             call.exhausted()
         except Exception as error:
             swallowed("sdk.bytes_end", error)
-            if not call.watched:
-                _leave_early(call)
+            _leave_early(call)
+
+    def _read_whole(self, call: SdkCall) -> None:
+        """Read the answer that came instead of a stream; what came as one is told by its chunks."""
+        try:
+            whole = _decoded(b"".join(self._gathered), self._headers.get("content-encoding"))
+            body = None if whole is None else parsed(whole)
+            if isinstance(body, dict):
+                call.read_body(body)
+                call.tell_first_chunk()
+        except Exception as error:
+            swallowed("sdk.bytes_end", error)
 
     def _failed(self, error: BaseException) -> None:
         call = self.spantally_call
@@ -318,20 +327,19 @@ def _inner_attribute(stream: Any, name: str) -> Any:
     return getattr(inner, name)
 
 
-def _read_json(call: SdkCall, content: bytes, encoding: str | None) -> None:
+def _decoded(content: bytes, encoding: str | None) -> bytes | None:
+    """A body without its encoding, None where that cannot be."""
     decoder = Decoder(encoding)
     if not decoder.readable:
-        return
+        return None
     whole: list[bytes] = []
     left = MAX_RAW_BODY
     for piece in decoder.feed(content):
         whole.append(piece)
         left -= len(piece)
         if left < 0:  # a little that blows up to a lot
-            return
-    body = parsed(b"".join(whole))
-    if not call.watched or type(body) is dict:  # events that are called JSON are the iterator's
-        call.read_whole(body)
+            return None
+    return b"".join(whole)
 
 
 @functools.cache

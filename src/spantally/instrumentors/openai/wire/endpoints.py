@@ -6,6 +6,7 @@ what the endpoint implies. What came stays as it came, and nothing is guessed.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -71,12 +72,31 @@ def usage_of_embeddings(usage: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def usage_format_of(op: Operation, usage: Any) -> UsageFormat:
-    """How a usage object is to be read: by the endpoint, and for one that is not known by its keys."""
+    """How a usage object is to be read: by the endpoint, or by its keys where they are the other API's.
+
+    Gateways translate answers and leave the usage as it was.
+    """
     if op.api in _MODALITY and is_by_piece(usage):
         return UsageFormat.PARTS
-    if op.api == "unknown" and field(usage, "prompt_tokens") is None and field(usage, "input_tokens"):
-        return UsageFormat.OPENAI_RESPONSES
+    names = _COUNTS.get(op.usage_format)
+    if names is None:
+        return op.usage_format
+    get = usage.get if type(usage) is dict else functools.partial(field, usage)
+    if get(names[0]) is None and get(names[1]) is None:
+        other = _OTHER[op.usage_format]
+        if any(get(name) is not None for name in _COUNTS[other]):
+            return other
     return op.usage_format
+
+
+_COUNTS: Final[Mapping[UsageFormat, tuple[str, str]]] = {
+    UsageFormat.OPENAI_CHAT: ("prompt_tokens", "completion_tokens"),
+    UsageFormat.OPENAI_RESPONSES: ("input_tokens", "output_tokens"),
+}
+_OTHER: Final[Mapping[UsageFormat, UsageFormat]] = {
+    UsageFormat.OPENAI_CHAT: UsageFormat.OPENAI_RESPONSES,
+    UsageFormat.OPENAI_RESPONSES: UsageFormat.OPENAI_CHAT,
+}
 
 
 def reports_tokens(usage: Any) -> bool:

@@ -87,7 +87,10 @@ def _refusal(part: Any) -> Part | None:
 
 
 def _reasoning(part: Any) -> Part | None:
-    content = media_text(field(part, "text")) or media_text(field(part, "thinking"))
+    thought = field(part, "thinking")
+    content = media_text(field(part, "text")) or media_text(thought)
+    if content is None and (listed := content_parts(thought)):  # Mistral's are texts in a list
+        content = "".join(str(one.get("content", "")) for one in listed) or None
     return None if content is None else reasoning_part(content)
 
 

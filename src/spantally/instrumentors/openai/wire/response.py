@@ -153,6 +153,8 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
             if (pair := _call(call)) is not None
         )
     failure, usage = get("error"), get("usage")
+    if failure is None and "error" in reasons:
+        failure = failure_of(choices)
     said: list[Any] = [get("model"), get("id"), get("service_tier"), get("system_fingerprint")]
     if not (_SAID.issuperset(map(type, said)) and "" not in said and "".join(filter(None, said)).isascii()):
         said = [value if value is None else text(value) for value in said]
@@ -174,6 +176,12 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
         answer_attributes(op, body) if embeds else (),
         failure is not None and says_refused(failure),
     )
+
+
+def failure_of(choices: Any) -> Any:
+    """The error within a choice that ended by one: OpenRouter tells so that a host behind it failed."""
+    found = (field(choice, "error") for choice in choices or () if field(choice, "finish_reason") == "error")
+    return next((error for error in found if error is not None), None)
 
 
 def usage_of(body: Any) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from spantally.instrumentors.openai.wire.response import (
     MISSING,
     ResponseFacts,
     count_server_tools,
+    failure_of,
     finish_reason,
     item_call,
     item_kind,
@@ -212,6 +213,9 @@ class _ChatFacts(StreamFacts):
             reason = text(field(choice, "finish_reason"))
             if reason is not None:
                 self._reasons[index] = finish_reason(reason)
+                if reason == "error" and self.error_type is None:
+                    failure = failure_of((choice,))
+                    self.error_type = None if failure is None else error_code(failure)
         for call in items(field(field(choice, "delta"), "tool_calls")) or ():
             call_id = text(field(call, "id"))
             name = tool_name(call)

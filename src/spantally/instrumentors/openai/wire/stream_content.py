@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import json
 from typing import Any, Final
 
 from spantally.calls import media
 from spantally.instrumentors.openai.wire.parts import (
     Message,
     Part,
+    content_parts,
     drawn,
     item_parts,
     reasoning_part,
@@ -84,13 +86,15 @@ class _Audio:
 class _Choice:
     """One choice in the making."""
 
-    __slots__ = ("audio", "calls", "drawn", "reasoning", "refusal", "said")
+    __slots__ = ("at", "audio", "calls", "drawn", "reasoning", "refusal", "said")
 
     def __init__(self) -> None:
         self.said: list[str] = []
         self.refusal: list[str] = []
         self.reasoning: list[str] = []
-        self.calls: dict[int, _Call] = {}
+        self.calls: list[_Call] = []
+        self.at: dict[int, _Call] = {}
+        """The newest call of each index."""
         self.audio: _Audio | None = None
         self.drawn: list[Part] = []
 
@@ -103,6 +107,9 @@ class _Choice:
             piece = media_text(field(delta, name))
             if piece is not None:
                 target.append(piece)
+        content = field(delta, "content")
+        if type(content) is list:
+            self._add_listed(content)
         piece = media_text(field(delta, "reasoning"))
         if piece is not None and media_text(field(delta, "reasoning_content")) is None:
             self.reasoning.append(piece)
@@ -111,10 +118,10 @@ class _Choice:
             function = field(call, "function")
             if function is None:
                 function = field(call, "custom")
-            self._add_call(position if index is None else index, text(field(call, "id")), function)
+            self._add_call(index, text(field(call, "id")), function, position)
         legacy = field(delta, "function_call")
         if legacy is not None:
-            self._add_call(-1, None, legacy)
+            self._add_call(-1, None, legacy, 0)
         audio = field(delta, "audio")
         if audio is not None:
             if self.audio is None:
@@ -123,18 +130,48 @@ class _Choice:
         if len(self.drawn) < _MAX_PARTS:
             self.drawn += drawn(delta)
 
-    def _add_call(self, index: int, call_id: str | None, function: Any) -> None:
-        call = self.calls.get(index)
-        if call is None:
+    def _add_listed(self, content: list[Any]) -> None:
+        """Content that comes in parts, as Mistral's does where it has thought."""
+        for part in content_parts(content):
+            said = part.get("content")
+            if part["type"] in ("text", "reasoning") and type(said) is str:
+                (self.said if part["type"] == "text" else self.reasoning).append(said)
+
+    def _call_of(self, index: int | None, call_id: str | None, name: str | None, place: int) -> _Call | None:
+        """The call that a piece belongs to, or None for one too many.
+
+        Some hosts give no index and some always the same one: there a new id with a name begins a new call.
+        An id alone does not, since others make one up for each piece.
+        """
+        if index is None:
+            known = (call for call in reversed(self.calls) if call_id is not None and call.call_id == call_id)
+            last = self.calls[-1] if self.calls and place == 0 else None
+            call = next(known, last)
+        else:
+            call = self.at.get(index)
+        begins = call_id is not None and name is not None
+        if call is None or (begins and call.call_id is not None and call.call_id != call_id):
             if len(self.calls) >= _MAX_PARTS:
-                return
-            call = self.calls[index] = _Call()
-        call.call_id = call.call_id or call_id
+                return None
+            call = _Call()
+            self.calls.append(call)
+        if index is not None:
+            self.at[index] = call
+        return call
+
+    def _add_call(self, index: int | None, call_id: str | None, function: Any, place: int) -> None:
         name = text(field(function, "name"))
+        call = self._call_of(index, call_id, name, place)
+        if call is None:
+            return
+        call.call_id = call.call_id or call_id
         # Some servers repeat the whole name with every piece.
         if name is not None and call.name != [name]:
             call.name.append(name)
-        piece = media_text(field(function, "arguments")) or media_text(field(function, "input"))
+        told = field(function, "arguments")
+        piece = media_text(told) or media_text(field(function, "input"))
+        if piece is None and type(told) is dict:  # of servers that send them parsed
+            piece = json.dumps(told)
         if piece is not None:
             call.arguments.append(piece)
 
@@ -146,7 +183,7 @@ class _Choice:
         if self.audio is not None:
             parts.append(self.audio.part())
         parts += self.drawn
-        parts += [call.part() for call in self.calls.values()]
+        parts += [call.part() for call in self.calls]
         return {"role": "assistant", "parts": parts}
 
 
