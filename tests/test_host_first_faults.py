@@ -109,7 +109,7 @@ FAULTS = (
     Fault(f"{STREAMS}:SseScanner.feed", ("sdk.bytes",)),
     Fault(f"{STREAMS}:SseScanner.__init__", ("sdk.bytes",)),
     Fault(f"{OPERATION}:Operation.mark_first_chunk", ("sdk.chunk", "sdk.bytes")),
-    Fault(f"{STREAMS}:_read_json", ("sdk.bytes_end",)),
+    Fault(f"{STREAMS}:_decoded", ("sdk.bytes_end",)),
     Fault(f"{FACTS}:_ChatFacts.facts", ("sdk.stream_facts",)),
     Fault(f"{CALL}:response.response_facts", ("sdk.response", "sdk.result")),
     Fault(f"{CALL}:response.add_usage_attributes", ("sdk.response",)),

@@ -18,6 +18,7 @@ from export_kit import command
 from otlp_files_kit import as_file_json, lines
 from spantally.calls.price_basis import MAX_BASIS, basis_in
 from spantally.ground import semconv
+from spantally.instrumentors.openai import background
 from spantally.otel.dialects import facts_of
 from spantally.pricing.rates import load
 from spantally.testing import Reply, ScriptedServer
@@ -195,6 +196,7 @@ def test_attempts_and_what_may_be_billed_are_ingested(
 def test_what_a_later_reading_told_is_ingested(tmp_path: Path) -> None:
     """A background response whose stream was lost counts by the request that took it up again."""
     assert load() is not None
+    background.forget()  # every scripted server counts its responses from one
     home, team, wire = tmp_path / "home.db", tmp_path / "team.db", tmp_path / "wire.jsonl"
     watched = Watched(ledger=home)
     try:
