@@ -1,0 +1,144 @@
+"""Reading a pair: whether what stands behind a name and its separator is a secret, and how far it goes."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from spantally.redaction import logins, names, shapes
+from spantally.redaction.pair_ends import parts_behind, plain_end, quoted_end
+from spantally.redaction.pair_syntax import how_of
+from spantally.redaction.spans import PAIR, Span
+from spantally.redaction.tags import OPENING, tag_end_at
+from spantally.redaction.values import SHORTEST, Site, acceptable
+
+_QUERY: Final = frozenset("?&;#")
+_ESCAPED_AND: Final = "\\u0026"
+_BEHIND_TAG: Final = frozenset(" \t\r\n\"'")
+_FEWEST: Final = 8
+_FEWEST_WEAK: Final = 14
+"""Characters of one that is no password, and of one behind a weak name; so long is gibberish, too."""
+_GROUPS: Final = re.compile(r"[a-z]{4}(?:[ ][a-z]{4}){3}(?=[\"'`\\\s,.;)<]|\Z)(?! [a-z])")
+"""Four times four letters: a password that Google gives to one program."""
+_FORM_FIELD: Final = re.compile(r"form-data|name=\\{0,16}[\"']\Z")
+_UNQUOTED: Final = re.compile(r"""[^\s"'`,;&<>\\(){}\[\]|]{1,256}""")
+VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
+"""Words of ordinary text, and names only before an operator."""
+_IS_ABOUT: Final = re.compile(r"(?:arn:[a-z-]{2,16}:[\w:/.-]{0,72}:|--- )\Z")
+"""Before ``secret:`` of a secret's place, and ``PASS:`` of a test."""
+_EXPORT: Final = re.compile(
+    r"(?:(?:export|set|setenv|env|arg|-e|--env|\$|>|-|\+)[ \t]{1,4})*\Z", re.IGNORECASE
+)
+
+
+def read_pair(
+    text: str, place: tuple[int, int], kind: int, name: str, found: re.Match[str], taken: list[Span]
+) -> tuple[int, int]:
+    """Judge one separator and value; the answer is where the scan may go on, and how far was read."""
+    name_start, name_end = place
+    start = found.end()
+    if found["form"] is not None and (
+        kind == names.WEAK or _FORM_FIELD.search(text, max(0, name_start - 80), name_start) is None
+    ):
+        return name_end, name_end  # two paragraphs, not a field of a form; a form's "key" is a path
+    if text.startswith(OPENING, start):
+        return name_end, start  # a value that went already, as nearly all of a second reading
+    if found["array"] is not None and (tag_end := tag_end_at(text, start - 1)) and _ends(text, tag_end):
+        return name_end, tag_end
+    if name == "issecret":
+        logins.secret_variable(text, name_end, taken)
+        return name_end, start
+    opening = found["opening"]
+    if kind == names.PASSWORD and (groups := _GROUPS.match(text, start)) is not None:
+        taken.append(Span(start, groups.end(), PAIR, names.TYPES[kind]))
+        return groups.end(), groups.end()
+    end = -1 if opening is None else quoted_end(text, start, opening)
+    is_closed = end >= 0
+    if not is_closed:
+        plain = _UNQUOTED.match(text, start)
+        if plain is None:
+            return name_end, start
+        end = plain.end()
+    following = text[end : end + 1]
+    # Most values are rejected here: so short a one is no key, wherever it stands.
+    if (
+        end - start < _FEWEST
+        and (is_closed or following != "|")
+        and (
+            end - start < SHORTEST
+            or (kind != names.PASSWORD and (is_closed or not in_query(text, name_start)))
+        )
+    ):
+        return name_end, end
+    how = how_of(found)
+    if (kind == names.WEAK and how == "space") or (
+        name in VERBS and how not in ("operator", "prose", "element")
+    ):
+        return name_end, name_end
+    in_url = how == "operator" and in_query(text, name_start)
+    if opening is None and kind != names.PASSWORD and not in_url and following != "|":
+        value = text[start:end]
+        if end - start < (_FEWEST_WEAK if kind == names.WEAK else _FEWEST) or (
+            end - start < _FEWEST_WEAK and value.isalpha() and value.islower()
+        ):
+            return name_end, end  # too short, or a word: what acceptable() says of most at more length
+    separator = found[how]
+    site = Site(
+        kind,
+        quoted=opening is not None,
+        how=how,
+        tight=not separator[-1:].isspace(),
+        line_start=_starts_line(text, name_start),
+        in_url=in_url,
+        far="\n" in separator,
+    )
+    if how == "operator" and "%3" in separator and text.find("%", start, end) >= 0:
+        return name_end, end  # all of it is encoded; what it says is read once it is decoded
+    if is_closed:
+        listed = found["array"] is not None
+        joined, behind = parts_behind(text, end, listed=listed)
+        whole = text[start:end] + "".join(text[low:high] for low, high in joined)
+        value = text[start:end] if listed else whole
+        if not acceptable(value, site) and not (_is_sent(name, kind, how) and _is_long_hex(value)):
+            return name_end, end
+        if separator[:1] == ":" and _IS_ABOUT.search(text, max(0, name_start - 96), name_start) is not None:
+            return name_end, name_end
+        for low, high in joined:
+            if not listed or acceptable(text[low:high], site):
+                taken.append(Span(low, high, PAIR, names.TYPES[kind]))
+        taken.append(Span(start, end, PAIR, names.TYPES[kind]))
+        return behind, behind
+    end, good = plain_end(text, start, end, site)
+    if not good and not (_is_sent(name, kind, how) and _is_long_hex(text[start:end])):
+        return name_end, end
+    if separator[:1] == ":" and _IS_ABOUT.search(text, max(0, name_start - 96), name_start) is not None:
+        return name_end, name_end
+    taken.append(Span(start, end, PAIR, names.TYPES[kind]))
+    return end, end
+
+
+def _is_sent(name: str, kind: int, how: str) -> bool:
+    """Whether a name is just "token": what is sent as one is none of the hashes that stand under "key"."""
+    return kind == names.WEAK and how == "operator" and name.lower() == "token"
+
+
+def _is_long_hex(value: str) -> bool:
+    return len(value) >= 32 and shapes.is_hex(value)
+
+
+def in_query(text: str, name_start: int) -> bool:
+    """Whether a name is that of a parameter of a URL, whose ``&`` JSON may have as an escape."""
+    return text[name_start - 1 : name_start] in _QUERY or text.startswith(_ESCAPED_AND, name_start - 6)
+
+
+def _ends(text: str, at: int) -> bool:
+    return at >= len(text) or text[at] in _BEHIND_TAG
+
+
+def _starts_line(text: str, start: int) -> bool:
+    line = text[max(0, start - 40) : start]
+    newline = line.rfind("\n")
+    if newline < 0 and start > 40:
+        return False
+    line = line[newline + 1 :].lstrip()
+    return not line or _EXPORT.match(line) is not None
