@@ -193,9 +193,20 @@ def test_attempts_and_what_may_be_billed_are_ingested(
     }
 
 
-def test_what_a_later_reading_told_is_ingested(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rates", ["asked for", "kept"])
+def test_what_a_later_reading_told_is_ingested(rates: str, tmp_path: Path) -> None:
     """A background response whose stream was lost counts by the request that took it up again."""
     assert load() is not None
+    if rates == "kept":  # from the second call on the short way rates
+        before = Watched()
+        with (
+            ScriptedServer(Reply()) as server,
+            openai.OpenAI(api_key="x", base_url=server.base_url) as client,
+        ):
+            client.responses.retrieve(client.responses.create(model="gpt-4o", input="x", background=True).id)
+            for _ in range(2):
+                client.responses.create(model="gpt-4o", input="x")
+        before.close()
     background.forget()  # every scripted server counts its responses from one
     home, team, wire = tmp_path / "home.db", tmp_path / "team.db", tmp_path / "wire.jsonl"
     watched = Watched(ledger=home)

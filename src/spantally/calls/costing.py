@@ -64,10 +64,13 @@ def cost_of(operation: Operation) -> dict[str, Any]:
 def _says_otherwise(said: Mapping[str, Any], parts: UsageParts | None) -> bool:
     """True where the attributes, which are the provider's counts, hold not all that it bills.
 
-    Some count thoughts beside the output, or in the total alone.
+    Some count thoughts beside the output, or in the total alone; the span of a request that was told of an
+    earlier call's usage has no counts of its own.
     """
-    if parts is None or semconv.USAGE in said:
+    if semconv.USAGE in said:
         return False
+    if parts is None:  # just what the usage says: where the span says that
+        return semconv.USAGE_INPUT_TOKENS not in said and semconv.USAGE_OUTPUT_TOKENS not in said
     return (said.get(semconv.USAGE_OUTPUT_TOKENS) or 0) != parts.output_total or (
         (said.get(semconv.USAGE_INPUT_TOKENS) or 0) != parts.input_total
     )
