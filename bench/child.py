@@ -17,8 +17,8 @@ from typing import Any
 from traffic import STREAM_CHUNKS, chunk_bodies, client, request
 
 WARM_UP = 100
-"""Calls before a round of many: where methods were put in or taken out the interpreter has to learn anew, over some
-fifty calls, what it looks up where."""
+"""Calls before a round of many: where methods were put in or taken out, the interpreter learns anew over some
+fifty calls what it looks up where."""
 
 
 def _round(call: Callable[[], None], calls: int, settle: Callable[[], None]) -> tuple[float, float]:
