@@ -219,7 +219,7 @@ def test_what_a_later_reading_told_is_ingested(rates: str, tmp_path: Path) -> No
         ):
             stream = client.responses.create(model="gpt-4o", input="x", background=True, stream=True)
             response_id = next(stream).response.id  # type: ignore[union-attr]
-            with pytest.raises(openai.APIConnectionError):
+            with pytest.raises(Exception, match="onnection"):  # of httpx, with openai 2.x
                 list(stream)
             list(client.responses.retrieve(response_id, stream=True))
         assert spantally.flush()

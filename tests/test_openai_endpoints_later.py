@@ -213,7 +213,7 @@ def test_a_background_stream_that_is_taken_up_again_counts_once(
                 stream = client.responses.create(model="gpt-4o", input="think", background=True, stream=True)
                 response_id = next(stream).response.id  # type: ignore[union-attr]
                 if end == "lost":
-                    with pytest.raises(openai.APIConnectionError):
+                    with pytest.raises(Exception, match="onnection"):  # of httpx, with openai 2.x
                         list(stream)
                 stream.close()
                 assert session.totals.possibly_billed_calls == 1
