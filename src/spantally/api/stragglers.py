@@ -21,6 +21,7 @@ EXIT_SECONDS: Final = 5.0
 """How long the end of the process waits for the ledger at most."""
 
 _left: Final[list[Stragglers]] = []
+_registered: Final[list[object]] = []
 
 
 class Stragglers:
@@ -47,17 +48,24 @@ class Stragglers:
     def forget(self) -> None:
         """Wait no longer."""
         pipeline.remove_consumer(self, flush=False)
-        atexit.unregister(self._at_exit)
         if self in _left:
             _left.remove(self)
 
-    def _at_exit(self) -> None:
-        try:
+    def end(self) -> None:
+        """At the end of the process: end what is still open as interrupted, and have it written."""
+        interrupt([one for call_id in tuple(self._open) if (one := open_operations.get(call_id))])
+        worker.flush(EXIT_SECONDS)
+
+
+def _at_exit() -> None:
+    """Registered once and never taken back: CPython does not bear that while it runs such functions."""
+    try:
+        if _left:
             pipeline.end_late_now()
-            interrupt([one for call_id in tuple(self._open) if (one := open_operations.get(call_id))])
-            worker.flush(EXIT_SECONDS)
-        except Exception as error:
-            swallowed("api.stragglers", error)
+        for one in tuple(_left):
+            one.end()
+    except Exception as error:
+        swallowed("api.stragglers", error)
 
 
 def wait_for_open(ledger: LedgerConsumer) -> None:
@@ -69,9 +77,10 @@ def wait_for_open(ledger: LedgerConsumer) -> None:
     call_ids = open_work.open_now()
     if not call_ids or not ledger.outlives:
         return
+    if not _registered:
+        _registered.append(atexit.register(_at_exit))
     made = Stragglers(ledger, call_ids)
     _left.append(made)
-    atexit.register(made._at_exit)
     pipeline.add_consumer(made)
 
 
