@@ -162,7 +162,8 @@ def digest(value: Any, depth: int = DEEPEST) -> Any:
             return ("l", *[digest(one, depth - 1) for one in value])
         if kind is set or kind is frozenset:
             return ("s", frozenset([digest(one, depth - 1) for one in value]))
-    if kind.__module__ in _VALUES and kind.__name__ in _VALUES[kind.__module__]:
+    # On 3.13 the classes of pathlib stand in a module within it.
+    if kind.__name__ in _VALUES.get(kind.__module__.partition(".")[0], ()):
         return (kind.__name__, mark(repr(value)))
     return _Same(value)
 
