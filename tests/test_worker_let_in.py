@@ -199,3 +199,39 @@ def test_the_process_has_its_worker_let_in_and_ends_its_thread_with_uninstrument
         assert worker.name not in {thread.name for thread in threading.enumerate()}
     with spantally.open_ledger(str(tmp_path / "ledger.db")) as ledger:
         assert [one.name for one in ledger.sessions()] == ["let in", "let in"]
+
+
+def test_a_turn_that_raises_is_nobodys_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program gets its answer, and the call its row: it was handed over before."""
+    import openai
+
+    import spantally
+    from spantally.ground import guard
+    from spantally.ground.worker import worker
+    from spantally.testing import Reply, ScriptedServer
+
+    def fail(_: object) -> None:
+        raise RuntimeError("broken for the test")
+
+    path = str(tmp_path / "ledger.db")
+    asked: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
+    guard.reset()
+    spantally.instrument(ledger=path)
+    try:
+        with (
+            ScriptedServer(Reply(text="fine")) as server,
+            openai.OpenAI(base_url=server.base_url, api_key="sk-made-up-0001", max_retries=0) as client,
+        ):
+            client.chat.completions.create(model="gpt-4o", messages=asked)
+            monkeypatch.setattr("spantally.ground.turn.Turn.wait", fail)
+            worker.turn.late_at = 0.0
+            answer = client.chat.completions.create(model="gpt-4o", messages=asked)
+            assert answer.choices[0].message.content == "fine"
+            assert ("calls.record", "RuntimeError") in guard.failures
+        worker.turn.expect(0.0)
+        assert spantally.flush(5)
+    finally:
+        spantally.uninstrument()
+        guard.reset()
+    with spantally.open_ledger(path) as ledger:
+        assert len(ledger.calls()) == 2
