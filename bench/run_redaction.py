@@ -79,7 +79,8 @@ def run(options: argparse.Namespace, plan: measure.Plan) -> dict[str, Any]:
     if "benign" in options.only:
         results["benign"] = measure.real_text(there, options.seed, plan, options.out)
     if "speed" in options.only:
-        results["speed"] = measure.speed(there, options.seed, plan)
+        results["speed_real"] = measure.speed(there, options.seed, plan, real=True)
+        results["speed"] = measure.speed(there, options.seed, plan, real=False)
     if "worst" in options.only:
         results["worst"] = measure.worst(ours, options.seed, plan)
     if "history" in options.only:

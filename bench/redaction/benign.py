@@ -136,6 +136,19 @@ def collect(seed: int, size: int) -> tuple[dict[str, list[str]], str]:
     )
 
 
+def texts(seed: str, size: int, count: int) -> list[str]:
+    """``count`` texts of ``size`` characters: documentation, code, JSON and chats, piece by piece shuffled."""
+    rng = Random(f"{seed}-texts")
+    kinds, _ = collect(rng.randrange(1 << 30), size * count + 4 * _PIECE)
+    pieces = [piece for found in kinds.values() for piece in found]
+    rng.shuffle(pieces)
+    whole = "\n\n".join(pieces)
+    while len(whole) < size * count:  # a machine with few packages: the same pieces in another order
+        rng.shuffle(pieces)
+        whole += "\n\n" + "\n\n".join(pieces)
+    return [whole[at : at + size] for at in range(0, size * count, size)]
+
+
 def _removed(text: str, output: str) -> list[str]:
     """What stood where a tag is, with a little of what stood around it."""
     found = []

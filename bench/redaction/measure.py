@@ -143,20 +143,28 @@ def real_text(sides: list[Side], seed: int, plan: Plan, out: Path) -> dict[str, 
     return results
 
 
-def speed(sides: list[Side], seed: int, plan: Plan) -> dict[str, Any]:
-    """Megabytes per second by size: each round asks every side in turn for new text, the same for all."""
+def speed(sides: list[Side], seed: int, plan: Plan, *, real: bool) -> dict[str, Any]:
+    """Megabytes per second by size: each round asks every side in turn for new text, the same for all.
+
+    Args:
+        sides: who is asked.
+        seed: of the texts.
+        plan: sizes, texts of each, and rounds.
+        real: text that people wrote, with no secret in it; else made up, full of names that promise one.
+    """
+    label = "real text" if real else "dense text"
     rates: dict[str, dict[int, list[float]]] = {
         side.name: {size: [] for size in plan.sizes} for side in sides
     }
     for number in range(plan.rounds):
         for size, count in plan.sizes.items():
-            say(f"speed, round {number + 1} of {plan.rounds}, {size} characters")
+            say(f"speed on {label}, round {number + 1} of {plan.rounds}, {size} characters")
             for side in sides:
                 had = rates[side.name][size]
                 if had and size * count / 1e6 / had[0] > 2:
                     continue  # A side that takes seconds is not asked again: its figure needs no median.
                 few = max(1, count // 10) if side.name in ("gitleaks", "detect-secrets") else count
-                answer = _try(side, "speed", 120, size=size, count=few, seed=f"{seed}-{number}")
+                answer = _try(side, "speed", 120, size=size, count=few, seed=f"{seed}-{number}", real=real)
                 if "seconds" in answer:
                     had.append(answer["characters"] / 1e6 / max(answer["seconds"], 1e-9))
     return {

@@ -30,7 +30,8 @@ def text(results: dict[str, Any]) -> str:
         lines += ["", *_found(label, found)]
     for title, part in (
         ("benign", _benign),
-        ("speed", _speed),
+        ("speed_real", _speed_real),
+        ("speed", _speed_dense),
         ("worst", _worst),
         ("history", _history),
         ("imports", _imports),
@@ -96,10 +97,19 @@ def _benign(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _speed(found: dict[str, Any]) -> list[str]:
+def _speed_real(found: dict[str, Any]) -> list[str]:
+    return _speed(found, "real text")
+
+
+def _speed_dense(found: dict[str, Any]) -> list[str]:
+    return _speed(found, "dense text, a name that promises a secret in every other line")
+
+
+def _speed(found: dict[str, Any], label: str) -> list[str]:
     sizes = sorted({int(size) for one in found.values() for size in one})
     lines = [
-        "Megabytes per CPU second on new text, median of the rounds, sides interleaved (times LazyBridge)",
+        f"Megabytes per CPU second on new {label}",
+        "median of the rounds, sides interleaved (times LazyBridge)",
         f"{'':16}" + "".join(f"{size // 1000:>17} KB" for size in sizes),
     ]
     peer = found.get("lazybridge", {})
@@ -160,7 +170,8 @@ def goals(results: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
                     share <= 0.001,
                 )
             )
-        rows += _speed_goals(name, results.get("speed", {}))
+        rows += _speed_goals(name, "real text", results.get("speed_real", {}))
+        rows += _speed_goals(name, "dense text", results.get("speed", {}))
         ratio = results.get("history", {}).get(name, {}).get("ratio")
         if ratio is not None:
             rows.append((f"{name}: repeated history", ">= 50x", f"{ratio:.0f}x", ratio >= 50))
@@ -190,7 +201,7 @@ def _corpus_goals(name: str, label: str, one: dict[str, Any]) -> list[tuple[str,
     return rows
 
 
-def _speed_goals(name: str, speed: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
+def _speed_goals(name: str, label: str, speed: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     peer, ours = speed.get("lazybridge"), speed.get(name)
     if not peer or not ours:
         return []
@@ -198,7 +209,7 @@ def _speed_goals(name: str, speed: dict[str, Any]) -> list[tuple[str, str, str, 
     ratios = {size: ours[size]["median"] / peer[size]["median"] for size in ours if size in peer}
     return [
         (
-            f"{name}: speed at {size // 1000} KB against LazyBridge",
+            f"{name}: {size // 1000} KB of {label} against LazyBridge",
             f">= {wanted}x",
             f"{ratio:.2f}x",
             ratio >= wanted,

@@ -50,9 +50,12 @@ class Jobs:
             _write(Path(misses), "\n".join(json.dumps(one, ensure_ascii=False) for one in removed))
         return {**result, "read": read}
 
-    def speed(self, size: int, count: int, seed: str) -> dict[str, Any]:
+    def speed(self, size: int, count: int, seed: str, *, real: bool) -> dict[str, Any]:
         """CPU seconds for so many new texts of that size, by a redactor that has worked before."""
-        texts = [speech.text(f"{seed}-{number}", size) for number in range(count)]
+        if real:
+            texts = benign.texts(seed, size, count)
+        else:
+            texts = [speech.text(f"{seed}-{number}", size) for number in range(count)]
         redact = self._make()
         redact(speech.text(f"{seed}-warm", 2_000), "")
         start = time.process_time()
