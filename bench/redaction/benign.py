@@ -137,7 +137,7 @@ def collect(seed: int, size: int) -> tuple[dict[str, list[str]], str]:
 
 
 def texts(seed: str, size: int, count: int) -> list[str]:
-    """``count`` texts of ``size`` characters: documentation, code, JSON and chats, piece by piece shuffled."""
+    """``count`` texts of ``size`` characters: pieces of documentation, code, JSON and chats, shuffled."""
     rng = Random(f"{seed}-texts")
     kinds, _ = collect(rng.randrange(1 << 30), size * count + 4 * _PIECE)
     pieces = [piece for found in kinds.values() for piece in found]
