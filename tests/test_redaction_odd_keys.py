@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from spantally.redaction import Redactor, table
+from spantally.redaction import Redactor, languages, table
 
 
 @pytest.mark.parametrize(
@@ -160,3 +160,21 @@ def test_a_personal_access_token_is_known_by_its_variable() -> None:
     """PAT has no stem of a name."""
     token = noise(LETTERS + "0123456789", 52)
     assert token not in Redactor().text(f"environment:\n  - AZURE_DEVOPS_EXT_PAT={token}\n")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "pat" + "aQ3x9Zk2Lm7Rt5" + "." + "9f3a7c1e5b8d2046",
+        "M" + "TAx9Kd2Lm7Rt5Vw3Yz8Bc4" + "." + "aQ3x9Z" + "." + "k2Lm7Rt5Vw3Yz8Bc",
+    ],
+)
+def test_the_shortest_of_those_that_a_dot_is_in(key: str) -> None:
+    """A word is looked at for dots from the length on that such a key may have, and not one later."""
+    assert key not in Redactor().text(f"so it went with {key} yesterday")
+
+
+def test_names_in_other_scripts_begin_rarely() -> None:
+    """A text without one of their first letters is not searched for them: none may begin as English does."""
+    assert all(not letter.isascii() for letter in languages._FIRST_LETTERS)
+    assert len(languages._FIRST_LETTERS) > 30

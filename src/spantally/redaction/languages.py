@@ -48,6 +48,8 @@ def _any_of(words: tuple[str, ...]) -> str:
 
 # Plain texts, of which the interpreter looks for the first letters alone: most texts have none of them.
 _NAMES: Final = re.compile(_any_of((*_PASSWORDS, *_KEYS)))
+_FIRST_LETTERS: Final = frozenset(word[0] for word in (*_PASSWORDS, *_KEYS))
+_ASCII: Final = bytes(range(128))
 _KEY_NAMES: Final = re.compile(_any_of(_KEYS))
 _AFTER: Final = re.compile(
     r"""(?xi)
@@ -92,7 +94,7 @@ _LOGIN: Final = re.compile(
 
 def find_named(text: str, check: Callable[[], None], taken: list[Span]) -> None:
     """Append a span for each value that a word of another script says is a secret."""
-    if text.isascii():
+    if text.isascii() or not _may_name(text):
         return
     for seen, named in enumerate(_NAMES.finditer(text), 1):
         if not seen & 63:
@@ -110,6 +112,12 @@ def find_named(text: str, check: Callable[[], None], taken: list[Span]) -> None:
                 kind = names.TOKEN if is_key else names.PASSWORD
                 taken.append(Span(start, start + len(value), PAIR, names.TYPES[kind]))
                 break
+
+
+def _may_name(text: str) -> bool:
+    """Whether a letter stands in a text by which a name begins: most have dashes and quotes alone."""
+    foreign = text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
+    return not _FIRST_LETTERS.isdisjoint(foreign)
 
 
 def find_before(text: str, name_start: int, taken: list[Span]) -> None:

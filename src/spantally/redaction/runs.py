@@ -40,7 +40,7 @@ class Runs:
         self._filled = b""
 
     def long_words(self) -> Iterator[tuple[int, int, bool]]:
-        """Start and end of each long word with a digit, or with a capital that is not its first letter.
+        """Start and end of each long word with a digit, or with two capitals side by side or one apart.
 
         The third says whether it has a digit.
         """
@@ -51,7 +51,7 @@ class Runs:
             if end < 0:
                 end = len(self._words)
             digit = kinds(b"0", at, end) >= 0
-            if digit or kinds(b"A", at + 1, end) >= 0:
+            if digit or kinds(b"AA", at, end) >= 0 or kinds(b"A A", at, end) >= 0:
                 yield at, end, digit
             at = find(_LONG, end)
 

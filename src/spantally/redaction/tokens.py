@@ -47,6 +47,10 @@ _NEW_RELIC: Final = re.compile(r"(?<![A-Za-z0-9])(?:eu01xx)?[a-f0-9]{30,36}FFFFN
 _AZURE_KEY_LENGTH: Final = 52
 _MAILCHIMP: Final = re.compile(r"(?<![A-Za-z0-9])[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9_-])")
 _BEFORE_SPECIAL: Final = frozenset("!:$}")
+_SHORTEST_DOTTED: Final = 34
+"""Characters of a token of Airtable's, the shortest of those that a dot is in."""
+_SHORTEST_DISCORD: Final = 47
+"""Of one of Discord's; those of Zhipu are longer."""
 _CRYPT: Final = re.compile(
     r"""(?x)
     (?: \$ (?: [1567] | g?y | 2[abxy] | apr1 | argon2(?:id|[id]) | sha1 | pbkdf2-sha[0-9]{1,3} | scrypt )
@@ -225,11 +229,13 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
         at = end if end > 0 else hit.end()
     if found or len(word) > LONGEST_GENERIC or len(word) < 16:
         return
+    length = len(word)
+    before = text[start - 1] if start else ""
     if (
-        (start and text[start - 1] in _BEFORE_SPECIAL)
-        or "." in word
-        or "~" in word
-        or len(word) >= _AZURE_KEY_LENGTH
+        (before in _BEFORE_SPECIAL and (before != ":" or word[0] != "/"))  # not of every URL
+        or (length >= _SHORTEST_DOTTED and "." in word)
+        or "Q~" in word
+        or length >= _AZURE_KEY_LENGTH
         or (word[-1] == "L" and word.endswith("NRAL"))
     ) and _special(text, start, word, taken):
         return
@@ -376,13 +382,13 @@ def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
     if hit is None and "pat" in word:
         hit = _AIRTABLE.search(word)
         kind = "airtable-token" if hit is not None else kind
-    if hit is None and "." in word:
+    if hit is None and len(word) >= _SHORTEST_DISCORD and "." in word:
         hit = _ZHIPU.search(word)
         kind = "zhipu-key" if hit is not None else kind
     if hit is None and "%3D" in word:
         hit = _TWITTER.search(word)
         kind = "twitter-token" if hit is not None else kind
-    if hit is None and word.count(".") > 1:
+    if hit is None and len(word) >= _SHORTEST_DISCORD and word.count(".") > 1:
         hit = _DISCORD.search(word)
         kind = "discord-token"
     if hit is None or not shapes.looks_random(hit[0], 20):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import re
 from bisect import bisect_right
-from typing import Final, NamedTuple
+from typing import Final
 
 MARGIN: Final = 256
 """Characters on either side of an escape that belong to the part."""
@@ -34,26 +34,66 @@ _WITHIN: Final = re.compile(
 """But for those in the middle of a key, whose half would stay, and of a word of another language."""
 
 
-class View(NamedTuple):
-    """A decoded part."""
+class View:
+    """A decoded part; where its places are in the text is worked out once it is asked for.
 
-    text: str
-    starts: list[int]
-    """Where runs of unchanged places begin in the view, in order."""
-    origins: list[int]
-    """Where each of them begins in the text."""
-    hidden: dict[int, int]
-    """Where colours were left out: the place in the view, and where the first of them begins in the text."""
+    Args:
+        text: what it is a part of.
+        hits: the escapes in it, in order.
+    """
+
+    __slots__ = ("_hidden", "_hits", "_origins", "_starts", "_whole", "text")
+
+    def __init__(self, text: str, hits: list[re.Match[str]]) -> None:
+        self._whole = text
+        self._hits = hits
+        self._starts: list[int] = []
+        """Where runs of unchanged places begin in the view, in order."""
+        self._origins: list[int] = []
+        """Where each of them begins in the text."""
+        self._hidden: dict[int, int] = {}
+        """Where colours were left out: the place in the view, and where the first begins in the text."""
+        at = max(0, hits[0].start() - MARGIN)
+        pieces: list[str] = []
+        for hit in hits:
+            pieces.append(text[at : hit.start()])
+            pieces.append(_meaning(hit))
+            at = hit.end()
+        pieces.append(text[at : at + MARGIN])
+        self.text = "".join(pieces)
 
     def origin(self, at: int) -> int:
         """The place in the text of a place in the view."""
-        run = bisect_right(self.starts, at) - 1
-        return self.origins[run] + at - self.starts[run]
+        if not self._starts:
+            self._map()
+        run = bisect_right(self._starts, at) - 1
+        return self._origins[run] + at - self._starts[run]
 
     def end(self, at: int) -> int:
         """The same for the end of something, which colours behind it are no part of."""
-        hidden = self.hidden.get(at)
+        if not self._starts:
+            self._map()
+        hidden = self._hidden.get(at)
         return self.origin(at) if hidden is None else hidden
+
+    def _map(self) -> None:
+        at = max(0, self._hits[0].start() - MARGIN)
+        size = 0
+        for hit in self._hits:
+            meanings = () if _is_colour(hit) else _meanings(hit)
+            for origin, length in (
+                (at, hit.start() - at),
+                *((place, len(piece)) for place, piece in meanings),
+            ):
+                if length:
+                    self._starts.append(size)
+                    self._origins.append(origin)
+                    size += length
+            if not meanings:
+                self._hidden.setdefault(size, hit.start())
+            at = hit.end()
+        self._starts.append(size)
+        self._origins.append(at)
 
 
 def may_have_views(text: str) -> bool:
@@ -78,32 +118,7 @@ def views_of(text: str) -> list[View]:
             parts[-1].append(hit)
         else:
             parts.append([hit])
-    return [_decoded(text, part) for part in parts if len(part) >= _FEWEST or _tells_alone(part[0])]
-
-
-def _decoded(text: str, hits: list[re.Match[str]]) -> View:
-    at = max(0, hits[0].start() - MARGIN)
-    pieces: list[str] = []
-    starts: list[int] = []
-    origins: list[int] = []
-    size = 0
-    hidden: dict[int, int] = {}
-    for hit in hits:
-        meanings = () if _is_colour(hit) else _meanings(hit)
-        for origin, piece in ((at, text[at : hit.start()]), *meanings):
-            if piece:
-                pieces.append(piece)
-                starts.append(size)
-                origins.append(origin)
-                size += len(piece)
-        if not meanings:
-            hidden.setdefault(size, hit.start())
-        at = hit.end()
-    last = text[at : at + MARGIN]
-    pieces.append(last)
-    starts.append(size)
-    origins.append(at)
-    return View("".join(pieces), starts, origins, hidden)
+    return [View(text, part) for part in parts if len(part) >= _FEWEST or _tells_alone(part[0])]
 
 
 def _tells_alone(hit: re.Match[str]) -> bool:
@@ -112,6 +127,17 @@ def _tells_alone(hit: re.Match[str]) -> bool:
 
 def _is_colour(hit: re.Match[str]) -> bool:
     return hit.re is _COLOUR
+
+
+def _meaning(hit: re.Match[str]) -> str:
+    """What an escape stands for; of one character, as most are, without a list of places."""
+    escape = hit[0]
+    if escape[0] == "\\":
+        character = chr(int(escape[-4:], 16))
+        return "?" if "\ud800" <= character <= "\udfff" else character
+    if _is_colour(hit):
+        return ""
+    return "".join([piece for _, piece in _meanings(hit)])
 
 
 def _meanings(hit: re.Match[str]) -> list[tuple[int, str]]:
