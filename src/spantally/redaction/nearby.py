@@ -57,6 +57,17 @@ _FIRST: Final = re.compile(
     ) \Z
     """
 )
+_BETWEEN: Final = re.compile(
+    r"""(?x)
+    (?: (?: \# | // | --[ ] | /\* | <!-- | <- | \( | => | -> | \u2190 ) [ \t]{0,4}
+        (?:[A-Za-z][\w'\u2019-]{0,15}[ ]){0,4}
+      | [ ] (?:is|was|as|for) [ ] (?:(?:the|my|our|your|a|an|their|this)[ ])? (?:[\w./-]{1,24}[ ]){0,3}
+      | (?:name|key|id|field|variable)["']? \s{0,2} [:=] \s{0,2} ["']
+    ) \Z
+    """
+)
+"""What :data:`_FIRST` ends with; it takes a tenth of the time, and mostly there is none."""
+_BETWEEN_REACH: Final = 128
 _ASSIGNED: Final = re.compile(r"[A-Za-z_]\w{0,40}=\w")
 _NEXT_FIELD: Final = re.compile(r"&[A-Za-z_]\w{0,24}=")
 """Of a form: a value ends there."""
@@ -114,6 +125,8 @@ def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> Non
     if kind not in _STRONG and kind != names.PASSWORD:
         return
     if _LINK.search(text, max(0, name_start - _LINK_REACH), name_start) is None:
+        return
+    if _BETWEEN.search(text, max(0, name_start - _BETWEEN_REACH), name_start) is None:
         return
     low = max(0, name_start - BEFORE)
     line = text.rfind("\n", low, name_start) + 1
