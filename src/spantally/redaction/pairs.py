@@ -26,7 +26,7 @@ from spantally.redaction.pair_reading import VERBS, in_query, read_pair
 from spantally.redaction.pair_syntax import AFTER_NAME
 from spantally.redaction.runs import Runs
 from spantally.redaction.spans import PAIR, Span
-from spantally.redaction.tags import is_tag_at
+from spantally.redaction.tags import OPENING, is_tag_at, tag_end_at
 
 _BRAINTREE: Final = re.compile(r"\$(?:production|sandbox)\$[a-z0-9]{8,24}\$[a-f0-9]{10,64}")
 """What follows ``access_token`` in a token of Braintree's."""
@@ -53,6 +53,9 @@ _WEAK_PROSE: Final = (
     " `",
 )
 _PROSE_REACH: Final = 64
+_BEFORE_TAG: Final = re.compile(rf"""[=:][ ]?["']?(?={re.escape(OPENING)})""")
+_BEHIND_TAG: Final = frozenset({"", " ", "\n", "\r", "\t", '"', "'", ",", ";"})
+"""What ends a value that is a tag as a whole."""
 _BEFORE_NAME: Final = frozenset({" ", '"', "'"})
 _AUTH: Final = frozenset({"auth", "Auth", "AUTH"})
 _FLAG_FOLLOWS: Final = frozenset(" =")
@@ -100,6 +103,7 @@ def find_pairs(
     tail = TAIL.match
     known = names.known
     may_hold_value = runs.may_hold_value
+    tagged = runs.tagged
     for at in stems:
         if at < cursor:
             continue
@@ -126,6 +130,8 @@ def find_pairs(
                 cursor = paid.end()
             continue
         if kind == names.NONE:
+            continue
+        if tagged and _has_gone(text, name_end):
             continue
         if kind == names.PASSWORD and len(name) >= LONGEST_SHORT and is_id(name):
             continue
@@ -229,6 +235,15 @@ def find_pairs(
             waste -= read - cursor
             if waste < 0:
                 cursor = read
+
+
+def _has_gone(text: str, name_end: int) -> bool:
+    """Whether the value of a name is a tag already, and nothing else."""
+    before = _BEFORE_TAG.match(text, name_end)
+    if before is None:
+        return False
+    end = tag_end_at(text, before.end())
+    return end > 0 and text[end : end + 1] in _BEHIND_TAG
 
 
 def _find_after(text: str, name_end: int, kind: int, runs: Runs, taken: list[Span]) -> None:

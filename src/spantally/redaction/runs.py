@@ -5,7 +5,7 @@ Bytes are found ten times as fast as a pattern matches: one table shows where wo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 SHORTEST: Final = 16
@@ -28,12 +28,13 @@ class Runs:
         tags: start and end of the tags in it, in order: nothing in them is a name or a value.
     """
 
-    __slots__ = ("_filled", "_kinds", "_words", "raw")
+    __slots__ = ("_filled", "_kinds", "_words", "raw", "tagged")
 
-    def __init__(self, text: str, tags: Iterable[tuple[int, int]] = ()) -> None:
+    def __init__(self, text: str, tags: Sequence[tuple[int, int]] = ()) -> None:
         raw = text.encode("ascii", "replace")
         if tags:
             raw = _without(raw, tags)
+        self.tagged = bool(tags)
         self.raw = raw
         self._words = raw.translate(_WORDS)
         self._kinds = raw.translate(_KINDS)
@@ -74,7 +75,7 @@ class Runs:
         return filled
 
 
-def _without(raw: bytes, tags: Iterable[tuple[int, int]]) -> bytes:
+def _without(raw: bytes, tags: Sequence[tuple[int, int]]) -> bytes:
     """The bytes with what stands between the brackets of tags blank: of the rest each keeps its place."""
     pieces: list[bytes] = []
     at = 0
