@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from spantally.cli.moments import local_text
+from spantally.cli.render.labels import labels_of
 from spantally.cli.render.numbers import safe
 from spantally.cli.render.output import write
 from spantally.ground import semconv
@@ -35,11 +36,9 @@ def print_events(events: Sequence[EventRow], *, content: bool, first: bool = Tru
     lines = [""] if first else []
     for event in events:
         where = f"  in {' > '.join(event.agent_path)}" if event.agent_path else ""
-        told = [
-            f"{name.rpartition('.')[2]}={_text(value)}"
-            for name, value in event.attributes.items()
-            if content or name not in _CONTENT
-        ]
+        shown = {name: value for name, value in event.attributes.items() if content or name not in _CONTENT}
+        labels = labels_of(shown)
+        told = [f"{labels[name]}={_text(value)}" for name, value in shown.items()]
         lines.append(safe(f"{local_text(event.time_ns)}  {event.type}{where}  {', '.join(told)}").rstrip())
     write("\n".join(lines))
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from spantally.cli.moments import rfc3339, span_text
+from spantally.cli.render.labels import labels_of
 from spantally.cli.render.numbers import count_text, safe
 from spantally.cli.render.rows import own_cost_text, status_text
 from spantally.cli.render.tree import describe
@@ -30,7 +31,8 @@ def step_text(step: Step, first_ns: int) -> str:
     head = f"{'+' + span_text((step.at_ns - first_ns) / 1e6):>9}  {indent}"
     if step.call is None:
         assert step.event is not None
-        told = {name.rpartition(".")[2]: value for name, value in step.event.attributes.items()}
+        labels = labels_of(step.event.attributes)
+        told = {labels[name]: value for name, value in step.event.attributes.items()}
         return "\n".join([safe(f"{head}* {step.event.type}"), *_lines(told, indent)])
     row = step.call
     sign = "> " if step.what == "start" else "< "
