@@ -20,7 +20,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import SpanProcessor as SdkSpanProcessor
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import INVALID_SPAN, SpanKind, StatusCode
 
 from spantally.calls import implicit as calls_implicit
 from spantally.calls import pipeline
@@ -446,7 +446,22 @@ def _operation_of(span: Any) -> Operation | None:
     scope = span.instrumentation_scope
     if scope is None or scope.name != SCOPE_NAME:
         return None
-    return open_operations.get(call_id)
+    made = open_operations.get(call_id)
+    if made is None and len(call_id) == getattr(attributes, "max_value_len", None):
+        return _by_part(call_id, span)
+    return made
+
+
+def _by_part(cut: str, span: Any) -> Operation | None:
+    """The same where the SDK was told to keep less of a text than a call id has: by its moment, too."""
+    for operation in list(open_operations.values()):
+        if (
+            operation.start_ns == span.start_time
+            and operation.span is INVALID_SPAN
+            and operation.call_id.startswith(cut)
+        ):
+            return operation
+    return None
 
 
 def _is_ours(span: Any) -> bool:
