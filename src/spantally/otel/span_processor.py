@@ -35,7 +35,12 @@ from spantally.ground.scope import Scope, current_scope, is_hidden
 from spantally.ground.settings import from_argument
 from spantally.ground.worker import worker
 from spantally.otel import foreign, joining
-from spantally.otel.beside import is_of_another_call, is_told_by_twin, told_models
+from spantally.otel.beside import (
+    is_counted_by_framework,
+    is_of_another_call,
+    is_told_by_twin,
+    told_models,
+)
 from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.export_filter import Place, filter_span
 from spantally.otel.frameworks import enrich, recognise
@@ -380,7 +385,7 @@ class SpanProcessor(SdkSpanProcessor):
         if call_id is not None and self._is_metered(call_id):
             return
         if state is not None:
-            if is_told_by_twin(state, facts):
+            if is_told_by_twin(state, facts) or is_counted_by_framework(attributes):
                 self._link(span, state)
                 return
             state.told_of = told_models(facts)
