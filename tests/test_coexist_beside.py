@@ -98,16 +98,32 @@ def test_late_observations_beside_a_third_party_are_one_call(watched: Watched) -
     assert len(watched.records) == 1
 
 
-def test_an_observation_of_a_run_that_a_framework_of_ours_counts_is_no_call(watched: Watched) -> None:
-    """Langfuse's handler of LangChain runs in threads, where nothing shows which of our calls it means."""
-    tracer = watched.provider.get_tracer("langfuse-sdk")
+@pytest.mark.parametrize("name", ["langfuse-sdk", "langsmith", "a tool"])
+def test_a_run_that_a_framework_of_ours_counts_is_no_second_call(watched: Watched, name: str) -> None:
+    """Handlers of LangChain run in threads, or afterwards: nothing shows which of our calls they mean."""
+    tracer = watched.provider.get_tracer("langsmith" if name == "langsmith" else "langfuse-sdk")
+    of_run: dict[str, Any] = {
+        **LANGFUSE,
+        **USED,
+        "langfuse.observation.metadata.ls_model_name": "gpt-4o-mini",
+    }
+    if name == "langsmith":
+        of_run = {
+            **kit.USAGE,
+            "langsmith.span.kind": "llm",
+            "langsmith.metadata.ls_integration": "langchain_chat_model",
+        }
+    elif name == "a tool":
+        of_run = {
+            "langfuse.observation.type": "tool",
+            "langfuse.observation.metadata.langgraph_node": '"tools"',
+        }
     for at_work in (True, False):
         if at_work:
             told.counted.add("langchain")
         try:
             span = tracer.start_span("ChatOpenAI")
-            span.set_attributes({**LANGFUSE, "langfuse.observation.metadata.ls_model_name": "gpt-4o-mini"})
-            span.set_attributes(USED)
+            span.set_attributes(of_run)
             span.end()
         finally:
             told.counted.discard("langchain")

@@ -21,7 +21,7 @@ from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState
 
 counted: Final[set[str]] = set()
-"""Frameworks each of whose model calls is counted by an integration of ours, whoever else traces them."""
+"""Frameworks whose model calls and tools all have rows of an integration of ours, whoever traces them."""
 
 _PREFIX: Final = "gen_ai.usage."
 _MAYBE_BILLED: Final = ("timeout", "timedout", "interrupted", "connection", "remoteprotocol", "readerror")

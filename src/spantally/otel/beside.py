@@ -14,7 +14,8 @@ from typing import Any
 from spantally.calls.joining import detached
 from spantally.calls.told import counted
 from spantally.otel.dialects import Facts, facts_of
-from spantally.otel.dialects_langfuse import LS_MODEL, LS_PROVIDER
+from spantally.otel.dialects_langfuse import OF_LANGCHAIN
+from spantally.otel.dialects_langsmith import INTEGRATION
 from spantally.otel.lineage import STATE, SpanState
 
 
@@ -103,14 +104,19 @@ def is_told_by_twin(state: SpanState, facts: Facts) -> bool:
 
 
 def is_counted_by_framework(attributes: Mapping[str, Any]) -> bool:
-    """True if a model span was made by a framework's callbacks, all of whose model calls we count.
+    """True if a span was made by a framework's callbacks, all of whose calls, tools and agents have our rows.
 
     Callbacks run where no context of the call is seen: in threads beside it, beneath spans of their own.
 
     Args:
         attributes: of the span.
     """
-    return "langchain" in counted and (LS_MODEL in attributes or LS_PROVIDER in attributes)
+    if "langchain" not in counted:
+        return False
+    if any(name in attributes for name in OF_LANGCHAIN):
+        return True
+    told = attributes.get(INTEGRATION)
+    return isinstance(told, str) and told.startswith("langchain")
 
 
 def told_models(facts: Facts) -> frozenset[str]:
