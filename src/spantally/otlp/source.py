@@ -24,6 +24,12 @@ LONGEST_LINE: Final = 64 << 20
 _BEGUN: Final = re.compile(r"\s*(?:t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|[-+.eE\d]{0,9}|\\?u?[\da-fA-F]{0,4})")
 """What may be left where a text ends within JSON: nothing, or the beginning of a number, word or escape."""
 
+_HALF: Final = re.compile(
+    rb"\\u[dD][89abAB][\da-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][\da-fA-F]{2})\\u[dD][c-fC-F]|\xed[\xa0-\xbf]"
+)
+"""Half of a surrogate pair, escaped or not: what is left where somebody cut a text in the middle of one."""
+
 _GZIP: Final = b"\x1f\x8b"
 _BUFFER: Final = 1 << 18
 
@@ -184,7 +190,8 @@ def _read(document: Any, line: int | None) -> Batch:
 def _parse(text: bytes) -> Any:
     """The JSON value, or Unusable: unfinished where what is there could go on as JSON."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        return _whole_characters(value) if _HALF.search(text) else value
     except json.JSONDecodeError as error:
         begun = error.msg.startswith("Unterminated string") or _BEGUN.fullmatch(error.doc, error.pos)
         return Unusable(f"is no JSON: {error}", unfinished=bool(begun) and error.msg != "Extra data")
@@ -192,6 +199,15 @@ def _parse(text: bytes) -> Any:
         return Unusable(f"is no JSON: {error}", unfinished=error.reason == "unexpected end of data")
     except (ValueError, RecursionError) as error:
         return Unusable(f"is no JSON: {error}")
+
+
+def _whole_characters(value: Any) -> Any:
+    """The value with a question mark for each half of a character, which no file and no terminal takes."""
+    if type(value) is str:
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if type(value) is dict:
+        return {_whole_characters(name): _whole_characters(one) for name, one in value.items()}
+    return [_whole_characters(one) for one in value] if type(value) is list else value
 
 
 def _at_end(document: Any, raw: bytes) -> Any:
