@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 
 import coexist_kit as kit
 import spantally
 from otel_kit import Bench
+from spantally.calls import told
 from spantally.ground import guard
 from spantally.otel import beside, joining
 from spantally.testing import ScriptedServer
@@ -54,6 +58,76 @@ def test_an_observation_that_is_not_current_stands_for_our_call(
     assert {attributes(span)["spantally.call.id"] for span in shown} == {
         one.call_id for one in watched.records
     }
+
+
+@pytest.mark.parametrize("current", [False, True], ids=["detached", "current"])
+@pytest.mark.parametrize("form", [{}, kit.STREAM], ids=["chat", "stream"])
+def test_an_observation_that_says_late_what_it_is_stands_for_our_call(
+    watched: Watched, server: ScriptedServer, current: bool, form: dict[str, Any]
+) -> None:
+    """Langfuse begins a span without attributes and sets them before the request: one span, one row each."""
+    tracer = watched.provider.get_tracer("langfuse-sdk")
+    with spantally.session("s") as session, tracer.start_as_current_span("observed") as around:
+        around.set_attribute("langfuse.observation.type", "span")
+        for _ in range(2):
+            span = tracer.start_span("OpenAI-generation")
+            span.set_attributes(LANGFUSE)
+            with trace.use_span(span) if current else nullcontext():
+                kit.ask(server, **form)
+            span.set_attributes(USED)
+            span.end()
+        kit.ask(server)  # of nobody else
+    assert session.totals.calls == 3
+    assert len({one.call_id for one in watched.records}) == len(watched.records) == 3
+    named = Counter(span.name for span in watched.spans)
+    assert named == {"observed": 1, "OpenAI-generation": 2, "chat gpt-4o-mini": 1}
+    assert "spantally.call.id" not in attributes(watched.spans[0])
+
+
+def test_late_observations_beside_a_third_party_are_one_call(watched: Watched) -> None:
+    """Without an SDK of ours: the span of another instrumentor that begins after it is the same call."""
+    late = watched.provider.get_tracer("langfuse-sdk")
+    other = watched.provider.get_tracer("opentelemetry.instrumentation.genai.openai")
+    span = late.start_span("OpenAI-generation")
+    span.set_attributes(LANGFUSE)
+    inner = other.start_span("chat gpt-4o-mini", attributes=OFFICIAL)
+    inner.set_attributes(kit.USAGE)
+    inner.end()
+    span.set_attributes(USED)
+    span.end()
+    assert len(watched.records) == 1
+
+
+@pytest.mark.parametrize("name", ["langfuse-sdk", "langsmith", "a tool"])
+def test_a_run_that_a_framework_of_ours_counts_is_no_second_call(watched: Watched, name: str) -> None:
+    """Handlers of LangChain run in threads, or afterwards: nothing shows which of our calls they mean."""
+    tracer = watched.provider.get_tracer("langsmith" if name == "langsmith" else "langfuse-sdk")
+    of_run: dict[str, Any] = {
+        **LANGFUSE,
+        **USED,
+        "langfuse.observation.metadata.ls_model_name": "gpt-4o-mini",
+    }
+    if name == "langsmith":
+        of_run = {
+            **kit.USAGE,
+            "langsmith.span.kind": "llm",
+            "langsmith.metadata.ls_integration": "langchain_chat_model",
+        }
+    elif name == "a tool":
+        of_run = {
+            "langfuse.observation.type": "tool",
+            "langfuse.observation.metadata.langgraph_node": '"tools"',
+        }
+    for at_work in (True, False):
+        if at_work:
+            told.counted.add("langchain")
+        try:
+            span = tracer.start_span("ChatOpenAI")
+            span.set_attributes(of_run)
+            span.end()
+        finally:
+            told.counted.discard("langchain")
+    assert len(watched.records) == 1
 
 
 def test_an_observation_of_another_model_is_a_call_of_its_own(

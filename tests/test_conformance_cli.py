@@ -105,6 +105,23 @@ def test_last_spans_only() -> None:
     assert invoke("-", "--last", "2", given=given).exit_code == 1
 
 
+@pytest.mark.parametrize("last", [None, "1"])
+def test_an_agent_is_judged_by_calls_that_are_not_shown(last: str | None) -> None:
+    """Spans of others between an agent and its calls count, and calls before the last spans."""
+    agent = [
+        {"key": key, "value": {"stringValue": value}}
+        for key, value in {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "a"}.items()
+    ]
+    given = otlp(
+        {"parentSpanId": "0000000000000002"},
+        {"parentSpanId": "0000000000000003", "name": "step", "kind": 1, "attributes": []},
+        {"name": "invoke_agent a", "kind": 1, "attributes": agent},
+    )
+    result = invoke("-", *(("--last", last) if last else ()), given=given)
+    assert result.exit_code == 1
+    assert "gen_ai.usage.output_tokens is missing" in result.stdout
+
+
 def test_a_bad_line_ends_with_2_and_the_rest_is_checked() -> None:
     """A line that is no OTLP is named on stderr, the findings of the others are given."""
     result = invoke("-", given=otlp(OK) + "oops\n")

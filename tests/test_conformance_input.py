@@ -184,6 +184,38 @@ def test_a_bad_line_is_named_and_the_rest_is_read() -> None:
     assert batch.spans[1].line == 6
 
 
+def test_an_input_that_ends_early_says_so_wherever_it_ends() -> None:
+    """Somebody may still be writing: no rest of a document is taken for a fault."""
+    extra = '"é \\u00e9\\n": [true, false, null, -1.5e+10]'
+    whole = f"{json.dumps(request(span()))[:-1]}, {extra}}}".encode()
+    assert read(whole).unusable == []
+    for end in range(1, len(whole)):
+        for before in (b"", LINES.encode()):
+            (told,) = read(before + whole[:end]).unusable
+            assert told.unfinished, whole[:end][-20:]
+            assert told.message == "the input ends in the middle of this line"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{'resourceSpans': []}",
+        b'{"resourceSpans": [],}',
+        b'{"a": "\xe9"}',
+        b"<html>",
+        b"oops",
+        b'{"a" 1}',
+        b"{} {}",
+    ],
+)
+def test_a_last_line_that_no_rest_could_mend_is_no_json(text: bytes) -> None:
+    """What is wrong is said, though no line end follows."""
+    for before in (b"", LINES.encode()):
+        (told,) = read(before + text).unusable
+        assert told.message.startswith("is no JSON: ")
+        assert not told.unfinished
+
+
 def test_a_bad_first_line_is_named() -> None:
     """Lines are read as lines even if the first one is cut."""
     good = json.dumps(request(span()))
@@ -201,7 +233,8 @@ def test_a_bad_first_line_is_named() -> None:
         ({"name": 3}, "name is no text"),
         ({"attributes": {"a": 1}}, "attributes"),
         ({"attributes": [{"key": "a", "value": {"floatValue": 1}}]}, "has none of"),
-        ({"attributes": [{"key": "a", "value": {"intValue": "x"}}]}, "invalid literal"),
+        ({"attributes": [{"key": "a", "value": {"intValue": "x"}}]}, "intValue 'x' is no whole number"),
+        ({"attributes": [{"key": "a", "value": {"doubleValue": "x"}}]}, "doubleValue 'x' is no number"),
         ({"attributes": [{"key": "a", "value": {"intValue": True}}]}, "whole number"),
     ],
 )

@@ -439,6 +439,33 @@ def test_the_older_profile_takes_the_older_names() -> None:
     assert findings(*spans, profile="1.41") == []
 
 
+@pytest.mark.parametrize(
+    "value", [None, [], ["chat"], {"a": [1]}, b"x", True, -(2**70), float("nan"), "\ud800"]
+)
+def test_a_value_of_any_type_is_judged(value: Any) -> None:
+    """Where a word is expected may stand a list or a map, on a span, beneath an agent and on an event."""
+    agent = other("invoke_agent", without=["gen_ai.usage.input_tokens"], trace_id="t", span_id="a")
+    for name in (*PROFILES["latest"].types, "openai.api.type", "other.response.status", "mcp.method.name"):
+        for kind in ("CLIENT", "INTERNAL"):
+            span = chat(kind=kind, attributes={name: value}, trace_id="t", span_id="b", parent_id="a")
+            without = span._replace(attributes={name: value, "error.type": value})
+            for profile in PROFILES:
+                findings(agent, span, without, Event(name, {name: value}, SCOPE), profile=profile)
+    (found,) = findings(chat(attributes={"gen_ai.operation.name": ["chat"]}))
+    assert found.rule == "GENAI-TYPE"
+
+
+def test_what_json_lacks_is_found_in_content() -> None:
+    """Python writes and reads NaN and Infinity, which no other reader of the text takes."""
+    call = '[{"role":"assistant","parts":[{"type":"tool_call","name":"t","arguments":%s}]}]'
+    for value, rules in (
+        ("1", []),
+        ("NaN", ["GENAI-CONTENT-JSON"]),
+        ('{"a":-Infinity}', ["GENAI-CONTENT-JSON"]),
+    ):
+        assert [one.rule for one in findings(content("output.messages", call % value))] == rules
+
+
 def test_spans_of_others_are_not_looked_at() -> None:
     """A span without a gen_ai.* attribute is no GenAI span, whatever it looks like."""
     assert findings(Span("GET /", "CLIENT", {"error.type": "500"}, "OK"), Event("log", {})) == []

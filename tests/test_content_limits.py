@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import openai
@@ -362,3 +365,37 @@ def test_a_secret_learned_while_the_call_runs_is_hidden_in_it() -> None:
         assert b"the word is [REDACTED:literal:" in watched.exported()
     finally:
         watched.close()
+
+
+@pytest.mark.parametrize("most", [0, 1, 4, 12, 31, 32])
+def test_each_call_is_one_row_however_short_the_sdk_keeps_a_text(
+    most: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Spans with half a call id are known as ours: nobody takes them for another instrumentor's."""
+    provider, exporter = limited(SpanLimits(max_span_attribute_length=most))
+    watched = Watched(tracer_provider=provider, capture_content="span_only")
+
+    @spantally.tool
+    def look(at: int) -> int:
+        return at
+
+    @spantally.agent
+    def planner(server: ScriptedServer) -> None:
+        ask(server, HISTORY[:1])
+        ask(server, HISTORY[:1], stream=True)
+        look(3)
+
+    try:
+        with ScriptedServer() as server, spantally.session("of-mine") as session:
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(contextvars.copy_context().run, [planner], [server]))
+                list(pool.map(lambda _: ask(server, HISTORY[:1]), range(12)))
+            planner(server)
+            totals = session.totals
+        kinds = Counter(record.kind for record in watched.records)
+    finally:
+        watched.close()
+    caplog.clear()  # names and ids are longer
+    assert kinds == {"inference": 16, "agent": 2, "tool": 2}
+    assert len(exporter.spans) == 20
+    assert totals.calls == 16

@@ -24,7 +24,7 @@ from spantally.ground.worker import worker
 from spantally.instrumentors.openai.wire import content
 from spantally.instrumentors.openai.wire import operation as op
 from spantally.instrumentors.openai.wire.stream_content import ChatContent
-from spantally.testing import Reply, ScriptedServer
+from spantally.testing import Reply, ScriptedServer, ToolCall
 from watching import Watched, attributes
 
 PIXELS = b"\x89PNG\r\n\x1a\n\0" + bytes(range(256)) * 40
@@ -128,6 +128,43 @@ def test_an_image_in_a_text_message_leaves_no_base64() -> None:
         watched.close()
     assert PNG[:60].encode() not in exported
     assert exported.count(f"look: [image/png, {len(PIXELS)} bytes, sha256 {DIGEST}] ok?".encode()) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        json.dumps({"picture": f"data:image/png;base64,{PNG}"}),
+        json.dumps({"files": [{"data": PNG}] * 8}),
+        f'{{"picture": "data:image/png;base64,{PNG}',
+    ],
+    ids=["data URL", "long", "cut off"],
+)
+def test_media_in_calls_and_definitions_of_tools_leaves_no_base64(arguments: str, stream: bool) -> None:
+    """What a model hands to a tool, and what a tool says of itself, is told by size and hash, too."""
+    url = f"data:image/png;base64,{PNG}"
+    tool: Any = {"name": "show", "description": f"Like {url}"}
+    watched = Watched(capture_content="span_only")
+    try:
+        with (
+            ScriptedServer(Reply(tool_calls=[ToolCall("show", arguments)])) as server,
+            openai.OpenAI(base_url=server.base_url, api_key="sk-made-up-for-tests") as client,
+        ):
+            made: Any = client.chat.completions.create(
+                model="gpt-4o",
+                messages=IMAGE,
+                tools=[{"type": "function", "function": tool}],
+                stream=stream,
+            )
+            if stream:
+                list(made)
+        (span,) = watched.spans
+    finally:
+        watched.close()
+    said, offered = (attributes(span)[name] for name in ("gen_ai.output.messages", "gen_ai.tool.definitions"))
+    assert PNG[:60] not in said + offered
+    assert f"{len(PIXELS)}" in said
+    assert DIGEST in offered
 
 
 # -- as files --------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from langchain_core.tools import ToolException, tool
 
 import spantally
 from frameworks_kit import ENDS, KEY, billed, counted, script, tree
+from spantally.calls import told
 from spantally.instrumentors.langchain.runs import runs
 from spantally.langchain import CallbackHandler
 from spantally.testing import Reply, ScriptedServer, Usage
@@ -228,6 +229,14 @@ def test_without_instrument_the_totals_are_kept() -> None:
         openai_model(server).invoke("hello", config={"callbacks": [handler]})
     assert (handler.llm_calls, handler.total_tokens) == (1, 14)
     assert handler.total_cost == Decimal("0.000065")
+
+
+def test_observations_of_others_know_that_runs_are_counted(watched: Watched) -> None:
+    """From the first run on, until our handler is taken back, callbacks of others tell of no more calls."""
+    RunnableLambda(str).invoke("hello")
+    assert "langchain" in told.counted
+    spantally.uninstrument()
+    assert "langchain" not in told.counted
 
 
 def test_call_of_the_patched_sdk_is_counted_there_alone(watched: Watched) -> None:

@@ -32,6 +32,28 @@ def ingest(ledger: Path, *paths: Path | str, data: bytes | None = None) -> Resul
     return CliRunner().invoke(cli, ["--ledger", str(ledger), "ingest", *map(str, paths)], input=data)
 
 
+@pytest.mark.parametrize("half", ["\\ud83d", "\\ude00"])
+def test_half_a_character_loses_no_row(tmp_path: Path, half: str) -> None:
+    """Exporters that cut texts by UTF-16 units leave half of a pair behind; whole pairs stay as they are."""
+    said = {"gen_ai.agent.name": "é 😀", "user.id": "alice HALF", "gen_ai.response.model": "HALF😀HALF"}
+    data = lines([request(chat(1, attributes=said))]).replace(b"HALF", half.encode())
+    (tmp_path / "a.jsonl").write_bytes(data)
+    result = ingest(tmp_path / "l.db", tmp_path / "a.jsonl")
+    assert "set aside" not in result.stderr
+    (row,) = rows(tmp_path / "l.db")
+    assert (row["user_id"], row["response_model"]) == ("alice ?", "?😀?")
+
+
+@pytest.mark.parametrize("seconds", [1e300, -1.0, 4.6e18, float("inf"), float("nan"), 0.25])
+def test_a_time_that_is_none_loses_no_row(tmp_path: Path, seconds: float) -> None:
+    """A first chunk after more seconds than a row has room for is not told; the call is."""
+    data = lines([request(chat(1, attributes={"gen_ai.response.time_to_first_chunk": seconds}))])
+    (tmp_path / "a.jsonl").write_bytes(data)
+    ingest(tmp_path / "l.db", tmp_path / "a.jsonl")
+    (row,) = rows(tmp_path / "l.db")
+    assert (row["input_tokens"], row["first_chunk_ns"]) == (100, 250_000_000 if seconds == 0.25 else None)
+
+
 def test_what_is_written_right_before_a_rotation_is_read(tmp_path: Path) -> None:
     """A line that comes after the last read, and before the file is renamed, is not lost."""
     path = tmp_path / "a.jsonl"

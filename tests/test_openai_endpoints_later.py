@@ -81,6 +81,22 @@ async def _poll_async(client: openai.AsyncOpenAI) -> Any:
     return made
 
 
+@pytest.mark.parametrize(("profile", "told"), [("latest", ["4", None, None]), ("1.41", [None, None, None])])
+def test_a_resumed_stream_says_where(profile: str, told: list[str | None]) -> None:
+    """A stored response read as a stream from an event on: the newest conventions have a name for it."""
+    watched = Watched(semconv=profile)
+    try:
+        with Server(Reply(text="thought")) as server, client_of(server) as client:
+            made = client.responses.create(model="gpt-4o", input="think", background=True)
+            list(client.responses.retrieve(made.id, stream=True, starting_after=4))
+            list(client.responses.retrieve(made.id, stream=True))
+            client.responses.retrieve(made.id)
+        spans = watched.spans[1:]
+    finally:
+        watched.close()
+    assert [attributes(span).get("gen_ai.request.stream_cursor") for span in spans] == told
+
+
 @pytest.mark.parametrize("mode", RUNS)
 def test_polling_completes_the_row_of_the_call(mode: str, tmp_path: Path) -> None:
     """The row that began a background response gets its usage from the poll that sees the end, once."""

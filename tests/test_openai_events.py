@@ -19,7 +19,7 @@ from spantally.calls.exceptions import note_exception
 from spantally.calls.plans import Plan
 from spantally.ground import guard, semconv
 from spantally.ground.records import Kind, Status
-from spantally.testing import Reply, ScriptedServer, Usage
+from spantally.testing import Reply, ScriptedServer, ToolCall, Usage
 from watching import Watched
 
 DETAILS = "gen_ai.client.inference.operation.details"
@@ -121,6 +121,25 @@ def test_details_are_those_of_the_span(profile: str) -> None:
     assert told["gen_ai.request.temperature"] == 0.5
     written = "write" if profile == "latest" else "creation"
     assert told[f"gen_ai.usage.cache_{written}.input_tokens"] == 8
+
+
+@pytest.mark.parametrize("depth", [14, 40, 5_000])
+def test_arguments_of_any_depth_leave_with_the_event(depth: int) -> None:
+    """An exporter encodes values of some thirty levels and loses an attribute that has more."""
+    arguments = '{"a":' * depth + "1" + "}" * depth
+    with watched(Reply(tool_calls=[ToolCall("dig", arguments)]), capture_content="span_and_event") as (
+        seen,
+        client,
+    ):
+        client.chat.completions.create(**CHAT)
+        (event,) = events(seen, DETAILS)
+        (span,) = seen.spans
+        (on_event,) = plain_attributes(event)["gen_ai.output.messages"]
+        (on_span,) = json.loads(plain_attributes(span)["gen_ai.output.messages"])
+        assert seen.findings() == []
+    assert on_event == on_span
+    told = on_event["parts"][0]["arguments"]
+    assert (told if depth > 16 else json.dumps(told).replace(" ", "")) == arguments
 
 
 def test_details_of_a_failed_call_have_its_error() -> None:

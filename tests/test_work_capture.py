@@ -42,7 +42,7 @@ def message(text: str, *, given: bool = True) -> list[dict[str, Any]]:
     parts = [{"type": "text", "content": text}]
     if given:
         return [{"role": "user", "parts": parts}]
-    return [{"role": "assistant", "parts": parts, "finish_reason": "stop"}]
+    return [{"role": "assistant", "parts": parts}]
 
 
 def contents(watched: Watched) -> list[dict[str, Any]]:
@@ -301,14 +301,14 @@ def test_a_session_keeps_input_and_output(kept: Watched) -> None:
     assert [(record.input, record.output) for record in ended] == [({"task": "a"}, "A"), (None, "abc")]
 
 
-@pytest.mark.parametrize("part", ["plain", "put_message"])
+@pytest.mark.parametrize("part", ["work_values.plain", "work_messages.plain", "work_messages.put_message"])
 def test_failure_of_a_part_stays_ours(part: str, kept: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever raises while something is captured: the program gets its value, and the failure is counted."""
 
     def fail(*args: Any) -> Any:
         raise Boom
 
-    monkeypatch.setattr(f"spantally.calls.work_values.{part}", fail)
+    monkeypatch.setattr(f"spantally.calls.{part}", fail)
 
     @spantally.session
     @spantally.agent

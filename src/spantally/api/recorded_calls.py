@@ -138,7 +138,7 @@ def record_call(context: Context, what: Recorded, call: RecordedCall, content: t
             (semconv.OUTPUT_MESSAGES, "output", "assistant", content[1]),
         ):
             if value is not None:
-                _put(made, key, name, _messages(value, role, call.finish_reason))
+                _put_messages(made, key, name, _messages(value, role), call.finish_reason)
         made.turn = made.kind == Kind.INFERENCE and made.scope.run_id is None and _is_users(content[0])
     except Exception as error:
         swallowed("api.record_call", error)
@@ -278,6 +278,15 @@ def _keep_error(made: Operation, text: str) -> None:
         made.content = {**(made.content or {}), "error": safe}
 
 
+def _put_messages(
+    made: Operation, key: str, name: str, messages: list[dict[str, Any]], finish_reason: str | None
+) -> None:
+    from spantally.calls.work_messages import put_messages
+
+    if not made.hidden:
+        put_messages(made, key, name, messages, finish_reason=finish_reason)
+
+
 def _put(made: Operation, key: str, name: str, value: Any) -> None:
     from spantally.calls.work_values import put  # a lot to load for a program that records no content
 
@@ -285,23 +294,32 @@ def _put(made: Operation, key: str, name: str, value: Any) -> None:
         put(made, key, name, value, given=True)
 
 
-def _messages(value: Any, role: str, finish_reason: str | None) -> list[dict[str, Any]]:
-    """Messages in the form of the conventions: of a text, or of what chat APIs take."""
-    listed = value if isinstance(value, (list, tuple)) else [value]
-    made = []
-    for one in listed:
-        if isinstance(one, Mapping) and "parts" in one:
-            made.append(dict(one))
-            continue
-        told: Any = one
-        who: Any = role
-        if isinstance(one, Mapping) and "content" in one:
-            told, who = one["content"], one.get("role", role)
-        message: dict[str, Any] = {"role": str(who), "parts": [{"type": "text", "content": told}]}
-        if role == "assistant":
-            message["finish_reason"] = finish_reason or "stop"
-        made.append(message)
+def _messages(value: Any, role: str) -> list[dict[str, Any]]:
+    """Messages in the form of the conventions: of a text, of what chat APIs take, or in that form already."""
+    return [_message(one, role) for one in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+def _message(one: Any, role: str) -> dict[str, Any]:
+    if not isinstance(one, Mapping) or not one.keys() & {"parts", "content", "tool_calls"}:
+        return {"role": role, "parts": [_part(one)]}
+    who = str(one.get("role") or role)
+    if isinstance(parts := one.get("parts"), (list, tuple)):
+        return {**one, "role": who, "parts": [_part(part) for part in parts]}
+    from spantally.instrumentors.openai.wire.parts import chat_message
+
+    made = chat_message({**one, "role": who})
+    content = one.get("content")
+    nothing = content is None or (isinstance(content, (str, list, tuple)) and not content)
+    if not made["parts"] and not nothing:
+        made["parts"] = [_part(content)]
     return made
+
+
+def _part(value: Any) -> dict[str, Any]:
+    """A part: as it is where it has a type, else a text."""
+    if isinstance(value, Mapping) and isinstance(value.get("type"), str):
+        return dict(value)
+    return {"type": "text", "content": value}
 
 
 def _is_users(given: Any) -> bool:

@@ -190,7 +190,10 @@ def keep_value(operation: Operation, name: str, value: Any) -> None:
     """
     if value is None or (name == INPUT and value == {}):
         return
-    from spantally.calls import work_values  # a lot to load for a program that shows no content
+    from spantally.calls import (
+        work_messages,
+        work_values,
+    )  # a lot to load for a program that shows no content
 
     if operation.kind == Kind.TOOL:
         if name == OUTPUT:
@@ -199,4 +202,4 @@ def keep_value(operation: Operation, name: str, value: Any) -> None:
         key, word = _TOOL_KEYS[name]
         work_values.put(operation, key, word, value)
         return
-    work_values.put_message(operation, _KEYS[name], name, value)
+    work_messages.put_message(operation, _KEYS[name], name, value)

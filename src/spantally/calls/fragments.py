@@ -203,7 +203,7 @@ def _heads(value: Any, longest: int) -> Any:
 # -- what redaction gave back has the shape of its schema -------------------------------------------------
 
 
-def _message(value: Any) -> dict[str, Any]:
+def as_message(value: Any) -> dict[str, Any]:
     """The message; where redaction failed on more than a text of it, only that it failed."""
     if type(value) is not dict or type(value.get("role")) is not str or type(value.get("parts")) is not list:
         told = value if type(value) is dict else {}
@@ -241,4 +241,4 @@ def _document(value: Any) -> dict[str, Any]:
     return value if type(value) is dict else {"id": ERROR_TAG}
 
 
-_SHAPES: Final = {"m": _message, "p": _part, "t": _tool, "d": _document}
+_SHAPES: Final = {"m": as_message, "p": _part, "t": _tool, "d": _document}

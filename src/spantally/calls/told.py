@@ -20,6 +20,9 @@ from spantally.ground.records import CallRecord, Kind, Precedence, Status
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState
 
+counted: Final[set[str]] = set()
+"""Frameworks whose model calls and tools all have rows of an integration of ours, whoever traces them."""
+
 _PREFIX: Final = "gen_ai.usage."
 _MAYBE_BILLED: Final = ("timeout", "timedout", "interrupted", "connection", "remoteprotocol", "readerror")
 

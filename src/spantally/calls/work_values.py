@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from spantally.calls.content import attribute_limit, wants_on_span
@@ -30,32 +29,6 @@ def put(operation: Operation, key: str, name: str, value: Any, *, given: bool = 
     with kept_by(telemetry.media_files):
         raw = plain(value)
     _place(operation, key, name, telemetry.redactor.value(raw, key), given=given)
-
-
-def put_message(operation: Operation, key: str, name: str, value: Any) -> None:
-    """Put what an agent or workflow was given, or gave, where the policy wants it: as one message.
-
-    Args:
-        operation: the agent's or workflow's run.
-        key: the attribute, of messages by the conventions.
-        name: ``input`` or ``output``, the name in the ledger's row as well.
-        value: as the program has it: a text, or anything else; a sole argument that is a text stands for all.
-    """
-    if name == "input" and isinstance(value, Mapping) and len(value) == 1:
-        sole = next(iter(value.values()))
-        value = sole if isinstance(sole, str) else value
-    telemetry = operation.telemetry
-    with kept_by(telemetry.media_files):
-        raw = plain(value)
-    safe = telemetry.redactor.value(raw, key)
-    text = safe if isinstance(safe, str) else encode(safe)
-    message: dict[str, Any] = {
-        "role": "user" if name == "input" else "assistant",
-        "parts": [{"type": "text", "content": text}],
-    }
-    if name == "output":
-        message["finish_reason"] = "stop"
-    _place(operation, key, name, [message])
 
 
 def _place(operation: Operation, key: str, name: str, safe: Any, *, given: bool = False) -> None:

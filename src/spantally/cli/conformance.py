@@ -75,7 +75,7 @@ def conformance(
             raise click.UsageError(f"{len(arguments)} files are given: {_FORMS}")
         batch = _read(arguments[0])
     chosen = _chosen(batch, last)
-    findings = check(chosen, PROFILES[profile_name])
+    findings = check(chosen, PROFILES[profile_name], batch.spans)
     if as_json:
         from spantally.cli.jsonout import print_array
 

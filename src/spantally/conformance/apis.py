@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from spantally.conformance.model import Span
+from spantally.conformance.model import Span, word
 
 _ID: Final = "gen_ai.response.id"
 _MODEL: Final = "gen_ai.response.model"
@@ -73,7 +73,7 @@ def unsupplied(span: Span) -> frozenset[str]:
         found = api.lacks
         if api.untold is not None and api.untold(told):
             found |= _TOKENS
-    if any(name.endswith(".response.status") and told[name] in _UNFINISHED for name in told):
+    if any(name.endswith(".response.status") and word(told, name) in _UNFINISHED for name in told):
         found |= _TOKENS | {_REASONS}
     return found
 
@@ -83,11 +83,11 @@ def _api_of(told: Mapping[str, Any]) -> str:
     named = told.get("openai.api.type")
     if isinstance(named, str):
         return named
-    if told.get("gen_ai.provider.name") not in _PROVIDERS:
+    if word(told, "gen_ai.provider.name") not in _PROVIDERS:
         return ""
     if told.get("gen_ai.operation.name") != "generate_content":
         return ""
-    made = {"image": "images", "speech": "audio.speech"}.get(str(told.get("gen_ai.output.type")))
+    made = {"image": "images", "speech": "audio.speech"}.get(word(told, "gen_ai.output.type"))
     if made is not None:
         return made
     model = told.get("gen_ai.request.model")

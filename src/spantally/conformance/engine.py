@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -39,12 +39,14 @@ def genai_events(batch: Batch) -> list[Event]:
     return [one for one in batch.events if one.name.startswith("gen_ai.") or is_genai(one.attributes)]
 
 
-def check(batch: Batch, profile: Profile) -> list[Finding]:
+def check(batch: Batch, profile: Profile, among: Sequence[Span] | None = None) -> list[Finding]:
     """Every finding, in the order of the input; those on a scope come first, once for each scope.
 
     Args:
         batch: what was read. Spans without a ``gen_ai.*`` attribute are not looked at.
         profile: the state of the conventions to check against.
+        among: every span of the input, where ``batch`` holds only some of them: what an agent should tell
+            goes by the calls beneath it, whatever stands between. By default those of the batch.
     """
     spans, events = genai_spans(batch), genai_events(batch)
     findings = [
@@ -52,7 +54,7 @@ def check(batch: Batch, profile: Profile) -> list[Finding]:
         for scope in dict.fromkeys([*(one.scope for one in spans), *(one.scope for one in events)])
         for severity, rule, message in _run(SCOPE_RULES, scope, profile)
     ]
-    for span in with_what_lies_beneath(spans, batch.spans):
+    for span in with_what_lies_beneath(spans, batch.spans if among is None else among):
         findings += _of_span(span, profile)
     for event in events:
         findings += _of_event(event, profile)

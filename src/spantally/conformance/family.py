@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from spantally.conformance.model import Span
+from spantally.conformance.model import Span, word
 
 _AGENT: Final = "invoke_agent"
 _MODEL_CALLS: Final = frozenset({"chat", "generate_content", "text_completion", "embeddings", _AGENT})
@@ -41,5 +41,5 @@ def _told_beneath(agent: Span, children: dict[tuple[str, str], list[Span]]) -> I
             if agent.end_ns and child.end_ns > agent.end_ns:
                 continue
             waiting.append(child.span_id)
-            if child.kind == "CLIENT" and child.attributes.get("gen_ai.operation.name") in _MODEL_CALLS:
+            if child.kind == "CLIENT" and word(child.attributes, "gen_ai.operation.name") in _MODEL_CALLS:
                 yield from child.attributes

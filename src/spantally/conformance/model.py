@@ -52,4 +52,10 @@ def is_genai(attributes: Mapping[str, Any]) -> bool:
     return any(key.startswith(GENAI_PREFIX) for key in attributes)
 
 
-__all__ = ["GENAI_PREFIX", "Event", "Finding", "Scope", "Severity", "Span", "is_genai"]
+def word(attributes: Mapping[str, Any], name: str) -> str:
+    """The value of an attribute that is one of a list of words; empty where it is no text."""
+    value = attributes.get(name)
+    return value if isinstance(value, str) else ""
+
+
+__all__ = ["GENAI_PREFIX", "Event", "Finding", "Scope", "Severity", "Span", "is_genai", "word"]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from spantally.conformance import vocabulary as words
-from spantally.conformance.model import Span
+from spantally.conformance.model import Span, word
 
 SCHEMA_BASE: Final = "https://opentelemetry.io/schemas/"
 
@@ -228,7 +228,7 @@ def span_type(span: Span, profile: Profile) -> SpanType | None:
 
     Where an operation has two types, the span's kind decides; a kind of neither gives the first.
     """
-    operation = span.attributes.get("gen_ai.operation.name")
+    operation = word(span.attributes, "gen_ai.operation.name")
     fitting = [one for one in profile.span_types if operation in one.operations]
     of_kind = [one for one in fitting if span.kind in one.kinds]
     return next(iter(of_kind or fitting), None)

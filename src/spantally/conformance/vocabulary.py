@@ -15,7 +15,7 @@ _TYPES: Final = {
         gen_ai.operation.name gen_ai.provider.name gen_ai.conversation.id gen_ai.output.type
         gen_ai.prompt.name gen_ai.prompt.version gen_ai.data_source.id
         gen_ai.request.model gen_ai.request.previous_response.id gen_ai.request.reasoning.level
-        gen_ai.response.id gen_ai.response.model gen_ai.response.status
+        gen_ai.request.stream_cursor gen_ai.response.id gen_ai.response.model gen_ai.response.status
         gen_ai.agent.id gen_ai.agent.name gen_ai.agent.description gen_ai.agent.version
         gen_ai.tool.name gen_ai.tool.type gen_ai.tool.description gen_ai.tool.call.id
         gen_ai.workflow.name gen_ai.retrieval.query.text
@@ -65,7 +65,7 @@ VARIABLE_PREFIX: Final = "gen_ai.prompt.variable."
 NOT_IN_1_41: Final = _words(
     """
     gen_ai.conversation.compacted gen_ai.prompt.version gen_ai.request.previous_response.id
-    gen_ai.request.reasoning.level gen_ai.response.status gen_ai.retrieval.top_k
+    gen_ai.request.reasoning.level gen_ai.request.stream_cursor gen_ai.response.status gen_ai.retrieval.top_k
     gen_ai.memory.store.id gen_ai.memory.record.id gen_ai.memory.query.text gen_ai.memory.record.count
     gen_ai.memory.records gen_ai.token.modality gen_ai.usage.cache_write.input_tokens
     gen_ai.usage.text.input_tokens gen_ai.usage.text.output_tokens gen_ai.usage.text.cache_read.input_tokens

@@ -65,6 +65,9 @@ PEERS: Final = (
 NATIVE_SCOPES: Final = ("com.anthropic.sdk.python",)
 """Scopes of SDKs that trace themselves; clients of clouds put the cloud's name behind."""
 
+LATE_SCOPES: Final = frozenset({"langfuse-sdk"})
+"""Scopes whose spans say what they are only once they have begun, but before the request."""
+
 LOGFIRE_SCOPE: Final = "logfire.openai"
 
 _BY_SCOPE: Final = {scope: peer for peer in PEERS for scope in peer.scopes}

@@ -49,6 +49,8 @@ REQUEST_TEMPERATURE: Final = "gen_ai.request.temperature"
 REQUEST_TOP_P: Final = "gen_ai.request.top_p"
 REQUEST_PREVIOUS_RESPONSE_ID: Final = "gen_ai.request.previous_response.id"
 REQUEST_REASONING_LEVEL: Final = "gen_ai.request.reasoning.level"
+REQUEST_STREAM_CURSOR: Final = "gen_ai.request.stream_cursor"
+"""The last event of a stream that was seen already, where one is resumed."""
 REQUEST_ENCODING_FORMATS: Final = "gen_ai.request.encoding_formats"
 EMBEDDINGS_DIMENSION_COUNT: Final = "gen_ai.embeddings.dimension.count"
 RESPONSE_ID: Final = "gen_ai.response.id"
@@ -302,6 +304,7 @@ PROFILE_NAMES: Final[Mapping[str, Mapping[str, str | None]]] = {
         PROMPT_VERSION: None,
         REQUEST_PREVIOUS_RESPONSE_ID: None,
         REQUEST_REASONING_LEVEL: None,
+        REQUEST_STREAM_CURSOR: None,
         USAGE_TEXT_INPUT_TOKENS: None,
         USAGE_TEXT_OUTPUT_TOKENS: None,
         USAGE_TEXT_CACHE_READ_INPUT_TOKENS: None,

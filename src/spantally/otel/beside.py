@@ -12,13 +12,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from spantally.calls.joining import detached
+from spantally.calls.told import counted
 from spantally.otel.dialects import Facts, facts_of
+from spantally.otel.dialects_langfuse import OF_LANGCHAIN
+from spantally.otel.dialects_langsmith import INTEGRATION
 from spantally.otel.lineage import STATE, SpanState
 
 
 def parent_id(context: Any) -> int:
     """The span id of a span context; 0 where there is none."""
     return 0 if context is None else int(context.span_id)
+
+
+def kind_of(span: Any, state: SpanState) -> str | None:
+    """What kind of operation a span of somebody else is, by what it said at its start, or has said since.
+
+    Args:
+        span: that is open.
+        state: its own.
+    """
+    if state.kind is not None or not state.late:
+        return state.kind
+    facts = facts_of(span.attributes or {}, span.name)
+    return None if facts is None else facts.kind
 
 
 def stands_beside(span: Any, current: Any, kind: str) -> bool:
@@ -32,7 +48,7 @@ def stands_beside(span: Any, current: Any, kind: str) -> bool:
         kind: of the operation.
     """
     state: SpanState | None = getattr(span, STATE, None)
-    if state is None or state.view is not None or state.kind != kind or not span.is_recording():
+    if state is None or state.view is not None or not span.is_recording() or kind_of(span, state) != kind:
         return False
     around = None if current is None else current.get_span_context()
     state.beside = parent_id(span.parent) == parent_id(around)
@@ -53,12 +69,17 @@ def look_beside(span: Any, state: SpanState, name: str) -> None:
         other: SpanState | None = getattr(before, STATE, None)
         if (
             other is not None
-            and other.kind == state.kind
             and parent_id(before.parent) == parent_id(span.parent)
+            and kind_of(before, other) == state.kind
         ):
             scope = getattr(before, "instrumentation_scope", None)
             if scope is None or scope.name != name:
                 other.twin, state.twin = state, other
+    remember(span)
+
+
+def remember(span: Any) -> None:
+    """Note the span as the one that began last here, and may never become current."""
     detached.set(weakref.ref(span))
 
 
@@ -80,6 +101,22 @@ def is_told_by_twin(state: SpanState, facts: Facts) -> bool:
         return facts.usage is None
     mine = _models(facts.request_model, facts.response_model)
     return not mine or bool(mine & twin.told_of)
+
+
+def is_counted_by_framework(attributes: Mapping[str, Any]) -> bool:
+    """True if a span was made by a framework's callbacks, all of whose calls, tools and agents have our rows.
+
+    Callbacks run where no context of the call is seen: in threads beside it, beneath spans of their own.
+
+    Args:
+        attributes: of the span.
+    """
+    if "langchain" not in counted:
+        return False
+    if any(name in attributes for name in OF_LANGCHAIN):
+        return True
+    told = attributes.get(INTEGRATION)
+    return isinstance(told, str) and told.startswith("langchain")
 
 
 def told_models(facts: Facts) -> frozenset[str]:

@@ -150,11 +150,17 @@ def read_genai(attributes: Mapping[str, Any], span_name: str, *, normalised: boo
         usage=usage,
         usage_format=usage_format,
         price_context=_price_context(attributes, host),
-        first_chunk_ns=round(first_chunk * 1e9) if _is_number(first_chunk) else None,
+        first_chunk_ns=round(first_chunk * 1e9)
+        if _is_number(first_chunk) and 0 <= first_chunk < _LONGEST_S
+        else None,
         tool_call_id=_text(attributes, semconv.TOOL_CALL_ID),
         server_address=host,
         server_port=port,
     )
+
+
+_LONGEST_S: Final = 1e9
+"""Seconds; what is longer, or no time at all, is left out, so that the row of its call can be kept."""
 
 
 def _place(attributes: Mapping[str, Any]) -> tuple[str | None, int | None]:

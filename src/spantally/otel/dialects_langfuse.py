@@ -22,6 +22,14 @@ USAGE_DETAILS: Final = _BEFORE + "usage_details"
 LS_PROVIDER: Final = _BEFORE + "metadata.ls_provider"
 LS_MODEL: Final = _BEFORE + "metadata.ls_model_name"
 
+OF_LANGCHAIN: Final = (
+    LS_MODEL,
+    LS_PROVIDER,
+    _BEFORE + "metadata.ls_integration",
+    _BEFORE + "metadata.langgraph_node",
+)
+"""Any of which its handler of LangChain has from the run."""
+
 _OPERATIONS: Final[Mapping[str, tuple[str, Kind]]] = {
     "generation": ("chat", Kind.INFERENCE),
     "embedding": ("embeddings", Kind.EMBEDDINGS),

@@ -18,6 +18,7 @@ from spantally.otel.dialects_raw import as_json, is_count
 
 SPAN_KIND: Final = "langsmith.span.kind"
 METADATA: Final = "langsmith.metadata.usage_metadata"
+INTEGRATION: Final = "langsmith.metadata.ls_integration"
 _INPUT_DETAILS: Final = "gen_ai.usage.input_token_details"
 _OUTPUT_DETAILS: Final = "gen_ai.usage.output_token_details"
 _TIER: Final = "gen_ai.response.service_tier"

@@ -18,9 +18,9 @@ from spantally.calls.joining import readers, take_awaiting
 from spantally.calls.operation import Operation, open_operations
 from spantally.calls.telemetry import SCOPE_NAME
 from spantally.ground import semconv
-from spantally.ground.peers import LOGFIRE_SCOPE, is_native, peer_of
+from spantally.ground.peers import LATE_SCOPES, LOGFIRE_SCOPE, is_native, peer_of
 from spantally.ground.records import COUNTED_KINDS
-from spantally.otel.beside import look_beside, stands_beside
+from spantally.otel.beside import kind_of, look_beside, remember, stands_beside
 from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.lineage import STATE, SpanState, View
 
@@ -44,7 +44,7 @@ class SpanReader:
         """
         state: SpanState | None = getattr(span, STATE, None)
         if state is not None:
-            if not state.peer and state.kind != kind:
+            if not state.peer and state.kind != kind and not (state.late and kind_of(span, state) == kind):
                 return False  # the way of nearly all calls that have a span around them
             return span.is_recording() and semconv.CALL_ID not in (span.attributes or {})
         name = scope_name_of(span)
@@ -106,6 +106,9 @@ def recognise(span: Any, state: SpanState) -> None:
     operation = _beneath(state)
     if operation is None and state.kind in COUNTED_KINDS:
         look_beside(span, state, name)
+    elif operation is None and state.kind is None and name in LATE_SCOPES:
+        state.late = True
+        remember(span)
     if operation is None:
         if name in LOGFIRE_SCOPES and span._attributes.get(LOGFIRE_SPAN_TYPE) == "log":
             call_id = _take_expected(_stream_key(span))

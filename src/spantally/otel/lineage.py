@@ -51,6 +51,8 @@ class SpanState:
     """True for the span that an operation of ours records."""
     kind: str | None = None
     """What kind of operation it is, where it says so at its start."""
+    late = False
+    """True where it says that once it has begun: who wants to know looks at its attributes."""
     peer = False
     """True for a span of an instrumentor that we know: of whatever kind, it is of the call beneath it."""
     view: View | None = None

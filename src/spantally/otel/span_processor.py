@@ -20,7 +20,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import SpanProcessor as SdkSpanProcessor
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import INVALID_SPAN, SpanKind, StatusCode
 
 from spantally.calls import implicit as calls_implicit
 from spantally.calls import pipeline
@@ -35,7 +35,12 @@ from spantally.ground.scope import Scope, current_scope, is_hidden
 from spantally.ground.settings import from_argument
 from spantally.ground.worker import worker
 from spantally.otel import foreign, joining
-from spantally.otel.beside import is_of_another_call, is_told_by_twin, told_models
+from spantally.otel.beside import (
+    is_counted_by_framework,
+    is_of_another_call,
+    is_told_by_twin,
+    told_models,
+)
 from spantally.otel.dialects import Facts, facts_of
 from spantally.otel.export_filter import Place, filter_span
 from spantally.otel.frameworks import enrich, recognise
@@ -380,7 +385,7 @@ class SpanProcessor(SdkSpanProcessor):
         if call_id is not None and self._is_metered(call_id):
             return
         if state is not None:
-            if is_told_by_twin(state, facts):
+            if is_told_by_twin(state, facts) or is_counted_by_framework(attributes):
                 self._link(span, state)
                 return
             state.told_of = told_models(facts)
@@ -446,7 +451,22 @@ def _operation_of(span: Any) -> Operation | None:
     scope = span.instrumentation_scope
     if scope is None or scope.name != SCOPE_NAME:
         return None
-    return open_operations.get(call_id)
+    made = open_operations.get(call_id)
+    if made is None and len(call_id) == getattr(attributes, "max_value_len", None):
+        return _by_part(call_id, span)
+    return made
+
+
+def _by_part(cut: str, span: Any) -> Operation | None:
+    """The same where the SDK was told to keep less of a text than a call id has: by its moment, too."""
+    for operation in list(open_operations.values()):
+        if (
+            operation.start_ns == span.start_time
+            and operation.span is INVALID_SPAN
+            and operation.call_id.startswith(cut)
+        ):
+            return operation
+    return None
 
 
 def _is_ours(span: Any) -> bool:

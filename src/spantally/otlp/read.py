@@ -311,13 +311,20 @@ def _read_bool(value: Any, depth: int) -> bool:
 def _read_int(value: Any, depth: int) -> int:
     if type(value) is bool or not isinstance(value, (int, str)):
         raise _MalformedError("intValue is no whole number")
-    return int(value)
+    return _number(int, value, "intValue {!r} is no whole number")
 
 
 def _read_double(value: Any, depth: int) -> float:
     if type(value) is bool or not isinstance(value, (int, float, str)):
         raise _MalformedError("doubleValue is no number")
-    return float(value)
+    return _number(float, value, "doubleValue {!r} is no number")
+
+
+def _number(kind: Callable[[Any], _T], value: Any, complaint: str) -> _T:
+    try:
+        return kind(value)
+    except (ValueError, OverflowError):
+        raise _MalformedError(complaint.format(str(value)[:40])) from None
 
 
 def _read_array(value: Any, depth: int) -> list[Any]:

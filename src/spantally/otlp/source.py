@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from typing import IO, Any, Final, cast
@@ -19,6 +20,15 @@ from spantally.otlp.read import Batch, Unusable, empty_batch, read_document
 
 LONGEST_LINE: Final = 64 << 20
 """Bytes of one line, or of one document over several: what is longer is told and left out."""
+
+_BEGUN: Final = re.compile(r"\s*(?:t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|[-+.eE\d]{0,9}|\\?u?[\da-fA-F]{0,4})")
+"""What may be left where a text ends within JSON: nothing, or the beginning of a number, word or escape."""
+
+_HALF: Final = re.compile(
+    rb"\\u[dD][89abAB][\da-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][\da-fA-F]{2})\\u[dD][c-fC-F]|\xed[\xa0-\xbf]"
+)
+"""Half of a surrogate pair, escaped or not: what is left where somebody cut a text in the middle of one."""
 
 _GZIP: Final = b"\x1f\x8b"
 _BUFFER: Final = 1 << 18
@@ -91,9 +101,7 @@ class Input:
                 yield from self._whole(raw, stream, number)
                 return
             first = False
-            if isinstance(document, Unusable) and not raw.endswith(b"\n"):
-                document = Unusable("the input ends in the middle of this line", unfinished=True)
-            yield _read(document, number)
+            yield _read(_at_end(document, raw), number)
 
     def _lines(self, stream: io.BufferedReader[Any]) -> Iterator[bytes | Unusable]:
         while raw := stream.readline(self._longest + 1):
@@ -128,10 +136,7 @@ class Input:
         for index, raw in enumerate(lines):
             if raw.strip():
                 self.lines += index > 0
-                found = _parse(raw)
-                if isinstance(found, Unusable) and not raw.endswith(b"\n"):
-                    found = Unusable("the input ends in the middle of this line", unfinished=True)
-                yield _read(found, number + index)
+                yield _read(_at_end(_parse(raw), raw), number + index)
 
 
 def read_batches(stream: IO[bytes]) -> Iterator[Batch]:
@@ -183,8 +188,32 @@ def _read(document: Any, line: int | None) -> Batch:
 
 
 def _parse(text: bytes) -> Any:
-    """The JSON value, or Unusable."""
+    """The JSON value, or Unusable: unfinished where what is there could go on as JSON."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        return _whole_characters(value) if _HALF.search(text) else value
+    except json.JSONDecodeError as error:
+        begun = error.msg.startswith("Unterminated string") or _BEGUN.fullmatch(error.doc, error.pos)
+        return Unusable(f"is no JSON: {error}", unfinished=bool(begun) and error.msg != "Extra data")
+    except UnicodeDecodeError as error:
+        return Unusable(f"is no JSON: {error}", unfinished=error.reason == "unexpected end of data")
     except (ValueError, RecursionError) as error:
         return Unusable(f"is no JSON: {error}")
+
+
+def _whole_characters(value: Any) -> Any:
+    """The value with a question mark for each half of a character, which no file and no terminal takes."""
+    if type(value) is str:
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if type(value) is dict:
+        return {_whole_characters(name): _whole_characters(one) for name, one in value.items()}
+    return [_whole_characters(one) for one in value] if type(value) is list else value
+
+
+def _at_end(document: Any, raw: bytes) -> Any:
+    """What was parsed; of a last line that nobody ended, that the input ends within it where it does."""
+    if not isinstance(document, Unusable):
+        return document
+    if document.unfinished and not raw.endswith(b"\n"):
+        return Unusable("the input ends in the middle of this line", unfinished=True)
+    return document._replace(unfinished=False)

@@ -32,12 +32,16 @@ class _NoJsonError(ValueError):
     """The text of an attribute is no JSON."""
 
 
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is no value of JSON")
+
+
 def _parsed(value: Any) -> Any:
     """The structured value: a text is parsed."""
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return json.loads(value, parse_constant=_refused)
     except (ValueError, RecursionError) as failure:
         raise _NoJsonError(str(failure)) from failure
 

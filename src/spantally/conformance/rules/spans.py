@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from spantally.conformance.apis import unsupplied
-from spantally.conformance.model import Span
+from spantally.conformance.model import Span, word
 from spantally.conformance.profiles import Profile, is_mcp, kinds_of, span_type
 from spantally.conformance.rules.base import (
     AGENTS,
@@ -46,7 +46,7 @@ def _span_name(span: Span, profile: Profile) -> Iterator[str]:
 def _span_kind(span: Span, profile: Profile) -> Iterator[str]:
     if is_mcp(span):
         return
-    operation = span.attributes.get(_OPERATION)
+    operation = word(span.attributes, _OPERATION)
     kinds = kinds_of(operation, profile)
     if kinds and span.kind not in kinds:
         yield f"the kind of {operation} is {span.kind}; {' or '.join(sorted(kinds))} is expected"

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from spantally.calls.telemetry import Telemetry
+from spantally.calls.told import counted
 from spantally.ground.guard import guard
 from spantally.instrumentors.langchain import installed
 from spantally.instrumentors.langchain.handler import Handler
@@ -32,3 +33,4 @@ def install(register: Any, telemetry: Callable[[], Telemetry]) -> None:
             hooks[:] = [hook for hook in hooks if hook[0] is not variable]
 
     installed.handlers.append((handler, take_out))
+    counted.add(installed.NAME)

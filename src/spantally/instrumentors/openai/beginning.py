@@ -52,6 +52,8 @@ def begin(
     varying = None
     if wire.ids or type(body) is not dict or not request.VARYING.isdisjoint(body):
         varying = _varying_of(wire, body, method, url)
+        if wire.rereads:
+            varying.update(attempt(_cursor_of, options) or {})
     key: Any = None
     shape: Shape | None = None
     try:
@@ -163,6 +165,14 @@ def _varying_of(wire: WireOperation, body: Any, method: str, url: str) -> dict[s
     if named:
         found.update(named)
     return found
+
+
+def _cursor_of(options: Any) -> dict[str, Any]:
+    """After which event the stream of a fetched response goes on."""
+    params = getattr(options, "params", None)
+    cursor = params.get("starting_after") if isinstance(params, Mapping) else None
+    known = isinstance(cursor, (int, str)) and not isinstance(cursor, bool)
+    return {semconv.REQUEST_STREAM_CURSOR: str(cursor)} if known else {}
 
 
 def _text(value: Any) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from spantally.calls.media import without_data_urls
 from spantally.instrumentors.anthropic.wire.operation import Operation
 from spantally.instrumentors.anthropic.wire.parts import content_parts, message_of
 from spantally.instrumentors.anthropic.wire.stream import StreamFacts
@@ -108,7 +109,7 @@ def tool_definitions(body: Any, *, parameters: bool = False) -> list[dict[str, A
         definition: dict[str, Any] = {"type": "function" if kind == "custom" else kind, "name": name}
         described = text(field(tool, "description"))
         if described is not None:
-            definition["description"] = described
+            definition["description"] = without_data_urls(described)
         schema = plain(field(tool, "input_schema")) if parameters else None
         if schema is not None:
             definition["parameters"] = schema

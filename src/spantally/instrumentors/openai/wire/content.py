@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from spantally.calls.media import without_data_urls
 from spantally.instrumentors.openai.wire import realtime_content
 from spantally.instrumentors.openai.wire.operation import Operation
 from spantally.instrumentors.openai.wire.parts import (
@@ -214,7 +215,7 @@ def _add_described(found: list[dict[str, Any]], kind: str, tool: Any, parameters
     definition: dict[str, Any] = {"type": kind, "name": name}
     described = text(field(tool, "description"))
     if described is not None:
-        definition["description"] = described
+        definition["description"] = without_data_urls(described)
     if parameters:
         schema = plain(field(tool, "parameters"))
         if schema is not None:

@@ -17,6 +17,10 @@ Message: TypeAlias = dict[str, Any]
 _MAX_ARGUMENTS: Final = 1 << 16
 """Longest arguments, in characters, that are parsed; longer ones stay a text."""
 
+_MAX_DEPTH: Final = 16
+"""Deepest nesting of arguments that are parsed, as of all else that is copied: exporters encode structured
+values to a depth of about thirty and lose what is deeper."""
+
 
 def text_part(content: str) -> Part:
     """A text part."""
@@ -36,15 +40,27 @@ def tool_call_part(call_id: Any, name: Any, arguments: Any) -> Part:
 
 
 def parsed(arguments: Any) -> Any:
-    """Arguments as structured as they were meant: JSON is parsed where it is valid and not huge."""
+    """Arguments as structured as they were meant: valid JSON is parsed, unless it is huge or deep."""
     if type(arguments) is not str:
         return without_media(plain(arguments))
     if len(arguments) <= _MAX_ARGUMENTS and arguments[:1] in ("{", "["):
         try:
-            return json.loads(arguments)
+            value = json.loads(arguments)
         except (ValueError, RecursionError):
-            return arguments
-    return arguments
+            return without_media(arguments)
+        opened = arguments.count("{") + arguments.count("[")
+        if opened <= _MAX_DEPTH or not _is_deeper(value, _MAX_DEPTH):
+            return without_media(value)
+    return without_media(arguments)
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    kind = type(value)
+    if kind is not dict and kind is not list:
+        return False
+    if depth <= 0:
+        return True
+    return any(_is_deeper(one, depth - 1) for one in (value.values() if kind is dict else value))
 
 
 def generic_part(thing: Any, kind: str) -> Part:
