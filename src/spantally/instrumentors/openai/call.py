@@ -145,9 +145,10 @@ class OpenAICall(SdkCall):
             put.update(facts.attributes)
         if not wire.rereads:  # fetched answers have no usage on their spans
             if usage is not None:
-                response.add_usage_attributes(put, wire, usage)
+                response.add_usage_attributes(put, wire, usage, target.provider)
                 if facts.server_tools or wire.api in _BEYOND:
-                    self._set_usage_beyond(response.usage_attributes(wire, usage), usage, facts)
+                    counts = response.usage_attributes(wire, usage, target.provider)
+                    self._set_usage_beyond(counts, usage, facts)
             if facts.error_type is not None:
                 self.error_type, self.refused = facts.error_type, facts.refused
             if facts.background:
