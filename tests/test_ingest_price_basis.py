@@ -193,6 +193,35 @@ def test_attempts_and_what_may_be_billed_are_ingested(
     }
 
 
+def test_what_a_poll_told_is_ingested(tmp_path: Path) -> None:
+    """The span of a call that went on has no usage: that of the poll which saw its end tells it, once."""
+    assert load() is not None
+    background.forget()
+    home, team, wire = tmp_path / "home.db", tmp_path / "team.db", tmp_path / "wire.jsonl"
+    watched = Watched(ledger=home)
+    try:
+        with (
+            ScriptedServer() as server,
+            spantally.session("polled"),
+            openai.OpenAI(api_key="x", base_url=server.base_url) as client,
+        ):
+            made = client.responses.create(model="gpt-4o", input="x", background=True)
+            for _ in range(3):
+                client.responses.retrieve(made.id)
+        assert spantally.flush()
+        wire.write_bytes(lines(as_file_json(one) for one in watched.exporter.payloads))
+    finally:
+        watched.close()
+    command(team, "ingest", str(wire))
+    assert sums(team) == sums(home)
+    (row,) = sums(team)
+    assert (row["calls"], row["possibly_billed_calls"]) == (1, 0)
+    assert row["cost_nano_usd"]
+    for ledger in (team, home):
+        command(ledger, "ingest", str(wire))
+        assert sums(ledger) == [row]
+
+
 @pytest.mark.parametrize("rates", ["asked for", "kept"])
 def test_what_a_later_reading_told_is_ingested(rates: str, tmp_path: Path) -> None:
     """A background response whose stream was lost counts by the request that took it up again."""

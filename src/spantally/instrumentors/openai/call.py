@@ -24,6 +24,9 @@ from spantally.instrumentors.stainless.wire import headers
 _CHOOSING: Final = frozenset({"chat_completions", "completions"})
 """APIs whose answers have a choice for each that was asked for."""
 
+_STORED: Final = frozenset({"responses", "chat_completions"})
+"""APIs whose answers can be fetched afterwards."""
+
 _BEYOND: Final = frozenset({"transcriptions", "images", "speech"})
 """APIs that bill by what the conventions have no names for."""
 
@@ -163,6 +166,7 @@ class OpenAICall(SdkCall):
         if not self.left:
             self._take_counted()
         super().exhausted()
+        self._note_missed()
 
     def failed(self, error: BaseException) -> None:
         """``request()`` or the iteration of its stream raised ``error``, which goes on to the program."""
@@ -176,8 +180,8 @@ class OpenAICall(SdkCall):
 
     def _note_missed(self) -> None:
         """A response whose usage did not come: who fetches it afterwards may be told."""
-        target = self.operation
-        if target.usage is None and self.wire.api == "responses" and not self.wire.rereads:
+        target, wire = self.operation, self.wire
+        if (target.usage is None or target.estimated) and wire.api in _STORED and not wire.rereads:
             background.miss(target.provider, target.response_id)
 
     def _take_counted(self) -> None:
