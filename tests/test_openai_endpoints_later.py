@@ -401,6 +401,7 @@ _BILL = {"input_tokens": IN, "output_tokens": OUT, "total_tokens": IN + OUT}
 class Kept(BaseHTTPRequestHandler):
     """Streams one response, and gives it whole to whoever fetches it."""
 
+    protocol_version = "HTTP/1.1"
     background = False
 
     def do_POST(self) -> None:
@@ -413,7 +414,12 @@ class Kept(BaseHTTPRequestHandler):
         pieces = [
             json.dumps({**event, "sequence_number": number}).encode() for number, event in enumerate(told)
         ]
-        self._answer("text/event-stream", b"".join(b"data: " + piece + b"\n\n" for piece in pieces))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for line in [*(b"data: " + piece + b"\n\n" for piece in pieces), b""]:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))  # each is read by itself
 
     def do_GET(self) -> None:
         """The whole of it."""

@@ -67,6 +67,14 @@ class OpenAICall(SdkCall):
         """The event that told of an error, which no chunk came of; it may hold the usage."""
         return last_event(error)
 
+    def joined_facts(
+        self, facts: response.ResponseFacts, unread: response.ResponseFacts
+    ) -> response.ResponseFacts:
+        """The facts of a stream that was not read to its end, with those of the rest of it."""
+        if facts.usage is not None and not endpoints.counts_something(unread.usage or {}):
+            return facts
+        return response.joined(facts, unread)
+
     def expect_end(self) -> None:
         """Whoever asks for the answer later completes this call."""
         background.expect(self.operation)
