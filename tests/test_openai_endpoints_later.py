@@ -563,3 +563,39 @@ def test_a_stored_completion_that_told_its_usage_is_not_counted_again(
             kept.shutdown()
             thread.join()
     assert session.totals.calls == totals(watched.records, tmp_path)[0] == 1
+
+
+class Cancelled(Kept):
+    """A background response that is cancelled, and tells afterwards what it had used by then."""
+
+    def do_POST(self) -> None:
+        """Its beginning, and its cancellation."""
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        status = "cancelled" if self.path.endswith("cancel") else "queued"
+        self._tell(status, None)
+
+    def do_GET(self) -> None:
+        """What it used."""
+        self._tell("cancelled", _BILL)
+
+    def _tell(self, status: str, usage: Any) -> None:
+        told = {**_ANSWER, "status": status, "background": True, "usage": usage}
+        self._answer("application/json", json.dumps(told).encode())
+
+
+@pytest.mark.parametrize("keeping", [Cancelled], indirect=True)
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_cancelled_response_that_tells_its_usage_later_is_counted_then(
+    keeping: openai.OpenAI, elsewhere: bool, watched: Watched, tmp_path: Path
+) -> None:
+    """Once, in the place of what was possibly billed, whichever process began it."""
+    with spantally.session() as session:
+        made = keeping.responses.create(model="gpt-4o", input="think", background=True)
+        if elsewhere:
+            background.forget()
+        keeping.responses.cancel(made.id)
+        for _ in range(2):
+            keeping.responses.retrieve(made.id)
+    assert totals(watched.records, tmp_path) == (1, IN, OUT)
+    assert (session.totals.calls, session.totals.input_tokens) == (1, IN)
+    assert session.totals.possibly_billed_calls == 0

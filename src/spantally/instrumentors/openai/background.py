@@ -89,7 +89,9 @@ def learn(target: Operation, wire: WireOperation, facts: ResponseFacts) -> bool:
         _missed.pop(key, None)
         waiting = _waiting.pop(key, None)
         known = waiting is None and key in _told
-        if not known:
+        if facts.usage is None:
+            miss(*key)  # an answer that was cancelled may tell it later
+        elif not known:
             tell(*key)
     if waiting is not None:
         _complete(waiting, wire, facts)
