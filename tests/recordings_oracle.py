@@ -109,7 +109,9 @@ def told_by(exchange: Exchange) -> Told | None:
     counts = token_counts(usage, embeddings=operation == "embeddings")
     put_in, put_out = counts.get("gen_ai.usage.input_tokens"), counts.get("gen_ai.usage.output_tokens")
     if place["gen_ai.provider.name"] in THOUGHTS_OUTSIDE and put_out is not None:
-        put_out = max(put_out, usage.get("total_tokens", 0) - (put_in or 0))
+        put_out = counts["gen_ai.usage.output_tokens"] = max(
+            put_out, usage.get("total_tokens", 0) - (put_in or 0)
+        )
     cached = counts.get("gen_ai.usage.cache_read.input_tokens")
     tokens = put_in, put_out, cached
     odd = _contradicts_itself(counts)

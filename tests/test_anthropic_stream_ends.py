@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -200,3 +201,35 @@ def check(watched: Watched, ending: str, tracer: str) -> None:
     else:
         assert record.usage is None
         assert record.possibly_billed
+
+
+def test_usage_that_had_arrived_unread_is_metered(watched: Watched) -> None:
+    """Where the last event came with the first, what was put out is known, though nobody read it."""
+    told: list[dict[str, Any]] = [
+        {
+            "type": "message_start",
+            "message": {
+                "id": "msg_1",
+                "type": "message",
+                "role": "assistant",
+                "model": "claude-sonnet-4-5",
+                "content": [],
+                "stop_reason": None,
+                "usage": {"input_tokens": 11, "output_tokens": 1, "cache_read_input_tokens": 5},
+            },
+        },
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}},
+        {"type": "message_stop"},
+    ]
+    body = b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in told)
+    reply = Reply(body=body, headers={"content-type": "text/event-stream"})
+    with ScriptedServer(reply) as server, client_of(server) as client:
+        with client.messages.create(**ASK, stream=True) as stream:
+            next(iter(stream))
+        (record,) = watched.records
+    assert record.abandoned
+    assert record.usage == {"input_tokens": 11, "output_tokens": 7, "cache_read_input_tokens": 5}
+    assert rate(record).status == CostStatus.PRICED

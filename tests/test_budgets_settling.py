@@ -24,6 +24,7 @@ from spantally.budgets import account, brake
 from spantally.budgets.budget import Amounts
 from spantally.budgets.telling import callbacks
 from spantally.ground import guard
+from spantally.instrumentors.openai import background
 from spantally.pricing import load, rates
 from spantally.testing import Reply, ScriptedServer, Usage
 from watching import Watched
@@ -310,3 +311,30 @@ def test_budget_where_nothing_is_watched_is_said(caplog: pytest.LogCaptureFixtur
         pass
     assert "but nothing is watched" in caplog.text
     guard.reset()
+
+
+@pytest.mark.parametrize("policy", ["unknown", "estimate"])
+def test_what_a_later_reading_told_counts_in_the_place_of_what_was_reserved(
+    billing: ScriptedServer, policy: str
+) -> None:
+    """A stream that was left counts as what it had reserved, until its answer is fetched: one call."""
+    load()
+    background.forget()
+    watched = Watched(stream_usage=policy)
+    try:
+        budget = spantally.Budget(usd=1, calls=10, tokens=100_000)
+        with client(billing) as made, spantally.session(budget=budget) as session:
+            with made.responses.create(model="gpt-4o-mini", input="x", stream=True) as stream:
+                response_id = next(iter(stream)).response.id
+            assert session.totals.calls == 1
+            before = session.remaining
+            assert (before.calls, before.tokens) != (10, 100_000 - INPUT - OUTPUT)
+            for _ in range(2):
+                made.responses.retrieve(response_id)
+            left = session.remaining
+            totals = session.totals
+        assert (left.calls, left.tokens) == (9, 100_000 - INPUT - OUTPUT)
+        assert totals.cost_usd is not None
+        assert left.usd == 1 - totals.cost_usd
+    finally:
+        watched.close()

@@ -499,6 +499,7 @@ UNREACHED = {
     ),
     "api.stragglers": "a wait for open calls that raises: tests/test_durability_uninstrument.py",
     "sdk.counted": "a count of characters that raises: tests/test_openai_endpoints_pieces.py",
+    "sdk.unread": "the rest of a stream that cannot be read: tests/test_openai_stream_unread.py",
     "sdk.key": "a key that a function gave and cannot be read: tests/test_openai_keys.py",
     "budgets.*": "callbacks and webhooks that raise: tests/test_budgets_telling.py",
     "report.*": "doctor's report asks each part under its own guard; its tests give it broken parts",

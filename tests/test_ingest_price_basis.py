@@ -193,6 +193,35 @@ def test_attempts_and_what_may_be_billed_are_ingested(
     }
 
 
+def test_what_a_poll_told_is_ingested(tmp_path: Path) -> None:
+    """The span of a call that went on has no usage: that of the poll which saw its end tells it, once."""
+    assert load() is not None
+    background.forget()
+    home, team, wire = tmp_path / "home.db", tmp_path / "team.db", tmp_path / "wire.jsonl"
+    watched = Watched(ledger=home)
+    try:
+        with (
+            ScriptedServer() as server,
+            spantally.session("polled"),
+            openai.OpenAI(api_key="x", base_url=server.base_url) as client,
+        ):
+            made = client.responses.create(model="gpt-4o", input="x", background=True)
+            for _ in range(3):
+                client.responses.retrieve(made.id)
+        assert spantally.flush()
+        wire.write_bytes(lines(as_file_json(one) for one in watched.exporter.payloads))
+    finally:
+        watched.close()
+    command(team, "ingest", str(wire))
+    assert sums(team) == sums(home)
+    (row,) = sums(team)
+    assert (row["calls"], row["possibly_billed_calls"]) == (1, 0)
+    assert row["cost_nano_usd"]
+    for ledger in (team, home):
+        command(ledger, "ingest", str(wire))
+        assert sums(ledger) == [row]
+
+
 @pytest.mark.parametrize("rates", ["asked for", "kept"])
 def test_what_a_later_reading_told_is_ingested(rates: str, tmp_path: Path) -> None:
     """A background response whose stream was lost counts by the request that took it up again."""
@@ -252,7 +281,7 @@ ELSEWHERE: dict[str, tuple[str, str, dict[str, Any], int, int | None]] = {
 @pytest.mark.parametrize("case", ELSEWHERE)
 def test_what_another_host_counts_is_ingested_as_it_is_billed(case: str, tmp_path: Path) -> None:
     """What is called gpt-4o behind a gateway is nobody's, in the ledger that ingests its span as well; and
-    who leaves thoughts out of the output bills them there, too, though the span has the count of the host."""
+    who leaves thoughts out of the output bills them there, which span and ledger say alike."""
     host, model, usage, output, nano = ELSEWHERE[case]
     assert load() is not None
     transports = pytest.importorskip(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
@@ -269,7 +298,7 @@ def test_what_another_host_counts_is_ingested_as_it_is_billed(case: str, tmp_pat
             client.chat.completions.create(model=model, messages=[{"role": "user", "content": "x"}])
             client.close()
         assert spantally.flush()
-        assert attributes(watched.spans[0])["gen_ai.usage.output_tokens"] == 100
+        assert attributes(watched.spans[0])["gen_ai.usage.output_tokens"] == output
         wire.write_bytes(lines(as_file_json(one) for one in watched.exporter.payloads))
     finally:
         watched.close()

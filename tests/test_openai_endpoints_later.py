@@ -112,6 +112,9 @@ def test_polling_completes_the_row_of_the_call(mode: str, tmp_path: Path) -> Non
         assert told["gen_ai.response.id"] == outcome.result[1]["id"]
         assert "gen_ai.usage.input_tokens" not in told
     assert attributes(spans[2])["gen_ai.response.status"] == "completed"
+    bases = [attributes(span).get("spantally.cost.basis", "") for span in spans]
+    assert bases[:2] == ["", ""]
+    assert json.loads(bases[2])["usage"]["input_tokens"] == IN  # told once, by the span that saw the end
     begun, completed = [record for record in watched.records if record.kind == Kind.INFERENCE]
     assert (begun.status, begun.usage, begun.end_ns) == ("running", None, None)
     assert (completed.status, completed.call_id) == ("ok", begun.call_id)
@@ -414,6 +417,7 @@ _BILL = {"input_tokens": IN, "output_tokens": OUT, "total_tokens": IN + OUT}
 class Kept(BaseHTTPRequestHandler):
     """Streams one response, and gives it whole to whoever fetches it."""
 
+    protocol_version = "HTTP/1.1"
     background = False
 
     def do_POST(self) -> None:
@@ -426,7 +430,12 @@ class Kept(BaseHTTPRequestHandler):
         pieces = [
             json.dumps({**event, "sequence_number": number}).encode() for number, event in enumerate(told)
         ]
-        self._answer("text/event-stream", b"".join(b"data: " + piece + b"\n\n" for piece in pieces))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for line in [*(b"data: " + piece + b"\n\n" for piece in pieces), b""]:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))  # each is read by itself
 
     def do_GET(self) -> None:
         """The whole of it."""
@@ -498,3 +507,111 @@ def test_a_response_that_was_read_to_its_end_is_not_counted_again(
     assert (session.totals.calls, session.totals.input_tokens) == (1, IN)
     assert totals(watched.records, tmp_path) == (1, IN, OUT)
     assert len(watched.of("inference")) == 1
+
+
+class KeptChat(Kept):
+    """The same for a stored chat completion, whose stream tells no usage."""
+
+    def do_POST(self) -> None:
+        """The stream of it."""
+        self.rfile.read(int(self.headers["content-length"]))
+        head = {"id": "chatcmpl-1", "created": 1, "model": "gpt-4o"}
+        pieces = [({"role": "assistant", "content": "th"}, None), ({"content": "ought"}, None), ({}, "stop")]
+        told = [
+            {
+                **head,
+                "object": "chat.completion.chunk",
+                "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
+            }
+            for delta, reason in pieces
+        ]
+        data = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in told)
+        self._answer("text/event-stream", data + b"data: [DONE]\n\n")
+
+    def do_GET(self) -> None:
+        """The whole of it."""
+        usage = {"prompt_tokens": IN, "completion_tokens": OUT, "total_tokens": IN + OUT}
+        choice = {"index": 0, "message": {"role": "assistant", "content": "thought"}, "finish_reason": "stop"}
+        whole = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-4o",
+                 "choices": [choice], "usage": usage}  # fmt: skip
+        if not self.path.endswith("chatcmpl-1"):
+            whole = {"object": "list", "data": [whole], "has_more": False}
+        self._answer("application/json", json.dumps(whole).encode())
+
+
+@pytest.mark.parametrize("keeping", [KeptChat], indirect=True)
+@pytest.mark.parametrize("policy", ["unknown", "estimate"])
+@pytest.mark.parametrize("left", [True, False])
+def test_a_stored_completion_whose_stream_told_no_usage_is_counted_when_it_is_fetched(
+    keeping: openai.OpenAI, policy: str, left: bool, tmp_path: Path
+) -> None:
+    """Its usage takes the place of none, or of an estimate, once; a list of what is stored counts nothing."""
+    watched = Watched(stream_usage=policy)
+    try:
+        with spantally.session() as session:
+            asked: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}], "store": True}
+            stream = keeping.chat.completions.create(**asked, stream=True)
+            assert len([next(stream)] if left else list(stream)) == (1 if left else 3)
+            stream.close()
+            for _ in range(2):  # at once: the end of what was left may be in the worker's hands
+                assert keeping.chat.completions.retrieve("chatcmpl-1").usage is not None
+            assert len(list(keeping.chat.completions.list())) == 1
+            told = session.totals
+        assert (told.calls, told.possibly_billed_calls, told.input_tokens) == (1, 0, IN)
+        assert totals(watched.records, tmp_path) == (1, IN, OUT)
+    finally:
+        watched.close()
+
+
+def test_a_stored_completion_that_told_its_usage_is_not_counted_again(
+    watched: Watched, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    """Nor one of another process: it told its usage there."""
+    with client_of(scripted) as client, spantally.session() as session:
+        asked: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}], "store": True}
+        client.chat.completions.create(**asked)
+        with ThreadingHTTPServer(("127.0.0.1", 0), KeptChat) as kept:
+            thread = threading.Thread(target=kept.serve_forever, daemon=True)
+            thread.start()
+            client.with_options(base_url=f"http://127.0.0.1:{kept.server_port}/v1").chat.completions.retrieve(
+                "chatcmpl-1"
+            )
+            kept.shutdown()
+            thread.join()
+    assert session.totals.calls == totals(watched.records, tmp_path)[0] == 1
+
+
+class Cancelled(Kept):
+    """A background response that is cancelled, and tells afterwards what it had used by then."""
+
+    def do_POST(self) -> None:
+        """Its beginning, and its cancellation."""
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        status = "cancelled" if self.path.endswith("cancel") else "queued"
+        self._tell(status, None)
+
+    def do_GET(self) -> None:
+        """What it used."""
+        self._tell("cancelled", _BILL)
+
+    def _tell(self, status: str, usage: Any) -> None:
+        told = {**_ANSWER, "status": status, "background": True, "usage": usage}
+        self._answer("application/json", json.dumps(told).encode())
+
+
+@pytest.mark.parametrize("keeping", [Cancelled], indirect=True)
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_cancelled_response_that_tells_its_usage_later_is_counted_then(
+    keeping: openai.OpenAI, elsewhere: bool, watched: Watched, tmp_path: Path
+) -> None:
+    """Once, in the place of what was possibly billed, whichever process began it."""
+    with spantally.session() as session:
+        made = keeping.responses.create(model="gpt-4o", input="think", background=True)
+        if elsewhere:
+            background.forget()
+        keeping.responses.cancel(made.id)
+        for _ in range(2):
+            keeping.responses.retrieve(made.id)
+    assert totals(watched.records, tmp_path) == (1, IN, OUT)
+    assert (session.totals.calls, session.totals.input_tokens) == (1, IN)
+    assert session.totals.possibly_billed_calls == 0

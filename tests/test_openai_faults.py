@@ -363,13 +363,25 @@ def test_a_response_that_says_that_it_failed(name: str, code: str) -> None:
 
 @pytest.mark.parametrize("mode", MEET)
 @pytest.mark.parametrize(
-    ("status", "billed"), [(500, True), (503, True), (529, False), (429, False), (409, False)]
+    ("status", "told", "billed"),
+    [
+        (500, {}, True),
+        (503, {"type": "server_error", "code": None}, True),
+        (503, {"code": "rate_limit_exceeded"}, False),  # as a gateway tells of what is behind it
+        (502, {"type": "invalid_request_error", "code": None}, False),
+        (502, {"code": 429}, False),
+        (529, {}, False),
+        (429, {}, False),
+        (409, {}, False),
+    ],
 )
-def test_the_last_attempt_and_those_before_it_are_of_one_rule(status: int, billed: bool, mode: str) -> None:
+def test_the_last_attempt_and_those_before_it_are_of_one_rule(
+    status: int, told: dict[str, Any], billed: bool, mode: str
+) -> None:
     """A server error may have been billed, whichever attempt met it; a rejection never is."""
     call = {"chat": CALLS["chat"]}
     fast = {"retry-after-ms": "1"}
-    refused = Reply(status=status, headers=fast, error={"message": "no"})
+    refused = Reply(status=status, headers=fast, error={"message": "no", **told})
     ends = {"final": [refused], "retried": [refused, Reply(text="x")], "both": [refused] * 2}
     for end, script in ends.items():
         with ScriptedServer(script) as server:
@@ -380,12 +392,12 @@ def test_the_last_attempt_and_those_before_it_are_of_one_rule(status: int, bille
                 assert len(server.requests) == record.attempts == len(script)
                 assert possibly_billed(record) is record.possibly_billed is billed, end
                 (span,) = watched.spans
-                told = [
+                attempts = [
                     attributes(event).get("spantally.attempt.possibly_billed")
                     for event in span.events
                     if event.name == "spantally.attempt.failed"
                 ]
-                assert told == [True if billed else None] * (len(script) - 1)
+                assert attempts == [True if billed else None] * (len(script) - 1)
             finally:
                 watched.close()
 

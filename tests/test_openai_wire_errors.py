@@ -11,6 +11,7 @@ import openai
 import pytest
 
 from spantally.instrumentors.stainless.wire.errors import (
+    body_refuses,
     class_name,
     error_code,
     error_type_of,
@@ -80,6 +81,11 @@ def test_a_4xx_is_a_rejection_and_nothing_else_is() -> None:
     assert is_rejection(_status_error(openai.BadRequestError, 400, None))
     assert not is_rejection(_status_error(openai.InternalServerError, 500, None))
     assert not is_rejection(TimeoutError())
+    assert is_rejection(_status_error(openai.InternalServerError, 503, {"type": "overloaded_error"}))
+    assert not is_rejection(_status_error(openai.InternalServerError, 503, {"type": "server_error"}))
+    assert body_refuses(b'{"error": {"code": "rate_limit_exceeded"}}')
+    for content in (b"", b"<html>", b"[" * 9000, b'{"error": {"type": "server_error"}}', b"[]", b"7"):
+        assert not body_refuses(content)
 
 
 @pytest.mark.parametrize(

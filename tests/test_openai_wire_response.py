@@ -9,9 +9,11 @@ from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
+from spantally.ground.records import UsageFormat
 from spantally.instrumentors.openai.wire import operation as op
 from spantally.instrumentors.openai.wire.response import response_facts, usage_attributes
 from spantally.instrumentors.openai.wire.stream import StreamFacts
+from spantally.pricing.usage import read
 
 USAGE: dict[str, Any] = {
     "prompt_tokens": 20,
@@ -226,6 +228,34 @@ def test_usage_attributes_of_responses_and_embeddings() -> None:
     }
     sent = {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 3}
     assert usage_attributes(op.EMBEDDINGS, sent) == {"gen_ai.usage.input_tokens": 3}
+
+
+def _thinking(total: int, **beside: int) -> dict[str, Any]:
+    told = {"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": total, **beside}
+    return told if beside else {**told, "completion_tokens_details": {"reasoning_tokens": 120}}
+
+
+@pytest.mark.parametrize(
+    ("provider", "usage", "output", "reasoning"),
+    [
+        ("x_ai", _thinking(161), 129, 120),
+        ("x_ai", {**_thinking(161), "completion_tokens": 129}, 129, 120),  # counted within by now
+        ("x_ai", _thinking(161, reasoning_tokens=120), 129, 120),
+        ("gcp.gemini", _thinking(161), 129, 120),
+        ("perplexity", _thinking(41, reasoning_tokens=120), 129, 120),
+        ("openai", _thinking(161), 9, 120),  # what cannot be is not repaired
+        (None, _thinking(161), 9, 120),
+    ],
+)
+def test_reasoning_counts_within_the_output_whatever_the_host_does(
+    provider: str | None, usage: dict[str, Any], output: int, reasoning: int
+) -> None:
+    """The span's output is what is billed as output, as the ledger's is."""
+    told = usage_attributes(op.CHAT, usage, provider)
+    assert told["gen_ai.usage.output_tokens"] == output
+    assert told["gen_ai.usage.reasoning.output_tokens"] == reasoning
+    if provider not in ("openai", None):
+        assert read(usage, UsageFormat.OPENAI_CHAT, provider).parts.output_total == output
 
 
 def test_impossible_counts_are_left_out_of_attributes() -> None:

@@ -64,7 +64,8 @@ class Fold:
     foreign: dict[str, tuple[CallRecord, Rating]] = field(default_factory=dict)
     """Foreign rows that count, by each id that a metered call may share with them."""
     untold: dict[str, tuple[CallRecord, Rating]] = field(default_factory=dict)
-    """Metered calls that count and told no usage, by response id: a view that tells it counts instead."""
+    """Metered calls that count and told no usage, or an estimate, by response id: a view that tells it counts
+    instead."""
 
     def take(self, record: CallRecord, rating: Rating) -> None:
         """Add a rated call or paid tool, unless it is a second view of one that counts."""
@@ -79,7 +80,7 @@ class Fold:
             seen = self.responses.setdefault(record.response_id, record.scope_name)
             if seen != record.scope_name and not self._tells_at_last(record, record.response_id):
                 return
-            if record.usage is not None:
+            if record.usage is not None and not record.estimated:
                 self.untold.pop(record.response_id, None)  # an id that a server gives twice is no help
             elif record.precedence >= Precedence.METERED:
                 self.untold[record.response_id] = (record, rating)
@@ -105,7 +106,7 @@ class Fold:
         So it is with a background response whose stream was lost, and which was asked for again. That the
         call failed remains.
         """
-        if record.usage is None:
+        if record.usage is None or record.estimated:
             return False
         told = self.untold.pop(response_id, None)
         if told is None:

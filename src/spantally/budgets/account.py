@@ -219,13 +219,16 @@ class Account:
             if held is not None:
                 self.held = self.held.plus(held, -1)
 
-    def settle(self, call_id: str, used: Spent, unpriced: int) -> None:
+    def settle(self, call_id: str, used: Spent, unpriced: int) -> Amounts:
         """Put what a call used in the place of what it reserved.
 
         Args:
             call_id: of the call.
             used: what it used, so far as that is known.
             unpriced: 1 where its cost is not known.
+
+        Returns:
+            What it counts as.
         """
         with self._lock:
             held = self._holds.pop(call_id, NOTHING)
@@ -243,14 +246,15 @@ class Account:
             pressing = self._refuses and not self._fits(self._untold.plus(self.held))
             known, self._queued = self._queued, True
         if known and not pressing:
-            return
+            return spent
         if self._shared() is None:
             self._queued = False
-            return
+            return spent
         if not known:
             told.put(self)
         if pressing and time.monotonic() >= self._quiet_until:
             worker.hurry()
+        return spent
 
     def has(self, call_id: str) -> bool:
         """Whether a call has a reservation here."""

@@ -84,6 +84,13 @@ _foreign: Final[dict[str, tuple[CallRecord, tuple[Line, ...]]]] = {}
 """Foreign calls that count, by each id that a metered call may share with them."""
 
 
+_Booked = tuple[Line, Amounts, int]
+"""Where a call was counted, as what, and whether its cost was unknown."""
+
+_untold: Final[dict[str, tuple[CallRecord, list[_Booked]]]] = {}
+"""Metered calls that count and told no usage, or an estimate, by their answer."""
+
+
 def use_rules(found: Rules | None) -> None:
     """Put the budgets of the settings file into force."""
     global rules
@@ -216,9 +223,27 @@ def _settle(record: CallRecord, lines: tuple[Line, ...], *, last: bool = False) 
             _settle(*_pending.popleft(), last=True)
         return
     used, unpriced = _used(record, rating)
+    answer = _answer(record) if record.precedence >= Precedence.METERED else None
+    told = record.usage is not None and not record.estimated
+    if answer is not None and told:
+        _take_back(record, _untold.pop(answer, None))
+    booked: list[_Booked] = []
     for line in lines:
-        line.account.settle(record.call_id, used, unpriced if line.budget.limits[0] is not None else 0)
+        missing = unpriced if line.budget.limits[0] is not None else 0
+        booked.append((line, line.account.settle(record.call_id, used, missing), missing))
         line.tell_shares(record)
+    if answer is not None and not told:
+        _untold[answer] = (record, booked)
+        while len(_untold) > MOST_FOREIGN:
+            _untold.pop(next(iter(_untold)), None)
+
+
+def _take_back(record: CallRecord, view: tuple[CallRecord, list[_Booked]] | None) -> None:
+    """Take out a call that told no usage, or an estimate: reading its answer again has told it."""
+    if view is None or view[0].scope_name == record.scope_name:
+        return
+    for line, spent, unpriced in view[1]:
+        line.account.settle(view[0].call_id, Spent(-spent.usd, -spent.calls, -spent.tokens), -unpriced)
 
 
 def _settle_pending() -> None:
@@ -421,6 +446,7 @@ def forget_accounts() -> None:
     _open.clear()
     _answered.clear()
     _foreign.clear()
+    _untold.clear()
     _pending.clear()
 
 

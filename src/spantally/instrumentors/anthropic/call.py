@@ -36,6 +36,15 @@ class AnthropicCall(SdkCall):
         """The answer as messages, from a body or from what a stream told."""
         return content.output_messages(self.wire, source)
 
+    def joined_facts(
+        self, facts: response.ResponseFacts, unread: response.ResponseFacts
+    ) -> response.ResponseFacts:
+        """The facts of a stream that was not read to its end, with those of the rest of it."""
+        known, told = facts.usage or {}, unread.usage or {}
+        if "output_tokens" not in told or "output_tokens" in known:
+            return facts
+        return facts._replace(usage=usage.merged(known, told))
+
     def read_file(self, body: bytes) -> None:
         """Read the results of a batch."""
         batches.read_file(self.operation, body)

@@ -2,9 +2,10 @@
 
 A background response and a run of an assistant come back at once, without usage, and their work goes on. The
 row of the call that began it stays open; the request that first sees the end completes it, so that the usage
-counts once, in the session that spent it. Where another process began it, the row of that request carries
-the usage itself, as a second view of the same response id: a ledger that holds both counts one. So it is
-where a stream was left or lost before it told its usage, and the response is fetched afterwards.
+counts once, in the session that spent it; the span of that request tells it, since that of the call is gone.
+Where another process began it, the row of that request carries the usage itself, as a second view of the same
+response id: a ledger that holds both counts one. So it is where a stream was left or lost before it told its
+usage, or told none, and the response is fetched afterwards.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import threading
 from collections import OrderedDict
 from typing import Final, TypeAlias
 
+from spantally.calls.costing import cost_of
 from spantally.calls.operation import Operation
+from spantally.calls.pipeline import end_late_now
 from spantally.calls.telemetry import SCOPE_NAME
 from spantally.ground.records import Kind, Status
 from spantally.instrumentors.openai.wire.endpoints import usage_format_of
@@ -77,6 +80,8 @@ def learn(target: Operation, wire: WireOperation, facts: ResponseFacts) -> bool:
     """
     if facts.response_id is None or facts.goes_on:
         return False
+    if facts.usage is not None and not facts.background:
+        end_late_now()  # of a stream that was left a moment ago it is known by then what it told
     key = (target.provider, facts.response_id)
     with _lock:
         if not facts.background and (facts.usage is None or key not in _missed):
@@ -84,10 +89,13 @@ def learn(target: Operation, wire: WireOperation, facts: ResponseFacts) -> bool:
         _missed.pop(key, None)
         waiting = _waiting.pop(key, None)
         known = waiting is None and key in _told
-        if not known:
+        if facts.usage is None:
+            miss(*key)  # an answer that was cancelled may tell it later
+        elif not known:
             tell(*key)
     if waiting is not None:
         _complete(waiting, wire, facts)
+        target.end_attributes.update(cost_of(waiting))  # by now no other span can tell it
         return False
     if known or facts.usage is None:
         return False

@@ -24,6 +24,9 @@ from spantally.instrumentors.stainless.wire import headers
 _CHOOSING: Final = frozenset({"chat_completions", "completions"})
 """APIs whose answers have a choice for each that was asked for."""
 
+_STORED: Final = frozenset({"responses", "chat_completions"})
+"""APIs whose answers can be fetched afterwards."""
+
 _BEYOND: Final = frozenset({"transcriptions", "images", "speech"})
 """APIs that bill by what the conventions have no names for."""
 
@@ -63,6 +66,14 @@ class OpenAICall(SdkCall):
     def last_event(self, error: BaseException) -> Any:
         """The event that told of an error, which no chunk came of; it may hold the usage."""
         return last_event(error)
+
+    def joined_facts(
+        self, facts: response.ResponseFacts, unread: response.ResponseFacts
+    ) -> response.ResponseFacts:
+        """The facts of a stream that was not read to its end, with those of the rest of it."""
+        if facts.usage is not None and not endpoints.counts_something(unread.usage or {}):
+            return facts
+        return response.joined(facts, unread)
 
     def expect_end(self) -> None:
         """Whoever asks for the answer later completes this call."""
@@ -145,9 +156,10 @@ class OpenAICall(SdkCall):
             put.update(facts.attributes)
         if not wire.rereads:  # fetched answers have no usage on their spans
             if usage is not None:
-                response.add_usage_attributes(put, wire, usage)
+                response.add_usage_attributes(put, wire, usage, target.provider)
                 if facts.server_tools or wire.api in _BEYOND:
-                    self._set_usage_beyond(response.usage_attributes(wire, usage), usage, facts)
+                    counts = response.usage_attributes(wire, usage, target.provider)
+                    self._set_usage_beyond(counts, usage, facts)
             if facts.error_type is not None:
                 self.error_type, self.refused = facts.error_type, facts.refused
             if facts.background:
@@ -162,6 +174,7 @@ class OpenAICall(SdkCall):
         if not self.left:
             self._take_counted()
         super().exhausted()
+        self._note_missed()
 
     def failed(self, error: BaseException) -> None:
         """``request()`` or the iteration of its stream raised ``error``, which goes on to the program."""
@@ -175,8 +188,8 @@ class OpenAICall(SdkCall):
 
     def _note_missed(self) -> None:
         """A response whose usage did not come: who fetches it afterwards may be told."""
-        target = self.operation
-        if target.usage is None and self.wire.api == "responses" and not self.wire.rereads:
+        target, wire = self.operation, self.wire
+        if (target.usage is None or target.estimated) and wire.api in _STORED and not wire.rereads:
             background.miss(target.provider, target.response_id)
 
     def _take_counted(self) -> None:

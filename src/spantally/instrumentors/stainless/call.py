@@ -56,6 +56,7 @@ class SdkCall:
         "large",
         "left",
         "lost_attempts",
+        "newest_piece",
         "operation",
         "options",
         "reads_at_once",
@@ -107,6 +108,8 @@ class SdkCall:
         """Tokens of the request by estimate, where the policy is to estimate."""
         self.lost_attempts = 0
         """Attempts that were sent, ended without an answer, and were made again."""
+        self.newest_piece: bytes | None = None
+        """What came last of a stream that a Stream object reads: it may hold more than was read."""
         self.left = False
         """True once the stream was left early, also while the worker has yet to end the operation."""
         self.key_is_given = False
@@ -149,6 +152,15 @@ class SdkCall:
     def new_stream_facts(self) -> Any:
         """What reads the chunks of this call's stream."""
         raise NotImplementedError
+
+    def joined_facts(self, facts: Any, unread: Any) -> Any:
+        """The facts of a stream that was not read to its end, with those of the rest of it.
+
+        Args:
+            facts: what was read.
+            unread: what its last piece tells, the usage too.
+        """
+        return facts
 
     def output_messages(self, source: Any) -> Any:
         """The answer as messages, from a body or from what a stream told."""
@@ -310,7 +322,7 @@ class SdkCall:
         had_begun = self._had_begun()
         if self.stream_facts is not None:
             self._take_last_event(self.stream_facts, error)
-        self._take_stream_facts()
+        self._take_stream_facts(broken_off=True)
         target = self.operation
         if target.usage is None and self.wire.kind is not Kind.OTHER:
             target.possibly_billed = self._may_be_billed(error, had_begun=had_begun)
@@ -410,19 +422,22 @@ class SdkCall:
         self.operation.finish_later(abandoned=True, prepare=self._prepare_abandoned)
 
     def _prepare_abandoned(self) -> None:
-        self._take_stream_facts()
+        self._take_stream_facts(broken_off=True)
         self._note_missing_reasons()
         if self.operation.usage is None and self.wire.kind is not Kind.OTHER:
             self.operation.possibly_billed = True
         if self.capture is not None:
             self.capture.finish(self.operation)
 
-    def _take_stream_facts(self) -> None:
+    def _take_stream_facts(self, *, broken_off: bool = False) -> None:
         stream_facts = self.stream_facts
         if stream_facts is None or self.facts_read:
             return
         try:
-            self.take(stream_facts.facts())
+            facts = stream_facts.facts()
+            if broken_off and self.newest_piece is not None:
+                facts = self._with_unread(facts, self.newest_piece)
+            self.take(facts)
             if self.capture is not None:
                 self.capture.take_output(self.wire, stream_facts, self.reasons())
             if self.estimated_input is not None:
@@ -430,6 +445,23 @@ class SdkCall:
             self.tell_first_chunk()
         except Exception as error:
             swallowed("sdk.stream_facts", error)
+
+    def _with_unread(self, facts: Any, piece: bytes) -> Any:
+        """Facts of a stream that broke off, with what had arrived by then and nobody has read.
+
+        The last events of a stream often come together, and a program may stop at the first of them (a finish
+        reason, a text that the SDK cannot parse): what was used is known all the same.
+        """
+        try:
+            unread = self.new_stream_facts()
+            scanner = SseScanner(unread.observe)
+            scanner.feed(piece)
+            scanner.close()
+            told = unread.facts()
+            return facts if told.usage is None else self.joined_facts(facts, told)
+        except Exception as error:
+            swallowed("sdk.unread", error)
+            return facts
 
     def tell_first_chunk(self) -> None:
         """Put the time to the first chunk where the span has it."""

@@ -35,7 +35,7 @@ def note_failed_attempt(call: Any, retries_taken: int, response: Any) -> bool:
         status = int(response.status_code)
         attributes[semconv.ERROR_TYPE] = str(status)
         attributes[semconv.HTTP_STATUS_CODE] = status
-        billed = not refuses(status)
+        billed = not refuses(status) and not errors.body_refuses(_body_of(response))
         attributes.update(call.head_facts(response.headers.raw)[1])
     else:
         error = sys.exc_info()[1]
@@ -50,3 +50,12 @@ def note_failed_attempt(call: Any, retries_taken: int, response: Any) -> bool:
         safe = operation.telemetry.redactor.attributes(attributes)
         span.add_event(semconv.EVENT_ATTEMPT_FAILED, safe)
     return billed
+
+
+def _body_of(response: Any) -> bytes:
+    """The body of an answer that was read with it; that of a stream is still on the wire, and stays there."""
+    try:
+        content = response.content
+    except Exception:
+        return b""
+    return content if type(content) is bytes else b""

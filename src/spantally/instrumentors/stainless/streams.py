@@ -172,12 +172,14 @@ class _Bytes:
     _lines: Any
     _gathered: list[bytes]
     _size: int
+    _keeps: bool
 
     def _begin(self, call: SdkCall, inner: Any, headers: Any) -> None:
         self.spantally_call = call
         self._inner = inner
         self._gathered = []
         self._size = 0
+        self._keeps = False
         self._headers = headers
         self._scan = None
         self._scanner = None
@@ -190,6 +192,7 @@ class _Bytes:
             kind = self._headers.get("content-type", "").lower()
             encoding = self._headers.get("content-encoding")
             if call.watched:
+                self._keeps = not encoding
                 # Who asks for a stream may get a whole answer, of which the Stream object tells nothing.
                 untold = encoding and "text/event-stream" not in kind
                 self._scan = functools.partial(self._feed_whole, encoding if untold else None)
@@ -247,6 +250,8 @@ class _Bytes:
             self._gathered.append(chunk)
 
     def _feed(self, chunk: bytes) -> None:
+        if self._keeps:
+            self.spantally_call.newest_piece = chunk
         if self._scan is not None:
             try:
                 self._scan(chunk)

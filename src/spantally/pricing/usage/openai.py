@@ -12,9 +12,11 @@ seconds instead (platform.openai.com/docs/api-reference/audio).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from spantally.ground.money import UsageParts
+from spantally.ground.thoughts import may_leave_out, thoughts_outside
 from spantally.pricing.usage.counts import (
     MAX_COUNT,
     NOTHING,
@@ -111,8 +113,11 @@ def _read(raw: Mapping[str, Any], provider: str | None, names: tuple[str, str, s
         audio_out = count(found, "audio_tokens") if found.get("audio_tokens") else 0
         image_out = count(found, "image_tokens") if found.get("image_tokens") else 0
     other = provider is not None and provider != "openai"
-    if other:
-        outside, reasoning = _thoughts_outside(raw, provider or "", total_in + total_out, reasoning)
+    if other and may_leave_out(provider or ""):
+        total = None if raw.get("total_tokens") is None else count(raw, "total_tokens")
+        outside, reasoning = thoughts_outside(
+            provider or "", partial(count, raw), total, total_in + total_out, reasoning
+        )
         total_out += outside
     text_out = total_out - audio_out - image_out
     if text_out < 0 or reasoning > text_out:
@@ -158,34 +163,6 @@ def _cached_elsewhere(raw: Mapping[str, Any], found: Mapping[str, Any]) -> int:
         if raw.get(name):
             return count(raw, name)
     return count(found, _AGENTS_CACHED) if found.get(_AGENTS_CACHED) else 0
-
-
-def _thoughts_outside(raw: Mapping[str, Any], provider: str, known: int, reasoning: int) -> tuple[int, int]:
-    """Output tokens that the provider bills and leaves out of its output count, and all reasoning.
-
-    xAI counts reasoning beside ``completion_tokens`` and adds both to ``total_tokens``
-    (docs.x.ai/docs/guides/reasoning); so does Perplexity, at the top level and only for deep research, where
-    no total contains it (docs.perplexity.ai/docs/sonar/models). Gemini leaves thoughts out of the candidates'
-    count and adds them to the total (ai.google.dev/gemini-api/docs/thinking). OpenAI counts reasoning inside
-    (platform.openai.com/docs/guides/reasoning): there a larger total says nothing.
-
-    Args:
-        raw: the usage object.
-        provider: ``gen_ai.provider.name``.
-        known: input and output as counted.
-        reasoning: reasoning tokens in the details.
-    """
-    if provider == "x_ai" or provider == "xai":
-        told = reasoning or count(raw, "reasoning_tokens")
-        total = raw.get("total_tokens")
-        outside = told if total is None or count(raw, "total_tokens") == known + told else 0
-        return outside, told
-    if provider == "perplexity":
-        told = count(raw, "reasoning_tokens")
-        return told, told or reasoning
-    if provider.startswith("gcp."):
-        return max(0, count(raw, "total_tokens") - known), reasoning
-    return 0, reasoning
 
 
 def _of_others(reading: Reading, raw: Mapping[str, Any], provider: str) -> Reading:

@@ -42,6 +42,7 @@ RETRIEVAL: Final = Operation(Kind.RETRIEVAL, "retrieval", "retrieval", _RESPONSE
 RUN: Final = Operation(Kind.INFERENCE, "invoke_agent", "runs", _CHAT, _CONVERSATION_ID)
 FETCH: Final = Operation(Kind.OTHER, "fetch_response", "responses", _RESPONSES, _RESPONSE_ID, rereads=True)
 CANCEL: Final = FETCH._replace(name="cancel_response")
+FETCH_CHAT: Final = FETCH._replace(api="chat_completions", usage_format=_CHAT)
 FETCH_RUN: Final = Operation(Kind.OTHER, "fetch_response", "runs", _CHAT, _RUN_IDS, rereads=True)
 FILE_CONTENT: Final = _other("download_file", "file_content")
 
@@ -60,7 +61,7 @@ ROUTES: Final[tuple[tuple[str, str, Operation | None], ...]] = (
     ("POST", "responses/{}/cancel", CANCEL),
     ("GET", "responses/{}/input_items", _other("list_input_items", ids=_RESPONSE_ID)),
     ("DELETE", "responses/{}", _other("delete_response", ids=_RESPONSE_ID)),
-    ("GET", "chat/completions/{}", _other("fetch_response", "chat_completions", _RESPONSE_ID)),
+    ("GET", "chat/completions/{}", FETCH_CHAT),
     ("POST", "images/generations", IMAGES),
     ("POST", "images/edits", IMAGES),
     ("POST", "images/variations", IMAGES),

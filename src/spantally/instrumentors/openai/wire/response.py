@@ -178,6 +178,29 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
     )
 
 
+def joined(facts: ResponseFacts, rest: ResponseFacts) -> ResponseFacts:
+    """The facts of an answer that was not read to its end, with the usage that its last part tells.
+
+    What the program has not seen stays untold: no tool is run of which nobody has read.
+
+    Args:
+        facts: of what was read.
+        rest: of the last part: of all of the answer, or of what a chunk tells.
+    """
+    return rest._replace(
+        model=rest.model or facts.model,
+        response_id=rest.response_id or facts.response_id,
+        finish_reasons=facts.finish_reasons or rest.finish_reasons,
+        service_tier=rest.service_tier or facts.service_tier,
+        system_fingerprint=rest.system_fingerprint or facts.system_fingerprint,
+        tool_calls=facts.tool_calls,
+        conversation_id=rest.conversation_id or facts.conversation_id,
+        error_type=facts.error_type or rest.error_type,
+        server_tools=rest.server_tools or facts.server_tools,
+        background=rest.background or facts.background,
+    )
+
+
 def failure_of(choices: Any) -> Any:
     """The error within a choice that ended by one: OpenRouter tells so that a host behind it failed."""
     found = (field(choice, "error") for choice in choices or () if field(choice, "finish_reason") == "error")

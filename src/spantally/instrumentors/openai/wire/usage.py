@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from spantally.ground import semconv
 from spantally.ground.records import UsageFormat
+from spantally.ground.thoughts import may_leave_out, thoughts_outside
 from spantally.instrumentors.openai.wire.endpoints import is_by_piece, usage_format_of
 from spantally.instrumentors.openai.wire.operation import Operation
 from spantally.instrumentors.stainless.wire.fields import field, integer, number
@@ -58,25 +59,29 @@ _PLAIN_COUNT: Final = 1 << 53
 """Counts up to here need no second look."""
 
 
-def usage_attributes(op: Operation, usage: Any) -> dict[str, int]:
+def usage_attributes(op: Operation, usage: Any, provider: str | None = None) -> dict[str, int]:
     """``gen_ai.usage.*`` of a raw usage object; a count that is missing, negative or no number is left out.
 
     Args:
         op: what :func:`classify` said; its ``usage_format`` tells the keys.
         usage: the provider's usage object.
+        provider: ``gen_ai.provider.name``: some leave out of their output count what they bill as output.
     """
     found: dict[str, int] = {}
-    add_usage_attributes(found, op, usage)
+    add_usage_attributes(found, op, usage, provider)
     return found
 
 
-def add_usage_attributes(found: dict[str, Any], op: Operation, usage: Any) -> None:
+def add_usage_attributes(
+    found: dict[str, Any], op: Operation, usage: Any, provider: str | None = None
+) -> None:
     """Put :func:`usage_attributes` into attributes that are there.
 
     Args:
         found: receives them.
         op: what :func:`classify` said.
         usage: the provider's usage object.
+        provider: ``gen_ai.provider.name``.
     """
     tables = _FORMATS.get(usage_format_of(op, usage))
     if tables is None:
@@ -95,6 +100,24 @@ def add_usage_attributes(found: dict[str, Any], op: Operation, usage: Any) -> No
                 _take(found, cached, _CACHED_DETAILS)
     if op.api == "embeddings":
         found.pop(semconv.USAGE_OUTPUT_TOKENS, None)
+    elif provider is not None and provider != "openai" and may_leave_out(provider):
+        _add_thoughts(found, usage, provider)
+
+
+def _add_thoughts(found: dict[str, Any], usage: Any, provider: str) -> None:
+    """Count reasoning within the output, as it is billed."""
+    output = found.get(semconv.USAGE_OUTPUT_TOKENS)
+    if output is None:
+        return
+    known = output + found.get(semconv.USAGE_INPUT_TOKENS, 0)
+    told = found.get(semconv.USAGE_REASONING_OUTPUT_TOKENS, 0)
+    total = integer(field(usage, "total_tokens"))
+    outside, reasoning = thoughts_outside(
+        provider, lambda name: max(0, integer(field(usage, name)) or 0), total, known, told
+    )
+    found[semconv.USAGE_OUTPUT_TOKENS] = output + outside
+    if reasoning != told:
+        found[semconv.USAGE_REASONING_OUTPUT_TOKENS] = reasoning
 
 
 def _take(found: dict[str, int], source: Any, table: _Table) -> None:

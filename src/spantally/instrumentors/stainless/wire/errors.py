@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -11,6 +12,9 @@ from spantally.instrumentors.stainless.wire.fields import field, integer, text
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
 """What a code looks like: some servers put whole sentences, even quoted input, into that field."""
+
+_MOST_BYTES: Final = 65_536
+"""Longest body of an attempt that is looked at."""
 
 _NOT_SENT: Final = frozenset(
     {
@@ -115,9 +119,23 @@ def status_of(exc: BaseException) -> int | None:
 
 
 def is_rejection(exc: BaseException) -> bool:
-    """True for an answer (4xx, 429 included, 529) that says that the work was not done: it is not billed."""
+    """True for an answer that says that the work was not done: it is not billed.
+
+    A status says so (4xx, 429 included, 529), or the body of a server error (``rate_limit_exceeded``).
+    """
     status = status_of(exc)
-    return status is not None and refuses(status)
+    return status is not None and (refuses(status) or (status >= 500 and told_refusal(exc)))
+
+
+def body_refuses(content: bytes) -> bool:
+    """True where the JSON body of a server error tells of a rejection."""
+    if len(content) > _MOST_BYTES:
+        return False
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return says_refused(field(body, "error")) or says_refused(body)
 
 
 def says_refused(error: Any) -> bool:
