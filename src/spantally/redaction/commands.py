@@ -24,7 +24,8 @@ _SPACED: Final = 2
 _FLAGS: Final[dict[str, tuple[str, int]]] = {
     **dict.fromkeys(("mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlcheck"), ("p", _ATTACHED)),
     **dict.fromkeys(("mariadb", "mariadb-dump", "mariadb-admin", "mysqlpump"), ("p", _ATTACHED)),
-    **dict.fromkeys(("7z", "7za", "7zr", "7zz", "rar", "unrar"), ("p", _ATTACHED)),
+    **dict.fromkeys(("7z", "7za", "7zr", "7zz"), ("p", _ATTACHED)),
+    **dict.fromkeys(("rar", "unrar", "winrar", "WinRAR", "Rar"), ("ph", _ATTACHED)),
     **dict.fromkeys(("unzip", "zip", "sqlcmd", "bcp", "osql", "isql"), ("P", _ATTACHED | _SPACED)),
     **dict.fromkeys(("mosquitto_pub", "mosquitto_sub", "mosquitto_rr", "ipmitool", "tsql"), ("P", _SPACED)),
     **dict.fromkeys(("mongo", "mongosh", "mongodump", "mongorestore", "mongoimport"), ("p", _SPACED)),
@@ -34,7 +35,8 @@ _FLAGS: Final[dict[str, tuple[str, int]]] = {
     **dict.fromkeys(
         ("crackmapexec", "netexec", "nxc", "rabbitmqadmin", "useradd", "usermod"), ("p", _SPACED)
     ),
-    **dict.fromkeys(("certutil", "altool", "login"), ("p", _SPACED)),
+    **dict.fromkeys(("certutil", "altool", "login", "winrs"), ("p", _SPACED)),
+    "redis-cli": ("a", _SPACED),
     "sshpass": ("p", _ATTACHED | _SPACED),
     "security": ("pP", _SPACED),
     **dict.fromkeys(
@@ -47,12 +49,18 @@ _FLAGS: Final[dict[str, tuple[str, int]]] = {
     **dict.fromkeys(("http", "https", "xh"), ("a", _SPACED)),
 }
 """Programs with the letters of their flag, and where its value stands."""
+_BEGINS: Final = r"(?:(?<![\w.-])|(?<=\\[nrt]))"
+"""Where a word begins, also behind the escape of a line break or tab."""
 _PROGRAM: Final = re.compile(
-    r"(?P<end>\n|\\n|[|;]|&&)|(?<![\w.-])(?P<program>{})(?:\.exe)?(?=[ ])".format(
-        "|".join(sorted(map(re.escape, _FLAGS), key=len, reverse=True))
+    # A line goes on behind a backslash (JSON makes 3, 6 or 12 of it and the break), a list behind a comma.
+    r"(?P<end>(?<![,\\])(?:\n|(?:\\{{1,2}}|\\{{4}}|\\{{8}})n)|[|;]|&&)"
+    r"|{}(?P<program>{})(?:\.exe)?(?=[ ]|\\{{0,16}}[\"'])".format(
+        _BEGINS, "|".join(sorted(map(re.escape, _FLAGS), key=len, reverse=True))
     )
 )
-_FLAG: Final = re.compile(rf"(?P<gap>[ =]{{0,2}}){_VALUE}")
+_NEXT: Final = rf"""{_MARK},(?:\s|\\{{1,16}}n){{0,8}}(?={_MARK})"""
+"""From one text of a list to the next."""
+_FLAG: Final = re.compile(rf"(?P<gap>[ =:]{{0,2}}|{_NEXT}){_VALUE}")
 _TRAILING: Final = ";,)|&"
 
 _CURL: Final = re.compile(
@@ -60,8 +68,15 @@ _CURL: Final = re.compile(
     r"""[^\s:"'$\\-][^\s:"'$\\]{0,127}:(?P<value>[^\s"'$\\]{3,256})"""
 )
 _RDP: Final = re.compile(rf"freerdp[^\n|;]{{0,200}}?[ ]/p:{_VALUE}", re.IGNORECASE)
+_SLASHED: Final = re.compile(
+    rf"(?i){_BEGINS}(?:schtasks|signtool|tasklist|taskkill|systeminfo|getmac|driverquery|openfiles|eventcreate)"
+    r"(?:\.exe)?[\"']?[ ][^\n|;]{0,400}\Z"
+)
+_SLASHED_VALUE: Final = re.compile(rf"(?:[ ]{{1,4}}|:){_VALUE}")
 _COMMAND_END: Final = re.compile(r"\n|\\n|[|;]")
 
+_GLUED: Final = re.compile(r"\\[nrt]")
+"""The end of an escape before a word."""
 _NET_USE: Final = re.compile(
     rf"""(?xi)
     net1?[ ]use (?: [ ]{{1,4}} (?:[a-z]:|\*) )? [ ]{{1,4}}
@@ -69,7 +84,9 @@ _NET_USE: Final = re.compile(
     (?: /user:[^\s]{{1,128}} [ ]{{1,4}} {_VALUE} | {_VALUE.replace("value", "first")} [ ]{{1,4}} /user: )
     """
 )
-_NET_USER: Final = re.compile(rf"(?i)net1? user [\w.$-]{{1,64}} {_VALUE}(?= /| \\|[\s\"'`]|\Z)")
+_NET_USER: Final = re.compile(
+    rf"(?i)net1? user [\w.$-]{{1,64}} {_VALUE}(?= /| \\|\\{{0,16}}[\s\"'`]|\\{{1,16}}[nrt]|\Z)"
+)
 _WIFI: Final = re.compile(
     r"""WIFI:(?:[A-OQ-Z][0-9]?:(?:[^;\\\n]|\\{1,8}.){0,64};){0,5}"""
     r"""P:(?P<value>(?:[^;\\\s]|\\{1,8}[^\\\s]){4,128})(?=;|\Z)"""
@@ -131,11 +148,14 @@ def _take(hit: re.Match[str] | None, taken: list[Span], group: str = "value") ->
 
 
 def flags(text: str, places: Iterable[int], taken: list[Span]) -> None:
-    """What stands behind `` -p`` and the like, if the program before takes a password there."""
+    """What stands behind `` -p`` and the like, if the program before takes a password there.
+
+    A command may also be a list of texts: ``["mysql", "-uroot", "-ppassword"]``.
+    """
     program = ""
     seen = 0
     for at in places:
-        hit = _FLAG.match(text, at + 3)
+        hit = _FLAG.match(text, at + (3 if text[at + 2] != "h" else 4))
         if hit is None or not _good(hit["value"].rstrip(_TRAILING)):
             continue
         low = at - _REACH
@@ -170,9 +190,18 @@ freerdp: Final = _to_end(_RDP)
 """``xfreerdp /v:host /u:user /p:password``."""
 
 
+def slashed(text: str, at: int, taken: list[Span]) -> None:
+    """``schtasks /create ... /rp password`` and ``signtool sign ... /p password``."""
+    hit = _SLASHED_VALUE.match(text, at + (3 if text[at + 2] in "pP" else 4))
+    if hit is not None and _good(hit["value"].rstrip(_TRAILING)):
+        line = max(text.rfind("\n", 0, at), at - 2 * _REACH, 0)
+        if _SLASHED.search(text, line, at) is not None:
+            _take(hit, taken)
+
+
 def net_use(text: str, at: int, taken: list[Span]) -> None:
     r"""``net use X: \\host\share /user:name password`` and ``net user name password /add``."""
-    if at and text[at - 1].isalnum():
+    if at and text[at - 1].isalnum() and _GLUED.match(text, at - 2, at) is None:
         return
     hit = _NET_USE.match(text, at)
     if hit is None:

@@ -13,7 +13,8 @@ from spantally.redaction import shapes
 from spantally.redaction.spans import STRUCTURE, Span
 
 _USER_FLAG: Final = re.compile(
-    r"""(?:-u|--user|--proxy-user|-U)(?:[ \t]{1,4}|=)["']?([^\s:"'$]{1,128}):([^\s"'$]{3,256})"""
+    r"""(?:-u|--user|--proxy-user|-U)(?:[ \t]{1,4}|=|\\{0,16}["'],\s{0,8}(?=\\{0,16}["']))(?:\\{0,16}["'])?"""
+    r"""([^\s:"'$\\]{1,128}):([^\s"'$\\]{3,256})"""
 )
 _IDENTIFIED: Final = re.compile(
     r"""(?i)identified\s{1,8}(?:with\s{1,4}[\w'"`]{1,40}\s{1,4})?(?:by|as)\s{1,8}(?:password\s{1,4})?"""

@@ -22,6 +22,8 @@ STEP: Final = 131_072
 URL: Final = "://"
 URL_ESCAPED: Final = ":\\/\\/"
 URL_ENCODED: Final = "%3a%2f%2f"
+LISTED_FLAGS: Final = tuple(f"{quote}-{flag}" for quote in "\"'" for flag in ("p", "w", "k", "a", "hp"))
+"""Flags with a password in a command that is a list of texts."""
 OTHERS: Final = (
     URL,
     URL_ESCAPED,
@@ -71,6 +73,12 @@ OTHERS: Final = (
     " -c",
     "sas=",
     "hmac=",
+    " -hp",
+    *LISTED_FLAGS,
+    '"-u',
+    "'-u",
+    " /p",
+    " /rp",
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 
@@ -90,6 +98,10 @@ _RARE_AT: Final = {
     " -a": 1,
     " -x": 1,
     " -c": 1,
+    " -hp": 1,
+    **dict.fromkeys((*LISTED_FLAGS, '"-u', "'-u"), 1),
+    " /p": 1,
+    " /rp": 1,
     "--user": 0,
     "--proxy-user": 0,
     "sudo -s": 1,
@@ -149,8 +161,12 @@ _DULL: Final = {
     "sig": r"n(?:s|ed|als?|ing)?[ .,:\n]",
     "cred": r"its?[ .,:\n]",
     "pass": r"(?:ed|ing)[ .,:\n]",
+    "pw": "ifi:",
 }
-"""What must not follow a stem: words of talk, of which :func:`names.classify` says nothing in any name."""
+"""What must not follow a stem: words of talk, of which :func:`names.classify` says nothing in any name.
+
+And another mark that is found by the same letter.
+"""
 
 
 class Marks(Protocol):

@@ -64,6 +64,8 @@ _AZURE_ACCOUNT_KEY: Final = re.compile(r"[A-Za-z0-9+/]{86}==")
 _ACCOUNT_KEY_LENGTH: Final = 88
 _IS_HASH: Final = re.compile(r"(?i)hash|sha|digest|integrity|checksum|sum|sig|md5|[A-Za-z0-9+/]{32}\s{0,4}\Z")
 """Before base64 of as many bytes that opens nothing: a SHA-512, a signature, the lines above a last one."""
+_DIGESTS: Final = ("sha256=", "sha384=", "sha512=")
+"""Before what a file of the files of a package, or a lock, says of each; in base64 it looks like a key."""
 _SESSION: Final = ("jsessionid", "phpsessid", "asp.net_sessionid", "connect.sid", "laravel_session")
 """Cookies that servers keep sessions by, wherever they stand."""
 _NAMES_END: Final = frozenset("dDnNtT")
@@ -216,6 +218,8 @@ def find_tokens(
 
 
 def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -> None:
+    if word.startswith(_DIGESTS):
+        return
     at = 0
     found = False
     seek = _PREFIX.search if "%" in word or len(word) > LONGEST_GENERIC else _PREFIX_BY_PARTS.match
