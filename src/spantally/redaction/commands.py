@@ -49,13 +49,13 @@ _FLAGS: Final[dict[str, tuple[str, int]]] = {
     **dict.fromkeys(("http", "https", "xh"), ("a", _SPACED)),
 }
 """Programs with the letters of their flag, and where its value stands."""
-_BEGINS: Final = r"(?:(?<![\w.-])|(?<=\\[nrt]))"
+BEGINS: Final = r"(?:(?<![\w.-])|(?<=\\[nrt]))"
 """Where a word begins, also behind the escape of a line break or tab."""
 _PROGRAM: Final = re.compile(
     # A line goes on behind a backslash (JSON makes 3, 6 or 12 of it and the break), a list behind a comma.
     r"(?P<end>(?<![,\\])(?:\n|(?:\\{{1,2}}|\\{{4}}|\\{{8}})n)|[|;]|&&)"
     r"|{}(?P<program>{})(?:\.exe)?(?=[ ]|\\{{0,16}}[\"'])".format(
-        _BEGINS, "|".join(sorted(map(re.escape, _FLAGS), key=len, reverse=True))
+        BEGINS, "|".join(sorted(map(re.escape, _FLAGS), key=len, reverse=True))
     )
 )
 _NEXT: Final = rf"""{_MARK},(?:\s|\\{{1,16}}n){{0,8}}(?={_MARK})"""
@@ -69,7 +69,7 @@ _CURL: Final = re.compile(
 )
 _RDP: Final = re.compile(rf"freerdp[^\n|;]{{0,200}}?[ ]/p:{_VALUE}", re.IGNORECASE)
 _SLASHED: Final = re.compile(
-    rf"(?i){_BEGINS}(?:schtasks|signtool|tasklist|taskkill|systeminfo|getmac|driverquery|openfiles|eventcreate)"
+    rf"(?i){BEGINS}(?:schtasks|signtool|tasklist|taskkill|systeminfo|getmac|driverquery|openfiles|eventcreate)"
     r"(?:\.exe)?[\"']?[ ][^\n|;]{0,400}\Z"
 )
 _SLASHED_VALUE: Final = re.compile(rf"(?:[ ]{{1,4}}|:){_VALUE}")
@@ -113,15 +113,33 @@ _TWO: Final = re.compile(
     rf"""(?i)connect\(\s{{0,16}}{_MARK}[\w$#]{{1,64}}{_MARK}\s?,\s{{0,16}}{_MARK}(?P<value>[^"'\n\\]{{4,128}})"""
 )
 _TOTP: Final = re.compile(
-    r"(?i:totp)[^\n]{0,24}?(?<![A-Za-z0-9])(?P<value>[A-Z2-7]{16,128}={0,6})(?![A-Za-z0-9])"
+    r"(?i:totp)[^\n]{0,24}?(?<![A-Za-z0-9])(?P<value>(?:[A-Z2-7]{16,128}|[a-z2-7]{16,128})={0,6})(?![A-Za-z0-9])"
 )
 _ADD_USER: Final = re.compile(rf"add_user [\w.@-]{{1,64}} {_VALUE}")
 _LITERAL: Final = re.compile(rf"--from-literal[ =]{_MARK}?[\w.-]{{1,128}}=(?P<value>[^\s\"'\\$]{{4,256}})")
 _LITERALS_REACH: Final = 600
-_TCP_REACH: Final = 200
+_KEPT: Final = re.compile(
+    rf"""[ ]{_MARK}?(?:--(?:value|body|secret)[ =]{_MARK}?|(?P<name>[A-Za-z_][\w./-]{{0,128}})={_MARK}?)"""
+    r"""(?P<value>[^\s"'\\$<-][^\s"'\\]{3,512})"""
+)
+_NO_SECRETS: Final = frozenset(
+    """
+    address allowed_domains allowed_roles app bound_audiences capabilities connection_url db_name
+    default_ttl env environment host lease lease_max max_lease_ttl max_ttl name mount namespace period
+    plugin_name policies port profile region role role_id space stage token_period token_policies
+    token_ttl ttl type url user username version
+    """.split()  # noqa: SIM905
+)
+"""Names of what is no secret itself beside those that are."""
+_PUSHED: Final = re.compile(
+    rf"""[.]?nupkg{_MARK}?[ ]{_MARK}?(?P<value>[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}"""
+    r"""|(?=[a-z0-9_-]{0,64}[0-9])[a-z0-9_-]{20,256})(?![\w./-])""",
+    re.IGNORECASE,
+)
+_UNLOCK: Final = re.compile(rf"bw unlock {_VALUE}")
 
 
-def _good(value: str) -> bool:
+def is_chosen(value: str) -> bool:
     """Whether a value is none of the stand-ins, words, numbers and paths that documents show."""
     if value.isdigit():
         return len(value) >= 6
@@ -142,7 +160,7 @@ def _take(hit: re.Match[str] | None, taken: list[Span], group: str = "value") ->
     if hit is None or hit[group] is None:
         return
     value = hit[group].rstrip(_TRAILING)
-    if len(value) >= 4 and _good(value):
+    if len(value) >= 4 and is_chosen(value):
         start = hit.start(group)
         taken.append(Span(start, start + len(value), STRUCTURE, "password"))
 
@@ -156,7 +174,7 @@ def flags(text: str, places: Iterable[int], taken: list[Span]) -> None:
     seen = 0
     for at in places:
         hit = _FLAG.match(text, at + (3 if text[at + 2] != "h" else 4))
-        if hit is None or not _good(hit["value"].rstrip(_TRAILING)):
+        if hit is None or not is_chosen(hit["value"].rstrip(_TRAILING)):
             continue
         low = at - _REACH
         if low > seen:
@@ -193,7 +211,7 @@ freerdp: Final = _to_end(_RDP)
 def slashed(text: str, at: int, taken: list[Span]) -> None:
     """``schtasks /create ... /rp password`` and ``signtool sign ... /p password``."""
     hit = _SLASHED_VALUE.match(text, at + (3 if text[at + 2] in "pP" else 4))
-    if hit is not None and _good(hit["value"].rstrip(_TRAILING)):
+    if hit is not None and is_chosen(hit["value"].rstrip(_TRAILING)):
         line = max(text.rfind("\n", 0, at), at - 2 * _REACH, 0)
         if _SLASHED.search(text, line, at) is not None:
             _take(hit, taken)
@@ -241,17 +259,6 @@ def connect(text: str, at: int, taken: list[Span]) -> None:
         _take(_TWO.match(text, at), taken)
 
 
-def tcp(text: str, at: int, taken: list[Span]) -> None:
-    """``user:password@tcp(host:3306)``, before the mark."""
-    words = text[max(0, at - _TCP_REACH) : at].split()
-    if not words or text[at - 1].isspace():
-        return
-    before = re.split("[\"'`=]", words[-1], maxsplit=8)[-1] if ":" in words[-1] else ""
-    name, colon, value = before.partition(":")
-    if colon and name and len(value) >= 4 and "//" not in before and not shapes.is_placeholder(value):
-        taken.append(Span(at - len(value), at, STRUCTURE, "url-password"))
-
-
 def totp(text: str, at: int, taken: list[Span]) -> None:
     """The seed of one-time passwords: ``oathtool --totp -b SEED``."""
     hit = _TOTP.match(text, at)
@@ -264,10 +271,32 @@ def add_user(text: str, at: int, taken: list[Span]) -> None:
     _take(_ADD_USER.match(text, at), taken)
 
 
+def kept(text: str, at: int, taken: list[Span]) -> None:
+    """``vault kv put secret/app key=value``, ``heroku config:set KEY=value``, ``--value value``."""
+    end = _COMMAND_END.search(text, at, at + _LITERALS_REACH)
+    stop = min(len(text), at + _LITERALS_REACH) if end is None else end.start()
+    for hit in _KEPT.finditer(text, at, stop):
+        value = hit["value"].rstrip(_TRAILING)
+        if (hit["name"] or "").lower() not in _NO_SECRETS and is_chosen(value) and value[0] != "@":
+            taken.append(Span(hit.start("value"), hit.start("value") + len(value), STRUCTURE, "secret"))
+
+
+def pushed(text: str, at: int, taken: list[Span]) -> None:
+    """``nuget push package.nupkg KEY``, behind its package."""
+    hit = _PUSHED.match(text, at)
+    if hit is not None and text.find("push ", max(0, at - _REACH), at) >= 0:
+        taken.append(Span(*hit.span("value"), STRUCTURE, "token"))
+
+
+def unlock(text: str, at: int, taken: list[Span]) -> None:
+    """``bw unlock password``."""
+    _take(_UNLOCK.match(text, at), taken)
+
+
 def literals(text: str, at: int, taken: list[Span]) -> None:
     """``kubectl create secret generic name --from-literal=key=value``, behind its ``secret``."""
     end = text.find("\n", at, at + _LITERALS_REACH)
     for hit in _LITERAL.finditer(text, at, at + _LITERALS_REACH if end < 0 else end):
         value = hit["value"].rstrip(_TRAILING)
-        if _good(value):
+        if is_chosen(value):
             taken.append(Span(hit.start("value"), hit.start("value") + len(value), STRUCTURE, "secret"))

@@ -64,7 +64,7 @@ OTHERS: Final = (
     "connect(",
     "connection(",
     "pdo(",
-    "@tcp(",
+    "@",
     "totp",
     "add_user",
     "kinit ",
@@ -79,10 +79,29 @@ OTHERS: Final = (
     "'-u",
     " /p",
     " /rp",
+    "setuser",
+    "community",
+    "snmp-server host ",
+    "createuser",
+    "expect ",
+    "send --",
+    "kv put",
+    "kv patch",
+    "vault write",
+    "config:set",
+    "put-parameter",
+    "nupkg",
+    "bw unlock ",
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 
-_SIGNS: Final = {URL_ESCAPED: "\\", URL_ENCODED: "%", "sas=": "=", " <<<": "<"}
+_SIGNS: Final = {
+    URL_ESCAPED: "\\",
+    "@": "@",
+    URL_ENCODED: "%",
+    "sas=": "=",
+    " <<<": "<",
+}
 """Characters of marks that are rare: where one is missing, nobody looks for the whole."""
 
 _RARE_AT: Final = {
@@ -125,12 +144,24 @@ _RARE_AT: Final = {
     "connect(": 0,
     "connection(": 0,
     "pdo(": 0,
-    "@tcp(": 3,
     "totp": 3,
     "add_user": 4,
     "kinit ": 0,
     "cryptsetup": 0,
     "hmac=": 0,
+    "setuser": 3,
+    "community": 4,
+    "snmp-server host ": 4,
+    "createuser": 6,
+    "expect ": 4,
+    "send --": 5,
+    "kv put": 0,
+    "kv patch": 0,
+    "vault write": 6,
+    "config:set": 0,
+    "put-parameter": 0,
+    "nupkg": 3,
+    "bw unlock ": 8,
 }
 """Marks that are found by one letter that is rare in texts, with its place in each."""
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from spantally.redaction import commands, logins, shapes
+from spantally.redaction import commands, devices, hosts, logins, shapes
 from spantally.redaction.marks import LISTED_FLAGS, URL, URL_ENCODED, URL_ESCAPED
 from spantally.redaction.spans import STRUCTURE, Span
 
@@ -401,7 +401,17 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "securestring": _each(commands.secure_string),
     "sqlplus": _each(commands.sqlplus),
     **dict.fromkeys(("connect(", "connection(", "pdo("), _each(commands.connect)),
-    "@tcp(": _each(commands.tcp),
+    "@": _each(hosts.userinfo),
+    "setuser": _each(devices.setuser),
+    "community": _each(devices.community),
+    "snmp-server host ": _each(devices.traps),
+    "createuser": _each(devices.create_user),
+    **dict.fromkeys(("expect ", "send --"), _following(devices.sent)),
+    **dict.fromkeys(
+        ("kv put", "kv patch", "vault write", "config:set", "put-parameter"), _each(commands.kept)
+    ),
+    "nupkg": _each(commands.pushed),
+    "bw unlock ": _each(commands.unlock),
     "totp": _each(commands.totp),
     "add_user": _each(commands.add_user),
     " <<<": _each(logins.here_string),
