@@ -271,7 +271,7 @@ def add_user(text: str, at: int, taken: list[Span]) -> None:
     _take(_ADD_USER.match(text, at), taken)
 
 
-def kept(text: str, at: int, taken: list[Span]) -> None:
+def kept(text: str, at: int, taken: list[Span]) -> int:
     """``vault kv put secret/app key=value``, ``heroku config:set KEY=value``, ``--value value``."""
     end = _COMMAND_END.search(text, at, at + _LITERALS_REACH)
     stop = min(len(text), at + _LITERALS_REACH) if end is None else end.start()
@@ -279,6 +279,7 @@ def kept(text: str, at: int, taken: list[Span]) -> None:
         value = hit["value"].rstrip(_TRAILING)
         if (hit["name"] or "").lower() not in _NO_SECRETS and is_chosen(value) and value[0] != "@":
             taken.append(Span(hit.start("value"), hit.start("value") + len(value), STRUCTURE, "secret"))
+    return stop
 
 
 def pushed(text: str, at: int, taken: list[Span]) -> None:

@@ -54,13 +54,14 @@ def userinfo(text: str, at: int, taken: list[Span]) -> None:
         return
     low = max(0, at - _REACH)
     colon = text.rfind(":", low, at)
-    value = text[colon + 1 : at]
+    value = text[colon + 1 : at] if colon >= 0 else ""
     if colon < 0 or _VALUE.fullmatch(value) is None:
         dialed = _DIALED.match(text, at + 1)
         if dialed is not None and colon > 0 and text[colon - 1].isalnum():
             _dialed(value, at, taken)
         elif "/" in text[max(0, at - 64) : at]:
-            hit = _ORACLE.search(text, low, at)
+            begin = max(text.rfind(" ", low, at), text.rfind("=", low, at))
+            hit = _ORACLE.search(text, max(low, begin - 12), at) if begin >= 0 else None
             if hit is not None and is_chosen(hit["value"]):
                 taken.append(Span(*hit.span("value"), STRUCTURE, "password"))
         return

@@ -408,7 +408,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "createuser": _each(devices.create_user),
     **dict.fromkeys(("expect ", "send --"), _following(devices.sent)),
     **dict.fromkeys(
-        ("kv put", "kv patch", "vault write", "config:set", "put-parameter"), _each(commands.kept)
+        ("kv put", "kv patch", "vault write", "config:set", "put-parameter"), _following(commands.kept)
     ),
     "nupkg": _each(commands.pushed),
     "bw unlock ": _each(commands.unlock),
