@@ -49,7 +49,9 @@ _ORACLE: Final = re.compile(
 
 def userinfo(text: str, at: int, taken: list[Span]) -> None:
     """A password before the ``@`` at ``at``."""
-    if at and text[at - 1] in "+-":
+    if not at or text[at - 1] == "@":
+        return
+    if text[at - 1] in "+-":
         acl_line(text, at, taken)
         return
     low = max(0, at - _REACH)
