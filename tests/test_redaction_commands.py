@@ -80,6 +80,20 @@ COMMANDS = [
     'sudo -S <<< "{v}" ls',
     "snmpwalk -v3 -u bob -a SHA -A {v} switch1",
     "snmpget -v2c -c {v} switch1 1.3.6",
+    "rar a -r -hp{v} backup.rar data",
+    '7z a "-p{v}" out.7z dir',
+    "redis-cli -h cache -a {v} ping",
+    r"schtasks /create /tn job /tr c:\jobs\a.cmd /ru CORP\bob /rp {v}",
+    'signtool.exe sign /f cert.pfx /p "{v}" setup.exe',
+    "winrs -r:host -u:bob -p:{v} dir",
+    'net user bob "{v}" /add',
+    'curl -u "bob:{v}" https://example.com',
+    "mysqldump \\\n  -h db -u root \\\n  -p{v} app",
+    '["mysqldump", "-uroot", "-p{v}", "app"]',
+    "['sshpass', '-p', '{v}', 'ssh', 'bob@host']",
+    'exec.Command("docker", "login", "-u", "bob", "-p", "{v}")',
+    '[\n    "redis-cli",\n    "-a",\n    "{v}",\n    "ping",\n]',
+    '["curl", "-u", "bob:{v}", "https://example.com"]',
 ]
 KEYED = [
     "vault login {v}",
@@ -96,6 +110,8 @@ WAYS: dict[str, Callable[[str], str]] = {
     "in JSON": lambda text: json.dumps({"command": text}),
     "in JSON in JSON": lambda text: json.dumps({"arguments": json.dumps({"command": text})}),
     "in a list of commands": lambda text: f"$ cd /srv\n$ {text}\n$ ls -la\n",
+    "behind a line in JSON": lambda text: json.dumps({"command": f"as told:\n{text}\n"}),
+    "behind a line in JSON in JSON": lambda text: json.dumps({"a": json.dumps({"b": f"this:\n{text}\n"})}),
     "in code": lambda text: f"subprocess.run({text!r}, shell=True)",
     "in a sentence": lambda text: f"I ran {text} and it failed",
 }
@@ -173,6 +189,10 @@ def test_the_seed_of_one_time_passwords_goes(text: str, secret: str) -> None:
         "use the key material1 there",
         "openssl req -new -key server1.key -out a1.csr",
         "logged in and out: a login -p8 there",
+        '["docker", "run", "-p", "8080:80", "-a", "stdin2x", "-u", "1000:1000"]',
+        '["mysql", "-p", os.environ["PW1x"]]',
+        "signtool verify /pa a1.exe && dir /p c:\\src2 && robocopy a b1 /purge",
+        "mount /data/rp /p1x and cp -hp1 b2x",
     ],
 )
 def test_other_flags_stay(text: str) -> None:

@@ -21,6 +21,7 @@ TEXTS = [
     '{"id": "chatcmpl-9Zx81mQ4tLw9Bv72KpY3sA", "tool": "call_ILtbSuMFndfwrzVgZs9rXmu3"}',
     '{"m": "msg_01wLDI9xdCtzADqtzkE1spKW", "f": "file-lrGXfxyoy7G8qgxJEH389Syy"}',
     '{"usage": {"prompt_tokens": 4155, "total_tokens": 7070}, "max_tokens": 4096, "token_type": "bearer"}',
+    "a/b.py,sha256=_N_MRBx7sdBAGhmryhGKdSIukCb0hbtqzRwIeMnfAsk,1568\nc.py,sha256=z_fXl9cFIICyTA0xofb8pGy-W",
     f"data:image/png;base64,{MEDIA}",
     '{"embedding": [-0.66252774, -0.75827628, -0.09199683, 0.012345678901234567]}',
     'api_key = os.environ["OPENAI_API_KEY"]\nclient = OpenAI(api_key=api_key)',

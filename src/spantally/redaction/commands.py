@@ -24,7 +24,8 @@ _SPACED: Final = 2
 _FLAGS: Final[dict[str, tuple[str, int]]] = {
     **dict.fromkeys(("mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlcheck"), ("p", _ATTACHED)),
     **dict.fromkeys(("mariadb", "mariadb-dump", "mariadb-admin", "mysqlpump"), ("p", _ATTACHED)),
-    **dict.fromkeys(("7z", "7za", "7zr", "7zz", "rar", "unrar"), ("p", _ATTACHED)),
+    **dict.fromkeys(("7z", "7za", "7zr", "7zz"), ("p", _ATTACHED)),
+    **dict.fromkeys(("rar", "unrar", "winrar", "WinRAR", "Rar"), ("ph", _ATTACHED)),
     **dict.fromkeys(("unzip", "zip", "sqlcmd", "bcp", "osql", "isql"), ("P", _ATTACHED | _SPACED)),
     **dict.fromkeys(("mosquitto_pub", "mosquitto_sub", "mosquitto_rr", "ipmitool", "tsql"), ("P", _SPACED)),
     **dict.fromkeys(("mongo", "mongosh", "mongodump", "mongorestore", "mongoimport"), ("p", _SPACED)),
@@ -34,7 +35,8 @@ _FLAGS: Final[dict[str, tuple[str, int]]] = {
     **dict.fromkeys(
         ("crackmapexec", "netexec", "nxc", "rabbitmqadmin", "useradd", "usermod"), ("p", _SPACED)
     ),
-    **dict.fromkeys(("certutil", "altool", "login"), ("p", _SPACED)),
+    **dict.fromkeys(("certutil", "altool", "login", "winrs"), ("p", _SPACED)),
+    "redis-cli": ("a", _SPACED),
     "sshpass": ("p", _ATTACHED | _SPACED),
     "security": ("pP", _SPACED),
     **dict.fromkeys(
@@ -47,12 +49,18 @@ _FLAGS: Final[dict[str, tuple[str, int]]] = {
     **dict.fromkeys(("http", "https", "xh"), ("a", _SPACED)),
 }
 """Programs with the letters of their flag, and where its value stands."""
+BEGINS: Final = r"(?:(?<![\w.-])|(?<=\\[nrt]))"
+"""Where a word begins, also behind the escape of a line break or tab."""
 _PROGRAM: Final = re.compile(
-    r"(?P<end>\n|\\n|[|;]|&&)|(?<![\w.-])(?P<program>{})(?:\.exe)?(?=[ ])".format(
-        "|".join(sorted(map(re.escape, _FLAGS), key=len, reverse=True))
+    # A line goes on behind a backslash (JSON makes 3, 6 or 12 of it and the break), a list behind a comma.
+    r"(?P<end>(?<![,\\])(?:\n|(?:\\{{1,2}}|\\{{4}}|\\{{8}})n)|[|;]|&&)"
+    r"|{}(?P<program>{})(?:\.exe)?(?=[ ]|\\{{0,16}}[\"'])".format(
+        BEGINS, "|".join(sorted(map(re.escape, _FLAGS), key=len, reverse=True))
     )
 )
-_FLAG: Final = re.compile(rf"(?P<gap>[ =]{{0,2}}){_VALUE}")
+_NEXT: Final = rf"""{_MARK},(?:\s|\\{{1,16}}n){{0,8}}(?={_MARK})"""
+"""From one text of a list to the next."""
+_FLAG: Final = re.compile(rf"(?P<gap>[ =:]{{0,2}}|{_NEXT}){_VALUE}")
 _TRAILING: Final = ";,)|&"
 
 _CURL: Final = re.compile(
@@ -60,8 +68,15 @@ _CURL: Final = re.compile(
     r"""[^\s:"'$\\-][^\s:"'$\\]{0,127}:(?P<value>[^\s"'$\\]{3,256})"""
 )
 _RDP: Final = re.compile(rf"freerdp[^\n|;]{{0,200}}?[ ]/p:{_VALUE}", re.IGNORECASE)
+_SLASHED: Final = re.compile(
+    rf"(?i){BEGINS}(?:schtasks|signtool|tasklist|taskkill|systeminfo|getmac|driverquery|openfiles|eventcreate)"
+    r"(?:\.exe)?[\"']?[ ][^\n|;]{0,400}\Z"
+)
+_SLASHED_VALUE: Final = re.compile(rf"(?:[ ]{{1,4}}|:){_VALUE}")
 _COMMAND_END: Final = re.compile(r"\n|\\n|[|;]")
 
+_GLUED: Final = re.compile(r"\\[nrt]")
+"""The end of an escape before a word."""
 _NET_USE: Final = re.compile(
     rf"""(?xi)
     net1?[ ]use (?: [ ]{{1,4}} (?:[a-z]:|\*) )? [ ]{{1,4}}
@@ -69,7 +84,9 @@ _NET_USE: Final = re.compile(
     (?: /user:[^\s]{{1,128}} [ ]{{1,4}} {_VALUE} | {_VALUE.replace("value", "first")} [ ]{{1,4}} /user: )
     """
 )
-_NET_USER: Final = re.compile(rf"(?i)net1? user [\w.$-]{{1,64}} {_VALUE}(?= /| \\|[\s\"'`]|\Z)")
+_NET_USER: Final = re.compile(
+    rf"(?i)net1? user [\w.$-]{{1,64}} {_VALUE}(?= /| \\|\\{{0,16}}[\s\"'`]|\\{{1,16}}[nrt]|\Z)"
+)
 _WIFI: Final = re.compile(
     r"""WIFI:(?:[A-OQ-Z][0-9]?:(?:[^;\\\n]|\\{1,8}.){0,64};){0,5}"""
     r"""P:(?P<value>(?:[^;\\\s]|\\{1,8}[^\\\s]){4,128})(?=;|\Z)"""
@@ -96,15 +113,33 @@ _TWO: Final = re.compile(
     rf"""(?i)connect\(\s{{0,16}}{_MARK}[\w$#]{{1,64}}{_MARK}\s?,\s{{0,16}}{_MARK}(?P<value>[^"'\n\\]{{4,128}})"""
 )
 _TOTP: Final = re.compile(
-    r"(?i:totp)[^\n]{0,24}?(?<![A-Za-z0-9])(?P<value>[A-Z2-7]{16,128}={0,6})(?![A-Za-z0-9])"
+    r"(?i:totp)[^\n]{0,24}?(?<![A-Za-z0-9])(?P<value>(?:[A-Z2-7]{16,128}|[a-z2-7]{16,128})={0,6})(?![A-Za-z0-9])"
 )
 _ADD_USER: Final = re.compile(rf"add_user [\w.@-]{{1,64}} {_VALUE}")
 _LITERAL: Final = re.compile(rf"--from-literal[ =]{_MARK}?[\w.-]{{1,128}}=(?P<value>[^\s\"'\\$]{{4,256}})")
 _LITERALS_REACH: Final = 600
-_TCP_REACH: Final = 200
+_KEPT: Final = re.compile(
+    rf"""[ ]{_MARK}?(?:--(?:value|body|secret)[ =]{_MARK}?|(?P<name>[A-Za-z_][\w./-]{{0,128}})={_MARK}?)"""
+    r"""(?P<value>[^\s"'\\$<-][^\s"'\\]{3,512})"""
+)
+_NO_SECRETS: Final = frozenset(
+    """
+    address allowed_domains allowed_roles app bound_audiences capabilities connection_url db_name
+    default_ttl env environment host lease lease_max max_lease_ttl max_ttl name mount namespace period
+    plugin_name policies port profile region role role_id space stage token_period token_policies
+    token_ttl ttl type url user username version
+    """.split()  # noqa: SIM905
+)
+"""Names of what is no secret itself beside those that are."""
+_PUSHED: Final = re.compile(
+    rf"""[.]?nupkg{_MARK}?[ ]{_MARK}?(?P<value>[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}"""
+    r"""|(?=[a-z0-9_-]{0,64}[0-9])[a-z0-9_-]{20,256})(?![\w./-])""",
+    re.IGNORECASE,
+)
+_UNLOCK: Final = re.compile(rf"bw unlock {_VALUE}")
 
 
-def _good(value: str) -> bool:
+def is_chosen(value: str) -> bool:
     """Whether a value is none of the stand-ins, words, numbers and paths that documents show."""
     if value.isdigit():
         return len(value) >= 6
@@ -125,18 +160,21 @@ def _take(hit: re.Match[str] | None, taken: list[Span], group: str = "value") ->
     if hit is None or hit[group] is None:
         return
     value = hit[group].rstrip(_TRAILING)
-    if len(value) >= 4 and _good(value):
+    if len(value) >= 4 and is_chosen(value):
         start = hit.start(group)
         taken.append(Span(start, start + len(value), STRUCTURE, "password"))
 
 
 def flags(text: str, places: Iterable[int], taken: list[Span]) -> None:
-    """What stands behind `` -p`` and the like, if the program before takes a password there."""
+    """What stands behind `` -p`` and the like, if the program before takes a password there.
+
+    A command may also be a list of texts: ``["mysql", "-uroot", "-ppassword"]``.
+    """
     program = ""
     seen = 0
     for at in places:
-        hit = _FLAG.match(text, at + 3)
-        if hit is None or not _good(hit["value"].rstrip(_TRAILING)):
+        hit = _FLAG.match(text, at + (3 if text[at + 2] != "h" else 4))
+        if hit is None or not is_chosen(hit["value"].rstrip(_TRAILING)):
             continue
         low = at - _REACH
         if low > seen:
@@ -170,9 +208,18 @@ freerdp: Final = _to_end(_RDP)
 """``xfreerdp /v:host /u:user /p:password``."""
 
 
+def slashed(text: str, at: int, taken: list[Span]) -> None:
+    """``schtasks /create ... /rp password`` and ``signtool sign ... /p password``."""
+    hit = _SLASHED_VALUE.match(text, at + (3 if text[at + 2] in "pP" else 4))
+    if hit is not None and is_chosen(hit["value"].rstrip(_TRAILING)):
+        line = max(text.rfind("\n", 0, at), at - 2 * _REACH, 0)
+        if _SLASHED.search(text, line, at) is not None:
+            _take(hit, taken)
+
+
 def net_use(text: str, at: int, taken: list[Span]) -> None:
     r"""``net use X: \\host\share /user:name password`` and ``net user name password /add``."""
-    if at and text[at - 1].isalnum():
+    if at and text[at - 1].isalnum() and _GLUED.match(text, at - 2, at) is None:
         return
     hit = _NET_USE.match(text, at)
     if hit is None:
@@ -212,17 +259,6 @@ def connect(text: str, at: int, taken: list[Span]) -> None:
         _take(_TWO.match(text, at), taken)
 
 
-def tcp(text: str, at: int, taken: list[Span]) -> None:
-    """``user:password@tcp(host:3306)``, before the mark."""
-    words = text[max(0, at - _TCP_REACH) : at].split()
-    if not words or text[at - 1].isspace():
-        return
-    before = re.split("[\"'`=]", words[-1], maxsplit=8)[-1] if ":" in words[-1] else ""
-    name, colon, value = before.partition(":")
-    if colon and name and len(value) >= 4 and "//" not in before and not shapes.is_placeholder(value):
-        taken.append(Span(at - len(value), at, STRUCTURE, "url-password"))
-
-
 def totp(text: str, at: int, taken: list[Span]) -> None:
     """The seed of one-time passwords: ``oathtool --totp -b SEED``."""
     hit = _TOTP.match(text, at)
@@ -235,10 +271,33 @@ def add_user(text: str, at: int, taken: list[Span]) -> None:
     _take(_ADD_USER.match(text, at), taken)
 
 
+def kept(text: str, at: int, taken: list[Span]) -> int:
+    """``vault kv put secret/app key=value``, ``heroku config:set KEY=value``, ``--value value``."""
+    end = _COMMAND_END.search(text, at, at + _LITERALS_REACH)
+    stop = min(len(text), at + _LITERALS_REACH) if end is None else end.start()
+    for hit in _KEPT.finditer(text, at, stop):
+        value = hit["value"].rstrip(_TRAILING)
+        if (hit["name"] or "").lower() not in _NO_SECRETS and is_chosen(value) and value[0] != "@":
+            taken.append(Span(hit.start("value"), hit.start("value") + len(value), STRUCTURE, "secret"))
+    return stop
+
+
+def pushed(text: str, at: int, taken: list[Span]) -> None:
+    """``nuget push package.nupkg KEY``, behind its package."""
+    hit = _PUSHED.match(text, at)
+    if hit is not None and text.find("push ", max(0, at - _REACH), at) >= 0:
+        taken.append(Span(*hit.span("value"), STRUCTURE, "token"))
+
+
+def unlock(text: str, at: int, taken: list[Span]) -> None:
+    """``bw unlock password``."""
+    _take(_UNLOCK.match(text, at), taken)
+
+
 def literals(text: str, at: int, taken: list[Span]) -> None:
     """``kubectl create secret generic name --from-literal=key=value``, behind its ``secret``."""
     end = text.find("\n", at, at + _LITERALS_REACH)
     for hit in _LITERAL.finditer(text, at, at + _LITERALS_REACH if end < 0 else end):
         value = hit["value"].rstrip(_TRAILING)
-        if _good(value):
+        if is_chosen(value):
             taken.append(Span(hit.start("value"), hit.start("value") + len(value), STRUCTURE, "secret"))

@@ -13,7 +13,8 @@ from spantally.redaction import shapes
 from spantally.redaction.spans import STRUCTURE, Span
 
 _USER_FLAG: Final = re.compile(
-    r"""(?:-u|--user|--proxy-user|-U)(?:[ \t]{1,4}|=)["']?([^\s:"'$]{1,128}):([^\s"'$]{3,256})"""
+    r"""(?:-u|--user|--proxy-user|-U)(?:[ \t]{1,4}|=|\\{0,16}["'],\s{0,8}(?=\\{0,16}["']))(?:\\{0,16}["'])?"""
+    r"""([^\s:"'$\\]{1,128}):([^\s"'$\\]{3,256})"""
 )
 _IDENTIFIED: Final = re.compile(
     r"""(?i)identified\s{1,8}(?:with\s{1,4}[\w'"`]{1,40}\s{1,4})?(?:by|as)\s{1,8}(?:password\s{1,4})?"""
@@ -60,6 +61,9 @@ _PERCENT: Final = re.compile(r"""-U[ =](?:\\{0,16}["'])?[\w.@/\\-]{1,80}%(?P<val
 _COMMA: Final = re.compile(r"""-u[ ](?:\\{0,16}["'])?[\w.@-]{1,64},(?P<value>[^\s"'\\,]{4,256})""")
 _VAULT: Final = re.compile(
     r"""[ ]login[ ](?:-[a-z-]{2,24}(?:=\S{1,64})?[ ]){0,3}(?P<value>[A-Za-z0-9._-]{20,256})"""
+)
+_BITWARDEN: Final = re.compile(
+    r"""[ ]login[ ][^\s@]{1,64}@[^\s]{1,128}[ ](?:\\{0,16}["'])?(?P<value>[^\s"'\\-][^\s"'\\]{5,256})"""
 )
 _BASIC: Final = re.compile(
     r"""basic\.[\w.-]{1,128}[ ]{1,4}[\w.@-]{1,64}[ ]{1,4}(?:\\{0,16}["'])?(?P<value>[^\s"'\\]{4,256})"""
@@ -146,6 +150,8 @@ def login(text: str, at: int, taken: list[Span]) -> None:
             shapes.looks_random(token["value"], 20) or shapes.is_plain_id(token["value"])
         ):
             taken.append(Span(*token.span("value"), STRUCTURE, "token"))
+    elif text.endswith("bw", max(0, at - 2), at):
+        _take(_BITWARDEN.match(text, at), "password", taken)
     if text.startswith(" LOGIN ", at) and _IMAP_TAG.search(text, max(0, at - 16), at) is not None:
         _take(_IMAP.match(text, at), "password", taken)
 

@@ -22,6 +22,8 @@ STEP: Final = 131_072
 URL: Final = "://"
 URL_ESCAPED: Final = ":\\/\\/"
 URL_ENCODED: Final = "%3a%2f%2f"
+LISTED_FLAGS: Final = tuple(f"{quote}-{flag}" for quote in "\"'" for flag in ("p", "w", "k", "a", "hp"))
+"""Flags with a password in a command that is a list of texts."""
 OTHERS: Final = (
     URL,
     URL_ESCAPED,
@@ -62,7 +64,7 @@ OTHERS: Final = (
     "connect(",
     "connection(",
     "pdo(",
-    "@tcp(",
+    "@",
     "totp",
     "add_user",
     "kinit ",
@@ -71,10 +73,35 @@ OTHERS: Final = (
     " -c",
     "sas=",
     "hmac=",
+    " -hp",
+    *LISTED_FLAGS,
+    '"-u',
+    "'-u",
+    " /p",
+    " /rp",
+    "setuser",
+    "community",
+    "snmp-server host ",
+    "createuser",
+    "expect ",
+    "send --",
+    "kv put",
+    "kv patch",
+    "vault write",
+    "config:set",
+    "put-parameter",
+    "nupkg",
+    "bw unlock ",
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 
-_SIGNS: Final = {URL_ESCAPED: "\\", URL_ENCODED: "%", "sas=": "=", " <<<": "<"}
+_SIGNS: Final = {
+    URL_ESCAPED: "\\",
+    "@": "@",
+    URL_ENCODED: "%",
+    "sas=": "=",
+    " <<<": "<",
+}
 """Characters of marks that are rare: where one is missing, nobody looks for the whole."""
 
 _RARE_AT: Final = {
@@ -90,6 +117,10 @@ _RARE_AT: Final = {
     " -a": 1,
     " -x": 1,
     " -c": 1,
+    " -hp": 1,
+    **dict.fromkeys((*LISTED_FLAGS, '"-u', "'-u"), 1),
+    " /p": 1,
+    " /rp": 1,
     "--user": 0,
     "--proxy-user": 0,
     "sudo -s": 1,
@@ -113,12 +144,24 @@ _RARE_AT: Final = {
     "connect(": 0,
     "connection(": 0,
     "pdo(": 0,
-    "@tcp(": 3,
     "totp": 3,
     "add_user": 4,
     "kinit ": 0,
     "cryptsetup": 0,
     "hmac=": 0,
+    "setuser": 3,
+    "community": 4,
+    "snmp-server host ": 4,
+    "createuser": 6,
+    "expect ": 4,
+    "send --": 5,
+    "kv put": 0,
+    "kv patch": 0,
+    "vault write": 6,
+    "config:set": 0,
+    "put-parameter": 0,
+    "nupkg": 3,
+    "bw unlock ": 8,
 }
 """Marks that are found by one letter that is rare in texts, with its place in each."""
 
@@ -149,8 +192,12 @@ _DULL: Final = {
     "sig": r"n(?:s|ed|als?|ing)?[ .,:\n]",
     "cred": r"its?[ .,:\n]",
     "pass": r"(?:ed|ing)[ .,:\n]",
+    "pw": "ifi:",
 }
-"""What must not follow a stem: words of talk, of which :func:`names.classify` says nothing in any name."""
+"""What must not follow a stem: words of talk, of which :func:`names.classify` says nothing in any name.
+
+And another mark that is found by the same letter.
+"""
 
 
 class Marks(Protocol):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from spantally.redaction import commands, languages, logins, names, nearby
+from spantally.redaction import commands, devices, languages, logins, names, nearby
 from spantally.redaction.columns import HEAD_END
 from spantally.redaction.pair_names import (
     INNER,
@@ -102,6 +102,7 @@ def find_pairs(
     waste = 65_536 + size // 2
     tail = TAIL.match
     known = names.known
+    beside = devices.BY_NAME
     may_hold_value = runs.may_hold_value
     tagged = runs.tagged
     for at in stems:
@@ -129,6 +130,8 @@ def find_pairs(
                 taken.append(Span(name_start, paid.end(), PAIR, "token"))
                 cursor = paid.end()
             continue
+        if name in beside and following in beside[name] and may_hold_value(name_end, name_end + devices.LINE):
+            beside[name][following](text, name_start, name_end, taken)
         if kind == names.NONE:
             continue
         if tagged and _has_gone(text, name_end):

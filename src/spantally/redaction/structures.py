@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from spantally.redaction import commands, logins, shapes
-from spantally.redaction.marks import URL, URL_ENCODED, URL_ESCAPED
+from spantally.redaction import commands, devices, hosts, logins, shapes
+from spantally.redaction.marks import LISTED_FLAGS, URL, URL_ENCODED, URL_ESCAPED
 from spantally.redaction.spans import STRUCTURE, Span
 
 _OFTEN: Final = 128
@@ -382,7 +382,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "basic": _each(_basic),
     "authorization": _header(_authorization),
     "cookie": _header(_cookie),
-    " -u": _each(logins.user_flag_behind_space),
+    **dict.fromkeys((" -u", '"-u', "'-u"), _each(logins.user_flag_behind_space)),
     "--user": _each(logins.user_flag),
     "--proxy-user": _each(logins.user_flag),
     " login ": _each(logins.login),
@@ -390,7 +390,9 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "django-insecure-": _each(_django),
     **dict.fromkeys(("sudo -s", "kinit ", "cryptsetup"), _each(logins.echo)),
     "redis-cli": _each(logins.redis),
-    **dict.fromkeys((" -p", " -w", " -k", " -a", " -x", " -c"), commands.flags),
+    **dict.fromkeys((" -p", " -w", " -k", " -a", " -x", " -c", " -hp"), commands.flags),
+    **dict.fromkeys(LISTED_FLAGS, commands.flags),
+    **dict.fromkeys((" /p", " /rp"), _each(commands.slashed)),
     " -b": _each(_sent_cookie),
     "curl": _following(commands.curl),
     "freerdp": _following(commands.freerdp),
@@ -399,7 +401,17 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "securestring": _each(commands.secure_string),
     "sqlplus": _each(commands.sqlplus),
     **dict.fromkeys(("connect(", "connection(", "pdo("), _each(commands.connect)),
-    "@tcp(": _each(commands.tcp),
+    "@": _each(hosts.userinfo),
+    "setuser": _each(devices.setuser),
+    "community": _each(devices.community),
+    "snmp-server host ": _each(devices.traps),
+    "createuser": _each(devices.create_user),
+    **dict.fromkeys(("expect ", "send --"), _following(devices.sent)),
+    **dict.fromkeys(
+        ("kv put", "kv patch", "vault write", "config:set", "put-parameter"), _following(commands.kept)
+    ),
+    "nupkg": _each(commands.pushed),
+    "bw unlock ": _each(commands.unlock),
     "totp": _each(commands.totp),
     "add_user": _each(commands.add_user),
     " <<<": _each(logins.here_string),

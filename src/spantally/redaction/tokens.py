@@ -63,15 +63,34 @@ _CRYPT_REACH: Final = 160
 _CRYPT_HASH: Final = re.compile(r"[A-Za-z0-9./+=]{20,}")
 _LDAP_HASH: Final = re.compile(r"\{S?(?:SHA|MD5)(?:256|384|512)?\}\Z", re.IGNORECASE)
 _NT_HASH: Final = re.compile(r"[a-fA-F0-9]{32}\Z")
+_DIGEST_LINE: Final = re.compile(
+    r"""(?:\A|[\n"'`]|\\n)[\w.@-]{1,64}:"""
+    r"(?:[^:\n\\]{0,64}[A-Z ][^:\n\\]{0,64}|(?i:webdav|realm|users|private|digest|restricted)):\Z"
+)
+"""``user:realm:`` of htdigest; a realm is a title."""
 _AFTER_LM: Final = re.compile(r":[a-fA-F0-9]{32}:::")
 _AZURE_ACCOUNT_KEY: Final = re.compile(r"[A-Za-z0-9+/]{86}==")
 _ACCOUNT_KEY_LENGTH: Final = 88
 _IS_HASH: Final = re.compile(r"(?i)hash|sha|digest|integrity|checksum|sum|sig|md5|[A-Za-z0-9+/]{32}\s{0,4}\Z")
 """Before base64 of as many bytes that opens nothing: a SHA-512, a signature, the lines above a last one."""
+_DIGESTS: Final = ("sha256=", "sha384=", "sha512=")
+"""Before what a file of the files of a package, or a lock, says of each; in base64 it looks like a key."""
 _SESSION: Final = ("jsessionid", "phpsessid", "asp.net_sessionid", "connect.sid", "laravel_session")
 """Cookies that servers keep sessions by, wherever they stand."""
 _NAMES_END: Final = frozenset("dDnNtT")
 """How the names of those, and of personal access tokens, end."""
+_IN_QUERY: Final = frozenset("?&")
+_PARAMETER: Final = re.compile(r"(?P<name>[A-Za-z_][\w.-]{0,32})=(?P<value>[A-Za-z0-9_-]{24,512}={0,2})\Z")
+_PLAIN_PARAMETERS: Final = frozenset(
+    """
+    _ _ga _gl after anchor before build cb checksum ck code_challenge commit continuation continue
+    ctoken cursor data digest dclid ei etag fbclid file gclid gs_lcp gs_lcrp hash igshid integrity itag
+    list mc_cid mc_eid md5 model msclkid name next nonce offset page page_token pagetoken path pb prev q
+    query ref rev revision sca_esv sei sha sha1 sha256 si since source state sxsrf usg utm_campaign
+    utm_content utm_source utm_term v ved ver version wbraid gbraid xsrf yclid
+    """.split()  # noqa: SIM905
+)
+"""Parameters of URLs that hold noise and open nothing."""
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9_.%!~-]{16,}")
 _FOREIGN: Final = re.compile(
     r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{0,15}(?:[_.-][A-Za-z0-9]{1,12}){0,3}[_.-])"
@@ -220,6 +239,8 @@ def find_tokens(
 
 
 def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -> None:
+    if word.startswith(_DIGESTS):
+        return
     at = 0
     found = False
     seek = _PREFIX.search if "%" in word or len(word) > LONGEST_GENERIC else _PREFIX_BY_PARTS.match
@@ -240,6 +261,8 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
     ) and _special(text, start, word, taken):
         return
     equals = word.find("=")
+    if equals > 0 and start and text[start - 1] in _IN_QUERY and _query(start, word, taken):
+        return
     if equals > 3 and word[equals - 1] not in _NAMES_END:
         equals = 0  # most words
     if equals > 3 and word[:equals].endswith(("_PAT", "_pat")):
@@ -260,6 +283,27 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
             taken.append(Span(start + mailchimp.start(), start + mailchimp.end(), VENDOR, "mailchimp-key"))
         elif generic:
             _generic(text, start, word, taken)
+
+
+def _query(start: int, word: str, taken: list[Span]) -> bool:
+    """Noise of a key's length in the query of a URL, whatever the name of the parameter."""
+    hit = _PARAMETER.match(word)
+    if hit is None or hit["name"].lower() in _PLAIN_PARAMETERS or hit["name"].endswith(("id", "Id", "ID")):
+        return False
+    value = hit["value"]
+    body = value.rstrip("=").replace("_", "").replace("-", "")
+    if (
+        len(body) < _LONG_BODY
+        or body.islower()
+        or body.isupper()
+        or shapes.is_provider_id(value)
+        or shapes.is_plain_id(value)
+        or _WORDY.search(value) is not None
+        or not (shapes.looks_random(body, _LONG_BODY) or _no_words(body))
+    ):
+        return False
+    taken.append(Span(start + hit.start("value"), start + hit.end("value"), GENERIC, "unknown-vendor"))
+    return True
 
 
 def _vendor(text: str, start: int, word: str, hit: re.Match[str], taken: list[Span]) -> int:
@@ -408,6 +452,9 @@ def _hashed(text: str, start: int, word: str, taken: list[Span]) -> bool:
         end = start + body.end()
     elif before == "}":
         if _LDAP_HASH.search(text, max(0, start - 12), start) is None:
+            return False
+    elif before == ":" and _DIGEST_LINE.search(text, max(0, start - _CRYPT_REACH), start) is not None:
+        if _NT_HASH.match(word) is None:
             return False
     elif (
         before != ":"

@@ -21,7 +21,8 @@ DEEPEST: Final = 2
 # Each begins with a fixed text, which is found many times as fast as a choice of three.
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
 _ENTITY: Final = re.compile(r"&(?:quot|apos|amp|lt|gt|nbsp|#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5});")
-_UNICODE: Final = re.compile(r"\\u[0-9A-Fa-f]{4}")
+_UNICODE: Final = re.compile(r"\\{1,16}+u[0-9A-Fa-f]{4}")
+"""With more than one backslash in JSON that is a text in JSON, as arguments of tools are."""
 _ESCAPE: Final = "\x1b"
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 """Escaped ones show once they are decoded; to look for all their spellings costs each text too much."""
