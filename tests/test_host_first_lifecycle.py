@@ -500,6 +500,7 @@ UNREACHED = {
     **dict.fromkeys(
         ("again.loader", "again.spec"), "modules imported again: tests/test_host_first_imported_again.py"
     ),
+    "api.child_exit": "a wait that raises in a forked child: tests/test_durability_ends.py",
     "api.stragglers": "a wait for open calls that raises: tests/test_durability_uninstrument.py",
     "sdk.counted": "a count of characters that raises: tests/test_openai_endpoints_pieces.py",
     "sdk.key": "a key that a function gave and cannot be read: tests/test_openai_keys.py",
