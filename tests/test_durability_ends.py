@@ -194,6 +194,58 @@ def test_os_exit_keeps_what_ended_a_second_before(programs: Programs) -> None:
     assert len(programs.calls()) == 1
 
 
+@posix
+def test_a_forked_child_that_exits_at_once_keeps_its_calls(programs: Programs) -> None:
+    """Also in a grandchild, with the ledger opened there first; the parent's ``os._exit`` is its own."""
+    source = """
+    real = os._exit
+    pid = os.fork()
+    if pid == 0:
+        assert os._exit is not real
+        ask(client())
+        if (pid := os.fork()) == 0:
+            ask(client())
+            os._exit(4)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
+        os._exit(status=3)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+    assert os._exit is real
+    pid = os.fork()
+    if pid == 0:
+        spantally.uninstrument()
+        assert os._exit is real
+        real(5)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+    """
+    ok(programs.run(source))
+    assert [row.status for row in programs.calls()] == ["ok", "ok"]
+
+
+@posix
+def test_a_forked_child_exits_whatever_the_ledger_does(programs: Programs) -> None:
+    """A wait that fails, and a ledger that another program has locked: the status is the child's own."""
+    source = """
+    import sqlite3
+    from spantally.ground import worker
+    ask(client())
+    spantally.flush()
+    lock = sqlite3.connect(os.environ["SPANTALLY_LEDGER"], isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    for fails in (False, True):
+        pid = os.fork()
+        if pid == 0:
+            ask(client())
+            if fails:
+                worker.Worker.flush = None
+            os._exit(6)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 6
+    lock.execute("ROLLBACK")
+    """
+    done = programs.run(source)
+    ok(done)
+    assert "api.child_exit failed with TypeError" in done.stderr
+
+
 def test_threads_that_still_run_at_exit(programs: Programs) -> None:
     """A thread that outlives the main one is waited for and tallied; a daemon's open call is interrupted."""
     source = """

@@ -497,6 +497,10 @@ UNREACHED = {
         ("calls.beside", "calls.scan", "sdk.keys", "sdk.collected", "sdk.response_body"),
         "texts that are scanned beside the loop, in parts that raise: tests/test_openai_large_texts.py",
     ),
+    **dict.fromkeys(
+        ("again.loader", "again.spec"), "modules imported again: tests/test_host_first_imported_again.py"
+    ),
+    "api.child_exit": "a wait that raises in a forked child: tests/test_durability_ends.py",
     "api.stragglers": "a wait for open calls that raises: tests/test_durability_uninstrument.py",
     "sdk.counted": "a count of characters that raises: tests/test_openai_endpoints_pieces.py",
     "sdk.unread": "the rest of a stream that cannot be read: tests/test_openai_stream_unread.py",

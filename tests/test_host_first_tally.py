@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import openai
 import pytest
@@ -288,3 +289,28 @@ def test_two_calls_under_one_remote_parent_are_two(
     rows = spantally.open_ledger().calls()
     assert len(rows) == 2
     assert sum(row.cost_nano_usd or 0 for row in rows) == by_hand(server)
+
+
+@pytest.mark.parametrize("span", [None, object(), mock.MagicMock()], ids=["none", "object", "mock"])
+def test_a_mock_in_the_place_of_a_provider(span: Any, tmp_path: Path) -> None:
+    """Whatever its tracer gives for a span, the program and the tally are whole."""
+    provider = mock.MagicMock()
+    provider.get_tracer.return_value.start_span.return_value = span
+    ledger = str(tmp_path / "mocked.db")
+    spantally.uninstrument()
+    spantally.instrument(ledger=ledger, tracer_provider=provider)
+    try:
+        with (
+            ScriptedServer(Reply(text="fine")) as server,
+            openai.OpenAI(base_url=server.base_url, api_key="sk-made-up-0001", max_retries=0) as client,
+            spantally.agent("mocked"),
+        ):
+            asked: Any = [{"role": "user", "content": "hello"}]
+            client.chat.completions.create(model="gpt-4o", messages=asked)
+            list(client.chat.completions.create(model="gpt-4o", messages=asked, stream=True))
+        spantally.flush(10)
+    finally:
+        spantally.uninstrument()
+    with spantally.open_ledger(ledger) as read:
+        assert sorted(row.kind for row in read.calls(kind="inference")) == ["inference", "inference"]
+        assert [row.kind for row in read.calls(kind="agent")] == ["agent"]

@@ -1,21 +1,28 @@
-"""Children of multiprocessing that were forked: they end by ``os._exit``, which skips every exit handler.
+"""Forked children: they end by ``os._exit``, which skips every exit handler.
 
 multiprocessing has finalizers of its own, which such a child runs at its end, and clears them in the child
 before it starts. So the end of our work is handed to it there, from its own after-fork hook.
+
+Other children (the work horse of a queue, one that a test runner forks) call ``os._exit`` once their job is
+done, often right after a call. In them, and nowhere else, it waits for the tally first, for a bounded time.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from spantally.ground.guard import swallowed
 from spantally.ground.worker import worker
 
 LAST: Final = -1000
 """Priority among multiprocessing's finalizers: after those of the program."""
+
+EXIT_SECONDS: Final = 1.0
+"""How long ``os._exit`` in a forked child waits for the ledger at most; nothing where all is written."""
 
 _ends: list[Callable[[], None]] = []
 _hooked: list[Any] = []
@@ -60,5 +67,39 @@ def _end() -> None:
         swallowed("api.child_end", error)
 
 
+class _Exit:
+    """In a forked child in the place of ``os._exit``."""
+
+    def __init__(self, original: Callable[[int], NoReturn]) -> None:
+        functools.update_wrapper(self, original)
+        self._original = original
+
+    def __call__(self, status: int) -> NoReturn:
+        try:
+            # A worker that sleeps has written all there was.
+            if _ends and worker.running and not (worker.sleeping and not worker.pending()):
+                worker.flush(EXIT_SECONDS)
+        except Exception as error:
+            swallowed("api.child_exit", error)
+        finally:
+            self._original(status)
+
+
+def _after_fork() -> None:
+    try:
+        if _ends and not isinstance(os._exit, _Exit):
+            os._exit = _Exit(os._exit)
+    except Exception as error:
+        swallowed("api.after_fork", error)
+
+
+def let_go() -> None:
+    """Everything is taken back."""
+    _ends.clear()
+    original = getattr(os._exit, "_original", None)
+    if isinstance(os._exit, _Exit) and original is not None:
+        os._exit = original
+
+
 if hasattr(os, "register_at_fork"):  # there is no fork on Windows
-    os.register_at_fork(before=_before_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

@@ -378,6 +378,7 @@ def uninstrument() -> None:
             except Exception as error:
                 swallowed("api.uninstrument", error)
             atexit.unregister(current.at_exit)
+            children.let_go()
             current = None
             carrier.disown_environment()
         close_sinks()

@@ -53,7 +53,7 @@ def note_exception(operation: Operation, error: BaseException) -> None:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:
+    except (Exception, SystemExit, GeneratorExit):
         return ""
 
 

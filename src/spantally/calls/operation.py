@@ -353,7 +353,7 @@ class Operation:
         if error is not None and self.telemetry.capture_spans:
             try:
                 message = str(error) or message
-            except Exception:
+            except (Exception, SystemExit, GeneratorExit):
                 pass
         return printable(self.telemetry.redactor.text(message))[:MAX_MESSAGE] or None
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-from opentelemetry.trace import INVALID_SPAN
+from opentelemetry.trace import INVALID_SPAN, SpanContext
 
 from spantally.calls import claims, implicit, open_work, watching
 from spantally.calls.hidden import start_hidden
@@ -165,9 +165,12 @@ def _start_span(made: Operation, context: Context, plan: Plan, attributes: Mappi
         if scope.call_id is not None:
             safe[semconv.CALL_PARENT_ID] = scope.call_id
         # A copy: a sampler may write into what it gets, and then that is not what we redacted.
-        made.span = span = telemetry.tracer.start_span(
+        span = telemetry.tracer.start_span(
             title, context=context, kind=plan.span_kind, attributes=safe.copy(), start_time=made.start_ns
         )
+        if not isinstance(span.get_span_context(), SpanContext):
+            return  # a mock in the place of a provider: the call is metered without it
+        made.span = span
         if span.is_recording():
             made.mark = mark = OwnSpan(redactor, revision, title, safe, genai=genai)
             setattr(span, MARK, mark)  # for the redaction net; a span without room for it is scanned whole

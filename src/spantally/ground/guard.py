@@ -3,14 +3,18 @@
 Every hook into someone else's code runs its telemetry part inside :class:`guard` or hands the
 exception to :func:`swallowed`. The text of a foreign exception may quote a secret, so the log line
 names the place and the exception's type, never its message; ``spantally doctor`` lists the counts.
+
+One thing passes: what a signal handler of the program raises while our code happens to run (a deadline by
+``SIGALRM``, a soft time limit of a task queue) is meant for the program.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
 from collections import Counter
 from collections.abc import Callable
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -58,7 +62,12 @@ def swallowed(where: str, error: BaseException) -> None:
     Args:
         where: the hook or part that failed, in dotted form.
         error: what was raised; only its type is logged.
+
+    Raises:
+        BaseException: the error itself, where it is the program's own interruption.
     """
+    if is_interruption(error):
+        raise error
     try:
         kind = type(error).__name__
         failures[(where, kind)] += 1
@@ -70,6 +79,42 @@ def swallowed(where: str, error: BaseException) -> None:
         )
     except Exception:
         pass
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether a handler that the program has set for a signal raised it, at whatever line of ours.
+
+    Args:
+        error: what was raised.
+    """
+    try:
+        signal = sys.modules.get("signal")
+        trace = error.__traceback__
+        if signal is None or trace is None or trace.tb_next is None:
+            return False
+        handlers = _handlers(signal)
+        if not handlers:
+            return False
+        while trace is not None:
+            if trace.tb_frame.f_code in handlers:
+                return True
+            trace = trace.tb_next
+    except Exception:
+        failures[("guard.interruption", "signal")] += 1
+    return False
+
+
+def _handlers(signal: ModuleType) -> set[object]:
+    """The code of the functions that handle signals now, but for those of Python itself."""
+    found: set[object] = set()
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if handler is not None and not isinstance(handler, int):
+            handler = getattr(handler, "__func__", getattr(handler, "func", handler))
+            code = getattr(handler, "__code__", None) or getattr(type(handler).__call__, "__code__", None)
+            if code is not None:
+                found.add(code)
+    return found
 
 
 def counted(where: str, error: BaseException) -> None:
@@ -101,7 +146,7 @@ class guard:  # noqa: N801 - reads as a statement: `with guard("where"):`
     ) -> bool:
         if error is None:
             return False
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not is_interruption(error):
             swallowed(self.where, error)
             return True
         return False

@@ -170,11 +170,13 @@ class Scope:
         return made
 
     def hold_to(self, frame: FrameType | None) -> None:
-        """Tie the scope to the frame that entered it, if that is a generator's own body.
+        """Tie the scope to the thread and task that enter it, and to the frame, if a generator's own body.
 
         Args:
             frame: the frame whose ``with`` statement entered the scope.
         """
+        self._thread = threading.get_ident()
+        self._task = _current_task()
         if frame is None or not frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
             return
         driver = frame.f_back
@@ -183,8 +185,6 @@ class Scope:
         if driver is not None and _is_managed_driver(driver):
             return
         self._frame = frame
-        self._thread = threading.get_ident()
-        self._task = _current_task()
 
     def release(self, before: Context) -> Context:
         """Let go of the frame (at exit), so that the scope keeps nothing of the program alive.
@@ -197,8 +197,14 @@ class Scope:
             first, and sessions that were begun and finished by hand in any order: then ``before`` is over,
             too, and it is what was there before those.
         """
-        held, self._frame, self._task = self._frame is not None, None, None
-        self._thread = _LEFT_BENEATH if self._is_beneath(raw_scope(otel_context.get_current())) else _LEFT
+        held, self._frame = self._frame is not None, None
+        if self._thread != threading.get_ident() or self._task is not _current_task():
+            # Nobody can take it out of the Contexts there: it rests for ever, like a generator's.
+            self._frame, self._thread = _ELSEWHERE, _LEFT_BENEATH
+        else:
+            over = raw_scope(otel_context.get_current())
+            self._thread = _LEFT_BENEATH if self._is_beneath(over) else _LEFT
+        self._task = None
         self._left_to = before
         scope = raw_scope(before)
         while scope is not None and (scope._thread == _LEFT_BENEATH or (held and scope._thread == _LEFT)):
@@ -219,10 +225,15 @@ class Scope:
         return self._frame is not None
 
     def suspended(self) -> bool:
-        """True while the generator that entered this scope rests and its driver runs."""
+        """True while the generator that entered this scope rests and its driver runs.
+
+        And for everybody, once it was left in another thread or task than it was entered in.
+        """
         frame = self._frame
         if frame is None or frame.f_back is not None:
             return False
+        if frame is _ELSEWHERE:
+            return True
         return self._thread == threading.get_ident() and self._task is _current_task()
 
     def resumed(self) -> bool:
@@ -234,6 +245,15 @@ class Scope:
 
 
 _new_scope: Final = Scope.__new__
+
+
+class _Elsewhere:
+    """In the place of a frame: the scope was left in another thread or task than it was entered in."""
+
+    f_back: None = None
+
+
+_ELSEWHERE: Final[Any] = _Elsewhere()
 
 _LEFT: Final = -1
 """In the place of a thread: the block that entered the scope has been left."""

@@ -2,6 +2,7 @@
 
 A patch is applied when its module is imported, by a post-import callback of ours that looks at an enabled
 flag: nothing of ours raises out of the host's ``import``, and a pending hook honours ``uninstrument()``.
+A module that is imported again has new functions, and they are patched, too (``again.py``).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -16,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import wrapt
 
 from spantally.ground.guard import say_once, swallowed
-from spantally.instrumentors import beneath
+from spantally.instrumentors import again, beneath
 
 Wrapper: TypeAlias = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
 """``(wrapped, instance, args, kwargs)``, the one signature of every wrapper."""
@@ -60,6 +62,8 @@ class PatchSet:
         self.applied: dict[Patch, tuple[Any, str, Any, Any]] = {}
         self.missing: list[Patch] = []
         self._hooked: set[str] = set()
+        self._former: list[tuple[weakref.ref[Any], str, weakref.ref[Any], bool]] = []
+        """Patches in what a module held before it was imported again: somebody may still have it."""
         self._lock = threading.RLock()
 
     def enable(self) -> None:
@@ -71,6 +75,7 @@ class PatchSet:
                     continue  # its definitions have not run yet: apply() is called for it later
                 if module in sys.modules and not _initializing(sys.modules[module]):
                     self._apply_module(module, sys.modules[module])
+                    self._watch(module)
                 elif module not in self._hooked:
                     self._hooked.add(module)
                     try:
@@ -82,7 +87,9 @@ class PatchSet:
         """Put back everything that was patched; pending import hooks find the flag down."""
         with self._lock:
             self.enabled = False
+            again.forget(self)
             self.generation += 1
+            self._restore_former()
             for patch, (parent, name, wrapper, original) in reversed(tuple(self.applied.items())):
                 try:
                     _restore(parent, name, wrapper, original)
@@ -98,21 +105,32 @@ class PatchSet:
         with self._lock:
             if self.enabled and module in sys.modules:
                 self._apply_module(module, sys.modules[module])
+                if module != "__main__":
+                    self._watch(module)
+
+    def _watch(self, name: str) -> None:
+        again.watch(self, name, self._imported)
 
     def _imported(self, name: str, module: ModuleType) -> None:
         try:
             with self._lock:
+                self._hooked.discard(name)
+                self._watch(name)
                 if self.enabled:
-                    self._apply_module(name, module)
+                    self._apply_module(name, module, anew=True)
         except Exception as error:
             swallowed(f"{self.owner}.import", error)
 
-    def _apply_module(self, name: str, module: ModuleType) -> None:
+    def _apply_module(self, name: str, module: ModuleType, *, anew: bool = False) -> None:
         for patch in self.patches:
-            if patch.module != name or patch in self.applied:
+            if patch.module != name or (patch in self.applied and not anew):
                 continue
             try:
                 parent, attribute, original = wrapt.resolve_path(module, patch.path)
+                if patch in self.applied and not self._is_new(patch, parent, original):
+                    continue
+                if patch in self.missing:
+                    self.missing.remove(patch)
                 innermost = self._apply_innermost(patch, parent, attribute)
                 if innermost is not None:
                     self.applied[patch] = innermost
@@ -134,6 +152,26 @@ class PatchSet:
             except Exception as error:
                 self.missing.append(patch)
                 swallowed(f"{self.owner}.patch", error)
+
+    def _is_new(self, patch: Patch, parent: Any, value: Any) -> bool:
+        """Whether a place that was patched is another one since its module was imported again."""
+        before, name, wrapper, original = self.applied[patch]
+        if parent is before:
+            return not isinstance(parent, type) and not _is_around(value, wrapper)
+        self._former.append((weakref.ref(before), name, weakref.ref(wrapper), original is INHERITED))
+        self._former = [one for one in self._former if one[0]() is not None]
+        return True
+
+    def _restore_former(self) -> None:
+        former, self._former = self._former, []
+        for held, name, kept, inherited in former:
+            parent, wrapper = held(), kept()
+            if parent is None or wrapper is None:
+                continue
+            try:
+                _restore(parent, name, wrapper, INHERITED if inherited else wrapper.__wrapped__)
+            except Exception as error:
+                swallowed(f"{self.owner}.restore", error)
 
     def _apply_innermost(self, patch: Patch, parent: Any, name: str) -> tuple[Any, str, Any, Any] | None:
         """Patch beneath the wrappers of others; None where not asked for, or not possible."""
@@ -199,6 +237,15 @@ def _restore(parent: Any, name: str, wrapper: Any, original: Any) -> None:
                 pass  # it stays, and the flag lets calls pass straight through
             return
         outer = inner
+
+
+def _is_around(value: Any, wrapper: Any) -> bool:
+    """Whether a wrapper is still what is called at a place, perhaps beneath those of others."""
+    for _ in range(_MAX_DEPTH):
+        if value is wrapper or value is None:
+            break
+        value = getattr(value, "__wrapped__", None)
+    return value is wrapper
 
 
 _MAX_DEPTH: Final = 20
