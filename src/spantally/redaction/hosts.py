@@ -19,6 +19,8 @@ _REACH: Final = 200
 _VALUE: Final = re.compile(r"""[^\s:"'`<>()\[\]{}\\|,;/]{4,128}""")
 _USER: Final = re.compile(r"(?<![\w%/.+-])(?P<user>[A-Za-z0-9_][\w.+-]{0,63})\Z")
 _DIALED: Final = re.compile(r"[a-z][a-z0-9]{1,15}\(")
+_LONGEST_DIALED: Final = 18
+"""Characters of an ``@``, a protocol and its bracket."""
 _CERTAIN: Final = re.compile(
     r"(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w.])|localhost(?!\w)"
     r"|[A-Za-z0-9][A-Za-z0-9-]{0,62}:[0-9]{2,5}(?!\w)"
@@ -49,21 +51,23 @@ _ORACLE: Final = re.compile(
 
 def userinfo(text: str, at: int, taken: list[Span]) -> None:
     """A password before the ``@`` at ``at``."""
-    if not at or text[at - 1] == "@":
+    before = text[at - 1] if at else ""
+    if not before or before == "@" or before.isspace():
         return
-    if text[at - 1] in "+-":
+    if before in "+-":
         acl_line(text, at, taken)
         return
     low = max(0, at - _REACH)
     colon = text.rfind(":", low, at)
     value = text[colon + 1 : at] if colon >= 0 else ""
-    if colon < 0 or _VALUE.fullmatch(value) is None:
-        dialed = _DIALED.match(text, at + 1)
+    if colon < 0 or " " in value or _VALUE.fullmatch(value) is None:  # mostly an address in a sentence
+        dialed = None if text.find("(", at, at + _LONGEST_DIALED) < 0 else _DIALED.match(text, at + 1)
         if dialed is not None and colon > 0 and text[colon - 1].isalnum():
             _dialed(value, at, taken)
         elif "/" in text[max(0, at - 64) : at]:
             begin = max(text.rfind(" ", low, at), text.rfind("=", low, at))
-            hit = _ORACLE.search(text, max(low, begin - 12), at) if begin >= 0 else None
+            in_word = begin >= 0 and text.find("/", begin, at) >= 0
+            hit = _ORACLE.search(text, max(low, begin - 12), at) if in_word else None
             if hit is not None and is_chosen(hit["value"]):
                 taken.append(Span(*hit.span("value"), STRUCTURE, "password"))
         return

@@ -453,13 +453,14 @@ def _hashed(text: str, start: int, word: str, taken: list[Span]) -> bool:
     elif before == "}":
         if _LDAP_HASH.search(text, max(0, start - 12), start) is None:
             return False
-    elif before == ":" and _DIGEST_LINE.search(text, max(0, start - _CRYPT_REACH), start) is not None:
-        if _NT_HASH.match(word) is None:
-            return False
     elif (
         before != ":"
         or _NT_HASH.match(word) is None
-        or not (text.startswith(":::", end) or _AFTER_LM.match(text, end) is not None)
+        or not (
+            text.startswith(":::", end)
+            or _AFTER_LM.match(text, end) is not None
+            or _DIGEST_LINE.search(text, max(0, start - _CRYPT_REACH), start) is not None
+        )
     ):
         return False
     taken.append(Span(start, end, VENDOR, "password-hash"))

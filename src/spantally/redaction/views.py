@@ -21,6 +21,7 @@ DEEPEST: Final = 2
 # Each begins with a fixed text, which is found many times as fast as a choice of three.
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
 _ENTITY: Final = re.compile(r"&(?:quot|apos|amp|lt|gt|nbsp|#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5});")
+_UNICODE_PLAIN: Final = re.compile(r"\\u[0-9A-Fa-f]{4}")
 _UNICODE: Final = re.compile(r"\\{1,16}+u[0-9A-Fa-f]{4}")
 """With more than one backslash in JSON that is a text in JSON, as arguments of tools are."""
 _ESCAPE: Final = "\x1b"
@@ -105,9 +106,13 @@ def may_have_views(text: str) -> bool:
 def views_of(text: str) -> list[View]:
     """The decoded parts of a text, in order."""
     hits: list[re.Match[str]] = []
-    for sign, pattern in (("%", _PERCENT), ("&", _ENTITY), ("\\u", _UNICODE)):
+    for sign, pattern in (("%", _PERCENT), ("&", _ENTITY)):
         if sign in text:
             hits.extend(pattern.finditer(text))
+    if "\\u" in text:
+        # JSON is full of other escapes: those of one backslash are found by both of their signs.
+        deeper = "\\\\u" in text
+        hits.extend((_UNICODE if deeper else _UNICODE_PLAIN).finditer(text))
     if _ESCAPE in text:
         hits.extend(_COLOUR.finditer(text))
     if not hits:
