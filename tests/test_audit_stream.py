@@ -180,6 +180,36 @@ def test_utf_16_is_filtered_too() -> None:
     assert done.stdout.startswith(b"\xff\xfe")
 
 
+@pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff"])
+def test_a_mark_that_is_none_hides_nothing(mark: bytes, tmp_path: Path) -> None:
+    """Bytes that begin like UTF-16 and are not are read as what they are, and the rest passes as it came."""
+    given = mark + b"\x01 raw " + f"{GITHUB} and password={PASSWORD} ".encode() + b"\xff\n"
+    done = run("redact", given=given)
+    assert done.stdout.startswith(mark + b"\x01 raw [REDACTED:github-token:")
+    assert done.stdout.endswith(b" \xff\n")
+    unspoiled(done.stdout)
+    log = tmp_path / "odd.log"
+    log.write_bytes(given)
+    assert run("audit", str(log)).returncode == 1
+
+
+def test_chinese_in_utf_16_stays_utf_16() -> None:
+    """A character of which both bytes are letters is no sign of anything."""
+    given = ("慢慢来。比较快。" * 2_000 + f"\n{GITHUB}\n").encode("utf-16")
+    text = run("redact", given=given).stdout.decode("utf-16")
+    assert text.startswith("慢慢来。比较快。" * 2_000 + "\n[REDACTED:github-token:")
+
+
+def test_a_private_key_in_the_lines_of_a_log_line_by_line() -> None:
+    """Each line comes by itself, behind the name of its container."""
+    sieve = Sieve(Redactor())
+    lines = [f"web_1  | {line}\n" for line in ("starting", *PEM.splitlines(), "started")]
+    passed = "".join(sieve.feed(line, more=False).text for line in lines) + sieve.finish().text
+    assert passed.startswith("web_1  | starting\n")
+    assert passed.endswith("web_1  | started\n")
+    assert all(line[:20] not in passed for line in PEM.splitlines()[1:-1])
+
+
 def test_check_tells_by_the_exit_code() -> None:
     """--check ends with 1 if something was replaced; a tag that was there is nothing."""
     assert run("redact", "--check", given=b"clean\n").returncode == 0

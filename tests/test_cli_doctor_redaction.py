@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,3 +121,33 @@ def test_json_carries_it() -> None:
     assert found["SPANTALLY_REDACT_PII", "email,ip"] == "ok"
     assert done.exit_code == 1
     assert "between us" not in done.stdout
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_settings_that_hold_secrets_are_shown_without(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What doctor says is pasted into issues: no password of a URL, no key in a wrong value or a name."""
+    secrets = ["Zx81mQ4tLw9Bv72KpY3sA", "dKq2wXv7Lm4Tz8Rb1Hs3a", "Wn5rT1xZq8vN2kLw5rT1x"]
+    config = tmp_path / "spantally.toml"
+    config.write_text(f'[[budget]]\nname = "sk-proj-{secrets[2]}"\ncalls = 3\n')
+    monkeypatch.setenv("SPANTALLY_CONFIG", str(config))
+    monkeypatch.setenv("SPANTALLY_PRICES_URL", f"https://app:{secrets[0]}@prices.internal/data.json")
+    monkeypatch.setenv("SPANTALLY_ENTITY", f"sk-proj-{secrets[1]}")
+    done = CliRunner().invoke(cli, ["doctor", *(["--json"] if form == "json" else [])])
+    assert "prices.internal" in done.output
+    assert "SPANTALLY_ENTITY" in done.output
+    assert str(config) in done.output
+    assert [one for one in secrets if one in done.output] == []
+
+
+def test_a_download_that_fails_does_not_say_the_password() -> None:
+    """The URL is named, as what cannot be reached."""
+    secret = "Zx81mQ4tLw9Bv72KpY3sA"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # nobody listens there
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/data.json?token={secret}"
+        done = CliRunner().invoke(cli, ["prices", "update", "--url", url])
+    assert done.exit_code == 1
+    assert "/data.json?token=[REDACTED:token:" in done.output
+    assert secret not in done.output

@@ -490,6 +490,11 @@ UNREACHED = {
         ("calls.watch", "calls.shows", "session.console", "api.console", "api.console_close"),
         "parts of the live view that raise: tests/test_console_programs.py",
     ),
+    **dict.fromkeys(
+        ("api.kept_name", "api.event_type", "session.metrics"),
+        "a redactor that raises on names: tests/test_redaction_named_things.py",
+    ),
+    "calls.scan_work": "a scan beside the loop that raises: tests/test_redaction_beside_loop.py",
     "session.capture": "parts of a session's capture that raise: tests/test_work_capture.py",
     "calls.tap": "a tap on records that raises: tests/test_sinks_isolation.py",
     "api.said": "decisions and evaluations whose parts raise: tests/test_said_events.py",

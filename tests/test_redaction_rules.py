@@ -21,7 +21,7 @@ from spantally.api import runtime
 from spantally.calls import telemetry
 from spantally.ground import guard
 from spantally.ground.errors import ArgumentError
-from spantally.redaction import ERROR_TAG, Redactor, presidio_rule
+from spantally.redaction import ERROR_TAG, Redactor, engine, presidio_rule
 from spantally.redaction.registry import forget_literals, register_literal
 
 SECRET = "sk-proj-Zx81mQ4tLw9Bv72KpY3sA"
@@ -174,6 +174,38 @@ def test_answer_with_a_known_secret_is_none() -> None:
     assert redactor.text("say it") == ERROR_TAG
     assert redactor.failures == 1
     assert redactor.text("say nothing") == "say nothing"
+
+
+def test_answer_is_read_once_more_for_secrets() -> None:
+    """What a rule decodes or looks up is a secret as any other; what it puts for a name stays as it wants."""
+    fresh = "sk-proj-9dKq2wXv7Lm4Tz8Rb1Hs3"
+
+    def rule(key: str | None, value: str, where: str) -> str | None:
+        return (
+            value.replace("ENCODED", fresh).replace("bob", "user-9f86d081884c7d65").replace("amy", "EMP-12")
+        )
+
+    redactor = Redactor([rule, re.compile(r"EMP-\d+")], pii=["email"])
+    assert fresh not in redactor.text("it is ENCODED")
+    assert fresh not in redactor.value({"a": ["ENCODED"]})["a"][0]
+    assert fresh not in str(redactor.attributes({"ENCODED": "ENCODED"}))
+    assert redactor.text("for bob and amy") == "for user-9f86d081884c7d65 and EMP-12"
+    assert redactor.text("of bob", "password") != "of bob"
+    assert redactor.text(redactor.text("it is ENCODED")) == redactor.text("it is ENCODED")
+    assert fresh in Redactor([rule], allow=[fresh]).text("it is ENCODED")
+    assert fresh in Redactor([rule], defaults=False).text("it is ENCODED")
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_an_answer_that_cannot_be_read_is_replaced(strict: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The built-in rules fail closed on it as on any text, in either mode."""
+
+    def broken(*given: object, **named: object) -> str:
+        raise engine.OutOfTimeError
+
+    redactor = Redactor([lambda key, value, where: "another"], strict=strict)
+    monkeypatch.setattr(engine, "redact", broken)
+    assert redactor.text("words") == ERROR_TAG
 
 
 def test_answer_of_a_subclass_is_a_plain_text() -> None:

@@ -121,3 +121,45 @@ def test_public_parts_of_a_url_stay() -> None:
     answer = REDACTOR.text("postgresql://svc:hunter2pw@db.internal:5505/main")
     assert answer.startswith("postgresql://svc:[REDACTED:url-password:")
     assert answer.endswith("]@db.internal:5505/main")
+
+
+PREFIXES = (
+    "web_1  | ",
+    "2026-01-01T00:00:00Z ",
+    "[pod/app-1] ",
+    "kubernetes_pod_name_12345: ",
+    "level=info msg=",
+    "app-7d9f stdout F ",
+    "- ",
+)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("cut", [None, 5, 150])
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_private_keys_in_the_lines_of_a_log(prefix: str, cut: int | None, newline: str) -> None:
+    """Each line stands behind a name or a time; what follows the key stays."""
+    lines = [
+        "-----BEGIN RSA PRIVATE KEY-----",
+        *PEM_LINES[:8],
+        "x7YkQ2mVw==",
+        "-----END RSA PRIVATE KEY-----",
+    ]
+    text = newline.join(prefix + line for line in ("starting", *lines, "server started"))
+    if cut is not None:
+        text = text[:-cut]
+    answer = REDACTOR.text(text)
+    assert not any(line[:16] in answer for line in PEM_LINES[:8])
+    assert "x7YkQ" not in answer
+    assert answer.startswith(f"{prefix}starting{newline}{prefix}[REDACTED:private-key:")
+    assert cut is not None or answer.endswith(f"{prefix}server started")
+    assert REDACTOR.text(answer) == answer
+
+
+def test_talk_of_private_keys_in_a_log_stays() -> None:
+    """A mark alone makes no key of the lines behind it."""
+    text = (
+        "INFO the file begins with -----BEGIN PRIVATE KEY-----\nINFO and ends with such a line\n"
+        "INFO at commit 3f786850e387550fdab836ed7e6dc881de23001b\nINFO started\n"
+    )
+    assert REDACTOR.text(text) == text

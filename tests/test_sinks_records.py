@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
@@ -112,6 +113,23 @@ def test_log_exporters_get_events_as_log_records(provider: TracerProvider) -> No
     spantally.remove_exporter(logs)
     work()
     assert len(logs.get_finished_logs()) == 3
+
+
+def test_log_records_of_events_have_a_redacted_resource() -> None:
+    """The resource is the program's, and may hold its command line."""
+    logs = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+    provider = TracerProvider(resource=Resource({"note": f"of {KEY}", "plain": 1}), shutdown_on_exit=False)
+    spantally.instrument(ledger=False, tracer_provider=provider, exporters=[logs])
+    try:
+        work()
+        assert spantally.flush()
+        resources = [dict(one.resource.attributes) for one in logs.get_finished_logs()]
+        assert len(resources) == 3
+        assert KEY not in repr(resources)
+        assert resources[0]["plain"] == 1
+    finally:
+        spantally.uninstrument()
+        provider.shutdown()
 
 
 def test_unsampled_sessions_are_told(tmp_path: Path) -> None:

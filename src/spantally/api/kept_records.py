@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
+from spantally.calls import telemetry as telemetry_module
 from spantally.calls.own_spans import generation_now, revision_of
 from spantally.calls.telemetry import PlainRedactor, RedactorLike
 from spantally.ground import semconv
@@ -57,7 +58,11 @@ _FIELDS: Final[dict[type, tuple[tuple[str, str], ...]]] = {
         ("previous_id", semconv.SESSION_ID),
         ("reason", "reason"),
     ),
-    EventRecord: (("session_id", semconv.SESSION_ID), ("agent_path", semconv.AGENT_NAME)),
+    EventRecord: (
+        ("session_id", semconv.SESSION_ID),
+        ("type", "event.name"),
+        ("agent_path", semconv.AGENT_NAME),
+    ),
 }
 """Field and key, by record."""
 
@@ -167,6 +172,24 @@ class KeptRecords:
                 self._contexts.clear()
             self._contexts.add(pairs)
         return safe
+
+
+def kept_name(value: str, key: str) -> str:
+    """A name or id as the ledger of this process has it: what asks the ledger for a thing names it so.
+
+    Args:
+        value: as the program has it.
+        key: the attribute of spans that has it.
+    """
+    redactor = telemetry_module.active.redactor
+    if isinstance(redactor, PlainRedactor):
+        return value
+    try:
+        safe = redactor.text(value, key)
+    except Exception as error:
+        swallowed("api.kept_name", error)
+        safe = WITHHELD
+    return _told_apart(value) if safe == WITHHELD and key == semconv.SESSION_ID else safe
 
 
 def _safe_value(value: Any, key: str, redactor: RedactorLike) -> Any:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from spantally.api.kept_records import kept_name
 from spantally.api.store import LedgerConsumer
 from spantally.api.totals import known_spending, totals_of
 from spantally.budgets import brake, file
@@ -13,6 +14,7 @@ from spantally.budgets.account import Account, Opening, Shared, Use, told
 from spantally.budgets.budget import Budget, Remaining
 from spantally.budgets.loops import LoopGuard, Watch
 from spantally.calls import pipeline
+from spantally.ground import semconv
 from spantally.ground.errors import ArgumentError, LedgerError, shown
 from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import guard, say_once, swallowed
@@ -60,9 +62,10 @@ def arm(state: SessionState, budget: Any, loop_guard: Any) -> None:
             "budgets:inactive",
             "spantally: a budget is set, but nothing is watched: call spantally.instrument()",
         )
-    key = f"session:{state.session_id}"
+    session_id = kept_name(state.session_id, semconv.SESSION_ID)
+    key = f"session:{session_id}"
     here = _used_here(state)
-    opening = _opening(state.session_id, here)
+    opening = _opening(session_id, here)
     account = brake.account_of(key, lambda: Account(key, shared, opening))
     around = state.budget
     put_brake(state, brake.brake_of(around, f"session {state.session_id}", budget, account))
@@ -245,10 +248,30 @@ def drop_file() -> None:
 
 
 def _file_account(key: str, selection: file.Selection) -> Account:
+    selection, key = _as_kept(selection, key)
+
     def before(mine: Use) -> Use:
         return _most((0, 0, 0, 0), _less(_used_before(selection), mine))
 
     return Account(key, shared, Opening(before, lambda mine: any(mine) and _written()))
+
+
+def _as_kept(selection: file.Selection, key: str) -> tuple[file.Selection, str]:
+    """A selection, and the name of its account, as the ledger has users, entities, tags and sessions."""
+    user, entity, tag, session_id = selection[:4]
+    kept_user = None if user is None else kept_name(user, semconv.USER_ID)
+    kept_entity = None if entity is None else (entity[0], kept_name(entity[1], semconv.ENTITY_ID))
+    kept_tag = None if tag is None else (tag[0], kept_name(tag[1], semconv.TAG_PREFIX + tag[0]))
+    kept_session = None if session_id is None else kept_name(session_id, semconv.SESSION_ID)
+    made = file.Selection(kept_user, kept_entity, kept_tag, kept_session, selection.since_ns)
+    if made == selection:
+        return selection, key
+    raw = (user, entity and entity[1], tag and tag[1], session_id)
+    kept = (kept_user, kept_entity and kept_entity[1], kept_tag and kept_tag[1], kept_session)
+    for old, new in zip(raw, kept, strict=True):
+        if old and new and old != new:
+            key = key.replace(old, new)
+    return made, key
 
 
 def _used_before(selection: file.Selection) -> Use:

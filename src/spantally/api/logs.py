@@ -8,6 +8,8 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from spantally.api.kept_records import kept_name
+from spantally.ground import semconv
 from spantally.ground.guard import counted
 from spantally.ground.scope import current_scope
 from spantally.otel.implicit import scope_of_trace
@@ -52,9 +54,9 @@ class LogFilter(logging.Filter):
                 if scope is None:  # perhaps a request that another service's session came with
                     scope = scope_of_trace(span.trace_id)
             if scope is not None:
-                session_id = scope.session.session_id
+                session_id = kept_name(scope.session.session_id, semconv.SESSION_ID)
                 if scope.agent_path:
-                    agent = " > ".join(scope.agent_path)
+                    agent = " > ".join(kept_name(one, semconv.AGENT_NAME) for one in scope.agent_path)
         except Exception as error:
             counted("api.log_record", error)  # without a log line, which would come by here again
         put = fields.setdefault

@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from spantally.api.fold import Totals
+from spantally.api.kept_records import kept_name
 from spantally.api.store import LedgerConsumer
 from spantally.calls.pipeline import consumers, end_late_now
+from spantally.ground import semconv
 from spantally.ground.errors import LedgerError
 from spantally.ground.event_loop import in_event_loop
 from spantally.ground.records import SessionStatus
@@ -62,7 +64,7 @@ def _asked(session_id: str | None, question: Callable[[Ledger, str], _T | None])
     if active_store() is None:
         return None  # it is opened when the first record is written
     with open_ledger() as ledger:
-        return question(ledger, session_id)
+        return question(ledger, kept_name(session_id, semconv.SESSION_ID))
 
 
 def _empty_row(session_id: str | None) -> SessionRow:

@@ -14,6 +14,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
+from spantally.api.events import SEVERITIES
 from spantally.calls import pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.json_text import encode
@@ -111,6 +112,17 @@ def redacted(attributes: Mapping[str, Any], redactor: Any) -> dict[str, Any]:
     return safe
 
 
+def safe_type(name: str, redactor: Any) -> str:
+    """The type of an event without secrets: a program may have made it of anything."""
+    if name in SEVERITIES:
+        return name
+    try:
+        return str(redactor.text(name))
+    except Exception as error:
+        swallowed("api.event_type", error)
+        return WITHHELD
+
+
 def governed(content: Mapping[str, Any], redactor: Any, limit: int) -> dict[str, Any]:
     """Redacted texts, each cut to its part of the limit; where redaction fails, a mark in their place."""
     if not content:
@@ -159,6 +171,7 @@ def note(
         span = trace.get_current_span(context).get_span_context()
         here = span.is_valid and scope is not None
         told = dict(attributes)
+        name = safe_type(name, telemetry.redactor)
         call_id = None if scope is None else scope.call_id
         if about is not None and about.response_id is not None:
             told[semconv.RESPONSE_ID] = about.response_id

@@ -116,7 +116,8 @@ def with_more(
         said["title"] = safe["title"]
     if "labels" in safe:
         said["labels"] = tuple(sorted({*said.get("labels", ()), *safe["labels"]}))
-    for name, values in (("metadata", safe.get("metadata")), ("metrics", more.get("metrics"))):
+    metrics = _named_safely(telemetry, more.get("metrics"))
+    for name, values in (("metadata", safe.get("metadata")), ("metrics", metrics)):
         if values:
             said[name] = {**(said.get(name) or {}), **values}
     return said
@@ -157,7 +158,8 @@ def ended(
     """
     said: dict[str, Any] = {}
     if metrics is not None:
-        said["metrics"] = {**((before or {}).get("metrics") or {}), **metrics}
+        safe_metrics = _named_safely(telemetry, metrics)
+        said["metrics"] = {**((before or {}).get("metrics") or {}), **safe_metrics}
     if reported is not None:
         said["reported"] = reported
     if telemetry.keep_explicit:
@@ -166,6 +168,17 @@ def ended(
             if safe is not None:
                 said[name] = safe
     return said
+
+
+def _named_safely(telemetry: Telemetry, metrics: Mapping[str, int | float] | None) -> dict[str, int | float]:
+    """Metrics without secrets in their names; the numbers are the program's and stay."""
+    safe: dict[str, int | float] = {}
+    for name, number in (metrics or {}).items():
+        try:
+            safe[printable(telemetry.redactor.text(name))] = number
+        except Exception as error:
+            swallowed("session.metrics", error)
+    return safe
 
 
 def _redacted(telemetry: Telemetry, name: str, value: Any) -> Any:

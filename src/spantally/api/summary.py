@@ -6,7 +6,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from spantally.api.kept_records import kept_name
 from spantally.api.totals import Totals, totals_of
+from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.money import known_text
 from spantally.ground.records import COUNTED_KINDS, CallRecord, Record, Status, is_paid
@@ -54,6 +56,8 @@ class SummaryConsumer:
         if not self.sessions or not kept:
             return text + ("" if kept else "; no ledger was kept")
         session_id = next(iter(self.sessions)) if len(self.sessions) == 1 else None
+        if session_id:
+            session_id = kept_name(session_id, semconv.SESSION_ID)
         text += f"; session {session_id}" if session_id else f"; {len(self.sessions)} sessions"
         if unwritten:
             records = "1 record is" if unwritten == 1 else f"{unwritten} records are"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import select
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final
@@ -13,6 +14,9 @@ from spantally.audit.sieve import PIECE, Sieve, Sifted
 
 PAUSE_SECONDS: Final = 0.02
 """A writer that is silent for so long has paused: what it wrote so far goes on."""
+
+_SINGLE_BYTES: Final = re.compile(rb"[\t -~]{24}")
+"""Hardly ever within UTF-16: a dozen characters in a row, both bytes of each a letter, digit or sign."""
 
 _BOMS: Final = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
@@ -26,7 +30,9 @@ class Coder:
         Args:
             first: the beginning of the input, two bytes at least where there are as many.
         """
-        self.encoding = next((name for mark, name in _BOMS if first.startswith(mark)), "utf-8")
+        marked = next((name for mark, name in _BOMS if first.startswith(mark)), "utf-8")
+        # The mark may be the beginning of anything: read as UTF-16, what is none has no secrets.
+        self.encoding = "utf-8" if _SINGLE_BYTES.search(first) else marked
         self._errors = "surrogateescape" if self.encoding == "utf-8" else "surrogatepass"
         self._decoder = codecs.getincrementaldecoder(self.encoding)(
             self._errors if self.encoding == "utf-8" else "replace"

@@ -92,7 +92,7 @@ class Budget:
             must be given; ``"refuse"`` raises :class:`BudgetExceeded` before it is sent.
         tell_at: shares of the limit that are told when they are reached; 1.0 is told in any case.
         on_share: called with a :class:`BudgetNotice` on a thread of ours; what it raises is only counted.
-        webhook: URL that gets the notice as JSON by POST, from a thread of ours.
+        webhook: URL that gets the notice as JSON by POST, redacted, from a thread of ours.
 
     Raises:
         ArgumentError: (a ValueError) naming the value and what is allowed.

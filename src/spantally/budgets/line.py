@@ -13,7 +13,7 @@ from spantally.calls import telemetry as telemetry_module
 from spantally.ground import ids, semconv
 from spantally.ground.brakes import Ask
 from spantally.ground.errors import BudgetExceeded
-from spantally.ground.guard import logger, say_once, swallowed
+from spantally.ground.guard import say, say_once, swallowed
 from spantally.ground.records import CallRecord, EventRecord
 from spantally.ground.scope import Scope
 
@@ -62,14 +62,14 @@ class Line:
         notice = BudgetNotice(
             self.name, session_id, share, unit, limit, used[index], reserved[index], account.unpriced
         )
-        logger().log(
-            30 if share >= EXCEEDED else 20,
+        say(
             "spantally: %d %% of the budget of %s is used: %s of %s%s",
             round(share * 100),
             self.name,
             shown(unit, notice.spent),
             shown(unit, limit),
             _unpriced_text(notice.unpriced),
+            level=30 if share >= EXCEEDED else 20,
         )
         _emit(notice, "told", call_id)
         tell(self.budget, notice)

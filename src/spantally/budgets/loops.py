@@ -19,7 +19,7 @@ from spantally.calls import telemetry as telemetry_module
 from spantally.calls.marks import DEEPEST, mark
 from spantally.ground import ids, semconv
 from spantally.ground.errors import ArgumentError, LoopDetected, shown
-from spantally.ground.guard import logger, swallowed
+from spantally.ground.guard import say, swallowed
 from spantally.ground.money import dollar_text
 from spantally.ground.records import EventRecord
 from spantally.ground.scope import Scope
@@ -118,7 +118,7 @@ class Watch:
         self, scope: Scope, name: str, times: int, since: int | None, text: str, *, log_it: bool
     ) -> None:
         if log_it:
-            logger().warning("spantally: %s", text)
+            say("spantally: %s", text)
         attributes: dict[str, Any] = {
             semconv.TOOL_NAME: telemetry_module.active.redactor.text(name),
             semconv.LOOP_TIMES: times,

@@ -17,6 +17,8 @@ from typing import Any, Final
 
 from spantally.budgets.budget import Budget, BudgetNotice
 from spantally.calls import pipeline
+from spantally.calls import telemetry as telemetry_module
+from spantally.ground import semconv
 from spantally.ground.guard import say_once, swallowed
 
 MOST_WAITING: Final = 256
@@ -99,10 +101,20 @@ def tell(budget: Budget, notice: BudgetNotice) -> None:
         pipeline.at_exit(_at_exit)
 
 
+def without_secrets(notice: BudgetNotice) -> BudgetNotice:
+    """A notice as it may leave: its session is named as the ledger and spans name it."""
+    redactor = telemetry_module.active.redactor
+    session_id = redactor.text(notice.session_id, semconv.SESSION_ID)
+    name = notice.budget
+    if session_id != notice.session_id:
+        name = name.replace(notice.session_id, session_id)
+    return notice._replace(budget=redactor.text(name), session_id=session_id)
+
+
 def _post(url: str, notice: BudgetNotice) -> None:
     import urllib.request  # slow to import, and few programs need it
 
-    body: dict[str, Any] = notice._asdict()
+    body: dict[str, Any] = without_secrets(notice)._asdict()
     request = urllib.request.Request(  # noqa: S310 - the scheme was checked
         url,
         data=json.dumps(body).encode(),

@@ -64,6 +64,7 @@ async def scan_beside(telemetry: Telemetry, value: Any) -> None:
     """
     try:
         redactor = telemetry.redactor
+        getattr(redactor, "revision", None)  # one that is made at its first text is made by that
         if type(redactor) is not Redactor or not in_event_loop():
             return
         is_raw = type(value) is bytes

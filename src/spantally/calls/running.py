@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar, cast
 
 from opentelemetry.context import Context
@@ -41,19 +41,23 @@ class Running(Protocol):
 Opener = Callable[[tuple[Any, ...], dict[str, Any]], "Running | None"]
 
 
-def wrap_function(function: _F, opener: Opener, *, what: str) -> _F:
+def wrap_function(
+    function: _F, opener: Opener, *, what: str, beside: Callable[[Any], Awaitable[None]] | None = None
+) -> _F:
     """The function, run inside what ``opener`` gives (or plainly, where that is None).
 
     Args:
         function: a function, method or callable object; classmethod and staticmethod objects too.
         opener: takes the call's arguments; must not raise.
         what: names the decorator in an error.
+        beside: awaited by coroutine functions with the arguments before, and with the value after; must not
+            raise anything of ours.
 
     Raises:
         ArgumentError: for something that cannot be decorated.
     """
     if isinstance(function, (classmethod, staticmethod)):
-        inner = wrap_function(function.__func__, opener, what=what)
+        inner = wrap_function(function.__func__, opener, what=what, beside=beside)
         return cast("_F", type(function)(inner))
     if inspect.isclass(function) or not callable(function):
         raise ArgumentError(f"{what}: {shown(function)} cannot be decorated; pass a function or method")
@@ -63,7 +67,7 @@ def wrap_function(function: _F, opener: Opener, *, what: str) -> _F:
     if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(kind):
         wrapped: Any = _wrap_async_generator(function, opener)
     elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(kind):
-        wrapped = _wrap_coroutine(function, opener)
+        wrapped = _wrap_coroutine(function, opener, beside)
     elif inspect.isgeneratorfunction(function) or inspect.isgeneratorfunction(kind):
         wrapped = _wrap_generator(function, opener)
     else:
@@ -108,9 +112,13 @@ def _wrap_plain(function: Callable[..., Any], opener: Opener) -> Callable[..., A
     return run
 
 
-def _wrap_coroutine(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
+def _wrap_coroutine(
+    function: Callable[..., Any], opener: Opener, beside: Callable[[Any], Awaitable[None]] | None
+) -> Callable[..., Any]:
     @functools.wraps(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
+        if beside is not None:
+            await beside((args, kwargs))
         running = opener(args, kwargs)
         if running is None:
             return await function(*args, **kwargs)
@@ -124,6 +132,12 @@ def _wrap_coroutine(function: Callable[..., Any], opener: Opener) -> Callable[..
             raise
         if entered is not None:
             entered.leave()
+        if beside is not None:
+            try:
+                await beside(value)
+            except BaseException as error:
+                _tell(running.error, error)
+                raise
         _tell(running.result, value)
         return value
 

@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Tracer, TracerProvider
 
 from spantally.calls.limits import Limits
-from spantally.ground import semconv
+from spantally.ground import guard, semconv
 from spantally.ground.guard import swallowed
 
 SCOPE_NAME: Final = "spantally"
@@ -183,6 +183,19 @@ def project_of_environment() -> str | None:
 
 
 active: Final = Telemetry()
+
+
+def _clean(text: str) -> str:
+    """What a log line of ours names, without secrets; before anything is set up and with redact=False too."""
+    redactor = active.redactor
+    if isinstance(redactor, PlainRedactor):
+        from spantally.redaction import default_redactor
+
+        redactor = default_redactor()
+    return redactor.text(text)
+
+
+guard.clean = _clean
 """The telemetry of this process; ``instrument()`` and the hook fill it in."""
 
 

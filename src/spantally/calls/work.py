@@ -125,7 +125,20 @@ class Work:
                 admission.note_tool(running.operation, name, lambda: named(function, args, kwargs))
             return running
 
-        return wrap_function(function, opener, what=f"@spantally.{self.word}")
+        return wrap_function(function, opener, what=f"@spantally.{self.word}", beside=self._scan_beside)
+
+    async def _scan_beside(self, value: Any) -> None:
+        """Much content of a coroutine function is scanned while the event loop goes on."""
+        try:
+            telemetry = telemetry_module.active
+            wanted = telemetry.capture_spans or telemetry.capture_events or telemetry.keep_content
+            if self.capture is False or not wanted:
+                return
+            from spantally.calls.beside import scan_beside
+
+            await scan_beside(telemetry, value)
+        except Exception as error:
+            swallowed("calls.scan_work", error)
 
     def _describe(self, function: Callable[..., Any]) -> str | None:
         return None

@@ -39,7 +39,13 @@ def examine(explicit: str | None) -> list[Finding]:
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
             found.append(Finding(section, "check", "failed", Level.PROBLEM, text))
-    return found
+    return [_without_secrets(one) for one in found]
+
+
+def _without_secrets(one: Finding) -> Finding:
+    """What doctor says is shown to others; a setting may hold a password, and a wrong one anything."""
+    value = exits.cleaned(one.value)
+    return one._replace(value=value, advice=exits.cleaned(one.advice) if one.advice else one.advice)
 
 
 @click.command()

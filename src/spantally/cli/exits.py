@@ -42,6 +42,13 @@ class UnusableLedgerError(click.ClickException):
     exit_code = USAGE
 
 
+def cleaned(text: str) -> str:
+    """A text without the secrets that a setting or an error brought into it, by the built-in rules."""
+    from spantally.redaction import redact
+
+    return redact(text)
+
+
 def say(text: str) -> None:
     """Write a line of talk: to stderr, since stdout is data."""
     click.echo(text, err=True)

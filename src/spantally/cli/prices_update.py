@@ -8,7 +8,7 @@ import urllib.request
 from importlib.metadata import version
 from typing import Final
 
-from spantally.cli.exits import FailedError, say
+from spantally.cli.exits import FailedError, cleaned, say
 from spantally.ground.errors import SettingsError
 
 TIMEOUT: Final = 30.0
@@ -39,12 +39,13 @@ def go_on(url: str | None) -> None:
         content = download(source)
         from genai_prices.data import providers
 
-        made, changed = downloads.install(content, source, package, providers)
+        made, changed = downloads.install(content, cleaned(source), package, providers)
         now = downloads.models(downloads.read(made))
     except downloads.PriceDataError as error:
-        raise FailedError(f"{source}: {error}; the prices in force are what they were") from error
+        text = f"{cleaned(source)}: {cleaned(str(error))}"
+        raise FailedError(f"{text}; the prices in force are what they were") from error
     say(
-        f"{made.source}: {now:,} models from {source}"
+        f"{made.source}: {now:,} models from {cleaned(source)}"
         + ("" if changed else "; it was in force already")
         + "; used by programs that start from now on (back: spantally prices update --undo)"
     )

@@ -28,6 +28,9 @@ failures: Final[Counter[tuple[str, str]]] = Counter()
 
 _said: set[str] = set()
 
+clean: Callable[[str], str] | None = None
+"""Takes secrets out of what a log line names (a model, a session, a path); set by whoever has a redactor."""
+
 _WARNING: Final = 30  # logging.WARNING
 
 
@@ -38,8 +41,30 @@ def logger() -> Logger:
     return getLogger("spantally")
 
 
+def say(message: str, *args: object, level: int = _WARNING) -> None:
+    """Log ``message``; what it names loses its secrets, as all that leaves.
+
+    Args:
+        message: a ``%``-format, free of secrets.
+        args: the values of the format: any texts.
+        level: the logging level.
+    """
+    logger().log(level, message, *[one if isinstance(one, (int, float)) else _cleaned(one) for one in args])
+
+
+def _cleaned(value: object) -> str:
+    text = str(value)
+    if clean is None:
+        return text
+    try:
+        return clean(text)
+    except Exception:
+        failures[("guard.say", "redaction")] += 1
+        return "[REDACTED:error]"
+
+
 def say_once(key: str, message: str, *args: object, level: int = _WARNING) -> None:
-    """Log ``message`` the first time ``key`` is met in this process, and never again.
+    """Say ``message`` the first time ``key`` is met in this process, and never again.
 
     Args:
         key: what makes two messages the same.
@@ -51,7 +76,7 @@ def say_once(key: str, message: str, *args: object, level: int = _WARNING) -> No
         if key in _said:
             return
         _said.add(key)
-        logger().log(level, message, *args)
+        say(message, *args, level=level)
     except Exception:
         failures[("guard.say_once", "logging")] += 1
 
@@ -71,8 +96,13 @@ def swallowed(where: str, error: BaseException) -> None:
     try:
         kind = type(error).__name__
         failures[(where, kind)] += 1
-        say_once(
-            f"swallowed:{where}:{kind}",
+        key = f"swallowed:{where}:{kind}"
+        if key in _said:
+            return
+        _said.add(key)
+        # Names of ours and of a class: perhaps it is redaction that has failed.
+        logger().log(
+            _WARNING,
             "spantally: %s failed with %s; the program is not affected (spantally doctor lists these)",
             where,
             kind,

@@ -391,7 +391,7 @@ class Redactor:
 
     def _by_callables(self, text: str, key: str | None, where: str) -> str:
         this = threading.get_ident()
-        failed = False
+        given, failed = text, False
         for rule in self._callables:
             try:
                 if this in self._calling:
@@ -406,6 +406,13 @@ class Redactor:
                     raise
                 self._note("redaction.rule", error)
                 failed = True
+        if self._defaults and text is not given and text != given:
+            # A rule that decodes or looks up may have brought a secret. Noise is what pseudonyms look like,
+            # so only what has the shape or the name of a secret goes.
+            clock = engine.Clock(self._budget)
+            text = engine.redact(
+                text, clock, self._extra.allowing(), self.counts, defaults=True, generic=False
+            )
         return _marked(text) if failed else text
 
     def _note(self, where: str, error: BaseException) -> None:

@@ -53,6 +53,12 @@ class Finders:
         """How many texts and patterns are allowed to stay."""
         return len(self._allowed) + len(self._allowed_patterns)
 
+    def allowing(self) -> Finders:
+        """What may stay, and nothing that finds more."""
+        made = Finders()
+        made._allowed, made._allowed_patterns = self._allowed, self._allowed_patterns
+        return made
+
     def without_patterns(self) -> Finders:
         """The same without the patterns, for a text on which they fail."""
         made = Finders()

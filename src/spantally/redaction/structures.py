@@ -65,6 +65,10 @@ _SESSION_COOKIE: Final = re.compile(
     r"(?i)sess|sid|auth|token|jwt|csrf|xsrf|secret|login|remember|access|refresh|key"
 )
 
+_LONGEST_PREFIX: Final = 200
+_PEM_LETTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+_PEM_WORD: Final = re.compile(r"([A-Za-z0-9+/]{4,100}={0,2})[\"',;\\]{0,4}[ \t\r]*\Z")
+_PEM_CLOSED: Final = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]{0,40}?)PRIVATE KEY(?: BLOCK)?-----")
 _PEM_HEADERS: Final = re.compile(r"(?:(?:\s|\\+[nr]){1,8}[A-Z][A-Za-z-]{2,24}: [^\r\n\\]{0,120}){1,8}+")
 _PEM_LINE: Final = re.compile(
@@ -332,9 +336,45 @@ def _pem(text: str, at: int, taken: list[Span]) -> int:
     closing = _PEM_END.match(text, end)
     if closing is not None:
         end = closing.end()
+    further, prefixed = _behind_prefixes(text, begin)
+    if prefixed and further > end:
+        end, lines = further, prefixed
     if lines:
         taken.append(Span(begin.start(), end, STRUCTURE, "private-key"))
     return end
+
+
+def _behind_prefixes(text: str, begin: re.Match[str]) -> tuple[int, int]:
+    """The end and the number of lines of a key each of which stands behind what a log put there.
+
+    ``web_1  | MIIEow...``: name of a container, time or level, another on each line.
+    """
+    end, lines = begin.end(), 0
+    row = text.rfind("\n", max(0, begin.start() - _LONGEST_PREFIX), begin.start())
+    if not text[row + 1 : begin.start()].strip():
+        return end, 0
+    at = text.find("\n", end, end + 8) + 1
+    while at:
+        stop = text.find("\n", at, at + _LONGEST_PREFIX + 200)
+        stop = len(text) if stop < 0 and len(text) - at <= _LONGEST_PREFIX + 200 else stop
+        if stop < 0:
+            break
+        closing = text.find("-----END ", at, stop)
+        if closing >= 0:
+            closed = _PEM_CLOSED.match(text, closing)
+            return end if closed is None or not lines else closed.end(), lines
+        body = _PEM_WORD.search(text, max(at, stop - 140), stop)
+        if body is None or text[body.start() - 1] in _PEM_LETTERS:
+            break
+        word = body[1]
+        last = word.endswith("=") or stop + 2 > len(text) or "-----END " in text[stop : stop + 300]
+        if len(word) < (48 if not lines else 4 if last else 32):
+            break
+        if word.isalpha() and (word.islower() or word.isupper() or word.istitle()):
+            break
+        end, lines = body.end(1), lines + 1
+        at = stop + 1 if stop < len(text) else 0
+    return end, lines
 
 
 # -- who reads what ----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ They come from where the ledger gets them, so they are there without an SDK and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from opentelemetry import trace
@@ -17,7 +17,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from spantally.calls import telemetry as telemetry_module
-from spantally.calls.telemetry import SCOPE_NAME
+from spantally.calls.telemetry import SCOPE_NAME, RedactorLike
 from spantally.ground import semconv
 from spantally.ground.records import (
     EventRecord,
@@ -27,6 +27,7 @@ from spantally.ground.records import (
     SessionRecord,
     SessionStatus,
 )
+from spantally.otel.shared_parts import safe_resource
 from spantally.sinks.items import FIELDS, moment, plain
 
 Told: TypeAlias = EventRecord | SessionRecord
@@ -103,11 +104,18 @@ def _said(record: SessionRecord) -> dict[str, Any]:
 
 
 class LogBatches:
-    """Makes log records of events, as a logger provider makes them, for an exporter of log records."""
+    """Makes log records of events, as a logger provider makes them, for an exporter of log records.
 
-    def __init__(self) -> None:
+    Args:
+        redactor: what the resource passes, which is the program's.
+    """
+
+    def __init__(self, redactor: Callable[[], RedactorLike | None]) -> None:
+        self._redactor = redactor
         self._made: list[Any] = []
         self._logger: Any = None
+        self._given: Any = None
+        self._resource: Any = None
 
     def __call__(self, records: list[EventRecord]) -> list[Any]:
         """A batch for ``export()``.
@@ -115,10 +123,14 @@ class LogBatches:
         Args:
             records: redacted.
         """
-        if self._logger is None:
-            provider = LoggerProvider(resource=_resource(), shutdown_on_exit=False)
+        if self._given is None:
+            self._given = _resource()
+        redactor = self._redactor()
+        resource = self._given if redactor is None else safe_resource(self._given, redactor)
+        if self._logger is None or resource is not self._resource:
+            provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
             provider.add_log_record_processor(SimpleLogRecordProcessor(_Keep(self._made)))
-            self._logger = provider.get_logger(SCOPE_NAME)
+            self._logger, self._resource = provider.get_logger(SCOPE_NAME), resource
         for record in records:
             self._logger.emit(_log_record(record))
         made = list(self._made)

@@ -18,7 +18,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from spantally.calls import pipeline
 from spantally.calls.telemetry import RedactorLike
-from spantally.ground.guard import logger, say_once, swallowed
+from spantally.ground.guard import say, say_once, swallowed
 from spantally.ground.helper import HelperWorker
 from spantally.ground.records import EventRecord
 from spantally.otel.exporters import safe_span
@@ -58,7 +58,7 @@ class Sink:
         kept: Callable[[Sequence[Any]], Sequence[Any]] = tuple,
     ) -> None:
         self.exporter = exporter
-        self._logs = LogBatches() if is_log_exporter(exporter) else None
+        self._logs = LogBatches(redactor) if is_log_exporter(exporter) else None
         self.takes_records = self._logs is not None or takes_items(exporter)
         self.takes_spans = self._logs is None
         self._kept = kept
@@ -226,7 +226,7 @@ class Sink:
         if self._reported or not (self.failed or dropped or waiting or stuck):
             return
         self._reported = True
-        logger().warning(
+        say(
             "spantally: exporter %s: %d spans arrived, %d failed, %d had no room in its queue, %d still "
             "waited%s",
             self.label,
