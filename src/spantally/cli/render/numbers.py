@@ -13,6 +13,11 @@ def count_text(value: int | None) -> str:
     return NONE if value is None else f"{value:,}"
 
 
+def so_many(count: int, noun: str) -> str:
+    """A count of something: ``1 span``, ``1,200 spans``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def money_text(nano_usd: int | None) -> str:
     """US dollars, exact to the last of nine places; a dash for what is unknown."""
     return dollar_text(nano_usd) or NONE
