@@ -313,7 +313,7 @@ def test_columns_that_touch_make_no_secret(tmp_path: Path) -> None:
 
 
 def test_numbers_of_an_index_are_no_passwords(tmp_path: Path) -> None:
-    """Where a session's name begins with ``w1``, the byte before it may be a P: that is no name of a secret."""
+    """Where a session's name begins with ``w1``, the byte before may be a P: no name of a secret."""
     path = tmp_path / "ledger.db"
     store = SQLiteStore(path)
     # The low byte of the start stands right before the session in the index; 0x50 is P.
