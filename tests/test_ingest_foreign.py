@@ -85,16 +85,17 @@ def test_spans_that_come_one_by_one_are_placed_as_if_at_once(tmp_path: Path, see
     name = "agents-openinference"
     requests = as_file(name).splitlines(keepends=True)
     random.Random(seed).shuffle(requests)
-    for ledger, parts in (("whole.db", [b"".join(requests)]), ("pieces.db", requests)):
+    again = [b"".join(requests[max(0, place - 4) : place + 2]) for place in range(0, len(requests), 2)]
+    for ledger, parts in (("whole.db", [b"".join(requests)]), ("pieces.db", requests), ("again.db", again)):
         for part in parts:
             (tmp_path / "spans.jsonl").write_bytes(part)
             arguments = ["--ledger", str(tmp_path / ledger), "ingest", str(tmp_path / "spans.jsonl")]
             assert CliRunner().invoke(cli, arguments).exit_code == 0
-    whole, pieces = (
+    whole, *others = (
         {
             (row.span_id, row.agent_path, row.run_id, row.turn, row.session_id)
             for row in open_ledger(tmp_path / ledger).calls()
         }
-        for ledger in ("whole.db", "pieces.db")
+        for ledger in ("whole.db", "pieces.db", "again.db")
     )
-    assert pieces == whole
+    assert others == [whole, whole]

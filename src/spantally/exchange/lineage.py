@@ -208,7 +208,7 @@ def amended(child: CallRecord, parent: CallRecord) -> dict[str, Any]:
         changes["agent_path"] = (*inner.agent_path, *itself)
     if child.parent_call_id is None:
         changes["parent_call_id"] = inner.parent_call_id
-    if inner.run_id and child.run_id != inner.run_id:
+    if inner.run_id and (child.turn or child.run_id != inner.run_id):
         # Also in the place of the run of an agent in between, which is no top-level one any more.
         changes.update(run_id=inner.run_id, turn=False)
     if inner.tool and child.tool is None:
