@@ -26,7 +26,7 @@ from audit_kit import (
     unspoiled,
 )
 from cli_ledger import research, small
-from ledger_kit import T0, chat, session
+from ledger_kit import T0, chat, rate, session
 from spantally.audit import Findings, audit_ledger, fix_ledger
 from spantally.audit.ledger import BLOCK
 from spantally.ledger.sqlite.store import SQLiteStore
@@ -309,4 +309,18 @@ def test_a_tag_in_a_name_says_nothing_of_the_value(tmp_path: Path) -> None:
 def test_columns_that_touch_make_no_secret(tmp_path: Path) -> None:
     """A name that ends as an assignment does, with the next column behind it in the file, is clean."""
     path = made(tmp_path / "ledger.db", [session(), chat(name="set api_key=", request_model="a1b2c3d4e5f6")])
+    assert found(path).rows == []
+
+
+def test_numbers_of_an_index_are_no_passwords(tmp_path: Path) -> None:
+    """Where a session's name begins with ``w1``, the byte before may be a P: no name of a secret."""
+    path = tmp_path / "ledger.db"
+    store = SQLiteStore(path)
+    # The low byte of the start stands right before the session in the index; 0x50 is P.
+    starts = [T0 - T0 % 256 + 256 * number + 0x50 for number in range(400)]
+    store.write([session(f"w1-{start // 256 % 1000}", start_ns=start) for start in starts], rate)
+    store.write(
+        [chat(f"c{n}", f"w1-{start // 256 % 1000}", start_ns=start) for n, start in enumerate(starts)], rate
+    )
+    store.close()
     assert found(path).rows == []

@@ -104,7 +104,7 @@ def test_merge(tmp_path: Path) -> None:
     done = invoke("ledger", "merge", str(tmp_path / "ledger.db"), str(other), "-o", str(target))
     assert (done.exit_code, done.stdout) == (0, "")
     assert f"{other}: 2 rows" in done.stderr
-    assert done.stderr.endswith(f"{target}: 5 calls in 3 sessions, 1 rows that were in more than one\n")
+    assert done.stderr.endswith(f"{target}: 5 calls in 3 sessions, 1 row that stood in more than one\n")
     found = json.loads(invoke("--ledger", str(target), "sessions", "--json").stdout)
     assert {one["session_id"] for one in found} == {LONG, "chat-one", "chat-two"}
     assert sum(one["cost_nano_usd"] for one in found) == 178_000

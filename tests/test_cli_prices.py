@@ -180,7 +180,9 @@ def test_check_shows_every_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path.write_text(OWN)
     done = invoke("prices", "--check")
     assert (done.exit_code, done.stdout) == (0, "")
-    assert "4 rates, 1 aliases, 0 currencies in force, 0 problem(s)" in done.stderr.replace("\n", " ")
+    assert "4 rates, 1 alias, 0 currencies in force, 0 problems" in done.stderr.replace("\n", " ")
+    path.write_text(f"{OWN}\n[check]\nmax_usd = 1\n")  # the limits of `spantally check` stand there, too
+    assert invoke("prices", "--check").exit_code == 0
     path.write_text("[[rate]]\ninput = 'x'\n[[rate]]\n[currencies]\nEUR = 0\n")
     done = invoke("prices", "--check")
     assert done.exit_code == 1

@@ -52,3 +52,33 @@ def test_every_command_shows_it(told: Path, errors: str) -> None:
         assert b"\\ud83d" in done.stdout, arguments
         if arguments.endswith("chat"):
             assert HALF in json.dumps(json.loads(done.stdout), ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "show HALF",
+        "sessions --user HALF",
+        "calls --session HALF",
+        "cost --entity HALF",
+        "messages --label HALF",
+        "check HALF --max-calls 1",
+        "reprice --model HALF",
+        "reprice --dry-run --model HALF",
+        "feedback HALF --score 1",
+        "diff half HALF",
+    ],
+)
+def test_an_argument_that_is_no_text_is_named(told: Path, arguments: str) -> None:
+    """Bytes of a shell that are no UTF-8 are in no ledger: a wrong argument, never a traceback."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            *("-m", "spantally.cli", "--ledger", str(told)),
+            *(b"caf\xe9" if one == "HALF" else one for one in arguments.split()),
+        ],
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"'caf\\udce9' is no text that a ledger can hold; use " in done.stderr

@@ -229,4 +229,4 @@ def test_live_run_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         )
     assert (done.returncode, json.loads(done.stdout)) == (0, []), done.stderr
     assert "ended with 3" in done.stderr
-    assert "1 GenAI spans" in done.stderr
+    assert "1 GenAI span, " in done.stderr

@@ -53,7 +53,7 @@ def test_a_session_reaches_a_collector_over_http(ledger: Path) -> None:
         said = command(ledger, "export", "one", "--otlp", receiver.url).stderr
         spans = receiver.spans()
         everything, url = receiver.received(), receiver.url
-    assert said.rstrip().endswith(f"{url}: 1 sessions, 2 spans, 1 events")
+    assert said.rstrip().endswith(f"{url}: 1 session, 2 spans, 1 event")
     named = {span.name: span for span in spans}
     assert set(named) == {"invoke_agent planner", "chat gpt-4o"}
     assert named["chat gpt-4o"].parent_span_id == named["invoke_agent planner"].span_id

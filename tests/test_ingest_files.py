@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import spantally
 from otlp_files_kit import agent, attribute, chat, lines, request, rows, span
 from spantally.cli.main import cli
 
@@ -128,3 +129,14 @@ def test_no_secret_of_a_span_gets_into_the_ledger(
     found = [path.name for path in tmp_path.glob("l.db*") if KEY.encode() in path.read_bytes()]
     assert b"[REDACTED:" in ledger.read_bytes()
     assert not found, [name for row in rows(ledger) for name, value in row.items() if KEY in str(value)]
+
+
+def test_the_session_of_a_trace_goes_with_its_last_row(tmp_path: Path) -> None:
+    """A call that came before the agent that names its session leaves no empty session behind."""
+    said = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner", "session.id": "chat-42"}
+    for made in (chat(2, 1), span(1, attributes=said)):
+        (tmp_path / "a.jsonl").write_bytes(lines([request(made)]))
+        arguments = ["--ledger", str(tmp_path / "l.db"), "ingest", str(tmp_path / "a.jsonl")]
+        assert CliRunner().invoke(cli, arguments).exit_code == 0
+    (row,) = spantally.open_ledger(tmp_path / "l.db").sessions()
+    assert (row.session_id, row.calls, row.agents) == ("chat-42", 1, ("planner",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from foreign_kit import FILES, counted, recorded, replayed, stored
 from otlp_files_kit import lines, request, span
+from spantally import open_ledger
 from spantally.cli.main import cli
 from spantally.ledger.sqlite.store import SQLiteStore
 
@@ -75,3 +77,25 @@ def test_recorded_spans_are_counted_as_in_a_live_program(tmp_path: Path, name: s
         store.close()
     again = CliRunner().invoke(cli, ["--ledger", str(ledger), "ingest", str(path)])
     assert "(0 new, 0 changed)" in again.output
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_spans_that_come_one_by_one_are_placed_as_if_at_once(tmp_path: Path, seed: int) -> None:
+    """Agents within agents: what stands beneath one gets what comes around it later."""
+    name = "agents-openinference"
+    requests = as_file(name).splitlines(keepends=True)
+    random.Random(seed).shuffle(requests)
+    again = [b"".join(requests[max(0, place - 4) : place + 2]) for place in range(0, len(requests), 2)]
+    for ledger, parts in (("whole.db", [b"".join(requests)]), ("pieces.db", requests), ("again.db", again)):
+        for part in parts:
+            (tmp_path / "spans.jsonl").write_bytes(part)
+            arguments = ["--ledger", str(tmp_path / ledger), "ingest", str(tmp_path / "spans.jsonl")]
+            assert CliRunner().invoke(cli, arguments).exit_code == 0
+    whole, *others = (
+        {
+            (row.span_id, row.agent_path, row.run_id, row.turn, row.session_id)
+            for row in open_ledger(tmp_path / ledger).calls()
+        }
+        for ledger in ("whole.db", "pieces.db", "again.db")
+    )
+    assert others == [whole, whole]

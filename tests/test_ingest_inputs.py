@@ -44,6 +44,20 @@ def test_half_a_character_loses_no_row(tmp_path: Path, half: str) -> None:
     assert (row["user_id"], row["response_model"]) == ("alice ?", "?😀?")
 
 
+def test_scopes_by_their_name_before_2022_are_read(tmp_path: Path) -> None:
+    """OTLP before 0.15 called them instrumentation libraries; some writers still do."""
+    made = request(chat(1))
+    (group,) = made["resourceSpans"]
+    (scoped,) = group.pop("scopeSpans")
+    scoped["instrumentationLibrary"] = {**scoped.pop("scope", {}), "name": "old.writer"}
+    group["instrumentationLibrarySpans"] = [scoped]
+    (tmp_path / "a.jsonl").write_bytes(lines([made]))
+    result = ingest(tmp_path / "l.db", tmp_path / "a.jsonl")
+    assert "1 line, 1 span, 1 row (1 new, 0 changed)" in result.stderr
+    (row,) = rows(tmp_path / "l.db")
+    assert (row["input_tokens"], row["scope_name"]) == (100, "old.writer")
+
+
 @pytest.mark.parametrize("seconds", [1e300, -1.0, 4.6e18, float("inf"), float("nan"), 0.25])
 def test_a_time_that_is_none_loses_no_row(tmp_path: Path, seconds: float) -> None:
     """A first chunk after more seconds than a row has room for is not told; the call is."""

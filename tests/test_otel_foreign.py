@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry import context as otel_context
+from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+import spantally
 from otel_kit import CHAT, Bench
 from spantally.calls import operation, pipeline, starting
 from spantally.calls.limits import Limits
@@ -358,3 +361,36 @@ def test_anthropics_own_span_at_a_gateway_has_no_price_list(host: str, provider:
     facts = read_genai(attributes, "chat")
     assert facts is not None
     assert (_price_context(facts, "com.anthropic.sdk.python") or {}).get("provider") == provider
+
+
+HALF = "half \ud83d"
+"""A text that somebody cut by UTF-16 units."""
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "gen_ai.conversation.id",
+        "gen_ai.provider.name",
+        "gen_ai.response.model",
+        "gen_ai.response.id",
+        "server.address",
+        "error.type",
+    ],
+)
+def test_half_a_character_loses_no_row(tmp_path: Path, key: str) -> None:
+    """SQLite has no form for half of a surrogate pair: the call counts, and a question mark stands for it."""
+    spantally.instrument(ledger=str(tmp_path / "l.db"))
+    try:
+        tracer = trace.get_tracer("foreign.instrumentor")
+        for before, after in (({**CHAT, key: HALF}, {}), (CHAT, {key: HALF})):
+            span = tracer.start_span("chat", attributes=before)
+            span.set_attributes({"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 2, **after})
+            span.end()
+        spantally.flush()
+    finally:
+        spantally.uninstrument()
+    ledger = spantally.open_ledger(tmp_path / "l.db")
+    assert ledger.health().quarantined == 0
+    assert sum(row.calls for row in ledger.sessions()) == 2
+    assert any("half ?" in str(row) for row in (*ledger.calls(), *ledger.sessions()))

@@ -88,7 +88,7 @@ def test_a_wrong_entry_is_named_and_left_out(text: str, named: str, allowed: str
         ("[currencies.EUR]", "it has no rate"),
         ("[[rates]]\ninput = 1", "did you mean rate?"),
         ("[alias]\nx = 1", "did you mean aliases?"),
-        ("[[price]]\ninput = 1", "price is not known; allowed: aliases, budget, currencies, rate"),
+        ("[[price]]\ninput = 1", "price is not known; allowed: aliases, budget, check, currencies, rate"),
     ],
 )
 def test_a_wrong_table_is_named(text: str, named: str) -> None:

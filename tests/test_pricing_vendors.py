@@ -10,11 +10,15 @@ from pricing_records import chat, record
 from spantally.ground import guard
 from spantally.ground.money import CostStatus
 from spantally.ground.records import Precedence
+from spantally.instrumentors.providers import provider_of as of_frameworks
+from spantally.instrumentors.stainless.wire.hosts import HOSTS
+from spantally.otel.dialects_providers import provider_of as of_dialects
 from spantally.pricing import rate as rating
 from spantally.pricing.rate import rate
 from spantally.pricing.rates import load
-from spantally.pricing.vendors import vendor_of
+from spantally.pricing.vendors import canonical, vendor_of
 
+READERS = (of_frameworks, of_dialects, canonical)
 PAID = 10 * 2_500 + 10 * 10_000
 """gpt-4o, 10 and 10 tokens."""
 
@@ -149,3 +153,10 @@ def test_others_spans_of_anthropics_sdk_need_a_host_of_its_own(host: str | None,
     assert table is not None
     found = vendor_of("anthropic", host, True, table.providers)
     assert (None if found is None else found.id) == vendor
+
+
+@pytest.mark.parametrize("name", ["together", "fireworks"])
+def test_a_provider_has_one_name_whoever_saw_the_call(name: str) -> None:
+    """By its host, by a framework's word and by a span's: else one provider has two groups of costs."""
+    assert {read(f"{name}{end}") for read in READERS for end in ("", "_ai")} == {name}
+    assert name in {provider for _, provider in HOSTS}

@@ -24,6 +24,8 @@ from spantally.redaction import Redactor
 SUFFIXES: Final = ("", "-wal", "-shm")
 MOST_KNOWN: Final = 10_000
 """Secrets of rows that are remembered, so that the bytes of a row are not told as well."""
+_LEAST: Final = 4
+"""Bytes of text with which a secret begins that is found in the bytes of a file."""
 _EDGE: Final = 256
 """Characters at either end of a column that may make something with the column beside it."""
 BLOCK: Final = 1 << 20
@@ -219,11 +221,29 @@ def _bytes(path: str, findings: Findings, known: set[str], progress: Progress) -
             # Each half of an overlap is judged where it is seen with what stands on both sides.
             low, high = (EDGE if start else 0), (len(data) if last else len(data) - EDGE)
             for hit in hits:
-                if low <= hit.start < high and not _is_known(text[hit.start : hit.end], known):
+                if (
+                    low <= hit.start < high
+                    and _is_text(text[hit.start : hit.end])
+                    and not _is_known(text[hit.start : hit.end], known)
+                ):
                     findings.add(path, f"byte {start + hit.start}", None, [hit])
             start += max(0, len(data) - 2 * EDGE)
             data = data[-2 * EDGE :]
             progress(shown, start + len(data), total)
+
+
+def _is_text(found: str) -> bool:
+    """True for what begins as text of a database does: in UTF-8, without controls.
+
+    In an index, numbers stand between the names. A ``P`` before a session ``w1-7`` makes it the name of a
+    password, and the numbers behind it one.
+
+    Args:
+        found: bytes as Latin-1, with NUL for each that belongs to no text.
+    """
+    data = found[:_EDGE].partition("\0")[0].encode("latin-1")
+    whole = data.decode("utf-8", "ignore").encode()
+    return len(whole) >= _LEAST and data[:_LEAST] == whole[:_LEAST]
 
 
 def _is_known(text: str, known: set[str]) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from opentelemetry import trace
 from opentelemetry.context import Context
 
+from spantally.calls.json_text import printable
 from spantally.calls.pipeline import emit
 from spantally.calls.telemetry import Telemetry
 from spantally.ground import ids, process
@@ -156,6 +157,7 @@ def _environment_session() -> SessionState | None:
 def _conversation_session(conversation_id: str | None) -> SessionState | None:
     if not conversation_id:
         return None
+    conversation_id = printable(conversation_id)  # the ledger has no form for half of a surrogate pair
     return remember_session(
         SessionState(conversation_id, start_ns=time.time_ns(), implicit=True, conversation_id=conversation_id)
     )

@@ -111,7 +111,7 @@ def _chosen(batch: Batch, last: int | None) -> Batch:
 
 def _conclude(batch: Batch, findings: Sequence[Finding]) -> int:
     """Say on stderr what was checked and what could not be, and give the exit code."""
-    from spantally.cli.render.numbers import safe
+    from spantally.cli.render.numbers import safe, so_many
 
     for piece in batch.unusable:
         place = f"line {piece.line}: " if piece.line is not None else ""
@@ -120,8 +120,9 @@ def _conclude(batch: Batch, findings: Sequence[Finding]) -> int:
         exits.say("nothing to check: no GenAI span came in")
         return exits.USAGE
     counts = Counter(one.severity.value for one in findings)
-    parts = [f"{counts[word]} {word}{'' if counts[word] == 1 else 's'}" for word in ("error", "warning")]
-    exits.say(f"{len(batch.spans)} GenAI spans, {len(batch.events)} events checked: {', '.join(parts)}")
+    checked = f"{so_many(len(batch.spans), 'GenAI span')}, {so_many(len(batch.events), 'event')}"
+    parts = ", ".join(so_many(counts[word], word) for word in ("error", "warning"))
+    exits.say(f"{checked} checked: {parts}")
     if batch.unusable:
         return exits.USAGE
     return exits.NOTHING_FOUND if counts["error"] else exits.OK

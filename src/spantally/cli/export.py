@@ -217,9 +217,11 @@ class _Progress:
 
 
 def _line(exported: Exported, name: str) -> str:
-    parts = [f"{exported.sessions:,} sessions", f"{exported.spans:,} spans"]
+    from spantally.cli.render.numbers import so_many
+
+    parts = [so_many(exported.sessions, "session"), so_many(exported.spans, "span")]
     if exported.events:
-        parts.append(f"{exported.events:,} events")
+        parts.append(so_many(exported.events, "event"))
     if exported.running:
         parts.append(f"{exported.running:,} still running and left out")
     return f"{name}: {', '.join(parts)}"

@@ -58,6 +58,8 @@ def feedback(
     from spantally.cli.exits import say
     from spantally.ground.setting_values import parse_id
 
+    if all(told[one] is None for one in ("score", "label", "comment")):
+        raise click.UsageError("there is nothing to keep; give --score, --label or --comment")
     try:
         name = told["name"]
         attributes, content = checked("feedback", name, told["score"], told["label"], told["comment"], None)

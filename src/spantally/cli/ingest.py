@@ -213,13 +213,15 @@ def _say_problems(summary: Summary) -> None:
 
 
 def _line(summary: Summary, target: str) -> str:
+    from spantally.cli.render.numbers import so_many
+
     parts = [
-        f"{summary.lines:,} lines",
-        f"{summary.spans:,} spans",
-        f"{summary.rows:,} rows ({summary.new:,} new, {summary.changed:,} changed)",
+        so_many(summary.lines, "line"),
+        so_many(summary.spans, "span"),
+        f"{so_many(summary.rows, 'row')} ({summary.new:,} new, {summary.changed:,} changed)",
     ]
     if summary.events:
-        parts.append(f"{summary.events:,} events")
+        parts.append(so_many(summary.events, "event"))
     if summary.bad:
         parts.append(f"{summary.bad:,} bad")
     return f"{target}: {', '.join(parts)}"

@@ -23,6 +23,7 @@ def merge(ledgers: tuple[str, ...], output: str) -> None:
     The ledgers are only read, and may have any part in common: those of several machines, a copy and its
     original, an old one and a new one.
     """
+    from spantally.cli.render.numbers import so_many
     from spantally.ground.errors import ArgumentError, LedgerError
     from spantally.ledger.merging import merge_ledgers
 
@@ -33,15 +34,15 @@ def merge(ledgers: tuple[str, ...], output: str) -> None:
     except LedgerError as error:
         raise UnusableLedgerError(str(error)) from error
     more = "".join(
-        f", {count:,} {word}"
-        for count, word in (
-            (merged.events, "events"),
-            (merged.repeated, "rows that were in more than one"),
-            (merged.quarantined, "records that had been set aside"),
+        f", {so_many(count, noun)}{which}"
+        for count, noun, which in (
+            (merged.events, "event", ""),
+            (merged.repeated, "row", " that stood in more than one"),
+            (merged.quarantined, "record", " that had been set aside"),
         )
         if count
     )
-    say(f"{merged.path}: {merged.calls:,} calls in {merged.sessions:,} sessions{more}")
+    say(f"{merged.path}: {so_many(merged.calls, 'call')} in {so_many(merged.sessions, 'session')}{more}")
 
 
 class _Progress:
@@ -53,4 +54,6 @@ class _Progress:
             share = 100 if not total else 100 * done // total
             click.echo(f"\r{path}: {done:,} of {total:,} rows ({share} %)", err=True, nl=ended)
         elif done == total:
-            say(f"{path}: {total:,} rows")
+            from spantally.cli.render.numbers import so_many
+
+            say(f"{path}: {so_many(total, 'row')}")

@@ -42,7 +42,7 @@ def parse_tag(text: str) -> tuple[str, str]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ValueError(f"{text!r} is not a tag; use KEY=VALUE")
+        raise ValueError(f"{text!r} is no key with a value; use KEY=VALUE")
     return key.strip(), value
 
 

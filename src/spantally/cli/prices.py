@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -131,7 +131,9 @@ def _show(model: str, provider: str | None, at: str | None, *, as_json: bool) ->
         print_listings(rows)
         say(f"US dollars for a million tokens, searches for a thousand; {loaded.source}")
     if loaded.own.wrong:  # each was said when the file was read
-        say(f"the settings file has {len(loaded.own.wrong)} problem(s): spantally prices --check")
+        from spantally.cli.render.numbers import so_many
+
+        say(f"the settings file has {so_many(len(loaded.own.wrong), 'problem')}: spantally prices --check")
         raise click.exceptions.Exit(NOTHING_FOUND)
 
 
@@ -151,18 +153,15 @@ def _check(*, as_json: bool) -> None:
 
         print_array([{"problem": text} for text in wrong])
     else:
-        from spantally.cli.render.numbers import safe
+        from spantally.cli.render.numbers import safe, so_many
         from spantally.cli.render.output import write
 
         for text in wrong:
             write(safe(text))
-        counts: dict[str, Any] = {
-            "rates": len(own.rules),
-            "aliases": len(own.aliases),
-            "currencies": len(own.currencies.known),
-        }
-        holds = ", ".join(f"{count} {name}" for name, count in counts.items())
-        say(f"{path}: {holds} in force, {len(wrong)} problem(s)")
+        rates, aliases = so_many(len(own.rules), "rate"), so_many(len(own.aliases), "alias", "aliases")
+        currencies = so_many(len(own.currencies.known), "currency", "currencies")
+        problems = so_many(len(wrong), "problem")
+        say(f"{path}: {rates}, {aliases}, {currencies} in force, {problems}")
     if wrong:
         raise click.exceptions.Exit(NOTHING_FOUND)
 

@@ -216,10 +216,13 @@ class Ingest:
         ]
         self.summary.rows += len(records)
         self._write(links)
+        before = self.summary.new
         self._absorb(carried, [one for one in records if one.call_id in carried])
         self._write(self._untold([one for one in records if one.call_id not in carried]))
         self._rate.known.clear()
-        self._hand_down(inside | plain.keys(), {entry.call_id for entry in entries})
+        # A row that was there may have kept what it was before the parent that came along with it now.
+        placed = self.summary.new - before == len(records)
+        self._hand_down(inside | plain.keys(), {entry.call_id for entry in entries}, placed=placed)
         for sessions in self._events.sessions():
             self._store.absorb((), (), sessions)
         self._write(self._events.records(self._store))
@@ -264,10 +267,18 @@ class Ingest:
             self.summary.new += new
             self.summary.changed += changed
 
-    def _hand_down(self, spans: set[SpanKey], call_ids: set[str]) -> None:
-        """Place rows that were in the ledger before what came now, and stands above them."""
-        for _ in range(_MOST_GENERATIONS):
-            beneath = [one for one in self._store.children(spans, call_ids) if one.call_id not in call_ids]
+    def _hand_down(self, spans: set[SpanKey], call_ids: set[str], *, placed: bool) -> None:
+        """Place rows that were in the ledger before what came now, and stands above them.
+
+        Args:
+            spans: that came now.
+            call_ids: of the rows that came now.
+            placed: these rows are new, and placed as they should be.
+        """
+        for generation in range(_MOST_GENERATIONS):
+            beneath = self._store.children(spans, call_ids)
+            if placed or generation:
+                beneath = [one for one in beneath if one.call_id not in call_ids]
             changes = self._changes(beneath)
             if not changes:
                 return

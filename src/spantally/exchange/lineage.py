@@ -202,11 +202,14 @@ def amended(child: CallRecord, parent: CallRecord) -> dict[str, Any]:
         return changes
     inner = handed.inner
     itself = (child.name,) if child.kind == Kind.AGENT and child.name else ()
-    if inner.agent_path and child.agent_path == itself:
+    # What the parent handed down before it knew all that is around it is the end of what it hands down now.
+    known = child.agent_path[: len(child.agent_path) - len(itself)]
+    if known == inner.agent_path[len(inner.agent_path) - len(known) :]:
         changes["agent_path"] = (*inner.agent_path, *itself)
     if child.parent_call_id is None:
         changes["parent_call_id"] = inner.parent_call_id
-    if inner.run_id and child.run_id in (None, child.call_id) and child.run_id != inner.run_id:
+    if inner.run_id and (child.turn or child.run_id != inner.run_id):
+        # Also in the place of the run of an agent in between, which is no top-level one any more.
         changes.update(run_id=inner.run_id, turn=False)
     if inner.tool and child.tool is None:
         changes["tool"] = inner.tool

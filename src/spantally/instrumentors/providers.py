@@ -19,8 +19,8 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "mistralai": "mistral_ai",
     "mistral": "mistral_ai",
     "xai": "x_ai",
-    "fireworks": "fireworks_ai",
-    "together": "together_ai",
+    "fireworks_ai": "fireworks",
+    "together_ai": "together",
     "watsonx": "ibm.watsonx.ai",
 }
 """Names that frameworks have for providers, where ``gen_ai.provider.name`` has another."""

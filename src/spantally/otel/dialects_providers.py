@@ -33,8 +33,9 @@ _NAMES: Final[Mapping[str, str]] = {
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
     "moonshot": "moonshot_ai",
-    "together": "together_ai",
-    "fireworks": "fireworks_ai",
+    "together_ai": "together",
+    "togetherai": "together",
+    "fireworks_ai": "fireworks",
     "xai": "x_ai",
 }
 _APIS: Final = frozenset(

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
 from spantally.calls import implicit as calls_implicit
+from spantally.calls.json_text import printable
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
 from spantally.ground.billing import is_server_error
@@ -217,7 +218,7 @@ def row_of(
     kind = Kind.OTHER if _never_sent(facts, status, error_type) else facts.kind
     billed = kind in COUNTED_KINDS and attributes.get(semconv.CALL_POSSIBLY_BILLED) is True
     context = _price_context(facts, scope_name)
-    return CallRecord(
+    made = CallRecord(
         call_id=call_id,
         session_id=whose.session_id,
         kind=kind,
@@ -266,6 +267,21 @@ def row_of(
         server_address=facts.server_address,
         server_port=facts.server_port,
     )
+    return made if all(map(_is_whole, made)) else CallRecord(*map(_whole, made))
+
+
+def _is_whole(value: Any) -> bool:
+    """True for what can hold no half of a surrogate pair, which the database has no form for."""
+    if type(value) is tuple:
+        return all(map(_is_whole, value))
+    return type(value) is not str or value.isascii()
+
+
+def _whole(value: Any) -> Any:
+    """A field whose texts, those in a tuple too, have a question mark for each half of a surrogate pair."""
+    if isinstance(value, str):
+        return printable(value)
+    return tuple(map(_whole, value)) if type(value) is tuple else value
 
 
 def _is_native(scope_name: str | None) -> bool:

@@ -16,6 +16,11 @@ _KINDS: Final = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CON
 _STATUSES: Final = ("UNSET", "OK", "ERROR")
 _MAX_DEPTH: Final = 64
 """Deepest nesting of an attribute's value that is read."""
+_BEFORE: Final = {
+    "scopeSpans": "instrumentationLibrarySpans",
+    "scopeLogs": "instrumentationLibraryLogs",
+}
+"""What OTLP before 0.15 (of 2022) called the scopes, in JSON; in protobuf they are the same fields."""
 
 
 class Unusable(NamedTuple):
@@ -85,7 +90,8 @@ def _read_groups(
     """Read every item of one signal; what is malformed is noted and left out."""
     for group in _listed(document, resources, found, line):
         resource = _resource(group)
-        for scoped in _listed(group, scopes, found, line):
+        name = scopes if _has(group, scopes) else _BEFORE[scopes]
+        for scoped in _listed(group, name, found, line):
             scope = _scope(group, scoped)
             for index, item in enumerate(_listed(scoped, items, found, line)):
                 try:
@@ -135,7 +141,7 @@ def _text(thing: Any, name: str) -> str:
 
 def _scope(group: Any, scoped: Any) -> Scope:
     try:
-        made = _field(scoped, "scope") or {}
+        made = _field(scoped, "scope") or _field(scoped, "instrumentationLibrary") or {}
         url = _text(scoped, "schemaUrl") or _text(group, "schemaUrl")
         return Scope(_text(made, "name"), _text(made, "version"), url)
     except _MalformedError:

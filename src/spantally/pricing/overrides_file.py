@@ -20,7 +20,7 @@ from spantally.ground.money import UsageParts
 from spantally.pricing.currencies import USD, Currencies, Dated
 from spantally.pricing.overrides import ANY, EVERYTHING, Alias, OwnRates, Pattern, Rule, canonical, pattern
 
-TABLES: Final = ("aliases", "budget", "currencies", "rate")
+TABLES: Final = ("aliases", "budget", "check", "currencies", "rate")
 """What the settings file may hold."""
 
 _KEY_OF: Final = {"audio_ms": "audio_hours"}

@@ -49,11 +49,11 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "moonshot": "moonshot_ai",
     "moonshotai": "moonshot_ai",
     "open_router": "openrouter",
-    "together": "together_ai",
-    "togetherai": "together_ai",
-    "together.ai": "together_ai",
-    "fireworks": "fireworks_ai",
-    "fireworks.ai": "fireworks_ai",
+    "together_ai": "together",
+    "togetherai": "together",
+    "together.ai": "together",
+    "fireworks_ai": "fireworks",
+    "fireworks.ai": "fireworks",
     "perplexity_ai": "perplexity",
     "perplexityai": "perplexity",
     "voyage": "voyageai",
@@ -71,8 +71,6 @@ VENDORS: Final[Mapping[str, str]] = {
     "mistral_ai": "mistral",
     "moonshot_ai": "moonshotai",
     "x_ai": "x-ai",
-    "together_ai": "together",
-    "fireworks_ai": "fireworks",
 }
 """Values of ``gen_ai.provider.name`` that the table calls otherwise."""
 

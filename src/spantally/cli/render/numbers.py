@@ -13,6 +13,17 @@ def count_text(value: int | None) -> str:
     return NONE if value is None else f"{value:,}"
 
 
+def so_many(count: int, noun: str, nouns: str | None = None) -> str:
+    """A count of something: ``1 span``, ``1,200 spans``.
+
+    Args:
+        count: of them.
+        noun: for one.
+        nouns: for any other number, where that is not the noun and an s.
+    """
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
 def money_text(nano_usd: int | None) -> str:
     """US dollars, exact to the last of nine places; a dash for what is unknown."""
     return dollar_text(nano_usd) or NONE

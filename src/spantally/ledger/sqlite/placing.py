@@ -34,6 +34,12 @@ _LINKS: Final = "SELECT link.trace_id, link.span_id, link.parent_span_id FROM " 
 _LINKS_BENEATH: Final = "SELECT link.trace_id, link.span_id FROM " + _PAIR.format(
     table="link", column="parent_span_id"
 )
+_DROP_EMPTY: Final = """\
+DELETE FROM session WHERE session_id IN (SELECT value FROM json_each(?)) AND implicit
+    AND NOT EXISTS (SELECT 1 FROM call WHERE call.session_id = session.session_id)
+    AND NOT EXISTS (SELECT 1 FROM event WHERE event.session_id = session.session_id)
+    AND NOT EXISTS (SELECT 1 FROM session AS child WHERE child.parent_id = session.session_id)"""
+"""Sessions that were only the place of rows which turned out to be in another."""
 _MOST_STEPS: Final = 10_000
 """Generations that are walked at most; a chain of parents that closes into a circle is no family."""
 
@@ -132,4 +138,7 @@ def amend(
         totals.move(old, new)
     codec.upsert(db, [new for _, new in moved])
     totals.flush()
+    left = {old.record.session_id for old, new in moved if old.record.session_id != new.record.session_id}
+    if left:
+        db.execute(_DROP_EMPTY, (json.dumps(sorted(left)),))
     return len(moved)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from spantally.ground.errors import ArgumentError, LedgerError
+from spantally.ground.errors import ArgumentError, LedgerError, shown
 from spantally.ground.guard import say_once
 from spantally.ground.records import CallRecord, LinkRecord, Record
 from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow, Target
@@ -52,6 +52,13 @@ LINKS_PER_PRUNE: Final = 5_000
 
 _inherited: Final[list[sqlite3.Connection | None]] = []
 """Connections of the parent of a fork: closing one here could remove the log under the parent."""
+
+
+def _no_text(error: UnicodeEncodeError) -> ArgumentError:
+    """What is wrong with a question that SQLite cannot be asked: half of a surrogate pair in a text."""
+    return ArgumentError(
+        f"{shown(error.object)} is no text that a ledger can hold; use text of whole characters, in UTF-8"
+    )
 
 
 class SQLiteStore:
@@ -218,6 +225,8 @@ class SQLiteStore:
                 raise LedgerError(
                     f"the ledger {self.target} cannot be read: {error}", slug="corrupt"
                 ) from error
+            except UnicodeEncodeError as error:
+                raise _no_text(error) from error
 
     # -- writing ------------------------------------------------------------------------------------
 
@@ -375,8 +384,11 @@ class SQLiteStore:
             return self._read(
                 lambda db: Reprice(db, {}, rate).run(where, status, write=False, progress=progress)
             )
-        with self._transaction() as db:
-            return Reprice(db, self._dimensions, rate).run(where, status, write=True, progress=progress)
+        try:
+            with self._transaction() as db:
+                return Reprice(db, self._dimensions, rate).run(where, status, write=True, progress=progress)
+        except UnicodeEncodeError as error:
+            raise _no_text(error) from error
 
     def budget_ledger(self) -> BudgetLedger | None:
         """Where processes share what they use under a budget; None for a ledger that only one can use."""
