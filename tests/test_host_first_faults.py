@@ -161,7 +161,7 @@ FAULTS = (
     Fault("spantally.calls.capturing:keep_value", ("calls.capture",)),
     Fault("spantally.calls.capturing:Yielded.value", ("calls.capture",)),
     Fault("spantally.calls.capturing:Yielded.add", ("calls.running",)),
-    Fault("spantally.calls.work_values:put_message", ("calls.capture",)),
+    Fault("spantally.calls.work_messages:put_message", ("calls.capture",)),
     Fault(f"{WORK}:AgentWork._prepare", ("calls.agent.prepare",)),
     Fault(f"{WORK}:is_disabled", ("calls.agent", "calls.tool")),
     Fault(f"{WORK}:Entered.__init__", ("calls.agent.enter", "calls.tool.enter"), unpaused=True),
