@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from spantally.redaction import shapes
-from spantally.redaction.commands import is_chosen
+from spantally.redaction.commands import is_chosen, is_strong
 from spantally.redaction.spans import STRUCTURE, Span
 
 _QUOTE: Final = r"""(?:\\{0,16}["'])"""
@@ -86,13 +86,6 @@ def _append(
     if len(value) >= 4 and is_chosen(value):
         start = hit.start(group)
         taken.append(Span(start, start + len(value), STRUCTURE, kind))
-
-
-def is_strong(value: str) -> bool:
-    """Whether two of digits, marks and a capital within a value say that nobody writes it by the way."""
-    inner = any(map(str.islower, value)) and any(map(str.isupper, value[1:]))
-    marks = any(one in "!@#$%^&*+=?~" for one in value)
-    return len(value) >= 7 and shapes.has_digit(value) + marks + inner >= 2 and value.count("/") < 2
 
 
 def auth(text: str, start: int, end: int, taken: list[Span]) -> None:

@@ -73,8 +73,8 @@ class UnsettledError(Exception):
 class Clock:
     """The time budget of one value, in seconds of this thread's processor time.
 
-    It starts when a long text is granted its time, or else at the first :meth:`check`, which short texts never
-    reach.
+    It starts when a long text is granted its time, or else at the first :meth:`check`, which short texts
+    never reach.
     """
 
     __slots__ = ("_deadline", "_seconds")
