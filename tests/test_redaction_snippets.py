@@ -95,6 +95,10 @@ def test_data_of_a_secret_of_kubernetes_goes() -> None:
     hidden(f"kind: Secret\nmetadata:\n  name: db\ndata:\n  username: YWRtaW4=\n  conn: {secret}\n", secret)
     hidden(f"apiVersion: v1\ndata:\n  conn: {secret}\nkind: Secret\n", secret)
     hidden(f'{{"kind":"Secret","metadata":{{"name":"x"}},"data":{{"license":"{secret}"}}}}', secret)
+    listed = '{"kind":"ConfigMap","data":{"conn":"%s"}},{"kind":"Secret","data":{"license":"%s"}}'
+    shown = REDACTOR.text(listed % (secret[::-1].strip("="), secret))
+    assert secret not in shown
+    assert secret[::-1].strip("=") in shown
     other = f"kind: Secret\nmetadata:\n  name: foo2\n---\nkind: ConfigMap\ndata:\n  conn: {secret}\n"
     assert REDACTOR.text(other) == other
 

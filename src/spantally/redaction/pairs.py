@@ -108,7 +108,7 @@ def find_pairs(
     waste = 65_536 + size // 2
     tail = TAIL.match
     known = names.known
-    beside = _BESIDE.get
+    beside = _BESIDE
     may_hold_value = runs.may_hold_value
     tagged = runs.tagged
     for at in stems:
@@ -136,13 +136,12 @@ def find_pairs(
                 taken.append(Span(name_start, paid.end(), PAIR, "token"))
                 cursor = paid.end()
             continue
-        readers = beside(name)
         if (
-            readers is not None
-            and following in readers
+            name in beside
+            and following in beside[name]
             and (name in _FAR or may_hold_value(name_end, name_end + devices.LINE))
         ):
-            readers[following](text, name_start, name_end, taken)
+            beside[name][following](text, name_start, name_end, taken)
         if kind == names.NONE:
             continue
         if tagged and _has_gone(text, name_end):

@@ -156,18 +156,30 @@ def kube(text: str, start: int, end: int, taken: list[Span]) -> None:
         patterns: tuple[re.Pattern[str], re.Pattern[str]] = (_MAP, _MAPPED)
     else:
         patterns = (_DATA, _ENTRY)
-    low = max(0, start - _MANIFEST)
-    for before in _DOCUMENT.finditer(text, low, start):
-        low = before.end()
-    behind = _DOCUMENT.search(text, end, end + _MANIFEST)
-    high = end + _MANIFEST if behind is None else behind.start()
+    # One document has one kind; most have their data behind it, those that programs write have them before.
+    stop = text.find("kind", end, end + _MANIFEST)
+    behind = _DOCUMENT.search(text, end, end + _MANIFEST if stop < 0 else stop)
+    high = behind.start() if behind is not None else end + _MANIFEST if stop < 0 else stop
+    if not _data(text, end, high, patterns, taken):
+        low = max(0, start - _MANIFEST)
+        low = max(low, text.rfind("kind", low, kind.start()), text.rfind("---", low, start))
+        _data(text, low, start, patterns, taken)
+
+
+def _data(
+    text: str, low: int, high: int, patterns: tuple[re.Pattern[str], re.Pattern[str]], taken: list[Span]
+) -> bool:
+    """Append the values of a manifest; whether there are any."""
+    there = False
     for data in patterns[0].finditer(text, low, high):
+        there = True
         for entry in patterns[1].finditer(text, *data.span("lines")):
             value = entry["value"]
             if entry["name"].lower() in NO_SECRETS or shapes.is_placeholder(value):
                 continue
             if is_chosen(value) or (data["which"] == "data" and _is_base64(value)):
                 taken.append(Span(*entry.span("value"), STRUCTURE, "secret"))
+    return there
 
 
 def _is_base64(value: str) -> bool:
