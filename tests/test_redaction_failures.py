@@ -97,3 +97,11 @@ def test_counts_tell_what_went() -> None:
     redactor = Redactor()
     redactor.text("password=Zebra8964! and https://u:hunter2!@h/")
     assert redactor.counts == {"password": 1, "url-password": 1}
+
+
+def test_the_time_of_a_long_text_counts_from_its_beginning() -> None:
+    """What is done before anything looks at the clock is not for free."""
+    clock = engine.Clock(-1.0)
+    clock.grant(engine.TIMED)
+    with pytest.raises(engine.OutOfTimeError):
+        clock.check()

@@ -122,7 +122,7 @@ _KEPT: Final = re.compile(
     rf"""[ ]{_MARK}?(?:--(?:value|body|secret)[ =]{_MARK}?|(?P<name>[A-Za-z_][\w./-]{{0,128}})={_MARK}?)"""
     r"""(?P<value>[^\s"'\\$<-][^\s"'\\]{3,512})"""
 )
-_NO_SECRETS: Final = frozenset(
+NO_SECRETS: Final = frozenset(
     """
     address allowed_domains allowed_roles app bound_audiences capabilities connection_url db_name
     default_ttl env environment host lease lease_max max_lease_ttl max_ttl name mount namespace period
@@ -135,6 +135,10 @@ _PUSHED: Final = re.compile(
     rf"""[.]?nupkg{_MARK}?[ ]{_MARK}?(?P<value>[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}"""
     r"""|(?=[a-z0-9_-]{0,64}[0-9])[a-z0-9_-]{20,256})(?![\w./-])""",
     re.IGNORECASE,
+)
+_PUT_IN: Final = re.compile(
+    rf"""config[ ]set[ ](?:--secret[ ](?:--\w[^\s]{{0,64}}[ ]){{0,2}}[\w:.-]{{1,128}}[ ]{_VALUE}"""
+    rf"""|(?:--path[ ])?[\w:.-]{{1,128}}[ ]{_VALUE.replace("value", "first")}(?={_MARK}?[ ]--secret))"""
 )
 _UNLOCK: Final = re.compile(rf"bw unlock {_VALUE}")
 
@@ -154,6 +158,13 @@ def is_chosen(value: str) -> bool:
     # Letters alone: no word has a capital in its middle.
     inner = value[1:]
     return len(value) >= 8 and inner.isalpha() and not (inner.islower() or inner.isupper())
+
+
+def is_strong(value: str) -> bool:
+    """Whether two of digits, marks and a capital within a value say that nobody writes it by the way."""
+    inner = any(map(str.islower, value)) and any(map(str.isupper, value[1:]))
+    marks = any(one in "!@#$%^&*+=?~" for one in value)
+    return len(value) >= 7 and shapes.has_digit(value) + marks + inner >= 2 and value.count("/") < 2
 
 
 def _take(hit: re.Match[str] | None, taken: list[Span], group: str = "value") -> None:
@@ -277,9 +288,16 @@ def kept(text: str, at: int, taken: list[Span]) -> int:
     stop = min(len(text), at + _LITERALS_REACH) if end is None else end.start()
     for hit in _KEPT.finditer(text, at, stop):
         value = hit["value"].rstrip(_TRAILING)
-        if (hit["name"] or "").lower() not in _NO_SECRETS and is_chosen(value) and value[0] != "@":
+        if (hit["name"] or "").lower() not in NO_SECRETS and is_chosen(value) and value[0] != "@":
             taken.append(Span(hit.start("value"), hit.start("value") + len(value), STRUCTURE, "secret"))
     return stop
+
+
+def put_in(text: str, at: int, taken: list[Span]) -> None:
+    """``pulumi config set --secret name value`` and ``pulumi config set name value --secret``."""
+    hit = _PUT_IN.match(text, at)
+    _take(hit, taken)
+    _take(hit, taken, "first")
 
 
 def pushed(text: str, at: int, taken: list[Span]) -> None:

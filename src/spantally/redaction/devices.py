@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from spantally.redaction import shapes
-from spantally.redaction.commands import is_chosen
+from spantally.redaction.commands import is_chosen, is_strong
 from spantally.redaction.spans import STRUCTURE, Span
 
 _QUOTE: Final = r"""(?:\\{0,16}["'])"""
@@ -88,13 +88,6 @@ def _append(
         taken.append(Span(start, start + len(value), STRUCTURE, kind))
 
 
-def is_strong(value: str) -> bool:
-    """Whether two of digits, marks and a capital within a value say that nobody writes it by the way."""
-    inner = any(map(str.islower, value)) and any(map(str.isupper, value[1:]))
-    marks = any(one in "!@#$%^&*+=?~" for one in value)
-    return len(value) >= 7 and shapes.has_digit(value) + marks + inner >= 2 and value.count("/") < 2
-
-
 def auth(text: str, start: int, end: int, taken: list[Span]) -> None:
     """``AUTH password``, ``AUTH user password`` and ``AUTH PLAIN ...`` at the beginning of a line or list."""
     users = _USER.match(text, end)
@@ -114,23 +107,29 @@ def auth(text: str, start: int, end: int, taken: list[Span]) -> None:
         _append(hit, taken)
 
 
-def setuser(text: str, at: int, taken: list[Span]) -> None:
-    """``ACL SETUSER bob on >password``."""
-    if text[max(0, at - 4) : at].lower() == "acl ":
-        _rules(text, at, taken)
+def setuser(text: str, at: int, taken: list[Span]) -> int:
+    """``ACL SETUSER bob on >password``; where reading may go on."""
+    if text[max(0, at - 4) : at].lower() != "acl ":
+        return at
+    return _rules(text, at, taken)
 
 
-def acl_line(text: str, at: int, taken: list[Span]) -> None:
-    """``user bob on >password ~* +@all`` of a file of Redis, around its ``@``."""
-    hit = _ACL_USER.search(text, max(0, at - _ACL_REACH), at)
-    if hit is not None:
-        _rules(text, hit.start() + 1, taken)
+def acl_line(text: str, at: int, taken: list[Span]) -> int:
+    """``user bob on >password ~* +@all`` of a file of Redis, around its ``@``; where reading may go on."""
+    low = max(0, at - _ACL_REACH)
+    if text.rfind("user ", low, at) < 0:
+        return at
+    hit = _ACL_USER.search(text, low, at)
+    return at if hit is None else _rules(text, hit.start() + 1, taken)
 
 
-def _rules(text: str, at: int, taken: list[Span]) -> None:
+def _rules(text: str, at: int, taken: list[Span]) -> int:
     end = text.find("\n", at, at + _ACL_REACH)
-    for hit in _ACL.finditer(text, at, at + _ACL_REACH if end < 0 else end):
+    if end < 0:
+        end = at + _ACL_REACH
+    for hit in _ACL.finditer(text, at, end):
         _append(hit, taken)
+    return end
 
 
 def community(text: str, at: int, taken: list[Span]) -> None:

@@ -45,6 +45,8 @@ ROUNDS: Final = 6
 SECONDS_PER_CHARACTER: Final = 2.3e-7
 """What a long text adds to the time budget: about four times what it takes."""
 
+TIMED: Final = 65_536
+"""Characters of a text whose time counts from its beginning."""
 
 WINDOW: Final = 320
 BEHIND: Final = 256
@@ -71,7 +73,8 @@ class UnsettledError(Exception):
 class Clock:
     """The time budget of one value, in seconds of this thread's processor time.
 
-    It starts at the first :meth:`check`, which short texts never reach.
+    It starts when a long text is granted its time, or else at the first :meth:`check`, which short texts
+    never reach.
     """
 
     __slots__ = ("_deadline", "_seconds")
@@ -86,6 +89,9 @@ class Clock:
             self._deadline += characters * SECONDS_PER_CHARACTER
         else:
             self._seconds += characters * SECONDS_PER_CHARACTER
+            if characters >= TIMED:
+                # Of a text of marks alone, finding them takes longer than anything that looks at the clock.
+                self._deadline = time.thread_time() + self._seconds
 
     def check(self) -> None:
         """Raise :class:`OutOfTimeError` when the time is over."""

@@ -8,6 +8,7 @@ host alone is not enough.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from spantally.redaction import shapes
@@ -16,6 +17,9 @@ from spantally.redaction.devices import acl_line
 from spantally.redaction.spans import STRUCTURE, Span
 
 _REACH: Final = 200
+_NO_PASSWORD: Final = frozenset(" \n\t\r:/,;|<>()[]{}")
+"""Before an ``@`` that no password ends at, but for one of Go's."""
+_NETWORKS: Final = ("tcp", "unix", "udp", "cloudsql")
 _VALUE: Final = re.compile(r"""[^\s:"'`<>()\[\]{}\\|,;/]{4,128}""")
 _USER: Final = re.compile(r"(?<![\w%/.+-])(?P<user>[A-Za-z0-9_][\w.+-]{0,63})\Z")
 _DIALED: Final = re.compile(r"[a-z][a-z0-9]{1,15}\(")
@@ -49,14 +53,22 @@ _ORACLE: Final = re.compile(
 )
 
 
+def accounts(text: str, places: Iterable[int], taken: list[Span]) -> None:
+    """A password before each ``@``, of which a decorator or a space before it leaves none."""
+    acl_end = 0
+    for at in places:
+        before = text[at - 1] if at else "@"
+        if before == "@" or (before in _NO_PASSWORD and not text.startswith(_NETWORKS, at + 1)):
+            continue
+        if before in "+-":
+            if at >= acl_end:
+                acl_end = acl_line(text, at, taken)
+            continue
+        userinfo(text, at, taken)
+
+
 def userinfo(text: str, at: int, taken: list[Span]) -> None:
-    """A password before the ``@`` at ``at``."""
-    before = text[at - 1] if at else ""
-    if not before or before == "@" or before.isspace():
-        return
-    if before in "+-":
-        acl_line(text, at, taken)
-        return
+    """A password before the ``@`` at ``at``, behind something that may be its end."""
     low = max(0, at - _REACH)
     colon = text.rfind(":", low, at)
     value = text[colon + 1 : at] if colon >= 0 else ""

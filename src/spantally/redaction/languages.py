@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from spantally.redaction import names, shapes
+from spantally.redaction.commands import is_strong
 from spantally.redaction.spans import PAIR, Span
 
 # ruff: noqa: RUF001
@@ -112,6 +113,38 @@ def find_named(text: str, check: Callable[[], None], taken: list[Span]) -> None:
                 kind = names.TOKEN if is_key else names.PASSWORD
                 taken.append(Span(start, start + len(value), PAIR, names.TYPES[kind]))
                 break
+
+
+def named_in(word: str, *, clear: bool = False) -> Callable[[str, int, list[Span]], None]:
+    """What reads behind a word of a language that ASCII is enough for: ``clave: ...``, ``kata sandi: ...``.
+
+    Unless they are ``clear``, these words are those of the key of a table, too, so that their value must be
+    none that is written by the way.
+    """
+    size = len(word)
+
+    def read(text: str, at: int, taken: list[Span]) -> None:
+        if text[at + size : at + size + 1].isalnum():
+            return
+        if at and text[at - 1].isalnum() and (text[at - 1] not in "nrt" or text[at - 2 : at - 1] != "\\"):
+            return
+        for behind in (_AFTER, _FAR):
+            hit = behind.match(text, at + size)
+            if hit is None:
+                continue
+            raw = hit["value"]
+            end = _ENDS.search(raw)
+            value = (raw if end is None else raw[: end.start()]).rstrip(_CLOSING)
+            start = hit.start("value")
+            if _is_secret(value, loose=not clear) or (
+                is_strong(value)
+                and _is_secret(value, loose=False)
+                and not (value.isidentifier() and "=" in text[at + size : start])  # code that reads a map
+            ):
+                taken.append(Span(start, start + len(value), PAIR, names.TYPES[names.PASSWORD]))
+                break
+
+    return read
 
 
 def _may_name(text: str) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from spantally.redaction import shapes
+from spantally.redaction import shapes, snippets
 from spantally.redaction.spans import STRUCTURE, Span
 
 _USER_FLAG: Final = re.compile(
@@ -54,9 +54,12 @@ _ADDED: Final = re.compile(
     r"""[^\s-][^\s]{0,64}[ ]{1,4}(?:\\{0,16}["'])?(?P<value>[^\s"'\\]{6,256})"""
 )
 _UNQUOTED: Final = re.compile(
-    r"""(?i)identified[ ]{1,4}by[ ]{1,4}(?P<value>[^\s"'\\;<${(]{4,128})(?=[ ;\n\\]|\Z)"""
+    r"""(?i)identified[ ]{1,4}by[ ]{1,4}(?P<value>[^\s"'\\;<${(]{4,128})(?=[ ;\n\\"']|\Z)"""
 )
-_ACCOUNT: Final = re.compile(r"(?i)(?:user|role)[ ]{1,4}[\w$#]{1,64}[ ]{1,4}\Z")
+_ACCOUNT: Final = re.compile(
+    r"""(?i)(?:user|role|connect[ ]{1,4}to)[ ]{1,4}"""
+    r"""(?:\\{0,16}["'])?[\w$#.@-]{1,64}(?:\\{0,16}["'])?[ ]{1,4}\Z"""
+)
 _PERCENT: Final = re.compile(r"""-U[ =](?:\\{0,16}["'])?[\w.@/\\-]{1,80}%(?P<value>[^\s"'\\]{4,256})""")
 _COMMA: Final = re.compile(r"""-u[ ](?:\\{0,16}["'])?[\w.@-]{1,64},(?P<value>[^\s"'\\,]{4,256})""")
 _VAULT: Final = re.compile(
@@ -142,7 +145,8 @@ def user_flag_behind_space(text: str, at: int, taken: list[Span]) -> None:
 
 
 def login(text: str, at: int, taken: list[Span]) -> None:
-    """``docker login -u user -p password``."""
+    """``docker login -u user -p password``, and what people write about one."""
+    snippets.told_behind_space(text, at, taken)
     _take(_LOGIN.match(text, at), "password", taken)
     if text.endswith("vault", max(0, at - 5), at):
         token = _VAULT.match(text, at)
@@ -164,6 +168,7 @@ def arguments(text: str, at: int, taken: list[Span]) -> None:
 def login_call(text: str, at: int, taken: list[Span]) -> None:
     """``smtp.login("user", "password")``."""
     arguments(text, at + len("login"), taken)
+    snippets.login_call(text, at, taken)
 
 
 def htpasswd(text: str, at: int, taken: list[Span]) -> None:

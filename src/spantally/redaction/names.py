@@ -39,7 +39,10 @@ TYPES: Final = {
 }
 """Tag type by class."""
 
-FOREIGN_STEMS: Final = ("senha", "contrase", "wachtwoord", "kennwort", "parola", "heslo")
+FOREIGN_STEMS: Final = (
+    *("senha", "contrase", "wachtwoord", "kennwort", "parol", "heslo"),
+    *("adgangskode", "geslo", "zaporka", "lozinka"),
+)
 """Of other languages, and rare in most texts."""
 STEM_WORDS: Final = (
     "pass",
@@ -115,7 +118,8 @@ _PLAIN_TOKEN: Final = frozenset(
 
 _PASSWORD: Final = (
     "password", "passwd", "passphrase", "passcode", "passwort", "pwd", "passe", "senha", "contrasena",
-    "wachtwoord", "kennwort", "parola", "heslo", "requirepass", "masterauth",
+    "wachtwoord", "kennwort", "parola", "heslo", "passord", "adgangskode", "geslo", "zaporka", "lozinka",
+    "requirepass", "masterauth",
 )  # fmt: skip
 _SECRET: Final = ("secret", "secrets", "credential", "credentials", "creds", "cred")
 _TOKEN: Final = (

@@ -42,6 +42,7 @@ _WEAK: Final = re.compile(
     r"(?P<words>(?:[ ][A-Za-z][\w'\u2019-]{0,14}){1,5})[ ]?(?:[:=]|->|=>)\s{0,2}[\"'`*(]{0,3}"
     r"(?P<value>[A-Za-z0-9_+/=.~-]{20,256})"
 )
+_OWN: Final = re.compile(r"[ ][\"'`*(]{0,3}(?P<value>[A-Za-z0-9_+/=.~-]{16,256})")
 _IS_NONE: Final = re.compile(
     r"(?i)hash|sha|digest|print|sum|md5|\bids?\b|public|name|file|path|url|count|used?\b"
 )
@@ -52,6 +53,8 @@ _FIRST: Final = re.compile(
         (?: \#|//|--(?=[ ])|/\*|<!--|<-|\(|=>|->|\u2190 ) [ \t]{{0,4}}
         (?:[A-Za-z][\w'\u2019-]{{0,15}}[ ]){{0,4}}
       | [ ] (?:is|was|as|for) [ ] (?:(?:the|my|our|your|a|an|their|this)[ ])? (?:[\w./-]{{1,24}}[ ]){{0,3}}
+      | \s{{1,4}} (?i:where) \s{{1,4}} ["'`]? \w{{0,24}} (?:name|key|id|field|variable) ["'`]? \s{{0,2}} =
+        \s{{0,2}} ["']
       | (?:[ ][a-z-]{{1,20}}=["'][\w -]{{1,40}}["']){{0,3}}
         ,?\s{{1,4}} ["']?(?:name|key|id|field|variable)["']? \s{{0,2}} [:=] \s{{0,2}} ["']
     ) \Z
@@ -72,6 +75,8 @@ _ASSIGNED: Final = re.compile(r"[A-Za-z_]\w{0,40}=\w")
 _NEXT_FIELD: Final = re.compile(r"&[A-Za-z_]\w{0,24}=")
 """Of a form: a value ends there."""
 _FIELD: Final = ('value="', "value='")
+_LINKED: Final = ('href="', "href='", 'src="', "src='")
+"""Behind ``accesskey="n"`` of HTML."""
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 AFTER: Final = 80
 """Characters behind a name in which its value may stand."""
@@ -106,11 +111,20 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
         hit = _FAR.match(text, name_end) if kind in _STRONG else None
         if hit is None or not _is_noise(hit["value"]):
             return
-    _take(hit, kind, taken)
+    if not text.endswith(_LINKED, 0, hit.start("value")):
+        _take(hit, kind, taken)
 
 
-def find_weak(text: str, name_end: int, taken: list[Span]) -> None:
-    """Append a span for noise behind a weak name and a few words: ``the token you wanted: ...``."""
+def find_weak(text: str, name_start: int, name_end: int, taken: list[Span]) -> None:
+    """Append a span for noise behind a weak name and a few words: ``the token you wanted: ...``.
+
+    Without any between, for what somebody calls his own: ``here is my token ...``.
+    """
+    if text.endswith("my ", 0, name_start):
+        own = _OWN.match(text, name_end)
+        if own is not None and _is_noise(own["value"].rstrip(_TRAILING)):
+            _take(own, names.TOKEN, taken)
+            return
     hit = _WEAK.match(text, name_end)
     if (
         hit is not None

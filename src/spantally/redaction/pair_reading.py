@@ -118,8 +118,11 @@ def read_pair(
 
 
 def _is_sent(name: str, kind: int, how: str) -> bool:
-    """Whether a name is just "token": what is sent as one is none of the hashes that stand under "key"."""
-    return kind == names.WEAK and how == "operator" and name.lower() == "token"
+    """Whether a name is just "token": what is sent as one is none of the hashes that stand under "key".
+
+    Or ``TWILIO_AUTH`` of an environment.
+    """
+    return kind == names.WEAK and how == "operator" and (name.lower() == "token" or name.endswith("_AUTH"))
 
 
 def _is_long_hex(value: str) -> bool:

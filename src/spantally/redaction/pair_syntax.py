@@ -54,7 +54,7 @@ AFTER_NAME: Final = re.compile(
           | [^\S\n]{{0,40}} \|{{1,2}} [^\S\n]{{0,40}} | [ ]? \( | \t{{1,4}} )
       | (?P<prose> [^\S\n]{{1,4}}
           (?: (?: is | was | are | provided | used | found | reads | below | set[ ]to | to | as
-                | equals | value | est | ist | lautet | es
+                | equals | value | est | este | ist | lautet | es | er | je
                 | \xe9 | \xe8 | \xe4r ) [^\S\n]{{0,3}} [:=]? \s{{1,12}}
             | [A-Za-z]{{1,16}} [^\S\n]{{1,3}} (?:is|was|to) [^\S\n]{{0,3}} :? \s{{1,4}}
             | [A-Za-z]{{1,12}} [ ]? : \s{{1,4}}

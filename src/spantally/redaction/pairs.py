@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from spantally.redaction import commands, devices, languages, logins, names, nearby
+from spantally.redaction import commands, devices, languages, logins, names, nearby, snippets
 from spantally.redaction.columns import HEAD_END
 from spantally.redaction.pair_names import (
     INNER,
@@ -77,6 +77,12 @@ _BY_NAME: Final = {
 }
 """Names that something else than a separator and a value follows."""
 
+_BESIDE: Final = {**devices.BY_NAME, **snippets.BY_NAME}
+"""Names that something else may follow beside, by what stands next."""
+_FAR: Final = frozenset(snippets.BY_NAME)
+"""Those of them whose values stand far behind."""
+_STORES: Final = frozenset({"secret", "secrets"})
+
 
 def find_pairs(
     text: str,
@@ -102,7 +108,7 @@ def find_pairs(
     waste = 65_536 + size // 2
     tail = TAIL.match
     known = names.known
-    beside = devices.BY_NAME
+    beside = _BESIDE
     may_hold_value = runs.may_hold_value
     tagged = runs.tagged
     for at in stems:
@@ -130,7 +136,11 @@ def find_pairs(
                 taken.append(Span(name_start, paid.end(), PAIR, "token"))
                 cursor = paid.end()
             continue
-        if name in beside and following in beside[name] and may_hold_value(name_end, name_end + devices.LINE):
+        if (
+            name in beside
+            and following in beside[name]
+            and (name in _FAR or may_hold_value(name_end, name_end + devices.LINE))
+        ):
             beside[name][following](text, name_start, name_end, taken)
         if kind == names.NONE:
             continue
@@ -150,8 +160,12 @@ def find_pairs(
         elif following == "=" and text[name_end + 1 : name_end + 2] == "{":
             if kind == names.PASSWORD and text[name_start - 1 : name_start] == ";":
                 logins.braced(text, name_end, taken)
-        elif following == " " and name == "secret":
-            if text.startswith(" generic ", name_end):
+        elif following == " " and name in _STORES:
+            if text.startswith(" set ", name_end):
+                commands.kept(text, name_end, taken)
+            elif name != "secret":
+                pass
+            elif text.startswith(" generic ", name_end):
                 commands.literals(text, name_end, taken)
             elif text.startswith(" put ", name_end):
                 pipe = text.rfind("|", max(0, name_start - _PIPE_REACH), name_start)
@@ -222,7 +236,7 @@ def find_pairs(
             continue
         if following == " " and kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end):
             if runs.has_key(name_end, name_end + nearby.FARTHEST):
-                nearby.find_weak(text, name_end, taken)
+                nearby.find_weak(text, name_start, name_end, taken)
             continue
         found = AFTER_NAME.match(text, name_end)
         if found is None:

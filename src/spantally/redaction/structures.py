@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from spantally.redaction import commands, devices, hosts, logins, shapes
+from spantally.redaction import commands, devices, hosts, languages, logins, shapes, snippets
 from spantally.redaction.marks import LISTED_FLAGS, URL, URL_ENCODED, URL_ESCAPED
 from spantally.redaction.spans import STRUCTURE, Span
 
@@ -78,7 +78,9 @@ _PEM_END: Final = re.compile(
     r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];|[>|#*;]|(?<=\n)//[ ]){0,64}+-----END [A-Z0-9 ]{0,48}-----"""
 )
 _PUTTY: Final = re.compile(
-    r"private-lines: ?[0-9]{1,4}\r?\n((?:[A-Za-z0-9+/=]{1,80}\r?\n?){1,512}+)", re.IGNORECASE
+    r"private-lines: ?[0-9]{1,4}(?:\r?\n|(?:\\{1,16}r)?\\{1,16}n)"
+    r"((?:[A-Za-z0-9+/=]{1,80}(?:(?:\r?\n|(?:\\{1,16}r)?\\{1,16}n)(?!Private-MAC))?){1,512}+)",
+    re.IGNORECASE,
 )
 
 _DJANGO: Final = re.compile(r"django-insecure-(?:&amp;|%[0-9A-F]{2}|[a-z0-9!@#$%^&*(\-_=+)]){16,50}")
@@ -236,7 +238,7 @@ def _authorization(text: str, start: int, stop: int, quoted: bool, certain: bool
     if value is None:
         return
     secret = value[0].rstrip(".:")
-    if shapes.is_placeholder(secret):
+    if shapes.is_placeholder(secret) or secret.startswith(("http://", "https://")):
         return
     if certain and (quoted or scheme is not None) and len(secret) >= 6:
         good = shapes.is_mixed(secret) and not _CALL.match(secret)
@@ -385,6 +387,8 @@ def _header(read: Callable[..., None]) -> Handler:
         hit = _HEADER.match(text, at)
         if hit is None:
             return _cookie_file(text, at, taken)
+        if text.rfind("::", max(0, at - 64), at) > text.rfind(" ", max(0, at - 64), at):
+            return hit.end()  # the name of a type
         end = _HEADER_END.search(text, hit.end(), hit.end() + 8192)
         stop = end.start() if end else min(len(text), hit.end() + 8192)
         if "%3" in hit[0] and text.find("%", hit.end(), stop) >= 0:
@@ -441,8 +445,8 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "securestring": _each(commands.secure_string),
     "sqlplus": _each(commands.sqlplus),
     **dict.fromkeys(("connect(", "connection(", "pdo("), _each(commands.connect)),
-    "@": _each(hosts.userinfo),
-    "setuser": _each(devices.setuser),
+    "@": hosts.accounts,
+    "setuser": _following(devices.setuser),
     "community": _each(devices.community),
     "snmp-server host ": _each(devices.traps),
     "createuser": _each(devices.create_user),
@@ -452,6 +456,18 @@ _HANDLERS: Final[dict[str, Handler]] = {
     ),
     "nupkg": _each(commands.pushed),
     "bw unlock ": _each(commands.unlock),
+    "config set ": _each(commands.put_in),
+    "jwt.": _each(snippets.signed),
+    "hmac.new(": _each(snippets.hmac),
+    "createhmac(": _each(snippets.created),
+    **dict.fromkeys(("pgp_sym_", "aes_encrypt(", "aes_decrypt("), _each(snippets.symmetric)),
+    **dict.fromkeys(("ftp(", "ftp_tls("), _each(snippets.ftp)),
+    "kty": _following(snippets.jwk),
+    **dict.fromkeys(("pin is ", "pin code", "pin: "), _each(snippets.pin)),
+    **dict.fromkeys(("backup codes", "recovery codes"), _each(snippets.codes)),
+    **dict.fromkeys(("log in as ", "log in with ", "login with "), _each(snippets.told)),
+    **{word: _each(languages.named_in(word)) for word in ("clave", "chiave", "chave")},
+    "kata sandi": _each(languages.named_in("kata sandi", clear=True)),
     "totp": _each(commands.totp),
     "add_user": _each(commands.add_user),
     " <<<": _each(logins.here_string),

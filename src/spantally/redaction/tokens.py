@@ -79,6 +79,8 @@ _SESSION: Final = ("jsessionid", "phpsessid", "asp.net_sessionid", "connect.sid"
 """Cookies that servers keep sessions by, wherever they stand."""
 _NAMES_END: Final = frozenset("dDnNtT")
 """How the names of those, and of personal access tokens, end."""
+_VARIABLE: Final = re.compile("[A-Za-z0-9_-]{24,128}={0,2}")
+_LONG_HEX: Final = 32
 _IN_QUERY: Final = frozenset("?&")
 _PARAMETER: Final = re.compile(r"(?P<name>[A-Za-z_][\w.-]{0,32})=(?P<value>[A-Za-z0-9_-]{24,512}={0,2})\Z")
 _PLAIN_PARAMETERS: Final = frozenset(
@@ -122,6 +124,8 @@ _HASHES: Final = frozenset(
     sha512 snapshot src static trace tree version
     """.split()  # noqa: SIM905
 )
+_OPEN: Final = _HASHES | {"etag", "nonce", "sum", "sums", "integrity", "state", "cursor", "user", "uid"}
+"""Words of the names of variables that hold noise and open nothing."""
 _LONG_RUN: Final = re.compile("[A-Za-z0-9]{9}")
 """The signs of base64 that vendors use in keys stand in one place of thirty."""
 _LONGER_RUN: Final = re.compile("[A-Za-z0-9]{18}")
@@ -263,6 +267,8 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
     equals = word.find("=")
     if equals > 0 and start and text[start - 1] in _IN_QUERY and _query(start, word, taken):
         return
+    if equals > 3 and word[equals - 1].isupper() and generic and _environment(start, word, equals, taken):
+        return
     if equals > 3 and word[equals - 1] not in _NAMES_END:
         equals = 0  # most words
     if equals > 3 and word[:equals].endswith(("_PAT", "_pat")):
@@ -288,6 +294,9 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
 def _query(start: int, word: str, taken: list[Span]) -> bool:
     """Noise of a key's length in the query of a URL, whatever the name of the parameter."""
     hit = _PARAMETER.match(word)
+    if hit is not None and hit["name"].lower() == "appid" and len(hit["value"]) == _LONG_HEX:
+        taken.append(Span(start + hit.start("value"), start + hit.end("value"), GENERIC, "unknown-vendor"))
+        return True
     if hit is None or hit["name"].lower() in _PLAIN_PARAMETERS or hit["name"].endswith(("id", "Id", "ID")):
         return False
     value = hit["value"]
@@ -303,6 +312,24 @@ def _query(start: int, word: str, taken: list[Span]) -> bool:
     ):
         return False
     taken.append(Span(start + hit.start("value"), start + hit.end("value"), GENERIC, "unknown-vendor"))
+    return True
+
+
+def _environment(start: int, word: str, equals: int, taken: list[Span]) -> bool:
+    """``SENDGRID=...``: noise of a key's length in a variable of any name but that of a hash."""
+    name, value = word[:equals], word[equals + 1 :]
+    if (
+        not name.isupper()
+        or not name.isidentifier()
+        or _VARIABLE.fullmatch(value) is None
+        or not _OPEN.isdisjoint(name.lower().split("_"))
+        or value.islower()
+        or value.isupper()
+        or shapes.is_provider_id(value)
+        or not shapes.looks_random(value, _LONG_BODY)
+    ):
+        return False
+    taken.append(Span(start + equals + 1, start + len(word), GENERIC, "unknown-vendor"))
     return True
 
 
