@@ -39,6 +39,7 @@ from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
 from spantally.ground.guard import swallowed
+from spantally.ground.joining import join
 from spantally.ground.process import keep_interrupt
 from spantally.ground.turn import OVERDUE_SECONDS, Turn
 
@@ -239,6 +240,7 @@ class Worker:
         with self._start_lock:
             if self._busy():
                 return
+            self._renew_foreign_locks()
             thread = threading.Thread(target=self._run, name=self.name, daemon=True)
             self._thread = thread
             self.running = True
@@ -248,6 +250,20 @@ class Worker:
                 # No thread can be started while the interpreter shuts down: flush() drains in place.
                 self.running = False
                 self._thread = None
+
+    def _renew_foreign_locks(self) -> None:
+        """Take locks of the kind that threads have now; to be called while there is no thread.
+
+        Once gevent has put its own threads and locks in the place of Python's, the thread is one of many on
+        the same stack of the system, and a lock of before that it waits for would hold up all of them.
+        """
+        if type(_thread.allocate_lock()) is type(self._wake):
+            return
+        self._wake = _thread.allocate_lock()
+        self._urgent = _thread.allocate_lock()
+        self._drain_lock = threading.RLock()
+        self._wake.acquire()
+        self._urgent.acquire()
 
     def _busy(self) -> bool:
         return self.running or self._stopping
@@ -425,10 +441,9 @@ class Worker:
         try:
             thread = self._thread
             self.hurry()
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
-                if thread.is_alive():
-                    return False
+            other = thread is not None and thread is not threading.current_thread()
+            if thread is not None and other and not join(thread, deadline - time.monotonic()):
+                return False
             self.running = False
             self._thread = None
             self._urgent.acquire(blocking=False)  # else the next thread would not gather at first

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from spantally.ground.guard import say_once, swallowed
+from spantally.ground.joining import join
 from spantally.ground.places import config_path
 from spantally.pricing.overrides import OwnRates
 from spantally.pricing.overrides_file import NONE, read_own
@@ -132,7 +133,7 @@ class _Loader:
     def wait(self, timeout: float) -> None:
         thread = self.thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout)
+            join(thread, timeout)
 
 
 def _read(pause: Callable[[], None]) -> Table:
