@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from spantally.api.session_telling import status_of
 from spantally.ground import guard
+from spantally.ground import worker as module
 from spantally.ground.cancelling import is_cancellation
 from spantally.ground.joining import join
 from spantally.ground.records import SessionStatus
@@ -126,3 +127,48 @@ def test_what_event_loops_cancel_is_cancelled(error: BaseException, cancelled: b
     """An exception of the program's own that is called so is an error."""
     assert is_cancellation(error) is cancelled
     assert status_of(error) is (SessionStatus.CANCELLED if cancelled else SessionStatus.FAILED)
+
+
+def test_a_fork_among_greenlets_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hooks of others hold locks meanwhile; in the child the greenlet of before ends by itself."""
+    foreign = SimpleNamespace(allocate_lock=_Foreign)
+    monkeypatch.setattr("spantally.ground.worker._thread", foreign)
+    own = Worker(gather_seconds=0.01)
+    got: list[int] = []
+    channel = own.channel("made", got.extend)
+    monkeypatch.setattr(module, "worker", own)
+    monkeypatch.setattr(module, "helpers", [])
+    try:
+        channel.put(1)
+        assert own.flush(10)
+        before = own._thread
+        assert before is not None
+        module._before_fork()
+        assert [own.running, own._thread] == [True, before]
+        module._after_fork_in_child()
+        assert [own.running, own._thread] == [False, None]
+        channel.put(2)
+        assert own.flush(10)
+        assert own._thread is not before
+        before.join(20)
+        assert not before.is_alive()
+        assert own.running
+        assert got == [1, 2]
+    finally:
+        own.stop()
+
+
+def test_the_parent_of_a_fork_starts_nothing_among_greenlets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits is done with the next item."""
+    own = Worker(gather_seconds=0.01)
+    got: list[int] = []
+    own.channel("made", got.extend).put_from_finaliser(1)
+    monkeypatch.setattr(module, "worker", own)
+    monkeypatch.setattr(module, "helpers", [])
+    with monkeypatch.context() as patch:
+        patch.setattr("spantally.ground.greenlets._thread", SimpleNamespace(allocate_lock=_Foreign))
+        module._after_fork_in_parent()
+    assert [own.running, got] == [False, []]
+    module._after_fork_in_parent()
+    assert own.stop()
+    assert got == [1]

@@ -38,6 +38,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
+from spantally.ground import greenlets
 from spantally.ground.guard import swallowed
 from spantally.ground.joining import join
 from spantally.ground.process import keep_interrupt
@@ -156,6 +157,8 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._ending = False
+        self._life = object()
+        """Of the thread in force: greenlets go on in the child of a fork, where another one takes over."""
         self._start_lock = threading.RLock()
         self._drain_lock = threading.RLock()
         self._waiters: deque[Callable[[], None]] = deque()
@@ -241,7 +244,7 @@ class Worker:
             if self._busy():
                 return
             self._renew_foreign_locks()
-            thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+            thread = threading.Thread(target=self._run, args=(self._life,), name=self.name, daemon=True)
             self._thread = thread
             self.running = True
             try:
@@ -331,7 +334,7 @@ class Worker:
 
     # -- the worker's side ---------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, life: object = None) -> None:
         try:
             idle = 0
             due: float | None = None
@@ -346,6 +349,8 @@ class Worker:
                     self.turn.expect(wait)
                     self.turn.end_wait()
                     self._urgent.acquire(timeout=wait)
+                if life is not None and life is not self._life:
+                    return
                 with self._drain_lock:
                     waiting = self._take_waiters()
                     busy = self._drain() or bool(waiting)
@@ -358,13 +363,17 @@ class Worker:
         except Exception as error:
             swallowed("worker.run", error)
         finally:
-            self.running = False
-            self.sleeping = False
-            self._tell_waiters()
-            if self._ending:
-                self._ending = False
-                if self.pending() and not self._stopping:
-                    self.start()  # for an item that came at the last moment and found the thread there
+            if life is None or life is self._life:
+                self._ended()
+
+    def _ended(self) -> None:
+        self.running = False
+        self.sleeping = False
+        self._tell_waiters()
+        if self._ending:
+            self._ending = False
+            if self.pending() and not self._stopping:
+                self.start()  # for an item that came at the last moment and found the thread there
 
     def _sleep_until_woken(self) -> float | None:
         """Sleep; returns in how many seconds a watcher wants to be asked."""
@@ -458,6 +467,10 @@ class Worker:
         finally:
             self._stopping = False
 
+    def is_greenlet(self) -> bool:
+        """Whether its thread is one of many that share one of the system."""
+        return type(self._wake).__module__ != "_thread"
+
     def end_thread(self) -> None:
         """End the thread once all is handled; to be called on it. It starts again with the next item."""
         self._ending = self.is_here()
@@ -468,6 +481,7 @@ class Worker:
         self.running = False
         self._stopping = False
         self._ending = False
+        self._life = object()
         self._thread = None
         self.turn.renew()
         self._wake = _thread.allocate_lock()
@@ -493,6 +507,8 @@ def _before_fork() -> None:
     try:
         for one in (worker, *helpers):
             one.ran_at_fork = one.running
+            if one.is_greenlet():
+                continue  # the child takes it along, and nobody may wait here
             if one.running and not one.stop(one.fork_seconds) and one is not worker:
                 one.fork_seconds = 0.0  # not waited for again until its owner says that it goes on
     except Exception as error:
@@ -518,7 +534,7 @@ def _at_exit() -> None:
 def _after_fork_in_parent() -> None:
     try:
         for one in (worker, *helpers):
-            if one.ran_at_fork or one.pending():
+            if (one.ran_at_fork or one.pending()) and not greenlets.are_threads():
                 one.start()  # noted ends come from finalisers, too, which start nothing
     except Exception as error:
         swallowed("worker.after_fork", error)

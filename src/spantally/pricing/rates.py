@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from spantally.ground import greenlets
 from spantally.ground.guard import say_once, swallowed
 from spantally.ground.joining import join
 from spantally.ground.places import config_path
@@ -256,7 +257,8 @@ def _before_fork() -> None:
     # A child forked in the middle of an import inherits the import locks of a thread that it does not have,
     # and would hang at its own import of the same modules.
     try:
-        _loader.wait(STOP_SECONDS)
+        if not greenlets.are_threads():
+            _loader.wait(STOP_SECONDS)
     except Exception as error:
         swallowed("pricing.before_fork", error)
 
