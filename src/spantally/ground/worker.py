@@ -157,6 +157,8 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._ending = False
+        self._draining = 0
+        """How many drain: one, or one within itself."""
         self._life = object()
         """Of the thread in force: greenlets go on in the child of a fork, where another one takes over."""
         self._start_lock = threading.RLock()
@@ -297,6 +299,8 @@ class Worker:
             finally:
                 self._drain_lock.release()
             return self.pending() == 0
+        if timeout <= 0 and not self.pending() and not self._draining:
+            return True  # in this order: nothing is taken before somebody drains
         done = threading.Event()
         self._waiters.append(done.set)
         self.hurry()
@@ -408,15 +412,19 @@ class Worker:
             True if there was anything.
         """
         any_item, busy = False, True
-        while busy:
-            busy = False
-            for channel in self._channels:
-                while batch := channel.take(BATCH):
-                    any_item = busy = True
-                    channel.run(batch)
-                    rest = self.turn.done(PAUSE_SECONDS)
-                    if len(batch) == BATCH and threading.current_thread() is self._thread:
-                        time.sleep(rest)
+        self._draining += 1
+        try:
+            while busy:
+                busy = False
+                for channel in self._channels:
+                    while batch := channel.take(BATCH):
+                        any_item = busy = True
+                        channel.run(batch)
+                        rest = self.turn.done(PAUSE_SECONDS)
+                        if len(batch) == BATCH and threading.current_thread() is self._thread:
+                            time.sleep(rest)
+        finally:
+            self._draining -= 1
         return any_item
 
     def _take_waiters(self) -> list[Callable[[], None]]:
@@ -481,6 +489,7 @@ class Worker:
         self.running = False
         self._stopping = False
         self._ending = False
+        self._draining = 0
         self._life = object()
         self._thread = None
         self.turn.renew()
