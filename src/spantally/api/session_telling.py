@@ -8,6 +8,7 @@ from typing import Any
 from spantally.calls import implicit, pipeline
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.json_text import printable
+from spantally.ground.cancelling import is_cancellation
 from spantally.ground.guard import swallowed
 from spantally.ground.records import SessionStatus
 from spantally.ground.scope import Scope
@@ -49,6 +50,6 @@ def status_of(error: BaseException | None) -> SessionStatus:
         return SessionStatus.SUCCEEDED
     if isinstance(error, SystemExit) and error.code in (None, 0):
         return SessionStatus.SUCCEEDED
-    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
+    if isinstance(error, KeyboardInterrupt) or is_cancellation(error):
         return SessionStatus.CANCELLED
     return SessionStatus.FAILED

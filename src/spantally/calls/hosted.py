@@ -21,6 +21,7 @@ from spantally.calls.tool_results import take_tool_call
 from spantally.calls.work import ToolWork, Work
 from spantally.calls.work_content import keep_given_arguments, keep_result
 from spantally.ground import semconv
+from spantally.ground.cancelling import is_cancellation
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind, Status
 from spantally.ground.scope import is_paused, raw_scope
@@ -82,7 +83,7 @@ class Hosted:
 def _status_of(error: BaseException | None, error_type: str | None) -> str:
     if error is None:
         return Status.OK if error_type is None else Status.ERROR
-    cancelled = isinstance(error, (KeyboardInterrupt, SystemExit)) or type(error).__name__ == "CancelledError"
+    cancelled = isinstance(error, (KeyboardInterrupt, SystemExit)) or is_cancellation(error)
     return Status.CANCELLED if cancelled else Status.ERROR
 
 

@@ -16,6 +16,7 @@ from spantally.calls.starting import start
 from spantally.calls.telemetry import Telemetry
 from spantally.ground import semconv
 from spantally.ground.billing import is_server_error
+from spantally.ground.cancelling import is_cancellation
 from spantally.ground.records import CallRecord, Kind, Precedence, Status
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState
@@ -103,7 +104,7 @@ def count(
         made.possibly_billed = made.abandoned and told.usage is None
         made.finish(Status.OK, end_ns=end_ns)
         return
-    cancelled = type(error).__name__ == "CancelledError" or isinstance(error, KeyboardInterrupt)
+    cancelled = is_cancellation(error) or isinstance(error, KeyboardInterrupt)
     if told.usage is None:
         name = type_name(error).lower()
         made.possibly_billed = (

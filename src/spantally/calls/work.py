@@ -22,6 +22,7 @@ from spantally.calls.running import wrap_function
 from spantally.calls.tool_results import claim_tool_call
 from spantally.calls.work_content import named
 from spantally.ground import semconv
+from spantally.ground.cancelling import is_cancellation
 from spantally.ground.errors import ArgumentError
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind, Status
@@ -59,9 +60,7 @@ class _Running:
 
     def error(self, error: BaseException) -> None:
         """The body raised: cancelled, or an error of the program's own."""
-        cancelled = (
-            isinstance(error, (KeyboardInterrupt, SystemExit)) or type(error).__name__ == "CancelledError"
-        )
+        cancelled = isinstance(error, (KeyboardInterrupt, SystemExit)) or is_cancellation(error)
         if self.captured is not None:
             self.captured.end(None)
         self.operation.finish(Status.CANCELLED if cancelled else Status.ERROR, error=error)

@@ -34,6 +34,8 @@ class HelperWorker(Worker):
         Args:
             timeout: seconds to wait at most.
         """
+        if not self.running and not self.pending():
+            return True
         if not self.running:
             self.start()
         if not self.running:  # the interpreter is shutting down, and starts no thread

@@ -38,7 +38,9 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
+from spantally.ground import greenlets
 from spantally.ground.guard import swallowed
+from spantally.ground.joining import join
 from spantally.ground.process import keep_interrupt
 from spantally.ground.turn import OVERDUE_SECONDS, Turn
 
@@ -155,6 +157,10 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._ending = False
+        self._draining = 0
+        """How many drain: one, or one within itself."""
+        self._life = object()
+        """Of the thread in force: greenlets go on in the child of a fork, where another one takes over."""
         self._start_lock = threading.RLock()
         self._drain_lock = threading.RLock()
         self._waiters: deque[Callable[[], None]] = deque()
@@ -239,7 +245,8 @@ class Worker:
         with self._start_lock:
             if self._busy():
                 return
-            thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+            self._renew_foreign_locks()
+            thread = threading.Thread(target=self._run, args=(self._life,), name=self.name, daemon=True)
             self._thread = thread
             self.running = True
             try:
@@ -248,6 +255,20 @@ class Worker:
                 # No thread can be started while the interpreter shuts down: flush() drains in place.
                 self.running = False
                 self._thread = None
+
+    def _renew_foreign_locks(self) -> None:
+        """Take locks of the kind that threads have now; to be called while there is no thread.
+
+        Once gevent has put its own threads and locks in the place of Python's, the thread is one of many on
+        the same stack of the system, and a lock of before that it waits for would hold up all of them.
+        """
+        if type(_thread.allocate_lock()) is type(self._wake):
+            return
+        self._wake = _thread.allocate_lock()
+        self._urgent = _thread.allocate_lock()
+        self._drain_lock = threading.RLock()
+        self._wake.acquire()
+        self._urgent.acquire()
 
     def _busy(self) -> bool:
         return self.running or self._stopping
@@ -278,6 +299,8 @@ class Worker:
             finally:
                 self._drain_lock.release()
             return self.pending() == 0
+        if timeout <= 0 and not self.pending() and not self._draining:
+            return True  # in this order: nothing is taken before somebody drains
         done = threading.Event()
         self._waiters.append(done.set)
         self.hurry()
@@ -315,7 +338,7 @@ class Worker:
 
     # -- the worker's side ---------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, life: object = None) -> None:
         try:
             idle = 0
             due: float | None = None
@@ -330,6 +353,8 @@ class Worker:
                     self.turn.expect(wait)
                     self.turn.end_wait()
                     self._urgent.acquire(timeout=wait)
+                if life is not None and life is not self._life:
+                    return
                 with self._drain_lock:
                     waiting = self._take_waiters()
                     busy = self._drain() or bool(waiting)
@@ -342,13 +367,17 @@ class Worker:
         except Exception as error:
             swallowed("worker.run", error)
         finally:
-            self.running = False
-            self.sleeping = False
-            self._tell_waiters()
-            if self._ending:
-                self._ending = False
-                if self.pending() and not self._stopping:
-                    self.start()  # for an item that came at the last moment and found the thread there
+            if life is None or life is self._life:
+                self._ended()
+
+    def _ended(self) -> None:
+        self.running = False
+        self.sleeping = False
+        self._tell_waiters()
+        if self._ending:
+            self._ending = False
+            if self.pending() and not self._stopping:
+                self.start()  # for an item that came at the last moment and found the thread there
 
     def _sleep_until_woken(self) -> float | None:
         """Sleep; returns in how many seconds a watcher wants to be asked."""
@@ -383,15 +412,19 @@ class Worker:
             True if there was anything.
         """
         any_item, busy = False, True
-        while busy:
-            busy = False
-            for channel in self._channels:
-                while batch := channel.take(BATCH):
-                    any_item = busy = True
-                    channel.run(batch)
-                    rest = self.turn.done(PAUSE_SECONDS)
-                    if len(batch) == BATCH and threading.current_thread() is self._thread:
-                        time.sleep(rest)
+        self._draining += 1
+        try:
+            while busy:
+                busy = False
+                for channel in self._channels:
+                    while batch := channel.take(BATCH):
+                        any_item = busy = True
+                        channel.run(batch)
+                        rest = self.turn.done(PAUSE_SECONDS)
+                        if len(batch) == BATCH and threading.current_thread() is self._thread:
+                            time.sleep(rest)
+        finally:
+            self._draining -= 1
         return any_item
 
     def _take_waiters(self) -> list[Callable[[], None]]:
@@ -425,10 +458,9 @@ class Worker:
         try:
             thread = self._thread
             self.hurry()
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
-                if thread.is_alive():
-                    return False
+            other = thread is not None and thread is not threading.current_thread()
+            if thread is not None and other and not join(thread, deadline - time.monotonic()):
+                return False
             self.running = False
             self._thread = None
             self._urgent.acquire(blocking=False)  # else the next thread would not gather at first
@@ -443,6 +475,10 @@ class Worker:
         finally:
             self._stopping = False
 
+    def is_greenlet(self) -> bool:
+        """Whether its thread is one of many that share one of the system."""
+        return type(self._wake).__module__ != "_thread"
+
     def end_thread(self) -> None:
         """End the thread once all is handled; to be called on it. It starts again with the next item."""
         self._ending = self.is_here()
@@ -453,6 +489,8 @@ class Worker:
         self.running = False
         self._stopping = False
         self._ending = False
+        self._draining = 0
+        self._life = object()
         self._thread = None
         self.turn.renew()
         self._wake = _thread.allocate_lock()
@@ -478,6 +516,8 @@ def _before_fork() -> None:
     try:
         for one in (worker, *helpers):
             one.ran_at_fork = one.running
+            if one.is_greenlet():
+                continue  # the child takes it along, and nobody may wait here
             if one.running and not one.stop(one.fork_seconds) and one is not worker:
                 one.fork_seconds = 0.0  # not waited for again until its owner says that it goes on
     except Exception as error:
@@ -503,7 +543,7 @@ def _at_exit() -> None:
 def _after_fork_in_parent() -> None:
     try:
         for one in (worker, *helpers):
-            if one.ran_at_fork or one.pending():
+            if (one.ran_at_fork or one.pending()) and not greenlets.are_threads():
                 one.start()  # noted ends come from finalisers, too, which start nothing
     except Exception as error:
         swallowed("worker.after_fork", error)

@@ -340,7 +340,7 @@ def _say(line: str) -> None:
 
 def exporters_of(provider: Any) -> Iterator[tuple[str, Any, Any]]:
     """Signal, exporter and holder of each OTLP exporter of a tracer, meter or logger provider."""
-    for signal, holder in _holders(provider):
+    for signal, holder in holders_of(provider):
         for owner in (getattr(holder, "_batch_processor", None), holder):
             exporter = getattr(owner, "_exporter", None) or getattr(owner, "span_exporter", None)
             if exporter is not None:
@@ -350,7 +350,8 @@ def exporters_of(provider: Any) -> Iterator[tuple[str, Any, Any]]:
                 break
 
 
-def _holders(provider: Any) -> list[tuple[str, Any]]:
+def holders_of(provider: Any) -> list[tuple[str, Any]]:
+    """Signal and holder (a processor or a reader) of all that a tracer, meter or logger provider feeds."""
     spans = multi_processor(provider)
     logs = getattr(provider, "_multi_log_record_processor", None)
     readers: Any = getattr(provider, "_metric_readers", None)

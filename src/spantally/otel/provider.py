@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from collections.abc import Callable
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from opentelemetry import _logs, metrics, trace
+from opentelemetry.sdk import resources
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
@@ -128,6 +130,25 @@ def _remove_span_processor(provider: Any, processor: SpanProcessor) -> None:
 # -- a provider of our own ---------------------------------------------------------------------------
 
 
+class OwnTracerProvider(TracerProvider):
+    """The SDK's, whose forked children ask after their process without a pool of threads.
+
+    Under gevent a wait for a thread lets other greenlets of the program run, in the child, too: also in that
+    of ``subprocess``, which is there to become another program at once.
+    """
+
+    def _handle_fork(self) -> None:
+        try:
+            self._tracers_lock = threading.Lock()
+            found = Resource.get_empty()
+            for detector in resources._build_resource_detectors():
+                if detector.is_process_dependent():
+                    found = found.merge(detector.detect())
+            self._update_resource(found)
+        except Exception as error:
+            swallowed("otel.provider_fork", error)
+
+
 RedactorNow: TypeAlias = "Callable[[], RedactorLike | None]"
 
 
@@ -140,7 +161,7 @@ def build_provider(resource: Resource | None = None, redactor: RedactorNow | Non
         resource: of the provider.
         redactor: what spans pass once more before an exporter sends them.
     """
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=OsRandomIds())
+    provider = OwnTracerProvider(resource=resource, shutdown_on_exit=False, id_generator=OsRandomIds())
     for name in exporter_names():
         exporter = _load_exporter(name)
         if exporter is not None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spantally.calls.telemetry import PlainRedactor, RedactorLike
+from spantally.ground import greenlets
 from spantally.ground.errors import SettingsError
 from spantally.ground.guard import say_once, swallowed
 from spantally.ground.settings import from_environment
@@ -88,7 +89,7 @@ def _before_fork() -> None:
     try:
         others = _loading - {threading.get_ident()}
         deadline = time.monotonic() + FORK_SECONDS
-        while others & _loading and time.monotonic() < deadline:
+        while others & _loading and not greenlets.are_threads() and time.monotonic() < deadline:
             time.sleep(0.001)
     except Exception as error:
         swallowed("otel.before_fork", error)

@@ -19,7 +19,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from spantally.ground import greenlets
 from spantally.ground.guard import say_once, swallowed
+from spantally.ground.joining import join
 from spantally.ground.places import config_path
 from spantally.pricing.overrides import OwnRates
 from spantally.pricing.overrides_file import NONE, read_own
@@ -132,7 +134,7 @@ class _Loader:
     def wait(self, timeout: float) -> None:
         thread = self.thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout)
+            join(thread, timeout)
 
 
 def _read(pause: Callable[[], None]) -> Table:
@@ -255,7 +257,8 @@ def _before_fork() -> None:
     # A child forked in the middle of an import inherits the import locks of a thread that it does not have,
     # and would hang at its own import of the same modules.
     try:
-        _loader.wait(STOP_SECONDS)
+        if not greenlets.are_threads():
+            _loader.wait(STOP_SECONDS)
     except Exception as error:
         swallowed("pricing.before_fork", error)
 

@@ -17,6 +17,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from spantally.calls.telemetry import Telemetry
+from spantally.ground.cancelling import is_cancellation as is_loop_cancellation
 from spantally.ground.guard import counted
 from spantally.ground.scope import is_paused
 from spantally.instrumentors.openai.beginning import begin
@@ -85,10 +86,7 @@ def is_closing(error: BaseException) -> bool:
 
 def is_cancellation(error: BaseException | None) -> bool:
     """True for what stops the program's task or the program itself."""
-    return isinstance(error, (KeyboardInterrupt, SystemExit)) or type(error).__name__ in (
-        "CancelledError",
-        "Cancelled",
-    )
+    return isinstance(error, (KeyboardInterrupt, SystemExit)) or is_loop_cancellation(error)
 
 
 class _Asked(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 from spantally.calls.exceptions import note_exception
 from spantally.calls.operation import Operation
 from spantally.ground import semconv
+from spantally.ground.cancelling import is_cancellation
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind, Status, UsageFormat
 from spantally.ground.worker import worker
@@ -328,7 +329,7 @@ class SdkCall:
             target.possibly_billed = self._may_be_billed(error, had_begun=had_begun)
         self._note_missing_reasons()
         self._take_error_head(error)
-        cancelled = isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or _is_cancellation(
+        cancelled = isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or is_cancellation(
             error
         )
         status, error_type = Status.CANCELLED if cancelled else Status.ERROR, errors.error_type_of(error)
@@ -497,7 +498,3 @@ def parsed(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
-
-
-def _is_cancellation(error: BaseException) -> bool:
-    return type(error).__name__ in ("CancelledError", "Cancelled")

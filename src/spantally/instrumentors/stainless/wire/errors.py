@@ -50,6 +50,7 @@ _SENT: Final = frozenset(
         "ClientError",
         "CancelledError",
         "Cancelled",
+        "GreenletExit",
         "TimeoutError",
         "ConnectionError",
         "JSONDecodeError",
