@@ -207,9 +207,9 @@ def __getattr__(name: str) -> Any:
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module 'spantally' has no attribute {name!r}")
-    from importlib import import_module
+    from spantally.ground.importing import imported
 
-    value = getattr(import_module(module), name)
+    value = getattr(imported(module), name)
     globals()[name] = value
     return value
 
