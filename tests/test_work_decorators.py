@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 import pickle
+import types
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
@@ -380,3 +381,37 @@ def test_objects_are_of_the_kind_of_their_method(watched: Watched) -> None:
     inner_one, inner_two = (one for one in watched.of("tool") if one.name == "inner")
     around = {one.call_id: one.name for one in watched.of("tool")}
     assert [around[one.parent_call_id or ""] for one in (inner_one, inner_two)] == ["search", "list"]
+
+
+def test_a_generator_that_is_awaited_stays_so(watched: Watched) -> None:
+    """``types.coroutine`` makes coroutines of a generator function's generators."""
+
+    @spantally.tool
+    @types.coroutine
+    def waits(value: int) -> Generator[Any, Any, int]:
+        yield from asyncio.sleep(0).__await__()
+        return value
+
+    async def main() -> int:
+        return await waits(4)
+
+    assert asyncio.run(main()) == 4
+    assert [one.name for one in watched.of("tool")] == ["waits"]
+
+
+def test_closing_gives_what_the_body_gives(watched: Watched) -> None:
+    """From Python 3.13 ``close()`` returns what the body returned."""
+
+    def body() -> Generator[int, None, int]:
+        try:
+            yield 1
+        except GeneratorExit:
+            pass
+        return 7
+
+    closed: list[Any] = []
+    for function in (body, spantally.agent(body)):
+        running = function()
+        next(running)
+        closed.append(running.close())  # type: ignore[func-returns-value]
+    assert closed[0] == closed[1]

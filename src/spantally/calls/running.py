@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
@@ -66,9 +67,19 @@ def wrap_function(function: _F, opener: Opener, *, what: str) -> _F:
         wrapped = _wrap_coroutine(function, opener)
     elif inspect.isgeneratorfunction(function) or inspect.isgeneratorfunction(kind):
         wrapped = _wrap_generator(function, opener)
+        if _is_awaitable(function):
+            wrapped = types.coroutine(wrapped)
     else:
         wrapped = _wrap_plain(function, opener)
     return cast("_F", wrapped)
+
+
+def _is_awaitable(function: Any) -> bool:
+    """True for a generator function that ``types.coroutine`` has made one of coroutines."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return code is not None and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)
 
 
 def _tell(method: Callable[..., None], *args: Any) -> None:
@@ -166,9 +177,11 @@ def _wrap_generator(function: Callable[..., Any], opener: Opener) -> Callable[..
                 _tell(running.left)
                 steps.enter()
                 try:
-                    generator.close()
+                    value = generator.close()
                 finally:
                     steps.leave()
+                if value is not None:
+                    return value  # from 3.13 it is what the body returns then
                 raise
             except BaseException as error:
                 step, given = generator.throw, error
