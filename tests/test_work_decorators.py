@@ -415,3 +415,38 @@ def test_closing_gives_what_the_body_gives(watched: Watched) -> None:
         next(running)
         closed.append(running.close())  # type: ignore[func-returns-value]
     assert closed[0] == closed[1]
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_the_loop_closes_what_is_open_at_its_end(on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, without a word: ours closes the program's generator, and the loop knows one of the two."""
+    if not on:
+        monkeypatch.setenv("SPANTALLY_DISABLED", "true")
+    watched = Watched()
+    told: list[str] = []
+    closed: list[int] = []
+
+    @spantally.session(name="rows")
+    @spantally.agent
+    async def rows(number: int) -> AsyncIterator[int]:
+        try:
+            yield number
+        finally:
+            await asyncio.sleep(0)
+            closed.append(number)
+
+    kept: list[Any] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+        kept.extend(rows(number) for number in range(5))
+        assert [await anext(one) for one in kept] == list(range(5))
+
+    try:
+        asyncio.run(main())
+        assert told == []
+        assert sorted(closed) == list(range(5))
+        if on:
+            assert [(one.name, one.abandoned) for one in watched.of("agent")] == [("rows", True)] * 5
+    finally:
+        watched.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
@@ -200,7 +201,7 @@ def _wrap_async_generator(function: Callable[..., Any], opener: Opener) -> Calla
         else:
             steps = Steps(running.context)
         generator = function(*args, **kwargs)
-        step, given = generator.asend, None
+        step, given = _unannounced(generator.asend), None
         taken = getattr(running, "item", None)
         while True:
             steps.enter()
@@ -232,6 +233,28 @@ def _wrap_async_generator(function: Callable[..., Any], opener: Opener) -> Calla
                 step, given = generator.athrow, error
 
     return run
+
+
+def _unannounced(first: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The first step of a generator that the event loop is not to hear of.
+
+    A loop closes the generators that it knows when it ends. Ours closes the program's; were both known, they
+    would be closed at once, and the loop would report that one of them is running already.
+    """
+
+    def step(given: Any) -> Any:
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None if hooks.finalizer is None else _leave)
+        try:
+            return first(given)
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+
+    return step
+
+
+def _leave(generator: Any) -> None:
+    """The generator goes together with ours, whose loop has ended: a loop does nothing then, either."""
 
 
 class _NoSteps:
