@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import inspect
 import pickle
@@ -397,6 +398,22 @@ def test_a_generator_that_is_awaited_stays_so(watched: Watched) -> None:
 
     assert asyncio.run(main()) == 4
     assert [one.name for one in watched.of("tool")] == ["waits"]
+
+
+def test_a_cache_can_still_be_cleared(watched: Watched) -> None:
+    """What is kept runs no function, but is an execution of the tool."""
+
+    class Shop:
+        @spantally.tool
+        @functools.lru_cache
+        def stock(self, item: str) -> str:
+            return item
+
+    shop = Shop()
+    assert [shop.stock("a"), shop.stock("a")] == ["a", "a"]
+    assert Shop.stock.cache_info().hits == 1
+    Shop.stock.cache_clear()
+    assert (Shop.stock.cache_info().hits, len(watched.of("tool"))) == (0, 2)
 
 
 def test_closing_gives_what_the_body_gives(watched: Watched) -> None:

@@ -97,6 +97,15 @@ def test_it_is_copied_and_pickled_as_before(shop: Any) -> None:
     assert copy.deepcopy(shop.Catalog()).price("x") == "x"
 
 
+def test_what_is_no_tool_is_named(caplog: pytest.LogCaptureFixture, shop: Any) -> None:
+    """A class and a property stay as they are, and the log says which name it was."""
+    again = Watched(tools=["odd_shop:Smaller", "odd_shop:Catalog.count"])
+    again.close()
+    told = [record.getMessage() for record in caplog.records if "is no tool" in record.getMessage()]
+    assert [line.split()[1] for line in told] == ["odd_shop:Smaller", "odd_shop:Catalog.count"]
+    assert isinstance(shop.Smaller, type)
+
+
 def test_afterwards_the_program_has_its_own(shop: Any) -> None:
     """``uninstrument()`` takes everything back."""
     spantally.uninstrument()

@@ -11,7 +11,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from opentelemetry.context import Context
 
@@ -72,7 +72,14 @@ def wrap_function(function: _F, opener: Opener, *, what: str) -> _F:
             wrapped = types.coroutine(wrapped)
     else:
         wrapped = _wrap_plain(function, opener)
+    for name in _OF_CACHES if isinstance(function, _CACHED) else ():
+        setattr(wrapped, name, getattr(function, name))
     return cast("_F", wrapped)
+
+
+_CACHED: Final = type(functools.lru_cache(len))
+_OF_CACHES: Final = ("cache_info", "cache_clear", "cache_parameters")
+"""What programs ask of a function behind ``functools.lru_cache``, beside calling it."""
 
 
 def _is_awaitable(function: Any) -> bool:

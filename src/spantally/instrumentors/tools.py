@@ -17,17 +17,22 @@ from typing import Any
 import wrapt
 
 from spantally.calls.starting import first_start
-from spantally.ground.guard import swallowed
+from spantally.ground.errors import ArgumentError
+from spantally.ground.guard import say_once, swallowed
 from spantally.ground.settings import from_environment
 from spantally.instrumentors.base import TableInstrumentor
 from spantally.instrumentors.patching import Patch, PatchSet
 
 
-def _as_tool(name: str, original: Any) -> Any:
+def _as_tool(entry: str, name: str, original: Any) -> Any:
     from spantally.calls.work import ToolWork
 
     work = ToolWork(name, None)
-    made = work(original)
+    try:
+        made = work(original)
+    except ArgumentError:
+        say_once(f"no tool:{entry}", "spantally: %s is neither a function nor a method: it is no tool", entry)
+        raise
     if isinstance(original, (classmethod, staticmethod)) or inspect.isfunction(original):
         return made
 
@@ -80,7 +85,7 @@ def _patches(entries: Iterable[str]) -> tuple[Patch, ...]:
     for entry in entries:
         module, _, path = entry.partition(":")
         name = path.rpartition(".")[2]
-        made.append(Patch(module, path, factory=functools.partial(_as_tool, name)))
+        made.append(Patch(module, path, factory=functools.partial(_as_tool, entry, name)))
     return tuple(made)
 
 
