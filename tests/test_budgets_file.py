@@ -141,6 +141,34 @@ def test_budget_of_each_session(billing: ScriptedServer, with_file: Callable[...
                         ask(made)
 
 
+@pytest.mark.parametrize(
+    "whose",
+    [{"user": "new"}, {"entity": "customer:new"}, {"tags": {"feature": "new"}}],
+    ids=["user", "entity", "tag"],
+)
+def test_a_part_of_a_session_has_used_what_was_for_it(
+    whose: dict[str, Any], billing: ScriptedServer, with_file: Callable[..., Watched], tmp_path: Path
+) -> None:
+    """What others used within the session is theirs; what was for it in a session beneath counts."""
+    (kind, value), *_ = whose.items()
+    rule = f'tag = "feature={value["feature"]}"' if kind == "tags" else f'{kind} = "{value}"'
+    text = f'[[budget]]\n{rule}\nper = "session"\ncalls = 2\non_exceed = "hard"\n'
+    ledger = tmp_path / "ledger.db"
+    before = Watched(ledger=ledger)
+    with client(billing) as made:
+        with spantally.session("shared", user="other", entity="customer:other", tags={"feature": "x"}):
+            for _ in range(3):
+                ask(made)
+            with spantally.session("beneath", **whose):
+                ask(made)
+        before.close()
+        with_file(text, ledger=ledger)
+        with spantally.session("shared"), spantally.attribute(**whose):
+            ask(made)
+            with pytest.raises(spantally.BudgetExceeded, match="spent 2 calls"):
+                ask(made)
+
+
 def test_what_the_ledger_has_of_the_day_counts(
     billing: ScriptedServer, with_file: Callable[..., Watched], tmp_path: Path
 ) -> None:

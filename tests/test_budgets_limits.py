@@ -100,6 +100,24 @@ def test_refusal_names_limit_spent_reserved_and_unpriced(billing: ScriptedServer
     assert session.remaining.usd == 0
 
 
+def test_a_refusal_has_one_name(billing: ScriptedServer, watched: Watched) -> None:
+    """On the call, and on the tool, the agent and the session that it leaves."""
+
+    @spantally.agent
+    def planner(made: Any) -> None:
+        spantally.tool(ask)(made)
+
+    with (
+        client(billing) as made,
+        pytest.raises(spantally.BudgetExceeded),
+        spantally.session("job", budget=_hard(calls=0)),
+    ):
+        planner(made)
+    assert {row.kind for row in watched.records} == {"other", "tool", "agent"}
+    assert {row.error_type for row in watched.records} == {"spantally.BudgetExceeded"}
+    assert watched.sessions[-1].error_type == "spantally.BudgetExceeded"
+
+
 def test_refused_call_is_a_row_and_a_span_but_no_call(billing: ScriptedServer, watched: Watched) -> None:
     """The refusal shows in the trace and in the ledger, where it counts for nothing."""
     with client(billing) as made, spantally.session("job", budget=_hard(calls=0)) as session:

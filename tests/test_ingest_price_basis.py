@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +266,84 @@ def test_what_a_later_reading_told_is_ingested(rates: str, tmp_path: Path) -> No
     assert sums(team) == sums(home)
 
 
+class Later(BaseHTTPRequestHandler):
+    """A response and a run whose usage comes with the request that reads, cancels or goes on with them."""
+
+    def log_message(self, *_: Any) -> None:
+        """Silent."""
+
+    def do_POST(self) -> None:
+        """What begins an answer tells no usage."""
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self._answer(told=self.path.endswith(("cancel", "submit_tool_outputs")))
+
+    def do_GET(self) -> None:
+        """Its end."""
+        self._answer(told=True)
+
+    def _answer(self, *, told: bool) -> None:
+        more: dict[str, Any]
+        if "threads" in self.path:
+            more = {"id": "run_1", "object": "thread.run", "thread_id": "t", "assistant_id": "a"}
+            usage, status = TOKENS, "completed" if told else "requires_action"
+        else:
+            more = {"id": "resp_1", "object": "response", "background": True, "output": []}
+            usage = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}
+            status = ("cancelled" if self.path.endswith("cancel") else "completed") if told else "queued"
+        text = json.dumps({**more, "created_at": 1, "model": "gpt-4o", "status": status, "tools": [],
+                           "usage": usage if told else None}).encode()  # fmt: skip
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+def read_later(client: openai.OpenAI, how: str, *, elsewhere: bool) -> None:
+    """Begin an answer, here or in another process, and send the request that is told its usage."""
+    runs = client.beta.threads.runs
+    if how == "submit":
+        runs.create("t", assistant_id="a", model="gpt-4o")
+    else:
+        client.responses.create(model="gpt-4o", input="x", background=True)
+    if elsewhere:
+        background.forget()
+    if how == "submit":
+        runs.submit_tool_outputs("run_1", thread_id="t", tool_outputs=[])
+    else:
+        (client.responses.cancel if how == "cancel" else client.responses.retrieve)("resp_1")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("how", ["poll", "cancel", "submit"])
+@pytest.mark.parametrize("profile", ["latest", "1.41"])
+def test_whatever_tells_it_later_is_ingested(profile: str, how: str, elsewhere: bool, tmp_path: Path) -> None:
+    """Also where the request that was told the usage is no operation of the conventions: a plain span."""
+    assert load() is not None
+    background.forget()
+    home, team, wire = tmp_path / "home.db", tmp_path / "team.db", tmp_path / "wire.jsonl"
+    watched = Watched(ledger=home, semconv=profile)
+    try:
+        with (
+            ThreadingHTTPServer(("127.0.0.1", 0), Later) as server,
+            spantally.session("later"),
+            openai.OpenAI(api_key="x", base_url=f"http://127.0.0.1:{server.server_port}/v1") as client,
+        ):
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            read_later(client, how, elsewhere=elsewhere)
+            server.shutdown()
+        assert spantally.flush()
+        wire.write_bytes(lines(as_file_json(one) for one in watched.exporter.payloads))
+    finally:
+        watched.close()
+    for _ in range(2):
+        command(team, "ingest", str(wire))
+        (row,) = sums(team)
+        assert sums(home) == [row]
+        assert (row["calls"], row["possibly_billed_calls"], row["cost_nano_usd"]) == (1, 0, 3_500_000)
+
+
 GROK = {**TOKENS, "total_tokens": 1600, "completion_tokens_details": {"reasoning_tokens": 500}}
 ELSEWHERE: dict[str, tuple[str, str, dict[str, Any], int, int | None]] = {
     "a gateway's": ("gateway.example.org", "gpt-4o", TOKENS, 100, None),
@@ -338,4 +418,12 @@ def test_of_a_basis_only_what_is_known_is_taken() -> None:
     """Values of other types, and keys that choose no rate, are left out."""
     told = {"provider": 7, "speed": "fast", "batch": "yes", "server_tools": {"x": "y"}, "other": 1}
     found = basis_in(json.dumps({"usage": {"output": 1}, "format": "parts", "context": told}))
-    assert found == ({"output": 1}, "parts", {"speed": "fast"})
+    assert found == ({"output": 1}, "parts", {"speed": "fast"}, None)
+    told = {
+        "usage": {"output": 1},
+        "format": "parts",
+        "answer": {"response_id": "r", "provider": 7, "x": "y"},
+    }
+    found = basis_in(json.dumps(told))
+    assert found is not None
+    assert found.answer == {"response_id": "r"}

@@ -110,7 +110,7 @@ def test_durations_first_chunk_and_errors() -> None:
         "gen_ai.agent.name": "planner",
     }
     agent = found["gen_ai.invoke_agent.duration"][0]
-    assert dict(agent.attributes) == {"gen_ai.agent.name": "planner"}
+    assert dict(agent.attributes) == {"gen_ai.agent.name": "planner", "gen_ai.request.model": "gpt-4o"}
     assert (agent.explicit_bounds[0], agent.explicit_bounds[-1]) == (0.1, 409.6)
     assert seen.schema_url == semconv.SCHEMA_URLS["latest"]
 
@@ -255,6 +255,27 @@ def test_calls_count_for_the_innermost_agent() -> None:
     assert counts(found, "tool") == {"planner": (2, 1), "expert": (1, 1)}
     bounds = found["gen_ai.invoke_agent.tool_calls"][0].explicit_bounds
     assert list(bounds) == [1, 2, 4, 8, 16, 32, 64, 128]
+
+
+def test_an_agents_duration_names_the_one_model_beneath() -> None:
+    """As the agent's span does: of all calls beneath, nested agents' too, and of several models none."""
+    with measured() as seen:
+        with spantally.agent("both"):
+            seen.client.chat.completions.create(**{**CHAT, "model": "o3"})
+            with spantally.agent("outer"), spantally.workflow("steps"), spantally.agent("inner"):
+                seen.client.chat.completions.create(**CHAT)
+        with spantally.agent("inner"):
+            pass
+        found = seen.points()
+    told = [dict(point.attributes) for point in found["gen_ai.invoke_agent.duration"]]
+    assert {(one["gen_ai.agent.name"], one.get("gen_ai.request.model")) for one in told} == {
+        ("both", None),
+        ("outer", "gpt-4o"),
+        ("inner", "gpt-4o"),
+        ("inner", None),
+    }
+    for point in found["gen_ai.invoke_agent.inference_calls"]:
+        assert set(point.attributes) == {"gen_ai.agent.name"}
 
 
 def test_workflows_are_timed() -> None:

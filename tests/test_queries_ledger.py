@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+import spantally
 from ledger_kit import SECOND, T0, agent, chat, not_loaded, rate, session, tool, usage
 from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.records import CallRecord
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.queries import Ledger, open_ledger, set_active_store
+from watching import Watched
 
 
 @pytest.fixture
@@ -204,3 +206,32 @@ def test_a_file_without_write_permission(path: Path) -> None:
     path.chmod(0o400)
     with open_ledger(path) as ledger:
         assert len(ledger.sessions()) == 2
+
+
+def test_a_ledger_in_memory_that_is_opened_early_has_what_comes() -> None:
+    """Before the first record there is none yet: who asks then, asks the one that is written later."""
+    watched = Watched(ledger=":memory:")
+    try:
+        early, again = open_ledger(), open_ledger()
+        assert early.sessions() == []
+        early.close()
+        early = open_ledger()
+        with spantally.session("job"), spantally.agent("planner"):
+            pass
+        assert spantally.flush()
+        for ledger in (early, again, open_ledger()):
+            assert [row.session_id for row in ledger.sessions()] == ["job"]
+            assert [row.name for row in ledger.calls()] == ["planner"]
+    finally:
+        watched.close()
+    for written in (False, True):  # nothing of it is left for the next one
+        watched = Watched(ledger=":memory:")
+        try:
+            assert open_ledger().sessions() == []
+            if written:
+                with spantally.session("other"):
+                    pass
+                assert spantally.flush()
+                assert [row.session_id for row in open_ledger().sessions()] == ["other"]
+        finally:
+            watched.close()

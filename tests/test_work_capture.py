@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import spantally
+from spantally.calls import telemetry as telemetry_module
+from spantally.calls.capturing import Yielded
 from spantally.ground import guard
 from watching import Watched, attributes
 
@@ -189,6 +191,34 @@ def test_a_function_chooses_what_is_kept(kept: Watched) -> None:
         {},
         {"arguments": 2, "result": {"found": "ab"}},
     ]
+
+
+def test_an_input_that_cannot_be_compared_costs_no_output(kept: Watched) -> None:
+    """Arrays of some libraries refuse to be equal or not."""
+
+    class Array:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("ambiguous")
+
+    @spantally.tool(capture=lambda arguments, value: {"input": Array(), "output": value})
+    def search() -> str:
+        return "found"
+
+    search()
+    assert dict(kept.records[-1].content or {}) == {"arguments": "Array", "result": "found"}
+
+
+def test_endlessly_many_empty_texts_are_not_kept(kept: Watched) -> None:
+    """What beats to keep a connection open takes no room for ever."""
+    active = telemetry_module.active
+    most = 2 * max(active.content_limits.span, active.ledger_limits.span)
+    seen = Yielded(active)
+    for _ in range(most + 10):
+        seen.add("")
+    assert len(seen._items) <= most
+    assert seen.value() == ""
 
 
 @pytest.mark.parametrize(

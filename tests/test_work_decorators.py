@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import inspect
 import pickle
+import types
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
@@ -380,3 +382,88 @@ def test_objects_are_of_the_kind_of_their_method(watched: Watched) -> None:
     inner_one, inner_two = (one for one in watched.of("tool") if one.name == "inner")
     around = {one.call_id: one.name for one in watched.of("tool")}
     assert [around[one.parent_call_id or ""] for one in (inner_one, inner_two)] == ["search", "list"]
+
+
+def test_a_generator_that_is_awaited_stays_so(watched: Watched) -> None:
+    """``types.coroutine`` makes coroutines of a generator function's generators."""
+
+    @spantally.tool
+    @types.coroutine
+    def waits(value: int) -> Generator[Any, Any, int]:
+        yield from asyncio.sleep(0).__await__()
+        return value
+
+    async def main() -> int:
+        return await waits(4)
+
+    assert asyncio.run(main()) == 4
+    assert [one.name for one in watched.of("tool")] == ["waits"]
+
+
+def test_a_cache_can_still_be_cleared(watched: Watched) -> None:
+    """What is kept runs no function, but is an execution of the tool."""
+
+    class Shop:
+        @spantally.tool
+        @functools.lru_cache
+        def stock(self, item: str) -> str:
+            return item
+
+    shop = Shop()
+    assert [shop.stock("a"), shop.stock("a")] == ["a", "a"]
+    assert Shop.stock.cache_info().hits == 1
+    Shop.stock.cache_clear()
+    assert (Shop.stock.cache_info().hits, len(watched.of("tool"))) == (0, 2)
+
+
+def test_closing_gives_what_the_body_gives(watched: Watched) -> None:
+    """From Python 3.13 ``close()`` returns what the body returned."""
+
+    def body() -> Generator[int, None, int]:
+        try:
+            yield 1
+        except GeneratorExit:
+            pass
+        return 7
+
+    closed: list[Any] = []
+    for function in (body, spantally.agent(body)):
+        running = function()
+        next(running)
+        closed.append(running.close())  # type: ignore[func-returns-value]
+    assert closed[0] == closed[1]
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_the_loop_closes_what_is_open_at_its_end(on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, without a word: ours closes the program's generator, and the loop knows one of the two."""
+    if not on:
+        monkeypatch.setenv("SPANTALLY_DISABLED", "true")
+    watched = Watched()
+    told: list[str] = []
+    closed: list[int] = []
+
+    @spantally.session(name="rows")
+    @spantally.agent
+    async def rows(number: int) -> AsyncIterator[int]:
+        try:
+            yield number
+        finally:
+            await asyncio.sleep(0)
+            closed.append(number)
+
+    kept: list[Any] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+        kept.extend(rows(number) for number in range(5))
+        assert [await anext(one) for one in kept] == list(range(5))
+
+    try:
+        asyncio.run(main())
+        assert told == []
+        assert sorted(closed) == list(range(5))
+        if on:
+            assert [(one.name, one.abandoned) for one in watched.of("agent")] == [("rows", True)] * 5
+    finally:
+        watched.close()

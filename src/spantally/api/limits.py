@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from spantally.api.kept_records import kept_name
@@ -276,18 +277,25 @@ def _as_kept(selection: file.Selection, key: str) -> tuple[file.Selection, str]:
 
 def _used_before(selection: file.Selection) -> Use:
     """What the calls of a selection have used, as the ledger has it."""
-    if selection.session_id is not None:
-        session = Filter(session_id=selection.session_id)
-        found = _rows(lambda store: store.sessions(session))
-    else:
-        kind, ident = selection.entity or (None, None)
-        where = Filter(
-            user=selection.user,
-            entity_type=kind,
-            entity_id=ident,
-            tags=() if selection.tag is None else (selection.tag,),
-            since_ns=selection.since_ns,
-            until_ns=time.time_ns(),
-        )
-        found = _rows(lambda store: store.cost(("project",), where, "UTC"))
-    return _sums(found)
+    session_id = selection.session_id
+    if session_id is not None and not (selection.user or selection.entity or selection.tag):
+        return _sums(_rows(lambda store: store.sessions(Filter(session_id=session_id))))
+    kind, ident = selection.entity or (None, None)
+    where = Filter(
+        user=selection.user,
+        entity_type=kind,
+        entity_id=ident,
+        tags=() if selection.tag is None else (selection.tag,),
+        since_ns=selection.since_ns,
+        until_ns=time.time_ns(),
+    )
+
+    def rows(store: Any) -> list[Any]:
+        from spantally.queries.of_session import family_of  # only where a budget is of a part of a session
+
+        # Whom a call is for changes within a session: it is asked of the calls, and of those beneath it, too.
+        within = (None,) if session_id is None else family_of(store, session_id)
+        each = (replace(where, session_id=one) for one in within)
+        return [row for one in each for row in store.cost(("project",), one, "UTC")]
+
+    return _sums(_rows(rows))

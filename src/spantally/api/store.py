@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,12 +49,11 @@ class LedgerConsumer:
             from spantally import pricing
             from spantally.ledger.opening import open_store
             from spantally.ledger.writer import LedgerWriter
-            from spantally.queries.ledger import set_active_store
+            from spantally.queries.ledger import begin_store
 
-            store = open_store(self.target, synchronous=self.synchronous)
+            store = begin_store(self.target, lambda: open_store(self.target, synchronous=self.synchronous))
             self.writer = LedgerWriter(store, pricing.rate_if_loaded)
             _open.add(self)
-            set_active_store(store)
             pricing.on_loaded(self._loaded)
             pricing.ensure_loading()
         return self.writer
@@ -81,6 +81,8 @@ class LedgerConsumer:
     def close(self) -> None:
         """Write what waits and let go of the store."""
         if self.writer is None:
+            if not self.outlives:
+                self._forget_asked()
             return
         try:
             from spantally.queries.ledger import set_active_store
@@ -90,6 +92,13 @@ class LedgerConsumer:
             set_active_store(None)
         except Exception as error:
             swallowed("api.ledger_close", error)
+
+    @staticmethod
+    def _forget_asked() -> None:
+        """Whoever opened it for reading has one that nothing will be written to."""
+        queries = sys.modules.get("spantally.queries.ledger")
+        if queries is not None:
+            queries.forget_asked()
 
 
 def _settle(batch: Sequence[LedgerConsumer]) -> None:

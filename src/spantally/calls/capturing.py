@@ -61,7 +61,7 @@ class Yielded:
         if self._room <= 0:
             return
         if type(item) is str:
-            self._room -= len(item)
+            self._room -= len(item) + 1  # endlessly many may be empty
             self._items.append(item)
             return
         if self._left > 0:
@@ -188,7 +188,7 @@ def keep_value(operation: Operation, name: str, value: Any) -> None:
         name: ``input`` or ``output``.
         value: as the program has it; None is nothing.
     """
-    if value is None or (name == INPUT and value == {}):
+    if value is None or (name == INPUT and type(value) is dict and not value):
         return
     from spantally.calls import (
         work_messages,

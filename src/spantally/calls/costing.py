@@ -23,11 +23,12 @@ PENDING: Final = "pending"
 """``CostStatus.PENDING``: the module of money is loaded with the first call, not with the program."""
 
 
-def cost_of(operation: Operation) -> dict[str, Any]:
+def cost_of(operation: Operation, *, later: bool = False) -> dict[str, Any]:
     """Attributes that tell what an operation cost, or why that is not known. Never raises.
 
     Args:
         operation: of a kind that costs, with its usage; it has the fields of its record.
+        later: they are for the span of a request that read its answer.
 
     Returns:
         ``spantally.cost.*``; empty where nobody prices. While the price data is not loaded, at most what
@@ -44,7 +45,7 @@ def cost_of(operation: Operation) -> dict[str, Any]:
         basis = None
         if operation.usage is not None:
             needed = rating.status == _BAD_USAGE or _says_otherwise(operation.end_attributes, rating.parts)
-            basis = basis_of(operation, needed=needed)
+            basis = basis_of(operation, needed=needed, later=later)
         if basis is not None:
             found[semconv.COST_BASIS] = basis
         if rating.status == PENDING:

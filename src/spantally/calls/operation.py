@@ -27,6 +27,7 @@ from spantally.calls.own_spans import OwnSpan, fill, safe_at_end, without_genai
 from spantally.calls.rollup import Rollup, add_to_agents, sums_for
 from spantally.calls.telemetry import SCOPE_NAME, Telemetry
 from spantally.ground import ids, semconv
+from spantally.ground.errors import SpantallyError
 from spantally.ground.guard import counted, guard, swallowed
 from spantally.ground.records import (
     COUNTED_KINDS,
@@ -489,10 +490,15 @@ class _LateEnd:
         operation.finish(**self.outcome)
 
 
+_OUR_ERRORS: Final = SpantallyError.__module__
+
+
 def type_name(error: BaseException) -> str:
     """Canonical name of an exception's class: bare for built-ins, with its module otherwise."""
     kind = type(error)
     module = kind.__module__
+    if module == _OUR_ERRORS:
+        module = "spantally"  # as programs know them, and as what was refused has it
     return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from spantally.ground.records import COUNTED_KINDS, UsageFormat
 
@@ -52,13 +52,30 @@ _ORDINARY: Final = frozenset({"standard", "default", "global", "not_available"})
 
 _FORMATS: Final = frozenset(UsageFormat)
 
+_ANSWER: Final = ("provider", "request_model", "response_model", "response_id")
 
-def basis_of(operation: Operation, *, needed: bool) -> str | None:
+
+class Basis(NamedTuple):
+    """What a span carries."""
+
+    usage: Mapping[str, Any]
+    usage_format: str
+    context: dict[str, Any]
+    answer: dict[str, str] | None
+    """Whose usage it is, where that is an answer that an earlier call began: fields of its row."""
+
+
+READINGS: Final = frozenset({"fetch_response", "cancel_response", "submit_tool_outputs"})
+"""Requests that read an answer which an earlier one began; of most profiles they are no operations."""
+
+
+def basis_of(operation: Operation, *, needed: bool, later: bool = False) -> str | None:
     """What the span of an operation has to carry, or None where it says all by itself.
 
     Args:
         operation: has ended, with its usage.
         needed: the counts of the span are not those that it is rated by, or the usage cannot be true.
+        later: it is for the span of a request that read the operation's answer.
     """
     usage, context = operation.usage, operation.price_context
     if usage is None or operation.kind not in COUNTED_KINDS:
@@ -71,10 +88,17 @@ def basis_of(operation: Operation, *, needed: bool) -> str | None:
         _TOLD.isdisjoint(usage) or not any(_matters(usage[name]) for name in _TOLD.intersection(usage))
     ):
         return None
-    told = {key: context[key] for key in _KEPT if key in context} if context else {}
-    text = json.dumps(
-        {"usage": dict(usage), "format": operation.usage_format, "context": told}, separators=(",", ":")
-    )
+    told: dict[str, Any] = {
+        "usage": dict(usage),
+        "format": operation.usage_format,
+        "context": {key: context[key] for key in _KEPT if key in context} if context else {},
+    }
+    if later or operation.operation in READINGS:
+        # Its span may be a plain one, which says nothing of models.
+        told["answer"] = {
+            name: value for name in _ANSWER if type(value := getattr(operation, name)) is str and value
+        }
+    text = json.dumps(told, separators=(",", ":"))
     return text if len(text) <= MAX_BASIS else None
 
 
@@ -84,8 +108,8 @@ def _matters(value: Any) -> bool:
     return bool(value) and not (isinstance(value, str) and value.lower() in _ORDINARY)
 
 
-def basis_in(text: Any) -> tuple[Mapping[str, Any], str, dict[str, Any]] | None:
-    """Usage, its format and the price context that a span carries; None where it carries none.
+def basis_in(text: Any) -> Basis | None:
+    """Usage, its format, the price context and whose it is, as a span carries it; None where it carries none.
 
     Args:
         text: the attribute's value, which anybody may have written.
@@ -111,4 +135,7 @@ def basis_in(text: Any) -> tuple[Mapping[str, Any], str, dict[str, Any]] | None:
         tools = given.get("server_tools")
         if type(tools) is dict and all(type(one) is int for one in tools.values()):
             context["server_tools"] = tools
-    return usage, usage_format, context
+    answer = told.get("answer")
+    if type(answer) is dict:
+        answer = {name: answer[name] for name in _ANSWER if type(answer.get(name)) is str}
+    return Basis(usage, usage_format, context, answer if type(answer) is dict else None)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
+import types
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from opentelemetry.context import Context
 
@@ -70,9 +72,26 @@ def wrap_function(
         wrapped = _wrap_coroutine(function, opener, beside)
     elif inspect.isgeneratorfunction(function) or inspect.isgeneratorfunction(kind):
         wrapped = _wrap_generator(function, opener)
+        if _is_awaitable(function):
+            wrapped = types.coroutine(wrapped)
     else:
         wrapped = _wrap_plain(function, opener)
+    for name in _OF_CACHES if isinstance(function, _CACHED) else ():
+        setattr(wrapped, name, getattr(function, name))
     return cast("_F", wrapped)
+
+
+_CACHED: Final = type(functools.lru_cache(len))
+_OF_CACHES: Final = ("cache_info", "cache_clear", "cache_parameters")
+"""What programs ask of a function behind ``functools.lru_cache``, beside calling it."""
+
+
+def _is_awaitable(function: Any) -> bool:
+    """True for a generator function that ``types.coroutine`` has made one of coroutines."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return code is not None and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)
 
 
 def _tell(method: Callable[..., None], *args: Any) -> None:
@@ -180,9 +199,11 @@ def _wrap_generator(function: Callable[..., Any], opener: Opener) -> Callable[..
                 _tell(running.left)
                 steps.enter()
                 try:
-                    generator.close()
+                    value = generator.close()
                 finally:
                     steps.leave()
+                if value is not None:
+                    return value  # from 3.13 it is what the body returns then
                 raise
             except BaseException as error:
                 step, given = generator.throw, error
@@ -201,7 +222,7 @@ def _wrap_async_generator(function: Callable[..., Any], opener: Opener) -> Calla
         else:
             steps = Steps(running.context)
         generator = function(*args, **kwargs)
-        step, given = generator.asend, None
+        step, given = _unannounced(generator.asend), None
         taken = getattr(running, "item", None)
         while True:
             steps.enter()
@@ -233,6 +254,28 @@ def _wrap_async_generator(function: Callable[..., Any], opener: Opener) -> Calla
                 step, given = generator.athrow, error
 
     return run
+
+
+def _unannounced(first: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The first step of a generator that the event loop is not to hear of.
+
+    A loop closes the generators that it knows when it ends. Ours closes the program's; were both known, they
+    would be closed at once, and the loop would report that one of them is running already.
+    """
+
+    def step(given: Any) -> Any:
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None if hooks.finalizer is None else _leave)
+        try:
+            return first(given)
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+
+    return step
+
+
+def _leave(generator: Any) -> None:
+    """The generator goes together with ours, whose loop has ended: a loop does nothing then, either."""
 
 
 class _NoSteps:

@@ -7,22 +7,77 @@ first call begins, since the main module is never imported: names looked up from
 
 from __future__ import annotations
 
+import copy
 import functools
+import inspect
 import sys
 from collections.abc import Iterable
 from typing import Any
 
+import wrapt
+
 from spantally.calls.starting import first_start
-from spantally.ground.guard import swallowed
+from spantally.ground.errors import ArgumentError
+from spantally.ground.guard import say_once, swallowed
 from spantally.ground.settings import from_environment
 from spantally.instrumentors.base import TableInstrumentor
 from spantally.instrumentors.patching import Patch, PatchSet
 
 
-def _as_tool(name: str, original: Any) -> Any:
+def _as_tool(entry: str, name: str, original: Any) -> Any:
     from spantally.calls.work import ToolWork
 
-    return ToolWork(name, None)(original)
+    work = ToolWork(name, None)
+    try:
+        made = work(original)
+    except ArgumentError:
+        say_once(f"no tool:{entry}", "spantally: %s is neither a function nor a method: it is no tool", entry)
+        raise
+    if isinstance(original, (classmethod, staticmethod)) or inspect.isfunction(original):
+        return made
+
+    def run(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return (made if wrapped is original else work(wrapped))(*args, **kwargs)
+
+    return _Binding(original, run) if hasattr(type(original), "__get__") else _Callable(original, made)
+
+
+class _Like:
+    """An object that the program calls stays the object that it is: a cache can be cleared, a class told."""
+
+    __wrapped__: Any
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__reduce_ex__(protocol)
+
+    def __reduce__(self) -> Any:
+        return self.__wrapped__.__reduce__()
+
+    def __copy__(self) -> Any:
+        return copy.copy(self.__wrapped__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copy.deepcopy(self.__wrapped__, memo)
+
+
+class _Binding(_Like, wrapt.FunctionWrapper):  # type: ignore[type-arg]
+    """A callable that a class makes a method of."""
+
+
+class _Callable(_Like, wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """A callable that is the same wherever it is found.
+
+    Args:
+        original: the program's.
+        run: calls it as a tool.
+    """
+
+    def __init__(self, original: Any, run: Any) -> None:
+        super().__init__(original)
+        self._self_run = run
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._self_run(*args, **kwargs)
 
 
 def _patches(entries: Iterable[str]) -> tuple[Patch, ...]:
@@ -30,7 +85,7 @@ def _patches(entries: Iterable[str]) -> tuple[Patch, ...]:
     for entry in entries:
         module, _, path = entry.partition(":")
         name = path.rpartition(".")[2]
-        made.append(Patch(module, path, factory=functools.partial(_as_tool, name)))
+        made.append(Patch(module, path, factory=functools.partial(_as_tool, entry, name)))
     return tuple(made)
 
 

@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from spantally.calls.price_basis import basis_in
+from spantally.calls.price_basis import READINGS, basis_in
 from spantally.ground import semconv
 from spantally.ground.records import COUNTED_KINDS, Kind
-from spantally.otel.dialects_genai import GENAI, Dialect, Facts, read_genai
+from spantally.otel.dialects_genai import GENAI, Dialect, Facts, host_and_port, read_genai
 
-__all__ = ["SIGNED", "Dialect", "Facts", "dialect_of", "facts_of", "read_genai", "register"]
+__all__ = ["LATER_READING", "SIGNED", "Dialect", "Facts", "dialect_of", "facts_of", "read_genai", "register"]
+
+LATER_READING: Final = "fetch_response"
+"""The operation that rows have of a request that told the usage of an answer which an earlier call began."""
 
 _dialects: list[Dialect] = [GENAI]
 
@@ -81,15 +84,21 @@ def facts_of(attributes: Mapping[str, Any] | None, span_name: str) -> Facts | No
         return None
     dialect = dialect_of(attributes)
     facts = None if dialect is None else dialect.read(attributes, span_name)
-    if facts is None or semconv.COST_BASIS not in attributes:
+    text = attributes.get(semconv.COST_BASIS)
+    if text is None or not (facts is None or facts.kind in COUNTED_KINDS or facts.operation in READINGS):
         return facts
-    if facts.kind not in COUNTED_KINDS and facts.operation != "fetch_response":
-        return facts
-    basis = basis_in(attributes[semconv.COST_BASIS])
+    basis = basis_in(text)
     if basis is None:
         return facts
-    usage, usage_format, context = basis
-    merged = {**(facts.price_context or {}), **context}
-    if facts.kind not in COUNTED_KINDS:
-        facts = facts._replace(kind=Kind.INFERENCE)  # it told the usage of what an earlier call began
-    return facts._replace(usage=usage, usage_format=usage_format, price_context=merged or None)
+    answer = basis.answer
+    if facts is None or facts.kind not in COUNTED_KINDS:
+        # It told the usage of what an earlier call began.
+        if facts is None:
+            if answer is None:
+                return None
+            host, port = host_and_port(attributes)
+            facts = Facts(LATER_READING, Kind.INFERENCE, server_address=host, server_port=port)
+        told: dict[str, Any] = {"operation": LATER_READING, "kind": Kind.INFERENCE, **(answer or {})}
+        facts = facts._replace(**told)
+    merged = {**(facts.price_context or {}), **basis.context}
+    return facts._replace(usage=basis.usage, usage_format=basis.usage_format, price_context=merged or None)

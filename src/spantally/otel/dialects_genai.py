@@ -137,7 +137,7 @@ def read_genai(attributes: Mapping[str, Any], span_name: str, *, normalised: boo
     if normalised and provider in EXCLUSIVE and usage is not None and usage_format == UsageFormat.SEMCONV:
         usage = _possible(usage)
     first_chunk: Any = attributes.get(semconv.RESPONSE_TIME_TO_FIRST_CHUNK)
-    host, port = _place(attributes)
+    host, port = host_and_port(attributes)
     return Facts(
         operation=operation,
         kind=kind,
@@ -163,7 +163,7 @@ _LONGEST_S: Final = 1e9
 """Seconds; what is longer, or no time at all, is left out, so that the row of its call can be kept."""
 
 
-def _place(attributes: Mapping[str, Any]) -> tuple[str | None, int | None]:
+def host_and_port(attributes: Mapping[str, Any]) -> tuple[str | None, int | None]:
     """Host and port that the request went to."""
     host, port = _text(attributes, semconv.SERVER_ADDRESS), attributes.get(semconv.SERVER_PORT)
     if host is None:

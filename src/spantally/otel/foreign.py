@@ -25,7 +25,7 @@ from spantally.ground.records import COUNTED_KINDS, CallRecord, Kind, LinkRecord
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState, remember_session
 from spantally.ground.setting_values import parse_id
-from spantally.otel.dialects import Facts
+from spantally.otel.dialects import LATER_READING, Facts
 from spantally.otel.dialects_providers import is_loopback
 from spantally.otel.implicit import scope_of_trace
 from spantally.otel.lineage import SpanState, own_call_id
@@ -262,7 +262,7 @@ def row_of(
         project=view.project,
         # A second view of the call that began it, as where it was made.
         scope_name=f"{scope_name}/{call_id}"
-        if kind == Kind.INFERENCE and facts.operation == "fetch_response"
+        if kind == Kind.INFERENCE and facts.operation == LATER_READING
         else scope_name,
         server_address=facts.server_address,
         server_port=facts.server_port,

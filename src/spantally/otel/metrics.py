@@ -118,13 +118,16 @@ class MetricsConsumer:
         called = self._agents.note(record)
         if record.end_ns is None or record.status == Status.RUNNING:
             return
-        series = self._series_of(record)
+        series = self._series_of(record, None if called is None else called.model)
         if series.duration is not None:
             seconds = (record.end_ns - record.start_ns) / 1e9
             self._made.record(series.duration, seconds, series.failed)
         if called is not None and self._made.has(semconv.METRIC_AGENT_INFERENCE_CALLS):
-            self._made.record(semconv.METRIC_AGENT_INFERENCE_CALLS, called.inferences, series.attributes)
-            self._made.record(semconv.METRIC_AGENT_TOOL_CALLS, called.tools, series.attributes)
+            named = series.attributes
+            if called.model is not None:
+                named = {key: value for key, value in named.items() if key != semconv.REQUEST_MODEL}
+            self._made.record(semconv.METRIC_AGENT_INFERENCE_CALLS, called.inferences, named)
+            self._made.record(semconv.METRIC_AGENT_TOOL_CALLS, called.tools, named)
         if record.kind not in COUNTED_KINDS or record.operation == _WITHOUT_TOKENS:
             return
         if record.first_chunk_ns is not None:
@@ -137,8 +140,13 @@ class MetricsConsumer:
         if self._distributes:
             self._distribute(record, parts, series)
 
-    def _series_of(self, record: CallRecord) -> _Series:
-        """What all records of one model, host and outcome share, found by plain values."""
+    def _series_of(self, record: CallRecord, asked: str | None) -> _Series:
+        """What all records of one model, host and outcome share, found by plain values.
+
+        Args:
+            record: of a call that has ended.
+            asked: of an agent, the only model that was asked beneath it.
+        """
         key = (
             record.kind,
             record.operation,
@@ -150,10 +158,11 @@ class MetricsConsumer:
             record.name,
             record.error_type,
             record.agent_path[-1] if record.kind == Kind.TOOL and record.agent_path else None,
+            asked,
         )
         found = self._series.get(key)
         if found is None:
-            point = self._cardinality.bounded(_point(record))
+            point = self._cardinality.bounded(_point(record, asked))
             failed = point
             if record.error_type is not None:
                 failed = (*point, *self._cardinality.bounded(((semconv.ERROR_TYPE, record.error_type),)))
@@ -302,7 +311,7 @@ _COUNTERS: Final = (
 )
 
 
-def _point(record: CallRecord) -> Point:
+def _point(record: CallRecord, asked: str | None) -> Point:
     """The attributes of a record's data points, but for what only one metric has."""
     if record.kind == Kind.TOOL:
         pairs: tuple[tuple[str, Any], ...] = (
@@ -311,7 +320,7 @@ def _point(record: CallRecord) -> Point:
             (semconv.AGENT_NAME, record.agent_path[-1] if record.agent_path else None),
         )
     elif record.kind == Kind.AGENT:
-        pairs = ((semconv.AGENT_NAME, record.name),)
+        pairs = ((semconv.AGENT_NAME, record.name), (semconv.REQUEST_MODEL, record.request_model or asked))
     elif record.kind == Kind.WORKFLOW:
         pairs = ((semconv.WORKFLOW_NAME, record.name),)
     else:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from spantally.ground import places
 from spantally.ground.errors import LedgerError
@@ -26,7 +27,12 @@ from spantally.queries.outcomes import OutcomeRow, check_outcome_groupings, outc
 from spantally.queries.rating import certain_rater
 from spantally.queries.times import local_zone
 
+IN_MEMORY: Final = ":memory:"
+
 _active: Store | None = None
+_asked: Store | None = None
+"""A ledger in memory that was opened for reading before it had its first record."""
+_lock = threading.RLock()
 
 
 def set_active_store(store: Store | None) -> None:
@@ -35,13 +41,62 @@ def set_active_store(store: Store | None) -> None:
     Args:
         store: the store, or None when there is none any more.
     """
-    global _active
-    _active = store
+    global _active, _asked
+    with _lock:
+        _active = store
+        if store is None:
+            _asked = None
+
+
+def begin_store(target: object, open_: Callable[[], Store]) -> Store:
+    """Open the store that this process writes from now on, and name it.
+
+    Args:
+        target: what it was told to write; of a ledger in memory whoever has opened it has this one.
+        open_: opens it otherwise.
+    """
+    global _asked
+    if target != IN_MEMORY:
+        store = open_()
+        set_active_store(store)
+        return store
+    with _lock:
+        store, _asked = open_() if _asked is None else _asked, None
+        set_active_store(store)
+        return store
+
+
+def forget_asked() -> None:
+    """There will be no record in it."""
+    global _asked
+    with _lock:
+        _asked = None
+
+
+def _asked_early() -> Store:
+    """The ledger in memory of this process, which has no record yet."""
+    global _asked
+    with _lock:
+        if _active is not None:
+            return _active
+        if _asked is None:
+            _asked = open_store(IN_MEMORY)
+        return _asked
 
 
 def active_store() -> Store | None:
     """The store of this process, if it has one."""
     return _active
+
+
+def _after_fork_in_child() -> None:
+    """A lock that another thread of the parent held at the fork would be held in the child for ever."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def open_ledger(path: str | os.PathLike[str] | Store | None = None) -> Ledger:
@@ -59,6 +114,8 @@ def open_ledger(path: str | os.PathLike[str] | Store | None = None) -> Ledger:
     target: Any = path
     if target is None:
         target = places.written()  # told, and not opened yet: there was no record
+        if target == IN_MEMORY:
+            return Ledger(_asked_early(), owned=False)
     if target is None:
         target = from_environment("ledger")
         if target is False:

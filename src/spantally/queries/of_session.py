@@ -213,21 +213,26 @@ class OfSession(Settled):
 
     def _family(self, store: Store, session: SessionRow) -> list[str]:
         """Ids of a session and of all below it."""
-        found: list[str] = []
-        taken: set[str] = set()
-        level = [session.session_id]
-        children = children_of(store)
-        while level:
-            taken.update(level)
-            found.extend(level)
-            level = [child for one in level for child in children.get(one, ()) if child not in taken]
-        return found
+        return family_of(store, session.session_id)
 
 
 def _beginning(store: Store, prefix: str) -> list[str]:
     if isinstance(store, SQLiteStore):
         return store.session_ids(prefix)
     return [row.session_id for row in store.sessions(Filter()) if row.session_id.startswith(prefix)]
+
+
+def family_of(store: Store, session_id: str) -> list[str]:
+    """Ids of a session and of all below it."""
+    found: list[str] = []
+    taken: set[str] = set()
+    level = [session_id]
+    children = children_of(store)
+    while level:
+        taken.update(level)
+        found.extend(level)
+        level = [child for one in level for child in children.get(one, ()) if child not in taken]
+    return found
 
 
 def children_of(store: Store) -> dict[str, list[str]]:

@@ -95,7 +95,7 @@ def learn(target: Operation, wire: WireOperation, facts: ResponseFacts) -> bool:
             tell(*key)
     if waiting is not None:
         _complete(waiting, wire, facts)
-        target.end_attributes.update(cost_of(waiting))  # by now no other span can tell it
+        target.end_attributes.update(cost_of(waiting, later=True))  # by now no other span can tell it
         return False
     if known or facts.usage is None:
         return False
