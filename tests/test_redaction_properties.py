@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import subprocess
 import sys
 import time
@@ -164,3 +165,11 @@ def test_letters_beyond_ascii_after_basic_do_not_fail() -> None:
     redactor = Redactor()
     assert redactor.text("BASIC 0000000\u0130") == "BASIC 0000000\u0130"
     assert redactor.failures == 0
+
+
+def test_digits_of_a_tag_say_nothing_of_what_stands_beside_it() -> None:
+    """Of some installations' keys they are noise, by which a harmless value was taken for a secret."""
+    for number in range(60):
+        digits = hashlib.sha256(str(number).encode()).hexdigest()[:8]
+        text = f'{{"key": "header.[REDACTED:github-token:{digits}]", "n": 1}}'
+        assert Redactor().text(text) == text

@@ -116,3 +116,13 @@ def find_tags(text: str) -> list[tuple[int, int]]:
     if OPENING not in text:
         return []
     return [m.span() for m in _TAG.finditer(text) if m[1] is None or m[1] in _types]
+
+
+def without_tags(text: str) -> str:
+    """What stands beside the tags of a text."""
+    kept: list[str] = []
+    at = 0
+    for start, end in find_tags(text):
+        kept.append(text[at:start])
+        at = end
+    return "".join([*kept, text[at:]])

@@ -6,6 +6,7 @@ import re
 from typing import Final, NamedTuple
 
 from spantally.redaction import names, shapes
+from spantally.redaction.tags import OPENING, without_tags
 
 SHORTEST: Final = 4
 """Characters of a value that may be a secret."""
@@ -41,6 +42,8 @@ class Site(NamedTuple):
 
 def acceptable(value: str, site: Site) -> bool:
     """Whether ``value``, found at ``site``, is taken for a secret."""
+    if OPENING in value:
+        value = without_tags(value)  # the digits of a tag are noise, and say nothing of what stands beside it
     if len(value) < SHORTEST or shapes.is_placeholder(value) or _named_like_a_secret(value):
         return False
     if site.kind == names.WEAK and not site.in_url:
