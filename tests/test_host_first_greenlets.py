@@ -13,8 +13,9 @@ import pytest
 from opentelemetry.sdk import resources
 from opentelemetry.sdk.trace import TracerProvider
 
+from spantally.api import children
 from spantally.api.session_telling import status_of
-from spantally.ground import guard
+from spantally.ground import greenlets, guard
 from spantally.ground import worker as module
 from spantally.ground.cancelling import is_cancellation
 from spantally.ground.joining import join
@@ -172,3 +173,28 @@ def test_the_parent_of_a_fork_starts_nothing_among_greenlets(monkeypatch: pytest
     module._after_fork_in_parent()
     assert own.stop()
     assert got == [1]
+
+
+@pytest.mark.parametrize("are_threads", [True, False])
+def test_the_exit_of_a_child_waits_for_the_tally_but_not_among_greenlets(
+    monkeypatch: pytest.MonkeyPatch, are_threads: bool
+) -> None:
+    """Whether it waits or not, and where the wait fails, the child exits."""
+    exits: list[int] = []
+    waits: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        raise ValueError("made")
+
+    guard.reset()
+    busy = SimpleNamespace(running=True, sleeping=False, pending=lambda: 1, flush=wait)
+    monkeypatch.setattr(children, "worker", busy)
+    monkeypatch.setattr(children, "_ends", [lambda: None])
+    monkeypatch.setattr(greenlets, "are_threads", lambda: are_threads)
+    made: Any = children._Exit(exits.append)  # type: ignore[arg-type]
+    made(3)
+    assert exits == [3]
+    assert waits == ([] if are_threads else [children.EXIT_SECONDS])
+    assert guard.failures == ({} if are_threads else {("api.child_exit", "ValueError"): 1})
+    guard.reset()

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
+from spantally.ground import greenlets
 from spantally.ground.guard import swallowed
 from spantally.ground.worker import worker
 
@@ -76,8 +77,10 @@ class _Exit:
 
     def __call__(self, status: int) -> NoReturn:
         try:
-            # A worker that sleeps has written all there was.
-            if _ends and worker.running and not (worker.sleeping and not worker.pending()):
+            # A worker that sleeps has written all there was. Where greenlets are threads, those of the
+            # program would run in the child while it waits.
+            waits = worker.running and not (worker.sleeping and not worker.pending())
+            if _ends and waits and not greenlets.are_threads():
                 worker.flush(EXIT_SECONDS)
         except Exception as error:
             swallowed("api.child_exit", error)
