@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import time
 from typing import Any
 
 import pytest
 
 from spantally.ground.errors import ArgumentError
-from spantally.redaction import ERROR_TAG, Redactor, engine
+from spantally.redaction import ERROR_TAG, Redactor, clock, engine
+from spantally.redaction.clock import TIMED, Clock, OutOfTimeError
 from spantally.redaction.spans import Span
 
 
@@ -37,7 +40,7 @@ def test_an_unusable_answer_counts_as_a_failure(answer: Any) -> None:
 
 def test_out_of_time_replaces_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
     """A text past its budget is not let through."""
-    monkeypatch.setattr(engine, "SECONDS_PER_CHARACTER", 0.0)
+    monkeypatch.setattr(clock, "SECONDS_PER_CHARACTER", 0.0)
     redactor = Redactor(budget_seconds=0.0)
     assert redactor.text("token=abc " * 20_000) == ERROR_TAG
     assert redactor.failures == 1
@@ -101,7 +104,37 @@ def test_counts_tell_what_went() -> None:
 
 def test_the_time_of_a_long_text_counts_from_its_beginning() -> None:
     """What is done before anything looks at the clock is not for free."""
-    clock = engine.Clock(-1.0)
-    clock.grant(engine.TIMED)
-    with pytest.raises(engine.OutOfTimeError):
+    clock = Clock(-1.0)
+    clock.grant(TIMED)
+    with pytest.raises(OutOfTimeError):
+        clock.check()
+
+
+def spend(seconds: float) -> None:
+    """Processor time of this thread."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+def test_time_that_the_interpreter_took_for_garbage_is_given_again_once() -> None:
+    """In a large program a full collection takes longer than a budget; a text is not lost for it."""
+    clock = Clock(0.002)
+    clock.check()
+    spend(0.003)
+    gc.collect()
+    clock.check()
+    spend(0.003)
+    gc.collect()
+    with pytest.raises(OutOfTimeError):
+        clock.check()
+
+
+def test_time_is_over_where_only_young_objects_were_looked_at() -> None:
+    """That takes no time, and happens at all times."""
+    clock = Clock(0.002)
+    clock.check()
+    spend(0.003)
+    gc.collect(0)
+    with pytest.raises(OutOfTimeError):
         clock.check()

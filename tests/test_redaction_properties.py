@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from spantally.redaction import ERROR_TAG, Redactor, table
 from spantally.redaction.cache import Cache
-from spantally.redaction.engine import SECONDS_PER_CHARACTER
+from spantally.redaction.clock import SECONDS_PER_CHARACTER
 from spantally.redaction.redactor import BUDGET_SECONDS
 
 REDACTOR = Redactor()

@@ -22,6 +22,7 @@ from spantally.calls import telemetry
 from spantally.ground import guard
 from spantally.ground.errors import ArgumentError
 from spantally.redaction import ERROR_TAG, Redactor, engine, presidio_rule
+from spantally.redaction.clock import OutOfTimeError
 from spantally.redaction.registry import forget_literals, register_literal
 
 SECRET = "sk-proj-Zx81mQ4tLw9Bv72KpY3sA"
@@ -201,7 +202,7 @@ def test_an_answer_that_cannot_be_read_is_replaced(strict: bool, monkeypatch: py
     """The built-in rules fail closed on it as on any text, in either mode."""
 
     def broken(*given: object, **named: object) -> str:
-        raise engine.OutOfTimeError
+        raise OutOfTimeError
 
     redactor = Redactor([lambda key, value, where: "another"], strict=strict)
     monkeypatch.setattr(engine, "redact", broken)

@@ -12,6 +12,7 @@ import spantally
 from spantally.ground import guard
 from spantally.ground.errors import ArgumentError
 from spantally.redaction import ERROR_TAG, Redactor, engine
+from spantally.redaction.clock import OutOfTimeError
 from spantally.redaction.rules import Finders
 from spantally.redaction.tags import MARK
 
@@ -77,7 +78,7 @@ def test_pattern_that_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None
 
     def broken(self: Finders, text: str, check: object, taken: object) -> None:
         if self.patterns:
-            raise engine.OutOfTimeError
+            raise OutOfTimeError
 
     monkeypatch.setattr(Finders, "find", broken)
     text = f"EMP-7 {SECRET} some words"

@@ -7,12 +7,12 @@ nothing more is found: a second redaction of the result therefore changes nothin
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 from spantally.redaction import registry
+from spantally.redaction.clock import Clock
 from spantally.redaction.columns import find_columns
 from spantally.redaction.inserts import find_inserts
 from spantally.redaction.languages import find_named
@@ -29,8 +29,6 @@ from spantally.redaction.tokens import find_tokens, is_object_id
 from spantally.redaction.views import DEEPEST, may_have_views, views_of
 
 __all__ = [
-    "Clock",
-    "OutOfTimeError",
     "UnsettledError",
     "find_tags",
     "is_object_id",
@@ -41,12 +39,6 @@ __all__ = [
 
 ROUNDS: Final = 6
 """Most readings of one text; one or two are enough but for texts built to defy the rules."""
-
-SECONDS_PER_CHARACTER: Final = 2.3e-7
-"""What a long text adds to the time budget: about four times what it takes."""
-
-TIMED: Final = 65_536
-"""Characters of a text whose time counts from its beginning."""
 
 WINDOW: Final = 320
 BEHIND: Final = 256
@@ -62,44 +54,8 @@ LONG: Final = 640
 """A text longer than this is read again only around its new tags."""
 
 
-class OutOfTimeError(Exception):
-    """The time budget of a value is used up."""
-
-
 class UnsettledError(Exception):
     """A text still changed after the last reading."""
-
-
-class Clock:
-    """The time budget of one value, in seconds of this thread's processor time.
-
-    It starts when a long text is granted its time, or else at the first :meth:`check`, which short texts
-    never reach.
-    """
-
-    __slots__ = ("_deadline", "_seconds")
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._deadline = 0.0
-
-    def grant(self, characters: int) -> None:
-        """Add the time that a text of this length may take."""
-        if self._deadline:
-            self._deadline += characters * SECONDS_PER_CHARACTER
-        else:
-            self._seconds += characters * SECONDS_PER_CHARACTER
-            if characters >= TIMED:
-                # Of a text of marks alone, finding them takes longer than anything that looks at the clock.
-                self._deadline = time.thread_time() + self._seconds
-
-    def check(self) -> None:
-        """Raise :class:`OutOfTimeError` when the time is over."""
-        now = time.thread_time()
-        if not self._deadline:
-            self._deadline = now + self._seconds
-        elif now > self._deadline:
-            raise OutOfTimeError
 
 
 def is_quiet(text: str, *, generic: bool = True) -> bool:

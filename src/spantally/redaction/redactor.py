@@ -18,6 +18,7 @@ from spantally.ground.settings import from_environment
 from spantally.redaction import counting, names, registry
 from spantally.redaction.by_name import SCHEME_ONLY, goes_whole, policy
 from spantally.redaction.cache import SHORTEST, Cache
+from spantally.redaction.clock import Clock, OutOfTimeError
 from spantally.redaction.rules import Finders, allowed_entries, check_arguments, sorted_rules
 from spantally.redaction.spans import STRUCTURE, Span, replaced, settle
 from spantally.redaction.tags import ERROR_TAG, MARK, digest
@@ -280,18 +281,18 @@ class Redactor:
         return _walk(leaf, self._name, self._failed).value(value, key)
 
     def _leaf(self, where: str) -> Callable[[str, str | None], str]:
-        clock: list[engine.Clock] = []
+        clock: list[Clock] = []
 
         def leaf(text: str, key: str | None) -> str:
             if len(text) < self._shortest and key is None:
                 return self._by_callables(text, key, where) if self._callables else text
             if not clock:
-                clock.append(engine.Clock(self._budget))
+                clock.append(Clock(self._budget))
             return self._text(text, key, where, clock[0])
 
         return leaf
 
-    def _text(self, text: str, key: str | None, where: str, clock: engine.Clock | None) -> str:
+    def _text(self, text: str, key: str | None, where: str, clock: Clock | None) -> str:
         given = text
         if type(text) is not str:
             text = str.__str__(text)
@@ -310,7 +311,7 @@ class Redactor:
             text = self._by_callables(text, key, where)
         return given if text == given else text
 
-    def _short(self, text: str, generic: bool, clock: engine.Clock | None) -> str:
+    def _short(self, text: str, generic: bool, clock: Clock | None) -> str:
         """A short text: those found clean (models, hosts, session ids) repeat, and are remembered."""
         if self._plain_generation != registry.generation:
             self._plain = (set(), set())
@@ -321,7 +322,7 @@ class Redactor:
         if self._simple and engine.is_quiet(text, generic=generic) and not registry.holds_literal(text):
             answer = text
         else:
-            answer = self._scanned(text, generic, clock or engine.Clock(self._budget))
+            answer = self._scanned(text, generic, clock or Clock(self._budget))
         if answer is text and len(text) <= _LONGEST_NAME:
             if len(plain) >= _MOST_NAMES:
                 plain.clear()
@@ -344,7 +345,7 @@ class Redactor:
             clean.add(key)
         return answer
 
-    def _scanned(self, text: str, generic: bool, clock: engine.Clock) -> str:
+    def _scanned(self, text: str, generic: bool, clock: Clock) -> str:
         extra = self._extra
         try:
             return engine.redact(text, clock, extra, self.counts, defaults=self._defaults, generic=generic)
@@ -353,12 +354,12 @@ class Redactor:
                 raise
             self._note("redaction.pattern", error)
         # Perhaps the user's patterns took the time; if not, this fails as well, and then nothing passes.
-        others, clock = extra.without_patterns(), engine.Clock(self._budget)
+        others, clock = extra.without_patterns(), Clock(self._budget)
         return _marked(
             engine.redact(text, clock, others, self.counts, defaults=self._defaults, generic=generic)
         )
 
-    def _cached(self, text: str, generic: bool, clock: engine.Clock | None) -> str:
+    def _cached(self, text: str, generic: bool, clock: Clock | None) -> str:
         if self._generation != registry.generation:
             # A new literal: what was clean before may not be now.
             generation = registry.generation
@@ -371,8 +372,8 @@ class Redactor:
             return text if entry is None else entry
         own = clock is None
         try:
-            answer = self._scanned(text, generic, clock or engine.Clock(self._budget))
-        except engine.OutOfTimeError:
+            answer = self._scanned(text, generic, clock or Clock(self._budget))
+        except OutOfTimeError:
             if own:  # not the fault of what was read before it
                 cache.put(key, ERROR_TAG)
             raise
@@ -409,7 +410,7 @@ class Redactor:
         if self._defaults and text is not given and text != given:
             # A rule that decodes or looks up may have brought a secret. Noise is what pseudonyms look like,
             # so only what has the shape or the name of a secret goes.
-            clock = engine.Clock(self._budget)
+            clock = Clock(self._budget)
             text = engine.redact(
                 text, clock, self._extra.allowing(), self.counts, defaults=True, generic=False
             )
