@@ -49,8 +49,10 @@ def test_the_processor_alone_gives_the_totals_of_metering_at_the_source(
     try:
         watched.provider.add_span_processor(spantally.SpanProcessor(ledger=alone))
         watched.provider.add_span_processor(Bytes())
-        client = openai.OpenAI(base_url=server.base_url, api_key="unused", max_retries=0)
-        with spantally.session("chat-42", user="alice", entity=("customer", "acme"), tags={"f": "s"}):
+        with (
+            openai.OpenAI(base_url=server.base_url, api_key="unused", max_retries=0) as client,
+            spantally.session("chat-42", user="alice", entity=("customer", "acme"), tags={"f": "s"}),
+        ):
             planner(client)
             client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
         assert worker.flush(10)
@@ -81,9 +83,11 @@ def test_a_processor_of_the_users_beside_instrument_counts_once(
     watched = Watched(ledger=path)
     try:
         watched.provider.add_span_processor(spantally.SpanProcessor())
-        client = openai.OpenAI(base_url=server.base_url, api_key="unused", max_retries=0)
         foreign = watched.provider.get_tracer("foreign")
-        with spantally.session("chat-43") as session:
+        with (
+            openai.OpenAI(base_url=server.base_url, api_key="unused", max_retries=0) as client,
+            spantally.session("chat-43") as session,
+        ):
             client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
             foreign.start_span("chat", attributes={"gen_ai.operation.name": "chat"}).end()
             assert worker.flush(10)

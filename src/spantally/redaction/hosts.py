@@ -64,7 +64,11 @@ def accounts(text: str, places: Iterable[int], taken: list[Span]) -> None:
             if at >= acl_end:
                 acl_end = acl_line(text, at, taken)
             continue
-        userinfo(text, at, taken)
+        # Mostly an address in a sentence: a word without a colon or a slash.
+        low = max(0, at - _REACH)
+        space = text.rfind(" ", low, at)
+        if text.rfind(":", max(low, space), at) >= 0 or text.rfind("/", max(low, space), at) >= 0:
+            userinfo(text, at, taken)
 
 
 def userinfo(text: str, at: int, taken: list[Span]) -> None:

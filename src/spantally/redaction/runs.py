@@ -45,15 +45,32 @@ class Runs:
 
         The third says whether it has a digit.
         """
-        find, kinds = self._words.find, self._kinds.find
+        words = self._words
+        find, kinds = words.find, self._kinds.find
         at = find(_LONG)
+        if at < 0:
+            return
+        size = len(words)
+        digit = capital = -1
+        """Where the next of each stands, from ``at`` on: of most words it is behind them."""
         while at >= 0:
             end = find(b" ", at + SHORTEST)
             if end < 0:
-                end = len(self._words)
-            digit = kinds(b"0", at, end) >= 0
-            if digit or kinds(b"AA", at, end) >= 0 or kinds(b"A A", at, end) >= 0:
-                yield at, end, digit
+                end = size
+            if digit < at:
+                digit = kinds(b"0", at)
+                if digit < 0:
+                    digit = size
+            if digit < end:
+                yield at, end, True
+            else:
+                if capital < at:
+                    capital = kinds(b"A", at)
+                    if capital < 0:
+                        capital = size
+                if capital < end:
+                    if kinds(b"AA", capital, end) >= 0 or kinds(b"A A", capital, end) >= 0:
+                        yield at, end, False
             at = find(_LONG, end)
 
     def may_hold_value(self, start: int, end: int) -> bool:

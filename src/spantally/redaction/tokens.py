@@ -45,8 +45,11 @@ _ZHIPU: Final = re.compile(r"(?<![A-Za-z0-9])[a-f0-9]{32}\.[A-Za-z0-9]{16}(?![A-
 _TWITTER: Final = re.compile(r"(?<![A-Za-z0-9])A{20,24}[A-Za-z0-9%]{20,100}%3D[A-Za-z0-9%]{20,100}")
 _NEW_RELIC: Final = re.compile(r"(?<![A-Za-z0-9])(?:eu01xx)?[a-f0-9]{30,36}FFFFNRAL\Z")
 _AZURE_KEY_LENGTH: Final = 52
+_AZURE_SIGN: Final = re.compile("A(?:ZDO|zCa|CO|PIM|CDb|zSe|IoT|Sb|St)|JQQJ9")
+"""One of these stands in each: most long words are paths."""
 _MAILCHIMP: Final = re.compile(r"(?<![A-Za-z0-9])[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9_-])")
 _BEFORE_SPECIAL: Final = frozenset("!:$}")
+_BEFORE_HASH: Final = frozenset(":$}")
 _SHORTEST_DOTTED: Final = 34
 """Characters of a token of Airtable's, the shortest of those that a dot is in."""
 _SHORTEST_DISCORD: Final = 47
@@ -114,6 +117,8 @@ _SPREAD: Final = re.compile(
     r"(?<![A-Za-z0-9_-])(?<![/=][A-Za-z0-9])(?<![/=])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,8}){0,2}[_-])"
     r"(?P<body>[A-Za-z0-9_-]{24,})"
 )
+_NEVER_SPREAD: Final = frozenset("/=")
+"""How words begin in which that is not looked for."""
 _SEPARATOR: Final = re.compile("[_.-]")
 _KINDS_OF_IDS: Final = frozenset({"test", "live", "bdrk", "vrtx", "tool", "call", "pro", "v1", "v2"})
 _HASHES: Final = frozenset(
@@ -256,13 +261,15 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
         return
     length = len(word)
     before = text[start - 1] if start else ""
+    # A run of letters and digits as long as a key's: nearly all words are names and paths, and have none.
+    long = _LONGER_RUN.search(word) is not None
     if (
         (before in _BEFORE_SPECIAL and (before != ":" or word[0] != "/"))  # not of every URL
-        or (length >= _SHORTEST_DOTTED and "." in word)
+        or (length >= _SHORTEST_DOTTED and "." in word and (long or "pat" in word or word.count(".") > 1))
         or "Q~" in word
         or length >= _AZURE_KEY_LENGTH
         or (word[-1] == "L" and word.endswith("NRAL"))
-    ) and _special(text, start, word, taken):
+    ) and _special(text, start, word, taken, long=long):
         return
     equals = word.find("=")
     if equals > 0 and start and text[start - 1] in _IN_QUERY and _query(start, word, taken):
@@ -281,14 +288,15 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
             taken.append(Span(start + session.start(), start + session.end(), VENDOR, "cookie"))
             return
     if (
-        ("-" in word or "_" in word or "." in word)  # without one there is no prefix
+        (long or (length >= _LONG_WORD and word[0] not in _NEVER_SPREAD and _LONG_RUN.search(word) is not None))
+        and ("-" in word or "_" in word or "." in word)  # without one there is no prefix
+        and (long or not word.islower())
         and not word.startswith(_MANGLED)
-        and (_LONGER_RUN if len(word) < _LONG_WORD or word.islower() else _LONG_RUN).search(word) is not None
     ):
-        if "-us" in word and (mailchimp := _MAILCHIMP.search(word)) is not None:
+        if long and "-us" in word and (mailchimp := _MAILCHIMP.search(word)) is not None:
             taken.append(Span(start + mailchimp.start(), start + mailchimp.end(), VENDOR, "mailchimp-key"))
         elif generic:
-            _generic(text, start, word, taken)
+            _generic(text, start, word, taken, long=long)
 
 
 def _query(start: int, word: str, taken: list[Span]) -> bool:
@@ -419,9 +427,9 @@ def _jwt(start: int, word: str, at: int, taken: list[Span]) -> int:
     return at + len(value)
 
 
-def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
+def _special(text: str, start: int, word: str, taken: list[Span], *, long: bool) -> bool:
     """Shapes without a prefix of their own."""
-    if start and _hashed(text, start, word, taken):
+    if start and text[start - 1] in _BEFORE_HASH and _hashed(text, start, word, taken):
         return True
     if len(word) == _ACCOUNT_KEY_LENGTH and word[-1] == "=" and _AZURE_ACCOUNT_KEY.match(word) is not None:
         if _IS_HASH.search(text, max(0, start - 48), start) is None:
@@ -447,13 +455,13 @@ def _special(text: str, start: int, word: str, taken: list[Span]) -> bool:
             taken.append(Span(start + licence.start(), start + licence.end(), VENDOR, "newrelic-key"))
             return True
     hit = _AZURE.search(word) if "Q~" in word else None
-    if hit is None and len(word) >= _AZURE_KEY_LENGTH:
+    if hit is None and len(word) >= _AZURE_KEY_LENGTH and _AZURE_SIGN.search(word) is not None:
         hit = _AZURE_KEY.search(word)
     kind = "azure-secret"
     if hit is None and "pat" in word:
         hit = _AIRTABLE.search(word)
         kind = "airtable-token" if hit is not None else kind
-    if hit is None and len(word) >= _SHORTEST_DISCORD and "." in word:
+    if hit is None and long and len(word) >= _SHORTEST_DISCORD and "." in word:
         hit = _ZHIPU.search(word)
         kind = "zhipu-key" if hit is not None else kind
     if hit is None and "%3D" in word:
@@ -531,11 +539,11 @@ def _no_words(body: str) -> bool:
     )
 
 
-def _generic(text: str, start: int, word: str, taken: list[Span]) -> None:
+def _generic(text: str, start: int, word: str, taken: list[Span], *, long: bool) -> None:
     """Noise behind a short prefix: the form that vendors have settled on, whoever they are."""
     if start > 2 and text[max(0, start - 20) : start].rstrip('\\"').endswith("W/"):
         return  # an ETag
-    for hit in _FOREIGN.finditer(word):
+    for hit in _FOREIGN.finditer(word) if long else ():
         prefix, body = hit["prefix"], hit["body"]
         if (
             _is_objects(prefix)
@@ -556,7 +564,7 @@ def _generic(text: str, start: int, word: str, taken: list[Span]) -> None:
             end = tail.end()
         taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
         return
-    spread = None if word[:1] in "/=" or _TEXINFO in word else _SPREAD.search(word)
+    spread = None if word[0] in _NEVER_SPREAD or _TEXINFO in word else _SPREAD.search(word)
     if spread is not None and not _is_objects(spread["prefix"]):
         body = spread["body"].replace("_", "").replace("-", "")
         if len(body) >= 22 and not shapes.is_hex(body) and not _WORDY.search(spread["body"]):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import html
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import Final
 
 MARGIN: Final = 256
@@ -29,6 +30,14 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 """Escaped ones show once they are decoded; to look for all their spellings costs each text too much."""
 _FEWEST: Final = 2
 """Escapes of a part: one alone (``%20`` in a URL) hides nothing that the rules do not know."""
+_TELLS: Final = re.compile(
+    r"\\u(?!d[89a-f][0-9a-f]{2}|20[0-6][0-9a-f]|2[1-7][0-9a-f]{2}|fe0[0-9a-f]|00[89ab][0-9a-f])", re.IGNORECASE
+)
+"""An escape of something else than a sign that people see: quotes, dashes, arrows, pictures."""
+_MOST_KNOWN: Final = 4_096
+_LONGEST_KNOWN: Final = 12
+_known: Final[dict[str, str]] = {}
+"""What escapes stand for that were met before."""
 _WITHIN: Final = re.compile(
     r"%(?:2[bf]|7e)|&(?:gt|#(?:43|47|x2b|x2f));|\\u0(?:0(?:26|2b|2f|3d|3e|7e|[c-f][0-9a-f])|1[0-7][0-9a-f])",
     re.IGNORECASE,
@@ -58,9 +67,18 @@ class View:
         at = max(0, hits[0].start() - MARGIN)
         pieces: list[str] = []
         for hit in hits:
-            pieces.append(text[at : hit.start()])
-            pieces.append(_meaning(hit))
-            at = hit.end()
+            start, end = hit.span()
+            pieces.append(text[at:start])
+            escape = text[start:end]
+            meaning = _known.get(escape)
+            if meaning is None:
+                meaning = _meaning(hit)
+                if len(escape) <= _LONGEST_KNOWN:
+                    if len(_known) >= _MOST_KNOWN:
+                        _known.clear()
+                    _known[escape] = meaning
+            pieces.append(meaning)
+            at = end
         pieces.append(text[at : at + MARGIN])
         self.text = "".join(pieces)
 
@@ -103,28 +121,58 @@ def may_have_views(text: str) -> bool:
     return "%" in text or "&" in text or "\\u" in text or _ESCAPE in text
 
 
-def views_of(text: str) -> list[View]:
-    """The decoded parts of a text, in order."""
-    hits: list[re.Match[str]] = []
+def views_of(text: str, places: Sequence[int]) -> list[View]:
+    """The decoded parts of a text, in order.
+
+    Args:
+        text: the text.
+        places: where something stands in it, as it is, by which a rule could begin to read, in order.
+    """
+    sources: list[list[re.Match[str]]] = []
     for sign, pattern in (("%", _PERCENT), ("&", _ENTITY)):
         if sign in text:
-            hits.extend(pattern.finditer(text))
+            sources.append(list(pattern.finditer(text)))
+    if _ESCAPE in text:
+        sources.append(list(_COLOUR.finditer(text)))
+    simple = not any(sources)
     if "\\u" in text:
         # JSON is full of other escapes: those of one backslash are found by both of their signs.
         deeper = "\\\\u" in text
-        hits.extend((_UNICODE if deeper else _UNICODE_PLAIN).finditer(text))
-    if _ESCAPE in text:
-        hits.extend(_COLOUR.finditer(text))
+        sources.append(list((_UNICODE if deeper else _UNICODE_PLAIN).finditer(text)))
+    hits = [hit for source in sources for hit in source]
     if not hits:
         return []
-    hits.sort(key=re.Match.start)
-    parts: list[list[re.Match[str]]] = [[hits[0]]]
-    for hit in hits[1:]:
-        if hit.start() - parts[-1][-1].end() <= 2 * MARGIN:
+    if not simple:
+        hits.sort(key=re.Match.start)
+    parts: list[list[re.Match[str]]] = []
+    last = -MARGIN * 3
+    for hit in hits:
+        start, end = hit.span()
+        if start - last <= 2 * MARGIN:
             parts[-1].append(hit)
         else:
             parts.append([hit])
-    return [View(text, part) for part in parts if len(part) >= _FEWEST or _tells_alone(part[0])]
+        last = end
+    return [
+        View(text, part)
+        for part in parts
+        if (len(part) >= _FEWEST or _tells_alone(part[0]))
+        and not (simple and _shows_signs(text, part[0].start(), part[-1].end(), places))
+    ]
+
+
+def _shows_signs(text: str, start: int, end: int, places: Sequence[int]) -> bool:
+    """Whether escapes of a part are such as people see, with nothing around that they could stand beside.
+
+    Most escapes of JSON are; a password in curly quotes has its name beside them, and in other scripts the
+    name has escapes of another kind.
+    """
+    if _TELLS.search(text, start, end) is not None:
+        return False
+    low = max(0, start - MARGIN)
+    index = bisect_left(places, low)
+    near = index < len(places) and places[index] < end + MARGIN
+    return not near and text[low : end + MARGIN].isascii()
 
 
 def _tells_alone(hit: re.Match[str]) -> bool:
