@@ -145,8 +145,7 @@ def scan(
     tags = find_tags(text)
     if defaults:
         places = _find(text, tags, check, taken, generic=generic)
-        if may_have_views(text):
-            _find_encoded(text, places, check, taken, generic=generic, depth=DEEPEST)
+        _find_encoded(text, places, check, taken, generic=generic, depth=DEEPEST)
     if patterns:
         patterns.find(text, check, taken)
     if not taken:

@@ -68,9 +68,8 @@ class Runs:
                     capital = kinds(b"A", at)
                     if capital < 0:
                         capital = size
-                if capital < end:
-                    if kinds(b"AA", capital, end) >= 0 or kinds(b"A A", capital, end) >= 0:
-                        yield at, end, False
+                if capital < end and (kinds(b"AA", capital, end) >= 0 or kinds(b"A A", capital, end) >= 0):
+                    yield at, end, False
             at = find(_LONG, end)
 
     def may_hold_value(self, start: int, end: int) -> bool:

@@ -288,7 +288,10 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
             taken.append(Span(start + session.start(), start + session.end(), VENDOR, "cookie"))
             return
     if (
-        (long or (length >= _LONG_WORD and word[0] not in _NEVER_SPREAD and _LONG_RUN.search(word) is not None))
+        (
+            long
+            or (length >= _LONG_WORD and word[0] not in _NEVER_SPREAD and _LONG_RUN.search(word) is not None)
+        )
         and ("-" in word or "_" in word or "." in word)  # without one there is no prefix
         and (long or not word.islower())
         and not word.startswith(_MANGLED)

@@ -23,7 +23,7 @@ DEEPEST: Final = 2
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
 _ENTITY: Final = re.compile(r"&(?:quot|apos|amp|lt|gt|nbsp|#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5});")
 _UNICODE_PLAIN: Final = re.compile(r"\\u[0-9A-Fa-f]{4}")
-_UNICODE: Final = re.compile(r"\\{1,16}+u[0-9A-Fa-f]{4}")
+_UNICODE: Final = re.compile(r"\\\\{0,15}+u[0-9A-Fa-f]{4}")
 """With more than one backslash in JSON that is a text in JSON, as arguments of tools are."""
 _ESCAPE: Final = "\x1b"
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
@@ -31,7 +31,8 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 _FEWEST: Final = 2
 """Escapes of a part: one alone (``%20`` in a URL) hides nothing that the rules do not know."""
 _TELLS: Final = re.compile(
-    r"\\u(?!d[89a-f][0-9a-f]{2}|20[0-6][0-9a-f]|2[1-7][0-9a-f]{2}|fe0[0-9a-f]|00[89ab][0-9a-f])", re.IGNORECASE
+    r"\\u(?!d[89a-f][0-9a-f]{2}|20[0-6][0-9a-f]|2[1-7][0-9a-f]{2}|fe0[0-9a-f]|00[89ab][0-9a-f])",
+    re.IGNORECASE,
 )
 """An escape of something else than a sign that people see: quotes, dashes, arrows, pictures."""
 _MOST_KNOWN: Final = 4_096
@@ -118,7 +119,7 @@ class View:
 
 def may_have_views(text: str) -> bool:
     """Whether any escape can stand in a text."""
-    return "%" in text or "&" in text or "\\u" in text or _ESCAPE in text
+    return "%" in text or "&" in text or ("\\" in text and "\\u" in text) or _ESCAPE in text
 
 
 def views_of(text: str, places: Sequence[int]) -> list[View]:
@@ -128,18 +129,23 @@ def views_of(text: str, places: Sequence[int]) -> list[View]:
         text: the text.
         places: where something stands in it, as it is, by which a rule could begin to read, in order.
     """
-    sources: list[list[re.Match[str]]] = []
-    for sign, pattern in (("%", _PERCENT), ("&", _ENTITY)):
-        if sign in text:
-            sources.append(list(pattern.finditer(text)))
-    if _ESCAPE in text:
-        sources.append(list(_COLOUR.finditer(text)))
-    simple = not any(sources)
-    if "\\u" in text:
+    percent, entity, slash, escape = "%" in text, "&" in text, "\\" in text, _ESCAPE in text
+    if not (percent or entity or slash or escape):
+        return []
+    hits: list[re.Match[str]] = []
+    if percent:
+        hits.extend(_PERCENT.finditer(text))
+    if entity:
+        hits.extend(_ENTITY.finditer(text))
+    if escape:
+        hits.extend(_COLOUR.finditer(text))
+    simple = not hits
+    if slash:
         # JSON is full of other escapes: those of one backslash are found by both of their signs.
-        deeper = "\\\\u" in text
-        sources.append(list((_UNICODE if deeper else _UNICODE_PLAIN).finditer(text)))
-    hits = [hit for source in sources for hit in source]
+        found = list(_UNICODE_PLAIN.finditer(text))
+        if any(text[hit.start() - 1 : hit.start()] == "\\" for hit in found):
+            found = list(_UNICODE.finditer(text))
+        hits.extend(found)
     if not hits:
         return []
     if not simple:
