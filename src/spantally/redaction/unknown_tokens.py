@@ -1,0 +1,185 @@
+"""Tokens of vendors that nobody knows: noise behind a prefix, in a query, in a variable of a shell."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from spantally.redaction import shapes
+from spantally.redaction.spans import GENERIC, Span
+from spantally.redaction.vendor_tokens import CASE_CHANGES, CLASSES
+
+_VARIABLE: Final = re.compile("[A-Za-z0-9_-]{24,128}={0,2}")
+_LONG_HEX: Final = 32
+_PARAMETER: Final = re.compile(r"(?P<name>[A-Za-z_][\w.-]{0,32})=(?P<value>[A-Za-z0-9_-]{24,512}={0,2})\Z")
+_PLAIN_PARAMETERS: Final = frozenset(
+    """
+    _ _ga _gl after anchor before build cb checksum ck code_challenge commit continuation continue
+    ctoken cursor data digest dclid ei etag fbclid file gclid gs_lcp gs_lcrp hash igshid integrity itag
+    list mc_cid mc_eid md5 model msclkid name next nonce offset page page_token pagetoken path pb prev q
+    query ref rev revision sca_esv sei sha sha1 sha256 si since source state sxsrf usg utm_campaign
+    utm_content utm_source utm_term v ved ver version wbraid gbraid xsrf yclid
+    """.split()  # noqa: SIM905
+)
+"""Parameters of URLs that hold noise and open nothing."""
+_FOREIGN: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{0,15}(?:[_.-][A-Za-z0-9]{1,12}){0,3}[_.-])"
+    r"(?P<body>[A-Za-z0-9]{18,})"
+)
+_KIND_CHANGES: Final = re.compile("(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[a-z0-9]|(?<=[0-9])[A-Za-z]")
+_WORDY: Final = re.compile(
+    r"(?:^|[_-])(?:[A-Za-z]?[a-z]{4,}(?=[_-])|(?:[A-Z][a-z]{2,}|[A-Z]{4,})(?=[_-]|\Z))"
+)
+_SPREAD: Final = re.compile(
+    r"(?<![A-Za-z0-9_-])(?<![/=][A-Za-z0-9])(?<![/=])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,8}){0,2}[_-])"
+    r"(?P<body>[A-Za-z0-9_-]{24,})"
+)
+NEVER_SPREAD: Final = frozenset("/=")
+"""How words begin in which that is not looked for."""
+_SEPARATOR: Final = re.compile("[_.-]")
+_KINDS_OF_IDS: Final = frozenset({"test", "live", "bdrk", "vrtx", "tool", "call", "pro", "v1", "v2"})
+_HASHES: Final = frozenset(
+    """
+    archive asset blob block bundle cache cachekey checksum chunk commit content css digest fingerprint git
+    hash head hex id image img index js layer main md5 media merge object page parent rev revision sha sha1
+    sha256
+    sha512 snapshot src static trace tree version
+    """.split()  # noqa: SIM905
+)
+_OPEN: Final = _HASHES | {"etag", "nonce", "sum", "sums", "integrity", "state", "cursor", "user", "uid"}
+"""Words of the names of variables that hold noise and open nothing."""
+_LONG_BODY: Final = 24
+_TEXINFO: Final = "_005f"
+"""An underscore in the anchors of manuals."""
+_SAYS_KEY: Final = re.compile(
+    r"(?i)(?:^|[_.-])(?:live|sk|rk|pat|key|apikey|token|tok|secret|access|auth|private|priv)[_.-]"
+)
+_TELLING: Final = re.compile(
+    r"(?i)(?:^|[_.-])(?:live|test|prod|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private"
+    r"|priv|v[0-9])[_.-]"
+)
+
+
+def find_in_query(start: int, word: str, taken: list[Span]) -> bool:
+    """Noise of a key's length in the query of a URL, whatever the name of the parameter."""
+    hit = _PARAMETER.match(word)
+    if hit is not None and hit["name"].lower() == "appid" and len(hit["value"]) == _LONG_HEX:
+        taken.append(Span(start + hit.start("value"), start + hit.end("value"), GENERIC, "unknown-vendor"))
+        return True
+    if hit is None or hit["name"].lower() in _PLAIN_PARAMETERS or hit["name"].endswith(("id", "Id", "ID")):
+        return False
+    value = hit["value"]
+    body = value.rstrip("=").replace("_", "").replace("-", "")
+    if (
+        len(body) < _LONG_BODY
+        or body.islower()
+        or body.isupper()
+        or shapes.is_provider_id(value)
+        or shapes.is_plain_id(value)
+        or _WORDY.search(value) is not None
+        or not (shapes.looks_random(body, _LONG_BODY) or _no_words(body))
+    ):
+        return False
+    taken.append(Span(start + hit.start("value"), start + hit.end("value"), GENERIC, "unknown-vendor"))
+    return True
+
+
+def find_in_environment(start: int, word: str, equals: int, taken: list[Span]) -> bool:
+    """``SENDGRID=...``: noise of a key's length in a variable of any name but that of a hash."""
+    name, value = word[:equals], word[equals + 1 :]
+    if (
+        not name.isupper()
+        or not name.isidentifier()
+        or _VARIABLE.fullmatch(value) is None
+        or not _OPEN.isdisjoint(name.lower().split("_"))
+        or value.islower()
+        or value.isupper()
+        or shapes.is_provider_id(value)
+        or not shapes.looks_random(value, _LONG_BODY)
+    ):
+        return False
+    taken.append(Span(start + equals + 1, start + len(word), GENERIC, "unknown-vendor"))
+    return True
+
+
+def _is_objects(prefix: str) -> bool:
+    """Whether a prefix is that of an object's id: ``call_``, ``cs_test_``, but not ``prod_river_``."""
+    words = prefix.lower().replace("-", "_").replace(".", "_").split("_")
+    if words[0] not in shapes.KEPT_PREFIXES:  # nearly all, so that no more is asked of them
+        return False
+    for word in words:
+        if word not in shapes.KEPT_PREFIXES and word not in _KINDS_OF_IDS and word.isalpha():
+            return False
+    return True
+
+
+def _is_vendors(prefix: str, body: str) -> bool:
+    """Whether hex digits behind words are a key rather than a hash: as long as one, and not called one."""
+    return (
+        len(body) >= 32
+        and prefix[-1] == "_"
+        and not any(word in _HASHES for word in _SEPARATOR.split(prefix.lower()))
+    )
+
+
+def _is_random(prefix: str) -> bool:
+    """Whether the first word of a prefix is noise itself: the front of an id that has a hyphen in it."""
+    first = _SEPARATOR.split(prefix, maxsplit=1)[0]
+    return len(CASE_CHANGES.findall(first)) >= 3 or len(_KIND_CHANGES.findall(first)) >= 4
+
+
+def _no_words(body: str) -> bool:
+    """Whether letters and a digit are none that anybody can read: one letter of words in three is a vowel."""
+    letters = sum(map(str.isalpha, body))
+    return (
+        letters >= 14
+        and shapes.has_digit(body)
+        and not body.isupper()
+        and sum(map(body.count, "aeiouAEIOU")) <= 0.27 * letters
+    )
+
+
+def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: bool) -> None:
+    """Append a span for noise behind a short prefix: the form that vendors have settled on, whoever they are.
+
+    Args:
+        text: what is scanned.
+        start: where ``word`` begins in it.
+        word: what stands there without a break.
+        taken: receives the span.
+        long: whether the word has eighteen letters and digits in a row.
+    """
+    if start > 2 and text[max(0, start - 20) : start].rstrip('\\"').endswith("W/"):
+        return  # an ETag
+    for hit in _FOREIGN.finditer(word) if long else ():
+        prefix, body = hit["prefix"], hit["body"]
+        if (
+            _is_objects(prefix)
+            or _is_random(prefix)
+            or 0 <= word.rfind("/", 0, hit.start()) < hit.start() - 1
+        ):
+            continue  # of an object, or within a part of a path
+        if shapes.is_hex(body):
+            if len(body) < 24 or (_TELLING.search(prefix) is None and not _is_vendors(prefix, body)):
+                continue
+        elif not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20) and not (
+            len(body) >= _LONG_BODY and _SAYS_KEY.search(prefix) is not None and _no_words(body)
+        ):
+            continue
+        end = hit.end()
+        tail = CLASSES["w"].match(word, end)
+        if tail is not None:
+            end = tail.end()
+        taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
+        return
+    spread = None if word[0] in NEVER_SPREAD or _TEXINFO in word else _SPREAD.search(word)
+    if spread is not None and not _is_objects(spread["prefix"]):
+        body = spread["body"].replace("_", "").replace("-", "")
+        if len(body) >= 22 and not shapes.is_hex(body) and not _WORDY.search(spread["body"]):
+            mixed = not body.islower() and not body.isupper()
+            if mixed and (
+                shapes.looks_random(body, 22)
+                or (len(body) >= 26 and shapes.case_noise(body))
+                or (_SAYS_KEY.search(spread["prefix"]) is not None and _no_words(body))
+            ):
+                taken.append(Span(start + spread.start(), start + spread.end(), GENERIC, "unknown-vendor"))
