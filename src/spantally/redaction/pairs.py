@@ -148,30 +148,7 @@ def find_pairs(
             continue
         if kind == names.PASSWORD and len(name) >= LONGEST_SHORT and is_id(name):
             continue
-        if kind == names.SECRET and name.endswith(("-stdin", "-fd")):
-            pipe = text.rfind("|", max(0, name_start - _PIPE_REACH), name_start)
-            logins.echo(text, pipe + 1, taken)
-        if following == "(" or (following == "=" and text[name_end + 1 : name_end + 2] == "("):
-            if name.lower().endswith(_TAKE_LOGINS):
-                logins.arguments(text, name_end, taken)
-        elif following == "]" and text.startswith("]::new(", name_end):
-            if name.lower().endswith("credential"):
-                logins.arguments(text, name_end + len("]::new"), taken)
-        elif following == "=" and text[name_end + 1 : name_end + 2] == "{":
-            if kind == names.PASSWORD and text[name_start - 1 : name_start] == ";":
-                logins.braced(text, name_end, taken)
-        elif following == " " and name in _STORES:
-            if text.startswith(" set ", name_end):
-                commands.kept(text, name_end, taken)
-            elif name != "secret":
-                pass
-            elif text.startswith(" generic ", name_end):
-                commands.literals(text, name_end, taken)
-            elif text.startswith(" put ", name_end):
-                pipe = text.rfind("|", max(0, name_start - _PIPE_REACH), name_start)
-                logins.echo(text, pipe + 1, taken)
-        elif kind == names.PASSWORD and name in _BY_NAME:
-            _BY_NAME[name](text, name_end, taken)
+        _read_commands(text, (name_start, name_end), kind, name, following, taken)
         known_form = following in _MAY_FOLLOW
         in_words = False
         if known_form:
@@ -252,6 +229,46 @@ def find_pairs(
             waste -= read - cursor
             if waste < 0:
                 cursor = read
+
+
+def _read_commands(
+    text: str, place: tuple[int, int], kind: int, name: str, following: str, taken: list[Span]
+) -> None:
+    """What stands beside some names that no separator joins them with: arguments, pipes, subcommands.
+
+    Args:
+        text: what is scanned.
+        place: start and end of the name.
+        kind: what the name says.
+        name: the name.
+        following: the character behind it.
+        taken: receives the spans.
+    """
+    name_start, name_end = place
+    if kind == names.SECRET and name.endswith(("-stdin", "-fd")):
+        pipe = text.rfind("|", max(0, name_start - _PIPE_REACH), name_start)
+        logins.echo(text, pipe + 1, taken)
+    if following == "(" or (following == "=" and text[name_end + 1 : name_end + 2] == "("):
+        if name.lower().endswith(_TAKE_LOGINS):
+            logins.arguments(text, name_end, taken)
+    elif following == "]" and text.startswith("]::new(", name_end):
+        if name.lower().endswith("credential"):
+            logins.arguments(text, name_end + len("]::new"), taken)
+    elif following == "=" and text[name_end + 1 : name_end + 2] == "{":
+        if kind == names.PASSWORD and text[name_start - 1 : name_start] == ";":
+            logins.braced(text, name_end, taken)
+    elif following == " " and name in _STORES:
+        if text.startswith(" set ", name_end):
+            commands.kept(text, name_end, taken)
+        elif name != "secret":
+            pass
+        elif text.startswith(" generic ", name_end):
+            commands.literals(text, name_end, taken)
+        elif text.startswith(" put ", name_end):
+            pipe = text.rfind("|", max(0, name_start - _PIPE_REACH), name_start)
+            logins.echo(text, pipe + 1, taken)
+    elif kind == names.PASSWORD and name in _BY_NAME:
+        _BY_NAME[name](text, name_end, taken)
 
 
 def _has_gone(text: str, name_end: int) -> bool:
