@@ -26,6 +26,7 @@ _MOST_BARREN: Final = 250_000
 _MOST_ROWS: Final = 10_000
 _FIRST_WORD: Final = re.compile(r" *[^ ]*")
 _RULE: Final = re.compile(r"[ |:+-]*")
+_RULE_SIGNS: Final = frozenset(" |:+-")
 _DELIMITERS: Final = ("\\\\t", "\\t", "\t", "|", ";", ",")
 
 
@@ -55,7 +56,7 @@ def find_columns(text: str, heads: list[int], check: Callable[[], None], taken: 
 
 def _table(text: str, at: int, check: Callable[[], None], taken: list[Span]) -> int:
     """Read the table whose head is around ``at``; where reading may go on."""
-    brk = _BREAK.search(text, at, at + _LONGEST_LINE)
+    brk = _break_behind(text, at)
     if brk is None:
         return min(len(text), at + _LONGEST_LINE)
     mark = brk[0]
@@ -63,7 +64,7 @@ def _table(text: str, at: int, check: Callable[[], None], taken: list[Span]) -> 
     begin = begin + len(mark) if begin >= 0 else max(0, at - _LONGEST_LINE)
     head = text[begin : brk.start()]
     delimiter = _delimiter(head, at - begin)
-    if not delimiter:
+    if not delimiter or not _goes_on(text, brk.end(), mark, delimiter):
         return brk.end()
     cells = head.split(delimiter)
     if len(cells) > _MOST_COLUMNS:
@@ -85,6 +86,25 @@ def _table(text: str, at: int, check: Callable[[], None], taken: list[Span]) -> 
     if not columns:
         return brk.end()
     return _rows(text, brk.end(), mark, delimiter, len(cells), columns, check, taken)
+
+
+def _break_behind(text: str, at: int) -> re.Match[str] | None:
+    """The next line break, real or escaped; a text without a backslash is not gone through by a pattern."""
+    end = at + _LONGEST_LINE
+    real = text.find("\n", at, end)
+    if text.find("\\", at, real if real >= 0 else end) >= 0:
+        return _BREAK.search(text, at, end)
+    if real < 0:
+        return None
+    return _BREAK.match(text, real - 1 if real > at and text[real - 1] == "\r" else real)
+
+
+def _goes_on(text: str, start: int, mark: str, delimiter: str) -> bool:
+    """Whether the line at ``start`` may be a row, or the rule below a head: seen before a head is read."""
+    if text[start : start + 1] in _RULE_SIGNS:
+        return True
+    stop = text.find(mark, start, start + _LONGEST_LINE)
+    return text.find(delimiter, start, stop if stop >= 0 else start + _LONGEST_LINE) >= 0
 
 
 def _delimiter(head: str, at: int) -> str:
