@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -20,6 +21,25 @@ for _name in [name for name in os.environ if name.startswith(("SPANTALLY_", "OTE
 # Shells have their background jobs ignore Ctrl-C, and the programs of the tests would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_TESTS_APART = 100
+"""After as many tests what lives by then is put out of the collector's sight."""
+_finished = 0
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests are live objects, and what collects garbage would walk through all of them."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_runtest_logfinish() -> None:
+    """The same of what tests leave behind: modules of SDKs, reports."""
+    global _finished
+    _finished += 1
+    if _finished % _TESTS_APART == 0:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)
