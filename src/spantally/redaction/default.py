@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from spantally.ground.guard import swallowed
 from spantally.redaction import registry
 from spantally.redaction.redactor import Redactor
 
@@ -19,12 +18,7 @@ def default_redactor() -> Redactor:
     if _default is None:
         with _default_lock:
             if _default is None:
-                import os
-
-                try:
-                    registry.register_environment(os.environ)
-                except Exception as error:
-                    swallowed("redaction.environment", error)
+                registry.follow_environment()
                 _default = Redactor()
     return _default
 
