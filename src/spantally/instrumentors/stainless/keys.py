@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spantally.calls.secrets import remember_secret
+from spantally.calls.secrets import opens, remember_secret
 
 _TELLING: Final = (
     "authorization",
@@ -61,22 +61,10 @@ def _remember_header(name: str, value: str) -> None:
     has_scheme = bool(space) and scheme.lower() in _SCHEMES
     if has_scheme:
         value = credential.strip()
-    if name in _TELLING or _tells(name, value, has_scheme=has_scheme):
+    if name in _TELLING or opens(name, value, has_scheme=has_scheme):
         remember_secret(value)
         if has_scheme and scheme.lower() == "basic":
             _remember_login(value)
-
-
-def _tells(name: str, value: str, *, has_scheme: bool) -> bool:
-    """Whether a name that is nobody's standard says that its value opens something: those of gateways."""
-    from spantally.redaction import names, shapes
-
-    kind = names.classify(name)
-    if kind in (names.NONE, names.COOKIE, names.SIGNATURE):
-        return has_scheme and shapes.is_mixed(value)
-    if kind == names.WEAK and not has_scheme:
-        return shapes.looks_random(value, 16) and not shapes.is_plain_id(value)
-    return shapes.is_mixed(value)
 
 
 def _remember_login(encoded: str) -> None:
