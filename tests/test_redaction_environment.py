@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,3 +90,27 @@ def test_an_environment_that_cannot_be_read_stays_ours(monkeypatch: pytest.Monke
     monkeypatch.setenv("REPORTING_PASSWORD", WORD)
     assert "hunter2" not in spantally.redact("password=hunter2-and-more")
     assert failures[("redaction.environment", "ZeroDivisionError")] == before + 1
+
+
+@pytest.mark.parametrize("name", ["SPANTALLY_REDACT_PII", "SPANTALLY_REDACTION_STRICT"])
+@pytest.mark.parametrize("first", ["", "SPANTALLY_LEDGER_CONTENT"])
+def test_a_wrong_setting_of_redaction_hangs_no_program(name: str, first: str) -> None:
+    """The line about it is redacted, by the very redactor that is being made."""
+    wrong = {one: f"password={WORD.replace(' ', '-')}" for one in (name, first) if one}
+    program = (
+        "import spantally\n"
+        "spantally.instrument(ledger=False)\n"
+        "print(spantally.redact('api_key=a1b2c3d4e5f6'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **wrong},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "api_key=[REDACTED:" in done.stdout
+    assert name in done.stderr
+    assert "Falcon7" not in done.stderr

@@ -16,10 +16,12 @@ def default_redactor() -> Redactor:
     """The redactor used where none is given; made at the first call, with the environment's secrets."""
     global _default
     if _default is None:
+        registry.follow_environment()
+        # No lock is held meanwhile: a wrong setting is said in a line, which is redacted, and comes here.
+        made = Redactor()
         with _default_lock:
             if _default is None:
-                registry.follow_environment()
-                _default = Redactor()
+                _default = made
     return _default
 
 
