@@ -13,9 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from conformance_kit import CHAT
+from leak_kit import SHAPES, Planter
 from spantally.cli.live import environment
 from spantally.cli.main import cli
 from spantally.conformance import RULES
+from spantally.redaction.registry import forget_literals
 from spantally.testing import ScriptedServer
 
 
@@ -51,6 +53,42 @@ OK: dict[str, Any] = {"status": {"code": 1}}
 def invoke(*arguments: str, given: str | bytes | None = None) -> Result:
     """Run the command."""
     return CliRunner().invoke(cli, ["conformance", *arguments], input=given, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_no_finding_quotes_a_secret(tmp_path: Path, form: list[str], shape: str) -> None:
+    """Spans of other packages hold what they hold, and findings go into the logs of CI."""
+    planter = Planter(shape)
+
+    def text(place: str, before: str = "") -> dict[str, Any]:
+        return {"stringValue": before + planter(place)}
+
+    faults = [
+        {"key": key, "value": value}
+        for key, value in (
+            ("gen_ai.operation.name", text("operation", "padding " * 4)),  # the cut is within it
+            ("gen_ai.provider.name", text("provider")),
+            ("gen_ai.output.type", text("type")),
+            ("gen_ai.input.messages", text("messages")),
+            ("gen_ai.output.messages", text("role", '[{"parts": 1, "role": "')),
+            ("gen_ai.response.finish_reasons", {"arrayValue": {"values": [text("reason")]}}),
+            (f"gen_ai.{planter('key')}", {"intValue": 1}),
+            ("gen_ai.usage.input_tokens", text("number")),
+            (
+                "gen_ai.request.max_tokens",
+                {"arrayValue": {"values": [text("list"), text("list2", "padding " * 5)]}},
+            ),
+        )
+    ]
+    line = otlp({**OK, "name": f"chat {planter('name')}", "attributes": faults})
+    path = tmp_path / "spans.jsonl"
+    path.write_text(line.replace('"name": "lib"', f'"name": {json.dumps(planter("scope"))}'))
+    result = invoke(*form, str(path))
+    assert result.exit_code == 1
+    assert result.stdout.count("REDACTED") > 4
+    assert planter.found_in(result.output.encode()) == set()
+    forget_literals()
 
 
 def test_clean_spans_end_with_0(tmp_path: Path) -> None:

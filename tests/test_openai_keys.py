@@ -59,7 +59,49 @@ def _azure_function(url: str) -> openai.OpenAI:
     )
 
 
-WAYS = (_plain, _function, _default_header, _header, _azure, _azure_token, _azure_function)
+def _gateway_header(url: str) -> openai.OpenAI:
+    headers = {"X-Portkey-Api-Key": KEY}
+    return openai.OpenAI(base_url=url, api_key="unused", default_headers=headers, max_retries=0)
+
+
+def _gateway_scheme(url: str) -> openai.OpenAI:
+    headers = {"Helicone-Auth": f"Bearer {KEY}"}
+    return openai.OpenAI(base_url=url, api_key="unused", default_headers=headers, max_retries=0)
+
+
+def _query(url: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=url, api_key="unused", default_query={"api_key": KEY}, max_retries=0)
+
+
+def _login(url: str) -> openai.OpenAI:
+    client = openai.DefaultHttpxClient(auth=("app", KEY))  # it replaces the header of the SDK
+    return openai.OpenAI(base_url=url, api_key="unused", http_client=client, max_retries=0)
+
+
+def _header_of_http(url: str) -> openai.OpenAI:
+    client = openai.DefaultHttpxClient(headers={"X-Gateway-Token": KEY})
+    return openai.OpenAI(base_url=url, api_key="unused", http_client=client, max_retries=0)
+
+
+def _copy(url: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=url, api_key="unused", max_retries=0).with_options(api_key=KEY)
+
+
+WAYS = (
+    _plain,
+    _function,
+    _default_header,
+    _header,
+    _azure,
+    _azure_token,
+    _azure_function,
+    _gateway_header,
+    _gateway_scheme,
+    _query,
+    _login,
+    _header_of_http,
+    _copy,
+)
 
 
 @pytest.mark.parametrize("make", WAYS)

@@ -247,7 +247,7 @@ def test_environment_that_cannot_be_read_costs_its_secrets_alone(monkeypatch: py
     def fail(*given: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("spantally.redaction.register_environment", fail)
+    monkeypatch.setattr("spantally.redaction.follow_environment", fail)
     mine = Redactor([re.compile(r"EMP-\d+")])
     spantally.instrument(ledger=False, redact=mine)
     assert telemetry.active.redactor is mine

@@ -123,6 +123,49 @@ def test_public_parts_of_a_url_stay() -> None:
     assert answer.endswith("]@db.internal:5505/main")
 
 
+@pytest.mark.parametrize("end", ["", "\u2026", "...", "\u2026[truncated 90 characters]"])
+@pytest.mark.parametrize(
+    ("before", "password"),
+    [
+        ("postgres://app:", "LDNPsmKzCW"),
+        ("it is https://user:", "hunter2hunter2"),
+        ("mongodb+srv://admin:", "Tr0ub4dor"),
+        ("redis://:", "S3cretPass"),
+        ('{"dsn": "amqp://svc:', "m64Eq2"),
+    ],
+)
+def test_a_url_that_was_cut_off_within_its_password(before: str, password: str, end: str) -> None:
+    """As by a stream that is left, or by a limit of another library: there is no host to know it by."""
+    answer = REDACTOR.text(before + password + end)
+    assert password not in answer
+    assert answer.startswith(before + "[REDACTED:url-password:")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://localhost:8080",
+        "see http://localhost:8080.",
+        "**http://localhost:8080**",
+        "http://localhost:8080\u2026",
+        "http://localhost:8080...",
+        "see http://host:port",
+        "http://host:myPort",
+        "http://{host}:{port1}",
+        "http://host:$PORT1",
+        "redis://h1:6379,h2:6379",
+        "mongodb://h1:27017,h2:27017,h3:27018",
+        "docker://python:3.11-slim",
+        "docker://alpine:latest",
+        "at://did:plc:abc123",
+        "http://proxy:8080;https",
+    ],
+)
+def test_ports_and_tags_at_the_end_of_a_text_stay(text: str) -> None:
+    """What follows the name of a host is no password."""
+    assert REDACTOR.text(text) is text
+
+
 PREFIXES = (
     "web_1  | ",
     "2026-01-01T00:00:00Z ",

@@ -79,6 +79,7 @@ class Fragments:
             redactor: takes secrets out.
             longest: from this length on a fragment is not encoded, since no limit has room for it.
         """
+        registry.look()
         # First of all: what becomes known from here on makes the maker stale.
         generation = registry.generation
         revision = redactor.revision if type(redactor) is Redactor else None

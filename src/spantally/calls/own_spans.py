@@ -48,7 +48,11 @@ Stamps: TypeAlias = tuple[Any, Any, Mapping[str, str], dict[str, Any]]
 def generation_now() -> int:
     """Grows with each secret that becomes known; 0 while the redaction is not even loaded."""
     registry = sys.modules.get("spantally.redaction.registry")
-    return 0 if registry is None else registry.generation
+    if registry is None:
+        return 0
+    registry.look()
+    generation: int = registry.generation
+    return generation
 
 
 class OwnSpan:

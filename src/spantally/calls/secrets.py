@@ -33,3 +33,21 @@ def remember_secret(value: Any) -> None:
         known_secrets.add(mark)
     except Exception as error:
         swallowed("calls.secrets", error)
+
+
+def opens(name: str, value: str, *, has_scheme: bool) -> bool:
+    """Whether a header or a parameter of a query that no standard knows opens something, as of gateways.
+
+    Args:
+        name: in lower case.
+        value: without its scheme.
+        has_scheme: whether ``Bearer`` or the like stood before it.
+    """
+    from spantally.redaction import names, shapes
+
+    kind = names.classify(name)
+    if kind in (names.NONE, names.COOKIE, names.SIGNATURE):
+        return has_scheme and shapes.is_mixed(value)
+    if kind == names.WEAK and not has_scheme:
+        return shapes.looks_random(value, 16) and not shapes.is_plain_id(value)
+    return shapes.is_mixed(value)

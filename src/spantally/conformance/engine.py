@@ -16,6 +16,7 @@ from spantally.conformance.rules.events import EVENT_RULES
 from spantally.conformance.rules.scopes import SCOPE_RULES
 from spantally.conformance.rules.spans import SPAN_RULES
 from spantally.otlp.read import Batch
+from spantally.redaction import redact
 
 _T = TypeVar("_T")
 
@@ -42,6 +43,8 @@ def genai_events(batch: Batch) -> list[Event]:
 def check(batch: Batch, profile: Profile, among: Sequence[Span] | None = None) -> list[Finding]:
     """Every finding, in the order of the input; those on a scope come first, once for each scope.
 
+    Nothing secret is in them: they go into logs of CI, and spans of other packages may hold anything.
+
     Args:
         batch: what was read. Spans without a ``gen_ai.*`` attribute are not looked at.
         profile: the state of the conventions to check against.
@@ -58,7 +61,10 @@ def check(batch: Batch, profile: Profile, among: Sequence[Span] | None = None) -
         findings += _of_span(span, profile)
     for event in events:
         findings += _of_event(event, profile)
-    return findings
+    return [
+        one._replace(subject=redact(one.subject), message=redact(one.message), scope=redact(one.scope))
+        for one in findings
+    ]
 
 
 def _of_span(span: Span, profile: Profile) -> Iterator[Finding]:

@@ -144,7 +144,7 @@ def _register_environment() -> None:
     if redaction is None:
         return  # no redactor of ours
     try:
-        redaction.register_environment(os.environ)
+        redaction.follow_environment()
     except Exception as error:
         swallowed("otel.environment", error)
 

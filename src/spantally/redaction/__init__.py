@@ -5,7 +5,7 @@ from __future__ import annotations
 from spantally.redaction.default import default_redactor, redact
 from spantally.redaction.presidio import presidio_rule
 from spantally.redaction.redactor import Redactor, Rule
-from spantally.redaction.registry import register_environment, register_literal
+from spantally.redaction.registry import follow_environment, register_environment, register_literal
 from spantally.redaction.tags import ERROR_TAG
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Redactor",
     "Rule",
     "default_redactor",
+    "follow_environment",
     "presidio_rule",
     "redact",
     "register_environment",

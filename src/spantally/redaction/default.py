@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from spantally.ground.guard import swallowed
 from spantally.redaction import registry
 from spantally.redaction.redactor import Redactor
 
@@ -17,15 +16,12 @@ def default_redactor() -> Redactor:
     """The redactor used where none is given; made at the first call, with the environment's secrets."""
     global _default
     if _default is None:
+        registry.follow_environment()
+        # No lock is held meanwhile: a wrong setting is said in a line, which is redacted, and comes here.
+        made = Redactor()
         with _default_lock:
             if _default is None:
-                import os
-
-                try:
-                    registry.register_environment(os.environ)
-                except Exception as error:
-                    swallowed("redaction.environment", error)
-                _default = Redactor()
+                _default = made
     return _default
 
 

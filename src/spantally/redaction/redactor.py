@@ -150,6 +150,7 @@ class Redactor:
     @property
     def revision(self) -> int | None:
         """Changes whenever an answer given before may be another one now; None with callables of the user."""
+        registry.look()
         return registry.generation if self._constant else None
 
     @property
@@ -191,6 +192,7 @@ class Redactor:
             key: the name under which it stands; ``api_key``, ``password`` ... let the whole value go.
         """
         try:
+            registry.look()
             return self._text(text, key, "text", None)
         except Exception as error:
             return self._failed("redaction.text", error)
@@ -206,6 +208,7 @@ class Redactor:
             key: the name under which it stands.
         """
         try:
+            registry.look()
             if isinstance(value, str):
                 return self._text(value, key, "value", None)
             return self._walk(self._leaf("value"), value, key)
@@ -219,6 +222,7 @@ class Redactor:
         """
         answer: dict[str, Any] = {}
         try:
+            registry.look()
             items = list(attributes.items())
         except Exception as error:
             self._failed("redaction.attributes", error)

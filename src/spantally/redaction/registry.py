@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
+from spantally.ground.guard import swallowed
 from spantally.redaction import names, shapes
 from spantally.redaction.spans import LITERAL, Span
 
@@ -40,6 +42,11 @@ _forms: tuple[str, ...] = ()
 """Every form, the longest first, while there are few."""
 _short: Final[dict[str, None]] = {}
 """Forms that are too short to be found by their eights."""
+_followed: dict[Any, Any] | None = None
+"""The environment as it was looked at last; None while nobody asked to follow it."""
+_look_due = 0.0
+LOOK_SECONDS: Final = 1.0
+"""After so long all values of the environment are compared, however many there are."""
 generation = 0
 """Grows with each new literal, so that caches of results know when they are stale."""
 
@@ -129,6 +136,46 @@ def register_environment(environ: Mapping[str, str]) -> None:
         )
         if telling and _worth_it(value):
             register_literal(value)
+
+
+def follow_environment() -> None:
+    """Register the secrets of the environment, and from now on also those that are put there later.
+
+    Programs read their ``.env`` file after they were started under instrumentation.
+    """
+    global _followed
+    _followed = _followed or {}
+    _look_at_environment()
+
+
+def look() -> None:
+    """Learn what was put into the environment meanwhile; called before whatever asks what is known.
+
+    A variable more or less is noticed at once, and a value that takes the place of another within a second:
+    comparing all of them would cost more than most texts.
+    """
+    if _followed is not None and (len(_raw_environment()) != len(_followed) or time.monotonic() >= _look_due):
+        _look_at_environment()
+
+
+def _raw_environment() -> Mapping[Any, Any]:
+    environ = os.environ
+    raw: Mapping[Any, Any] = getattr(environ, "_data", environ)
+    return raw
+
+
+def _look_at_environment() -> None:
+    global _followed, _look_due
+    try:
+        _look_due = time.monotonic() + LOOK_SECONDS
+        before, now = _followed or {}, dict(_raw_environment())
+        _followed = now
+        if now != before:
+            register_environment(
+                {os.fsdecode(name): os.fsdecode(now[name]) for name in now if before.get(name) != now[name]}
+            )
+    except Exception as error:
+        swallowed("redaction.environment", error)
 
 
 def _register_url(value: str) -> None:

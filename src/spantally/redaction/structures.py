@@ -28,6 +28,14 @@ _ENCODED_USERINFO: Final = re.compile(
 )
 _CUT: Final = ("", '"', "'")
 """What a text ends with that was cut off behind a password."""
+_ELLIPSIS: Final = re.compile(r"\.\.\.|\u2026")
+_CLOSING: Final = ".,;!)]}*_"
+_NO_PASSWORD: Final = re.compile(
+    r"[0-9]{1,5}[^A-Za-z0-9].*|[0-9]+|v?[0-9]+(?:\.[0-9]+)+.*|[a-z]+:.*", re.DOTALL
+)
+"""Ports, also of a list of hosts, versions, names of several parts."""
+_WORDS: Final = re.compile(r"[A-Za-z]?[a-z]{2,}(?:[A-Z][a-z]{2,})*|[$%{<(].*", re.DOTALL)
+"""Words, and what is filled in later."""
 _PORT: Final = re.compile(r"[0-9]{1,5}(?:[?#].*)?\Z", re.DOTALL)
 
 _SPACE: Final = r"(?:[ \t]|%20|\+|\\u0020){1,4}"
@@ -173,6 +181,24 @@ def _hook(pattern: re.Pattern[str]) -> Handler:
     return _each(read)
 
 
+def _is_cut_off(secret: str, behind: str) -> bool:
+    """Whether a text that is broken off here ends within a password, and not with a port or a tag."""
+    bare = _ELLIPSIS.split(secret, 1)[0]
+    if _NO_PASSWORD.fullmatch(bare):
+        return False
+    if behind in _CUT and shapes.looks_random(secret, 12):
+        return True
+    if behind and len(bare) == len(secret):
+        return False
+    bare = bare.rstrip(_CLOSING)
+    return (
+        len(bare) >= 4
+        and not _WORDS.fullmatch(bare)
+        and not shapes.is_placeholder(bare)
+        and (shapes.is_mixed(bare) or not (bare.islower() or bare.isupper()))
+    )
+
+
 def _userinfo(text: str, at: int, taken: list[Span]) -> int:
     """``user:password@host`` or ``token@host`` behind ``://``; where reading may go on."""
     hit = _USERINFO.match(text, at)
@@ -183,8 +209,8 @@ def _userinfo(text: str, at: int, taken: list[Span]) -> int:
         return at
     secret = hit[2]
     cut = secret.rfind("@")
-    if cut < 0 and hit[1] and text[hit.end() : hit.end() + 1] in _CUT and shapes.looks_random(secret, 12):
-        taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))  # the host was cut off
+    if cut < 0 and _is_cut_off(secret, text[hit.end() : hit.end() + 1]):
+        taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
         return hit.end()
     if cut < 3 or shapes.is_placeholder(secret[:cut]) or "://" in secret[:cut]:
         return at

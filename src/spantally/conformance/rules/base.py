@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from spantally.conformance.model import Severity
 from spantally.conformance.profiles import Profile
+from spantally.redaction import default_redactor
 
 _T = TypeVar("_T")
 
@@ -19,6 +20,7 @@ MIGRATION: Final = "GenAI migration guide"
 GENERAL: Final = "OpenTelemetry specification"
 
 _LONGEST: Final = 60
+_LOOKED_AT: Final = 16_384
 
 
 class Rule(NamedTuple, Generic[_T]):
@@ -45,8 +47,11 @@ def warning(rule_id: str, text: str, source: str, check: Callable[[_T, Profile],
 
 
 def show(value: Any) -> str:
-    """A value for a message: its repr, cut."""
-    text = repr(value[: _LONGEST + 1] if isinstance(value, str) else value)
+    """A value for a message: its repr without its secrets, cut."""
+    # A secret is known by its whole text, so what is looked at is longer than what is shown.
+    value = value[:_LOOKED_AT] if isinstance(value, str) else value
+    safe = default_redactor().value(value)
+    text = repr(safe[: _LONGEST + 1] if isinstance(safe, str) else safe)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 

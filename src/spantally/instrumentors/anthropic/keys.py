@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from spantally.calls.secrets import remember_secret
-from spantally.instrumentors.stainless.keys import remember_headers
+from spantally.instrumentors.stainless.keys import may_add_headers, remember_headers
 
 _HELD: Final = (
     "api_key",
@@ -30,7 +30,7 @@ def remember_keys(client: Any, options: Any) -> bool:
         options: of the request.
 
     Returns:
-        True where the key is given at each request: then ``remember_sent`` learns it from the request.
+        True where what opens it is only known by the request: then ``remember_sent`` learns it from there.
     """
     held = vars(client)
     for name in _HELD:
@@ -38,6 +38,8 @@ def remember_keys(client: Any, options: Any) -> bool:
         if value is not None:
             remember_secret(value)
     remember_headers(held.get("_custom_headers"))
+    remember_headers(held.get("_custom_query"))
     remember_headers(getattr(options, "headers", None))
+    remember_headers(getattr(options, "params", None))
     # Clouds sign or fetch a token for each request: only what is sent shows it.
-    return any(held.get(name) is not None for name in _PROVIDERS)
+    return any(held.get(name) is not None for name in _PROVIDERS) or may_add_headers(held.get("_client"))

@@ -9,11 +9,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from spantally.calls.secrets import known_secrets, remember_secret
-from spantally.instrumentors.stainless.keys import remember_headers
+from spantally.instrumentors.stainless.keys import may_add_headers, remember_headers
 
 _HELD: Final = ("api_key", "admin_api_key", "_azure_ad_token", "webhook_secret")
-_KEY_PROVIDER: Final = "_api_key_provider"
-_DIRECTORY: Final = "_azure_ad_token_provider"
+_GIVERS: Final = (
+    "_api_key_provider",
+    "_azure_ad_token_provider",
+    "_provider_runtime",
+    "_workload_identity_auth",
+)
+"""What gives or fetches a key at each request."""
 
 
 def remember_keys(client: Any, options: Any) -> bool:
@@ -24,7 +29,7 @@ def remember_keys(client: Any, options: Any) -> bool:
         options: of the request.
 
     Returns:
-        True where a function gives the key: then ``remember_sent`` learns it from the request.
+        True where what opens it is only known by the request: then ``remember_sent`` learns it from there.
     """
     held = getattr(client, "__dict__", None)
     if held is None:  # what stands for a client where a websocket is used
@@ -34,7 +39,15 @@ def remember_keys(client: Any, options: Any) -> bool:
         # Mostly the same key as at the call before, and known.
         if value is not None and (type(value) is not str or hash(value) not in known_secrets):
             remember_secret(value)
-    for headers in (held.get("_custom_headers"), getattr(options, "headers", None)):
-        if headers:
-            remember_headers(headers)
-    return held.get(_KEY_PROVIDER) is not None or held.get(_DIRECTORY) is not None
+    for given in (
+        held.get("_custom_headers"),
+        held.get("_custom_query"),
+        getattr(options, "headers", None),
+        getattr(options, "params", None),
+    ):
+        if given:
+            remember_headers(given)
+    for name in _GIVERS:
+        if held.get(name) is not None:
+            return True
+    return may_add_headers(held.get("_client"))
