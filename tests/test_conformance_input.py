@@ -205,7 +205,7 @@ def test_an_input_that_ends_early_says_so_wherever_it_ends() -> None:
         b"<html>",
         b"oops",
         b'{"a" 1}',
-        b"{} {}",
+        b'{"resourceSpans": []} oops',
     ],
 )
 def test_a_last_line_that_no_rest_could_mend_is_no_json(text: bytes) -> None:

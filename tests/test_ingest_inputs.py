@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import json
 import os
 import random
 import signal
@@ -42,6 +44,48 @@ def test_half_a_character_loses_no_row(tmp_path: Path, half: str) -> None:
     assert "set aside" not in result.stderr
     (row,) = rows(tmp_path / "l.db")
     assert (row["user_id"], row["response_model"]) == ("alice ?", "?😀?")
+
+
+def joined(form: str) -> bytes:
+    """Two requests in forms that tools make of them."""
+    one, two = request(chat(1)), request(chat(2))
+    small = [json.dumps(each).encode() for each in (one, two)]
+    large = [json.dumps(each, indent=2).encode() for each in (one, two)]
+    return {
+        "joined without an end of line": b"".join(small),
+        "pretty": b"\n".join(large),
+        "pretty, joined without an end of line": b"".join(large),
+        "pretty, one of them behind a mark": codecs.BOM_UTF8 + large[0] + large[1],
+        "pretty, with something between": large[0] + b"\noops\n" + large[1],
+        "lines, with the rest of a torn one": small[0] + b'{"resourceSp\n' + small[1] + b"\n",
+        "lines in UTF-16": b"\n".join(small).decode().replace("\n", "\r\n").encode("utf-16"),
+        "pretty in UTF-16": codecs.BOM_UTF16_BE + b"\n".join(large).decode().encode("utf-16-be"),
+    }[form]
+
+
+@pytest.mark.parametrize(
+    ("form", "code"),
+    [
+        ("joined without an end of line", 0),
+        ("pretty", 0),
+        ("pretty, joined without an end of line", 0),
+        ("pretty, one of them behind a mark", 0),
+        ("pretty, with something between", 1),
+        ("lines, with the rest of a torn one", 1),
+        ("lines in UTF-16", 0),
+        ("pretty in UTF-16", 0),
+    ],
+)
+def test_what_tools_make_of_requests_is_read(tmp_path: Path, form: str, code: int) -> None:
+    """As ``jq .`` and ``cat`` join them, and ``>`` of a shell on Windows writes them; packed, too."""
+    data = joined(form)
+    (tmp_path / "a.json").write_bytes(data)
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(data))
+    result = ingest(tmp_path / "l.db", tmp_path / "a.json")
+    assert (result.exit_code, "2 spans, 2 rows (2 new" in result.stderr) == (code, True), result.stderr
+    assert f"{code} bad" in result.stderr or not code
+    again = ingest(tmp_path / "l.db", tmp_path / "a.json.gz")
+    assert (again.exit_code, "2 spans, 2 rows (0 new" in again.stderr) == (code, True), again.stderr
 
 
 def test_scopes_by_their_name_before_2022_are_read(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from ledger_kit import SECOND, T0, TRACE, agent, chat, foreign, link, rate, session, span_id, tool
 from spantally.ground.records import Precedence
 from spantally.ledger.contract import Filter
+from spantally.ledger.sqlite import read_open
 from spantally.ledger.sqlite.store import SQLiteStore
 
 
@@ -51,8 +52,27 @@ def test_reading_one_session(store: SQLiteStore) -> None:
     db.set_trace_callback(None)
     assert len(statements) > 10
     # The newest are read in the order of an index, which is a scan that the limit ends.
-    allowed = ("USING INDEX call_start", "USING INDEX session_start", "USING INDEX session_parent")
+    # What runs is all of an index that holds nothing else.
+    indices = ("call_start", "call_running", "session_start", "session_parent")
+    allowed = tuple(f"USING INDEX {name}" for name in indices)
     assert [one for one in scans(db, statements) if not any(part in one for part in allowed)] == []
+    store.close()
+
+
+def test_what_runs_is_found_among_what_runs(store: SQLiteStore) -> None:
+    """Every question about sessions asks for it, and a walk through all calls takes long."""
+    store.sessions(Filter())
+    db = store._reader
+    assert db is not None
+    statements: list[str] = []
+    db.set_trace_callback(statements.append)
+    read_open.running(db)
+    read_open.waiting(db)
+    db.set_trace_callback(None)
+    asked = [one for one in statements if "status = 'running'" in one]
+    plans = [[row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {one}")] for one in asked]
+    assert len(plans) == 2
+    assert all(any("USING INDEX call_running" in step for step in plan) for plan in plans), plans
     store.close()
 
 

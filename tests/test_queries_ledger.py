@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -86,6 +87,36 @@ def test_wrong_arguments(path: Path, values: dict[str, Any], text: str) -> None:
     with open_ledger(path) as ledger, pytest.raises(ValueError, match=text) as caught:
         ledger.sessions(**values)
     assert isinstance(caught.value, ArgumentError)
+
+
+@pytest.mark.parametrize(
+    ("method", "values", "text"),
+    [
+        ("sessions", {"metadata": 5}, "metadata=5 .*mapping"),
+        ("sessions", {"metadata": "team=a"}, "mapping"),
+        ("sessions", {"order_by": "x" * 1000}, "xx[.][.][.] is not allowed"),
+        ("cost", {"by": None}, "by=None .*list of texts"),
+        ("cost", {"by": 7}, "by=7 .*list of texts"),
+        ("cost", {"by": ["model", 7]}, "list of texts"),
+        ("cost", {"by": b"model"}, "list of texts"),
+        ("outcomes", {"by": None}, "by=None .*list of texts"),
+        ("outcomes", {"tz": "Berlin"}, "tz='Berlin' .*Europe/Berlin"),
+        ("outcomes", {"tz": 5}, "Europe/Berlin"),
+        ("target", {"call": ["c1"]}, "call=.*text that is not empty"),
+        ("target", {"response_id": 2**70}, "response_id=.*text that is not empty"),
+        ("reprice", {"progress": 5}, "progress=5 .*function"),
+    ],
+)
+def test_values_of_other_kinds_are_named(path: Path, method: str, values: dict[str, Any], text: str) -> None:
+    """What is of another kind altogether is no TypeError from within."""
+    with open_ledger(path) as ledger, pytest.raises(ArgumentError, match=text):
+        getattr(ledger, method)(**values)
+
+
+def test_metadata_may_be_any_mapping(path: Path) -> None:
+    """Not only a dict."""
+    with open_ledger(path) as ledger:
+        assert ledger.sessions(metadata=MappingProxyType({"team": "a"})) == []
 
 
 def test_wrong_arguments_of_calls_and_cost(path: Path) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 
 TIMES: Final = ("day", "week", "month")
 PLAIN: Final = (
@@ -37,7 +37,7 @@ def check_groupings(by: Sequence[str]) -> tuple[str, ...]:
     for name in by:
         plain = name in PLAIN or name in TIMES
         if not plain and not (name.startswith(TAG) and len(name) > len(TAG)):
-            raise ArgumentError(f"by={name!r} is not allowed; use one or more of: {allowed_groupings()}")
+            raise ArgumentError(f"by={shown(name)} is not allowed; use one or more of: {allowed_groupings()}")
     return tuple(dict.fromkeys(by))
 
 
@@ -56,7 +56,7 @@ def zone(tz: str) -> ZoneInfo:
         return ZoneInfo(tz)
     except Exception as error:
         raise ArgumentError(
-            f"tz={tz!r} is not a time zone; use an IANA name such as Europe/Berlin, Asia/Kolkata or UTC"
+            f"tz={shown(tz)} is not a time zone; use an IANA name such as Europe/Berlin, Asia/Kolkata or UTC"
         ) from error
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from spantally.ground.errors import ArgumentError, LedgerError
+from spantally.ground.errors import ArgumentError, LedgerError, shown
 from spantally.ground.records import LinkRecord
 from spantally.ledger.sqlite import codec, connect, schema
 from spantally.ledger.sqlite.sessions import absorb_sessions
@@ -109,13 +109,13 @@ def _silent(path: str, done: int, total: int) -> None:
 
 def _checked_paths(ledgers: Sequence[str | os.PathLike[str]]) -> list[str]:
     if isinstance(ledgers, (str, bytes, os.PathLike)):
-        raise ArgumentError(f"ledgers={ledgers!r}: pass a list of two or more paths")
+        raise ArgumentError(f"ledgers={shown(ledgers)}: pass a list of two or more paths")
     try:
         paths = [str(Path(os.fspath(one)).expanduser().absolute()) for one in ledgers]
     except TypeError:
-        raise ArgumentError(f"ledgers={ledgers!r}: pass a list of two or more paths") from None
+        raise ArgumentError(f"ledgers={shown(ledgers)}: pass a list of two or more paths") from None
     if len(paths) < 2:
-        raise ArgumentError(f"ledgers={paths!r}: there is nothing to merge; name two or more ledgers")
+        raise ArgumentError(f"ledgers={shown(paths)}: there is nothing to merge; name two or more ledgers")
     return paths
 
 
@@ -123,7 +123,7 @@ def _checked_output(output: str | os.PathLike[str]) -> Path:
     try:
         target = Path(os.fspath(output)).expanduser().absolute()
     except TypeError:
-        raise ArgumentError(f"output={output!r}: pass a path") from None
+        raise ArgumentError(f"output={shown(output)}: pass a path") from None
     if os.path.lexists(target):
         raise _exists(target)
     if not target.parent.is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 
 SESSION_ORDERS: Final[Mapping[str, str]] = {
     "started": "started_ns",
@@ -67,7 +67,7 @@ def resolve_order(order_by: str | None, allowed: Mapping[str, str], default: str
     field = allowed.get(str(text).removeprefix("-"))
     if field is None:
         raise ArgumentError(
-            f"order_by={order_by!r} is not allowed; use one of: {', '.join(allowed)} "
+            f"order_by={shown(order_by)} is not allowed; use one of: {', '.join(allowed)} "
             "(a leading - for descending)"
         )
     return field, text.startswith("-")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.money import CostStatus, Rating
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -166,4 +166,4 @@ def check_status(status: str | None) -> str | None:
     """
     if status is None or status in STATUSES or str(status).startswith("partial:"):
         return status
-    raise ArgumentError(f"status={status!r} is not allowed; use one of: {', '.join(STATUSES)}")
+    raise ArgumentError(f"status={shown(status)} is not allowed; use one of: {', '.join(STATUSES)}")

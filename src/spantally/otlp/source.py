@@ -7,6 +7,7 @@ told by the first bytes, and read with no more in memory than one line or messag
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import json
@@ -30,7 +31,14 @@ _HALF: Final = re.compile(
 )
 """Half of a surrogate pair, escaped or not: what is left where somebody cut a text in the middle of one."""
 
+_NEXT: Final = re.compile(r"\s*(?=[{\[])")
+"""Between two documents that stand one behind the other."""
+
+_AGAIN: Final = re.compile(r"\n(?=[{\[])")
+"""Where documents may go on after something that is none."""
+
 _GZIP: Final = b"\x1f\x8b"
+_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BUFFER: Final = 1 << 18
 
 
@@ -72,6 +80,11 @@ class Input:
             stream = io.BufferedReader(cast("Any", gzip.GzipFile(fileobj=stream)), _BUFFER)
         elif head == frames.ZSTD:
             stream = io.BufferedReader(frames.unpacked(stream), _BUFFER)
+        head = stream.peek(3)[:3]
+        if head == codecs.BOM_UTF8:
+            stream.read(3)
+        elif head[:2] in _UTF16:  # what a shell on Windows makes of an output
+            stream = io.BufferedReader(_Recoded(stream), _BUFFER)
         if stream.peek(1)[:1] == b"\0":  # no JSON begins so, and any message of less than 16 MB does
             yield from self._framed(stream)
         else:
@@ -96,12 +109,13 @@ class Input:
             if not text:
                 continue
             self.lines += 1
-            document = _parse(text)
-            if first and isinstance(document, Unusable) and text[:1] in (b"{", b"["):
+            documents = _parse(text)
+            if first and isinstance(documents[0], Unusable) and text[:1] in (b"{", b"["):
                 yield from self._whole(raw, stream, number)
                 return
             first = False
-            yield _read(_at_end(document, raw), number)
+            for document in documents:
+                yield _read(_at_end(document, raw), number)
 
     def _lines(self, stream: io.BufferedReader[Any]) -> Iterator[bytes | Unusable]:
         while raw := stream.readline(self._longest + 1):
@@ -115,7 +129,7 @@ class Input:
             yield Unusable(f"is {size:,} bytes long; at most {self._longest:,} are read")
 
     def _whole(self, first: bytes, stream: io.BufferedReader[Any], number: int) -> Iterator[Batch]:
-        """One document over all lines; where it is none, its lines one by one."""
+        """Documents over several lines; where the first is none, the lines one by one."""
         lines = [first]
         size = len(first)
         for raw in self._lines(stream):
@@ -129,14 +143,17 @@ class Input:
                 return
             lines.append(raw)
             size += len(raw)
-        document = _parse(b"".join(lines))
-        if not isinstance(document, Unusable):
-            yield _read(document, None)
+        documents = _parse(b"".join(lines))
+        if not isinstance(documents[0], Unusable):
+            self.lines += len(documents) - 1
+            for document in documents:
+                yield _read(_at_end(document, lines[-1]), None)
             return
         for index, raw in enumerate(lines):
             if raw.strip():
                 self.lines += index > 0
-                yield _read(_at_end(_parse(raw), raw), number + index)
+                for document in _parse(raw):
+                    yield _read(_at_end(document, raw), number + index)
 
 
 def read_batches(stream: IO[bytes]) -> Iterator[Batch]:
@@ -177,6 +194,30 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
+class _Recoded(io.RawIOBase):
+    """A stream of UTF-16 as UTF-8."""
+
+    def __init__(self, stream: io.BufferedReader[Any]) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        self._waiting = b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with what comes next."""
+        while not self._waiting:
+            data = self._stream.read1(_BUFFER)
+            self._waiting = self._decoder.decode(data, not data).encode("utf-8", "replace")
+            if not data:
+                break
+        count = min(len(buffer), len(self._waiting))
+        buffer[:count], self._waiting = self._waiting[:count], self._waiting[count:]
+        return count
+
+
 def _only(piece: Unusable) -> Batch:
     return Batch([], [], [piece])
 
@@ -187,18 +228,51 @@ def _read(document: Any, line: int | None) -> Batch:
     return read_document(document, line)
 
 
-def _parse(text: bytes) -> Any:
-    """The JSON value, or Unusable: unfinished where what is there could go on as JSON."""
+def _parse(text: bytes) -> list[Any]:
+    """The JSON values, hardly ever more than one; Unusable for what is none."""
     try:
-        value = json.loads(text)
-        return _whole_characters(value) if _HALF.search(text) else value
+        return [_characters(json.loads(text), text)]
     except json.JSONDecodeError as error:
-        begun = error.msg.startswith("Unterminated string") or _BEGUN.fullmatch(error.doc, error.pos)
-        return Unusable(f"is no JSON: {error}", unfinished=bool(begun) and error.msg != "Extra data")
+        if error.msg != "Extra data":
+            return [_unusable(error)]
+        return _values(error.doc, text)
     except UnicodeDecodeError as error:
-        return Unusable(f"is no JSON: {error}", unfinished=error.reason == "unexpected end of data")
+        return [Unusable(f"is no JSON: {error}", unfinished=error.reason == "unexpected end of data")]
     except (ValueError, RecursionError) as error:
+        return [_unusable(error)]
+
+
+def _values(text: str, raw: bytes) -> list[Any]:
+    """Values that stand one behind the other, as files do that somebody joined."""
+    found: list[Any] = []
+    decoder = json.JSONDecoder()
+    place, end = 0, len(text.rstrip())
+    while place < end:
+        begun = _NEXT.match(text, place)
+        try:
+            if begun is None and found:
+                raise json.JSONDecodeError("Extra data", text, place)
+            value, place = decoder.raw_decode(text, place if begun is None else begun.end())
+            found.append(_characters(value, raw))
+        except (ValueError, RecursionError) as error:
+            found.append(_unusable(error))
+            again = _AGAIN.search(text, place + 1)
+            if again is None:
+                break
+            place = again.end()
+    return found
+
+
+def _unusable(error: Exception) -> Unusable:
+    """Unfinished where what is there could go on as JSON."""
+    if not isinstance(error, json.JSONDecodeError):
         return Unusable(f"is no JSON: {error}")
+    begun = error.msg.startswith("Unterminated string") or _BEGUN.fullmatch(error.doc, error.pos)
+    return Unusable(f"is no JSON: {error}", unfinished=bool(begun) and error.msg != "Extra data")
+
+
+def _characters(value: Any, text: bytes) -> Any:
+    return _whole_characters(value) if _HALF.search(text) else value
 
 
 def _whole_characters(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -36,15 +37,41 @@ def is_text(value: object) -> bool:
 
 
 def _text(name: str, value: str | None) -> str | None:
-    if value is None or is_text(value):
-        return value
-    raise ArgumentError(f"{name}={shown(value)} is not allowed; use a text that is not empty")
+    check_text(name, value)
+    return value
 
 
 def _number(name: str, value: object, least: int) -> int | None:
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
         return None if value is None else min(value, _MOST_ROWS)
     raise ArgumentError(f"{name}={shown(value)} is not allowed; use a whole number of at least {least}")
+
+
+def names_of(name: str, value: object) -> list[str]:
+    """Names by commas or in a list, without the spaces around them.
+
+    Raises:
+        ArgumentError: for anything else.
+    """
+    if isinstance(value, str):
+        return [one.strip() for one in value.split(",")]
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray, memoryview)):
+        found = list(value)
+        if all(isinstance(one, str) for one in found):
+            return [one.strip() for one in found]
+    raise ArgumentError(
+        f"{name}={shown(value)} is not allowed; use a text such as 'model,day' or a list of texts"
+    )
+
+
+def check_text(name: str, value: object) -> None:
+    """Nothing where the value is a text that is not empty, or None.
+
+    Raises:
+        ArgumentError: naming the value.
+    """
+    if value is not None and not is_text(value):
+        raise ArgumentError(f"{name}={shown(value)} is not allowed; use a text that is not empty")
 
 
 def entity_of(value: str | tuple[str, str] | None) -> tuple[str | None, str | None]:
@@ -70,7 +97,7 @@ def said_of(labels: object, metadata: object) -> tuple[tuple[str, ...], tuple[tu
         raise ArgumentError(f"labels={shown(labels)} is not allowed; use a list of texts")
     if not all(map(is_text, labels)):
         raise ArgumentError(f"labels={shown(labels)} is not allowed; use texts that are not empty")
-    if not isinstance(metadata, dict) or not all(
+    if not isinstance(metadata, Mapping) or not all(
         is_text(key) and isinstance(value, (str, int, float, bool, type(None)))
         for key, value in metadata.items()
     ):
@@ -103,7 +130,7 @@ def make_filter(
     entity_type, entity_id = entity_of(entity)
     since_ns, until_ns = moment_ns("since", since), moment_ns("until", until)
     if since_ns is not None and until_ns is not None and since_ns > until_ns:
-        raise ArgumentError(f"since={since!r} is later than until={until!r}")
+        raise ArgumentError(f"since={shown(since)} is later than until={shown(until)}; exchange them")
     with_labels, with_metadata = said_of(labels, {} if metadata is None else metadata)
     return Filter(
         labels=with_labels,

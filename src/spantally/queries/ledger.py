@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from spantally.ground import places
-from spantally.ground.errors import LedgerError
+from spantally.ground.errors import ArgumentError, LedgerError, shown
 from spantally.ground.places import default_ledger_path
 from spantally.ground.records import Kind, SessionStatus, Status
 from spantally.ground.settings import from_environment
@@ -20,7 +20,7 @@ from spantally.ledger.opening import open_store
 from spantally.ledger.ordering import CALL_ORDERS, SESSION_ORDERS, resolve_order
 from spantally.ledger.repricing import Progress, Repricing, check_status
 from spantally.ledger.sqlite.store import SQLiteStore
-from spantally.queries.arguments import make_filter, one_of
+from spantally.queries.arguments import make_filter, names_of, one_of
 from spantally.queries.conversations import Conversations
 from spantally.queries.of_session import OfSession
 from spantally.queries.outcomes import OutcomeRow, check_outcome_groupings, outcome_rows
@@ -191,7 +191,7 @@ class Ledger(OfSession, Conversations):
             tags=tags,
             any_tag=any_tag,
             labels=labels,
-            metadata=None if metadata is None else dict(metadata),
+            metadata=metadata,
             agent=agent,
             model=model,
             project=project,
@@ -284,8 +284,12 @@ class Ledger(OfSession, Conversations):
         Raises:
             ArgumentError: for a wrong argument.
         """
-        names = [name for name in by.split(",") if name.strip()] if isinstance(by, str) else by
-        groupings = check_outcome_groupings([str(name).strip() for name in names])
+        names = names_of("by", by)
+        groupings = check_outcome_groupings(
+            [name for name in names if name] if isinstance(by, str) else names
+        )
+        place = local_zone() if tz is None else tz
+        zone(place)
         rows = self.sessions(
             user=user,
             entity=entity,
@@ -306,7 +310,7 @@ class Ledger(OfSession, Conversations):
         read = getattr(self._store, "scores", None)
         for session_id, name, score in () if read is None else read([row.session_id for row in rows]):
             scores.setdefault(session_id, []).append((name, score))
-        return outcome_rows(rows, groupings, tz or local_zone(), scores)
+        return outcome_rows(rows, groupings, place, scores)
 
     def cost(  # noqa: D417 - the filters are told once, with the class
         self,
@@ -336,8 +340,7 @@ class Ledger(OfSession, Conversations):
                 ``tag:K``, tool, project, trace, day, week, month.
             tz: IANA name of the zone of days, weeks and months; the machine's by default.
         """
-        names = by.split(",") if isinstance(by, str) else by
-        groupings = check_groupings([str(name).strip() for name in names])
+        groupings = check_groupings(names_of("by", by))
         where = make_filter(
             session=session,
             kind=one_of("kind", kind, Kind),
@@ -393,6 +396,8 @@ class Ledger(OfSession, Conversations):
         """
         where = make_filter(model=model, provider=provider, since=since, until=until)
         check_status(status)
+        if progress is not None and not callable(progress):
+            raise ArgumentError(f"progress={shown(progress)} is not allowed; use a function of two numbers")
         again = getattr(self._store, "reprice", None)
         if again is None:
             raise LedgerError(

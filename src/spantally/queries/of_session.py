@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from spantally.ground import semconv
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ledger.contract import CallRow, EventRow, Filter, SessionRow, Store, Target
 from spantally.ledger.sqlite.store import SQLiteStore
-from spantally.queries.arguments import is_text, make_filter
+from spantally.queries.arguments import check_text, is_text, make_filter
 from spantally.queries.compare import Comparison, build_comparison
 from spantally.queries.events import Wanted, iter_events, types_of
 from spantally.queries.graph import SessionGraph, build_graph
@@ -31,7 +31,7 @@ class OfSession(Settled):
             ArgumentError: if several ids begin so.
         """
         if not is_text(session_id):
-            raise ArgumentError(f"session={session_id!r} is not an id; use the id or its beginning")
+            raise ArgumentError(f"session={shown(session_id)} is not an id; use the id or its beginning")
         store = self._settled()
         exact = store.sessions(Filter(session_id=session_id))
         if exact:
@@ -162,7 +162,12 @@ class OfSession(Settled):
 
         Returns:
             Its ids and agents; None where it is not there, and of a store that cannot look it up.
+
+        Raises:
+            ArgumentError: (a ValueError) for an id that is no text.
         """
+        check_text("call", call)
+        check_text("response_id", response_id)
         find = getattr(self._store, "find_target", None)
         found: Target | None = None if find is None else find(call, response_id)
         return found
@@ -193,7 +198,9 @@ class OfSession(Settled):
         for session_id in (a, b):
             tree = self.tree(session_id)
             if tree is None:
-                raise ArgumentError(f"session={session_id!r} is not in the ledger; sessions() lists them")
+                raise ArgumentError(
+                    f"session={shown(session_id)} is not in the ledger; sessions() lists them"
+                )
             trees.append(tree)
         return build_comparison(*trees)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from spantally.ground.errors import ArgumentError
+from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.records import SessionStatus
 from spantally.ledger.contract import SessionRow
 from spantally.ledger.grouping import label_of, zone
@@ -63,10 +63,12 @@ def check_outcome_groupings(by: Sequence[str]) -> tuple[str, ...]:
         ArgumentError: naming the value and what is allowed.
     """
     if isinstance(by, str):
-        raise ArgumentError(f"by={by!r} is a text; use a list such as [{by!r}]")
+        raise ArgumentError(f"by={shown(by)} is a text; use a list such as [{shown(by)}]")
     for name in by:
         if name not in PLAIN and name not in PERIODS:
-            raise ArgumentError(f"by={name!r} is not allowed; use any of: {', '.join((*PLAIN, *PERIODS))}")
+            raise ArgumentError(
+                f"by={shown(name)} is not allowed; use any of: {', '.join((*PLAIN, *PERIODS))}"
+            )
     return tuple(dict.fromkeys(by))
 
 

@@ -30,7 +30,8 @@ def running(db: sqlite3.Connection) -> dict[str, list[OpenRow]]:
         "SELECT call.call_id, call.session_id, call.kind, call.operation, call.name, "
         "COALESCE(call.response_model, call.request_model), COALESCE(call.process, session.process), "
         "call.start_ns FROM call LEFT JOIN session ON session.session_id = call.session_id "
-        f"WHERE {_OPEN} AND call.hidden = 0 ORDER BY call.start_ns, call.call_id"
+        # The plus keeps SQLite from walking through all calls in the order of their start.
+        f"WHERE {_OPEN} AND call.hidden = 0 ORDER BY +call.start_ns, call.call_id"
     ):
         if is_dead(process, alive):
             continue
