@@ -175,3 +175,17 @@ def test_help_starts_without_rich_or_sdk() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_package_itself_runs_as_the_command(ledger: Path) -> None:
+    """``python -m spantally``, where the script is not on the path."""
+    answers = [
+        subprocess.run(
+            [sys.executable, "-m", module, "calls", "--json", "--ledger", str(ledger)],
+            capture_output=True,
+            check=True,
+        ).stdout
+        for module in ("spantally", "spantally.cli")
+    ]
+    assert answers[0] == answers[1]
+    assert json.loads(answers[0])
