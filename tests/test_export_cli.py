@@ -13,6 +13,7 @@ import pytest
 from export_kit import command, contents, differences
 from otlp_grpc_kit import GrpcCollector
 from program_kit import Programs, ok
+from spantally.ground.semconv import SCHEMA_URLS
 from spantally.testing import OtlpReceiver, ScriptedServer
 
 KEY = "sk-proj-Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9v1234"
@@ -87,6 +88,8 @@ def test_stdout_is_the_export_and_nothing_else(ledger: Path, tmp_path: Path) -> 
     done = command(ledger, "export", "--all", "--otlp", "-")
     requests = [json.loads(line) for line in done.stdout.splitlines()]
     assert [next(iter(one)) for one in requests] == ["resourceSpans", "resourceLogs"]
+    scopes = [scope for group in requests[0]["resourceSpans"] for scope in group["scopeSpans"]]
+    assert {scope["schemaUrl"] for scope in scopes} == {SCHEMA_URLS["latest"]}
     copy = tmp_path / "copy.db"
     words = [sys.executable, "-m", "spantally.cli", "--ledger", str(copy), "ingest", "-"]
     back = subprocess.run(words, input=done.stdout, text=True, capture_output=True, timeout=60)

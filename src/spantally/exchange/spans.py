@@ -101,7 +101,8 @@ def resource_of(project: str | None) -> Resource:
 
 @lru_cache(maxsize=256)
 def _scope(name: str) -> InstrumentationScope:
-    return InstrumentationScope(name)
+    # The attributes are those of the newest conventions, whatever the program emitted.
+    return InstrumentationScope(name, schema_url=semconv.SCHEMA_URLS["latest"])
 
 
 def _context(trace_id: str, span_id: str) -> SpanContext:

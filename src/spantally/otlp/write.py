@@ -48,7 +48,10 @@ def _grouped(items: Iterable[Any], resources: str, scopes: str, name: str, write
         resources: [
             {
                 "resource": {"attributes": attributes(resource.attributes)},
-                scopes: [{"scope": _scope(scope), name: written} for scope, written in by_scope.items()],
+                scopes: [
+                    {"scope": _scope(scope), name: written, **_schema(scope)}
+                    for scope, written in by_scope.items()
+                ],
             }
             for resource, by_scope in groups.items()
         ]
@@ -59,6 +62,11 @@ def _scope(scope: Any) -> dict[str, Any]:
     if scope is None:
         return {}
     return {"name": scope.name, **({"version": scope.version} if scope.version else {})}
+
+
+def _schema(scope: Any) -> dict[str, Any]:
+    url = getattr(scope, "schema_url", None)
+    return {"schemaUrl": url} if url else {}
 
 
 def _span(span: Any) -> dict[str, Any]:
