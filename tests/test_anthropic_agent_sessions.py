@@ -16,9 +16,8 @@ from anthropic_forms_kit import KEY, TRACES_ITSELF, run_async, run_sync
 from openai_forms_kit import Outcome
 from spantally.ground import guard
 from spantally.ground.records import CallRecord
-from spantally.instrumentors.anthropic import agent_sessions
 from spantally.instrumentors.anthropic.wire import agent_sessions as wire
-from spantally.instrumentors.stainless import batches
+from spantally.instrumentors.stainless import agent_sessions, batches
 from spantally.pricing.rate import rate
 from spantally.testing.loopback import Connection, LoopbackServer
 from test_openai_endpoints_later import totals

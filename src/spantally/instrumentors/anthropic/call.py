@@ -14,6 +14,7 @@ from spantally.instrumentors.anthropic import agent_sessions, batches
 from spantally.instrumentors.anthropic.wire import content, response, usage
 from spantally.instrumentors.anthropic.wire.operation import AGENT_SESSIONS
 from spantally.instrumentors.anthropic.wire.stream import StreamFacts
+from spantally.instrumentors.stainless.agent_sessions import Events
 from spantally.instrumentors.stainless.batches import ResultLines
 from spantally.instrumentors.stainless.call import SdkCall
 from spantally.instrumentors.stainless.wire import headers
@@ -113,10 +114,10 @@ class AnthropicCall(SdkCall):
         if facts.tool_calls and not target.hidden:
             expect_tool_calls(target.scope, facts.tool_calls)
 
-    def new_stream_facts(self) -> StreamFacts | agent_sessions.Events:
+    def new_stream_facts(self) -> StreamFacts | Events:
         """What reads the events of this call's stream."""
         if self.wire.api == AGENT_SESSIONS:
-            return agent_sessions.Events(self.operation, self.owner)
+            return agent_sessions.events(self.operation, self.owner)
         made = StreamFacts(self.wire, collect=self.collects)
         if self.operation.joined is not None:
             made.on_end = self._complete_stream

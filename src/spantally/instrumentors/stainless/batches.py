@@ -57,6 +57,10 @@ class BatchLine(NamedTuple):
     """When it was complete, where its making took a time that is told."""
     context: Mapping[str, Any] = _BATCH
     """What else chooses the rate."""
+    status: Status | None = None
+    """How it ended; None where the facts tell it."""
+    estimated: bool = False
+    """True where its usage is an estimate."""
 
 
 def parsed_line(line: bytes) -> Any:
@@ -218,7 +222,8 @@ def _add_row(download: Operation, reader: Facts, scope: Scope, line: BatchLine) 
     row.server_address, row.server_port = download.server_address, download.server_port
     row.price_context = {**(download.price_context or {}), "api": wire.api, **line.context}
     reader.add_price_facts(row.price_context, facts)
-    status = Status.OK if facts.error_type is None else Status.ERROR
+    row.estimated = line.estimated
+    status = line.status or (Status.OK if facts.error_type is None else Status.ERROR)
     end_ns = row.start_ns if line.ended_s is None else max(row.start_ns, _moment(line.ended_s))
     row.finish(status, error_type=facts.error_type, end_ns=end_ns)
 

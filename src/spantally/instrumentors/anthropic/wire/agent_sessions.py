@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from spantally.instrumentors.stainless.wire.fields import field, integer, items, plain_mapping, text
+from spantally.ground.records import Status
+from spantally.instrumentors.stainless.agent_sessions import Answered, AskedModel
+from spantally.instrumentors.stainless.wire.fields import field, integer, plain_mapping, text
 
 _PLACE: Final = re.compile(r"/(?:sessions|threads)/([^/?#]+)(?:/events)?(?:/stream)?(?:[?#]|$)")
 
@@ -19,45 +21,22 @@ _BEGINS: Final = "span.model_request_start"
 _ENDS: Final = "span.model_request_end"
 
 
-class AskedModel(NamedTuple):
-    """What the agent of a session, or of a thread of it, asks."""
-
-    model: str
-    geography: str | None
-    """Where it is to run, which has rates of its own."""
-
-
-class Answered(NamedTuple):
-    """One answer of a model to an agent."""
-
-    event_id: str
-    began_by: str | None
-    """Id of the event that began it."""
-    usage: dict[str, Any]
-    ended_s: float | None
-    failed: bool
-
-
 def owner_of(url: str) -> str | None:
     """The session or thread whose events a request is about."""
     found = _PLACE.search(url)
     return None if found is None else found.group(1)
 
 
-def listed(body: Any) -> Any:
-    """What an answer holds: the items of a page, or the one thing that it is."""
-    return items(field(body, "data")) or (() if body is None else (body,))
-
-
-def asked_model(thing: Any) -> tuple[str, AskedModel] | None:
-    """Id and model of a session or thread; None for anything else."""
+def asked_model(thing: Any) -> AskedModel | None:
+    """The model of a session or thread; None for anything else."""
     if text(field(thing, "type")) not in _OWNERS:
         return None
     identity, model = text(field(thing, "id")), field(field(thing, "agent"), "model")
     name = text(model) or text(field(model, "id"))
     if identity is None or name is None:
         return None
-    return identity, AskedModel(name, text(field(model, "inference_geo")))
+    geography = text(field(model, "inference_geo"))
+    return AskedModel(identity, name, {} if geography is None else {"geography": geography})
 
 
 def begun(event: Any) -> tuple[str, float] | None:
@@ -75,12 +54,14 @@ def answered(event: Any) -> Answered | None:
     identity, usage = text(field(event, "id")), plain_mapping(field(event, "model_usage"))
     if identity is None or usage is None or not any(integer(value) for value in usage.values()):
         return None
+    failed = field(event, "is_error") is True
     return Answered(
         identity,
-        text(field(event, "model_request_start_id")),
         usage,
-        _seconds(field(event, "processed_at")),
-        field(event, "is_error") is True,
+        began_by=text(field(event, "model_request_start_id")),
+        ended_s=_seconds(field(event, "processed_at")),
+        error_type="_OTHER" if failed else None,
+        status=Status.ERROR if failed else Status.OK,
     )
 
 
