@@ -169,6 +169,40 @@ def test_azure_is_named_by_its_client(watched: Watched) -> None:
         assert attributes(span)["gen_ai.provider.name"] == "azure.ai.openai"
 
 
+@pytest.mark.parametrize("named", [None, "gpt-4o"])
+def test_a_client_of_one_deployment_names_no_model(named: str | None, watched: Watched) -> None:
+    """LangChain's sends null then: the deployment is asked for, also where the answer tells no model."""
+
+    http: Any = pytest.importorskip("httpx" if openai.__version__.startswith("2.") else "httpx2")
+
+    def answer(request: Any) -> Any:
+        if request.url.path.endswith("/audio/transcriptions"):
+            return http.Response(200, json={"text": "hi"})
+        return http.Response(429, json={"error": {"code": "429", "message": "slow"}})
+
+    with (
+        http.Client(transport=http.MockTransport(answer)) as session,
+        openai.AzureOpenAI(
+            azure_endpoint="https://mine.openai.azure.com",
+            azure_deployment="my-chat",
+            api_key=KEY,
+            api_version="2025-01-01-preview",
+            max_retries=0,
+            http_client=session,
+        ) as azure,
+    ):
+        model: Any = named
+        with pytest.raises(openai.RateLimitError):
+            azure.chat.completions.create(model=model, messages=[{"role": "user", "content": "hi"}])
+        with pytest.raises(openai.RateLimitError):
+            azure.embeddings.create(model=model, input="a")
+        azure.audio.transcriptions.create(model=model, file=("a.wav", b"RIFF"))
+    expected = named or "my-chat"
+    assert [row.request_model for row in watched.records] == [expected] * 3
+    assert [attributes(span)["gen_ai.request.model"] for span in watched.spans] == [expected] * 3
+    assert watched.spans[0].name == f"chat {expected}"
+
+
 def test_asynchronous_azure_is_named_too(watched: Watched) -> None:
     """The same for AsyncAzureOpenAI, streamed."""
 

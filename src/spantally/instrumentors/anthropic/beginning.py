@@ -21,8 +21,9 @@ from spantally.instrumentors.anthropic.call import AnthropicCall
 from spantally.instrumentors.anthropic.capture import AnthropicCapture
 from spantally.instrumentors.anthropic.keys import remember_keys
 from spantally.instrumentors.anthropic.wire import content, provider, request
+from spantally.instrumentors.anthropic.wire.agent_sessions import owner_of
+from spantally.instrumentors.anthropic.wire.operation import AGENT_SESSIONS, classify, model_of
 from spantally.instrumentors.anthropic.wire.operation import Operation as WireOperation
-from spantally.instrumentors.anthropic.wire.operation import classify, model_of
 from spantally.instrumentors.stainless import estimate
 from spantally.instrumentors.stainless.binding import bound_of
 from spantally.instrumentors.stainless.places import Place, Shape, attempt, body_of, place_of
@@ -62,6 +63,7 @@ def begin(telemetry: Telemetry, client: Any, options: Any) -> AnthropicCall | No
     target.price_context = {"provider": None, "api": wire.api, "server_address": place.host}
     call = AnthropicCall(target, wire, None)
     call.asked = shape.plan.attributes
+    call.owner = owner_of(url) if wire.api == AGENT_SESSIONS else None
     call.key_is_given = bool(gives_key) or place.vendor != provider.ANTHROPIC
     try:
         _take_request(target, place, wire, body)

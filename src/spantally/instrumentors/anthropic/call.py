@@ -10,9 +10,11 @@ from spantally.calls.tool_results import expect_tool_calls
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind
-from spantally.instrumentors.anthropic import batches
+from spantally.instrumentors.anthropic import agent_sessions, batches
 from spantally.instrumentors.anthropic.wire import content, response, usage
+from spantally.instrumentors.anthropic.wire.operation import AGENT_SESSIONS
 from spantally.instrumentors.anthropic.wire.stream import StreamFacts
+from spantally.instrumentors.stainless.agent_sessions import Events
 from spantally.instrumentors.stainless.batches import ResultLines
 from spantally.instrumentors.stainless.call import SdkCall
 from spantally.instrumentors.stainless.wire import headers
@@ -21,12 +23,14 @@ from spantally.instrumentors.stainless.wire import headers
 class AnthropicCall(SdkCall):
     """A call of the Anthropic SDK."""
 
-    __slots__ = ("asked",)
+    __slots__ = ("asked", "owner")
 
     file_api: ClassVar[str] = "batch_results"
 
     asked: Mapping[str, Any]
     """Attributes of the request, for a span of the SDK's own."""
+    owner: str | None
+    """The session or thread of an agent that the request is about."""
 
     def head_facts(self, raw: Any) -> tuple[bytes, dict[str, Any]]:
         """The content type and the rate limits that the headers of a response tell."""
@@ -82,6 +86,10 @@ class AnthropicCall(SdkCall):
             body: what it is read from.
             owned: True for JSON that nobody else holds.
         """
+        if self.wire.api == AGENT_SESSIONS:
+            self.facts_read = True
+            agent_sessions.read(self.operation, self.owner, body)
+            return
         self.take(response.response_facts(self.wire, body))
         if self.capture is not None:
             self.capture.take_output(self.wire, body, self.reasons())
@@ -106,8 +114,10 @@ class AnthropicCall(SdkCall):
         if facts.tool_calls and not target.hidden:
             expect_tool_calls(target.scope, facts.tool_calls)
 
-    def new_stream_facts(self) -> StreamFacts:
+    def new_stream_facts(self) -> StreamFacts | Events:
         """What reads the events of this call's stream."""
+        if self.wire.api == AGENT_SESSIONS:
+            return agent_sessions.events(self.operation, self.owner)
         made = StreamFacts(self.wire, collect=self.collects)
         if self.operation.joined is not None:
             made.on_end = self._complete_stream

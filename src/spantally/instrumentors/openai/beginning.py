@@ -124,7 +124,11 @@ def _new_shape(
     """The shape of a request that was not met before, kept under its key where that may be."""
     failures = sum(guard.failures.values())
     model = attempt(request.request_model, body)
+    deployment = place.deployment if model is None and request.asks_a_model(wire) else None
+    if deployment is not None:
+        model = deployment  # a client of one deployment need not name a model
     found = (
+        (semconv.REQUEST_MODEL, deployment),
         (semconv.PROVIDER_NAME, place.vendor),
         (semconv.SERVER_ADDRESS, place.host),
         (semconv.SERVER_PORT, place.port),

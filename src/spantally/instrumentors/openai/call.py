@@ -10,12 +10,14 @@ from spantally.calls.tool_results import expect_tool_calls
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind
-from spantally.instrumentors.openai import background, batches
+from spantally.instrumentors.openai import agent_sessions, background, batches
 from spantally.instrumentors.openai.last_event import last_event
 from spantally.instrumentors.openai.stream_usage import is_extra
 from spantally.instrumentors.openai.wire import content, endpoints, response
+from spantally.instrumentors.openai.wire.operation import AGENT_SESSIONS
 from spantally.instrumentors.openai.wire.stream import StreamFacts
 from spantally.instrumentors.openai.wire.usage import parts_beyond
+from spantally.instrumentors.stainless.agent_sessions import Events
 from spantally.instrumentors.stainless.batches import ResultLines
 from spantally.instrumentors.stainless.call import SdkCall
 from spantally.instrumentors.stainless.capture import Capture
@@ -108,6 +110,10 @@ class OpenAICall(SdkCall):
             body: what it is read from.
             owned: True for JSON that nobody else holds.
         """
+        if self.wire.api == AGENT_SESSIONS:
+            self.facts_read = True
+            agent_sessions.read(self.operation, body)
+            return
         self.take(response.response_facts(self.wire, body, owned=owned))
         if self.capture is not None:
             self.capture.take_output(self.wire, body, self.reasons())
@@ -218,8 +224,10 @@ class OpenAICall(SdkCall):
         if parts is not None:
             self.operation.end_attributes[semconv.USAGE] = json.dumps(parts)
 
-    def new_stream_facts(self) -> StreamFacts:
+    def new_stream_facts(self) -> StreamFacts | Events:
         """What reads the chunks of this call's stream."""
+        if self.wire.api == AGENT_SESSIONS:
+            return agent_sessions.events(self.operation)
         return StreamFacts(
             self.wire,
             collect=self.collects,

@@ -2,16 +2,19 @@
 
 The file is read on the worker thread, line by line. A row's id is made from the line's own id, so that a file
 that is downloaded twice counts once. Rows are marked as of a batch, which is billed at rates of its own.
+
+What agents of a provider ask a model, as the events of their sessions tell it, becomes rows in the same way.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from opentelemetry.context import Context
@@ -36,8 +39,11 @@ _seen: Final[OrderedDict[str, None]] = OrderedDict()
 _lock: Final = threading.Lock()
 
 
+_BATCH: Final[Mapping[str, Any]] = {"batch": True}
+
+
 class BatchLine(NamedTuple):
-    """One answer of a batch that was billed."""
+    """One answer that was billed and that another request tells of: a line of a batch, mostly."""
 
     key: str
     """The same at every reading of the file: 32 hex digits."""
@@ -45,8 +51,16 @@ class BatchLine(NamedTuple):
     """What kind of operation it is, by the SDK's own table."""
     facts: Any
     """Of the answer."""
-    created_s: int | None
+    created_s: float | None
     """When it was made, in UNIX seconds."""
+    ended_s: float | None = None
+    """When it was complete, where its making took a time that is told."""
+    context: Mapping[str, Any] = _BATCH
+    """What else chooses the rate."""
+    status: Status | None = None
+    """How it ended; None where the facts tell it."""
+    estimated: bool = False
+    """True where its usage is an estimate."""
 
 
 def parsed_line(line: bytes) -> Any:
@@ -64,7 +78,14 @@ def line_key(*ids: str) -> str:
     return hashlib.sha256("\n".join(("batch", *ids)).encode()).hexdigest()[:32]
 
 
-class Reader(Protocol):
+class Facts(Protocol):
+    """What knows the facts of one SDK's answers."""
+
+    def add_price_facts(self, context: dict[str, Any], facts: Any) -> None:
+        """Put what chooses the rate into a price context."""
+
+
+class Reader(Facts, Protocol):
     """What reads the lines of one SDK's files of results."""
 
     def is_line(self, line: bytes) -> bool:
@@ -72,9 +93,6 @@ class Reader(Protocol):
 
     def read_line(self, line: bytes, provider: str | None) -> BatchLine | None:
         """What a line bills; None for one that failed, bills nothing or cannot be read."""
-
-    def add_price_facts(self, context: dict[str, Any], facts: Any) -> None:
-        """Put what chooses the rate into a price context."""
 
 
 class ResultLines:
@@ -148,12 +166,24 @@ def _rows_of(operation: Operation, reader: Reader, scope: Scope, lines: bytes) -
         for line in _split(lines):
             try:
                 found = reader.read_line(line, operation.provider)
-                if found is not None and _is_new(found.key):
-                    _add_row(operation, reader, scope, found)
+                if found is not None:
+                    _add_new(operation, reader, scope, found)
             except Exception as error:
                 swallowed("sdk.batch_line", error)
 
     return read
+
+
+def hand_over_line(operation: Operation, reader: Facts, line: BatchLine) -> None:
+    """Give one line that is read already to the worker, as :func:`hand_over` gives many."""
+    scope = current_scope(operation.inner_context(Context()))
+    if scope is not None:
+        pipeline.late.put(functools.partial(_add_new, operation, reader, scope, line))
+
+
+def _add_new(operation: Operation, reader: Facts, scope: Scope, line: BatchLine) -> None:
+    if _is_new(line.key):
+        _add_row(operation, reader, scope, line)
 
 
 def _split(lines: bytes) -> Iterator[bytes]:
@@ -177,7 +207,7 @@ def _is_new(key: str) -> bool:
         return True
 
 
-def _add_row(download: Operation, reader: Reader, scope: Scope, line: BatchLine) -> None:
+def _add_row(download: Operation, reader: Facts, scope: Scope, line: BatchLine) -> None:
     """The row of one answer, beneath the download; it has no span: its request was made by nobody here."""
     facts, wire = line.facts, line.operation
     row = Operation(download.telemetry, wire.kind, wire.name, scope)
@@ -190,16 +220,18 @@ def _add_row(download: Operation, reader: Reader, scope: Scope, line: BatchLine)
     row.usage = facts.usage
     row.usage_format = wire.usage_format
     row.server_address, row.server_port = download.server_address, download.server_port
-    row.price_context = {**(download.price_context or {}), "api": wire.api, "batch": True}
+    row.price_context = {**(download.price_context or {}), "api": wire.api, **line.context}
     reader.add_price_facts(row.price_context, facts)
-    status = Status.OK if facts.error_type is None else Status.ERROR
-    row.finish(status, error_type=facts.error_type, end_ns=row.start_ns)
+    row.estimated = line.estimated
+    status = line.status or (Status.OK if facts.error_type is None else Status.ERROR)
+    end_ns = row.start_ns if line.ended_s is None else max(row.start_ns, _moment(line.ended_s))
+    row.finish(status, error_type=facts.error_type, end_ns=end_ns)
 
 
-def _moment(created_s: int | None) -> int:
+def _moment(created_s: float | None) -> int:
     """When the answer was made, or now where that is not told or cannot be."""
     now = time.time_ns()
-    made = (created_s or 0) * 1_000_000_000
+    made = int((created_s or 0) * 1_000_000_000)
     return made if now - MAX_AGE_NS < made <= now else now
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -38,13 +39,27 @@ def address_of(url: Any) -> tuple[str, int]:
     return url.host, url.port or (80 if url.scheme == "http" else 443)
 
 
+_DEPLOYMENT: Final = re.compile(r"/deployments/([^/]{1,256})(?:/|$)")
+
+
+def deployment_of(url: Any) -> str | None:
+    """The deployment that a base URL names, as those of Azure do."""
+    found = _DEPLOYMENT.search(url.path)
+    return None if found is None else found.group(1)
+
+
 class Place:
     """Where a client sends its requests, and the shapes of those that were sent there."""
 
-    __slots__ = ("host", "port", "rates", "shapes", "vendor")
+    __slots__ = ("deployment", "host", "port", "rates", "shapes", "vendor")
 
     def __init__(
-        self, host: str | None, port: int | None, vendor: str | None, rates: Callable[[], str | None]
+        self,
+        host: str | None,
+        port: int | None,
+        vendor: str | None,
+        rates: Callable[[], str | None],
+        deployment: str | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -52,6 +67,8 @@ class Place:
         """``gen_ai.provider.name``."""
         self.rates = rates
         """Whose price list applies."""
+        self.deployment = deployment
+        """What the address itself says of the model."""
         self.shapes: dict[Any, Shape] = {}
 
 
@@ -75,7 +92,13 @@ def place_of(
         return Place(host, port, vendor, _unknown_rates)
     if len(telemetry.known) >= _MOST_PLACES:
         telemetry.known.clear()
-    place = Place(host, port, vendor, functools.cache(lambda: vendor_of_rates(vendor, host, port, flavour)))
+    place = Place(
+        host,
+        port,
+        vendor,
+        functools.cache(lambda: vendor_of_rates(vendor, host, port, flavour)),
+        attempt(deployment_of, url),
+    )
     telemetry.known[(kind, id(url))] = (url, place)
     return place
 

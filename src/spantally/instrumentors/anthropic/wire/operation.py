@@ -14,7 +14,7 @@ from spantally.ground.records import Kind, UsageFormat
 from spantally.instrumentors.stainless.wire.fields import field, text
 from spantally.instrumentors.stainless.wire.routes import Operation, Routes
 
-__all__ = ["BATCH_RESULTS", "COMPLETE", "MESSAGES", "Operation", "classify", "model_of"]
+__all__ = ["AGENT_SESSIONS", "BATCH_RESULTS", "COMPLETE", "MESSAGES", "Operation", "classify", "model_of"]
 
 _FORMAT: Final = UsageFormat.ANTHROPIC
 
@@ -27,6 +27,13 @@ MESSAGES: Final = Operation(Kind.INFERENCE, "chat", "messages", _FORMAT)
 COMPLETE: Final = Operation(Kind.INFERENCE, "text_completion", "complete", _FORMAT)
 COUNT: Final = _other("count_tokens", "count_tokens")
 BATCH_RESULTS: Final = _other("fetch_batch_results", "batch_results")
+AGENT_SESSIONS: Final = "agent_sessions"
+"""The API of agents that the provider runs: what they ask a model is told by the events of their sessions."""
+
+
+def _agents(name: str) -> Operation:
+    return _other(name, AGENT_SESSIONS)
+
 
 ROUTES: Final[tuple[tuple[str, str, Operation | None], ...]] = (
     ("POST", "messages", MESSAGES),
@@ -37,6 +44,17 @@ ROUTES: Final[tuple[tuple[str, str, Operation | None], ...]] = (
     ("GET", "messages/batches/{}/results", BATCH_RESULTS),
     ("POST", "messages/batches/{}/cancel", _other("cancel_batch")),
     ("DELETE", "messages/batches/{}", _other("delete_batch")),
+    ("POST", "sessions", _agents("create_agent_session")),
+    ("GET", "sessions", _agents("list_agent_sessions")),
+    ("GET", "sessions/{}", _agents("fetch_agent_session")),
+    ("POST", "sessions/{}", _agents("update_agent_session")),
+    ("POST", "sessions/{}/events", _agents("send_agent_events")),
+    ("GET", "sessions/{}/events", _agents("list_agent_events")),
+    ("GET", "sessions/{}/events/stream", _agents("read_agent_events")),
+    ("GET", "sessions/{}/threads", _agents("list_agent_threads")),
+    ("GET", "sessions/{}/threads/{}", _agents("fetch_agent_thread")),
+    ("GET", "sessions/{}/threads/{}/events", _agents("list_agent_events")),
+    ("GET", "sessions/{}/threads/{}/stream", _agents("read_agent_events")),
     ("POST", "complete", COMPLETE),
     ("POST", "model/{}/invoke", MESSAGES),
     ("POST", "model/{}/invoke-with-response-stream", MESSAGES),

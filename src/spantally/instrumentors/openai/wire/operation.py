@@ -14,7 +14,7 @@ from spantally.ground.records import Kind, UsageFormat
 from spantally.instrumentors.stainless.wire.fields import field, text
 from spantally.instrumentors.stainless.wire.routes import Operation, Routes, segments_of
 
-__all__ = ["ROUTES", "Operation", "classify", "path_attributes"]
+__all__ = ["AGENT_SESSIONS", "AGENT_TURN", "ROUTES", "Operation", "classify", "path_attributes"]
 
 _CHAT: Final = UsageFormat.OPENAI_CHAT
 _RESPONSES: Final = UsageFormat.OPENAI_RESPONSES
@@ -45,6 +45,14 @@ CANCEL: Final = FETCH._replace(name="cancel_response")
 FETCH_CHAT: Final = FETCH._replace(api="chat_completions", usage_format=_CHAT)
 FETCH_RUN: Final = Operation(Kind.OTHER, "fetch_response", "runs", _CHAT, _RUN_IDS, rereads=True)
 FILE_CONTENT: Final = _other("download_file", "file_content")
+AGENT_TURN: Final = Operation(Kind.INFERENCE, "invoke_agent", "agent_turn", _RESPONSES)
+AGENT_SESSIONS: Final = "agent_sessions"
+"""The API of agents that the provider runs: what they use is told by their turns."""
+
+
+def _agents(name: str) -> Operation:
+    return _other(name, AGENT_SESSIONS, _CONVERSATION_ID)
+
 
 ROUTES: Final[tuple[tuple[str, str, Operation | None], ...]] = (
     ("POST", "chat/completions", CHAT),
@@ -104,6 +112,17 @@ ROUTES: Final[tuple[tuple[str, str, Operation | None], ...]] = (
     ("DELETE", "conversations/{}", _other("delete_conversation", ids=_CONVERSATION_ID)),
     ("POST", "conversations/{}/items", _other("add_conversation_items", ids=_CONVERSATION_ID)),
     ("GET", "conversations/{}/items", _other("list_conversation_items", ids=_CONVERSATION_ID)),
+    ("POST", "agents", _other("create_agent", "assistants")),
+    ("POST", "agents/sessions", _agents("create_agent_session")._replace(ids=())),
+    ("GET", "agents/sessions", _agents("list_agent_sessions")._replace(ids=())),
+    ("GET", "agents/sessions/{}", _agents("fetch_agent_session")),
+    ("POST", "agents/sessions/{}", _agents("update_agent_session")),
+    ("POST", "agents/sessions/{}/events", _agents("send_agent_events")),
+    ("GET", "agents/sessions/{}/events", _agents("read_agent_events")),
+    ("GET", "agents/sessions/{}/turns", _agents("list_agent_turns")),
+    ("GET", "agents/sessions/{}/turns/{}", _agents("fetch_agent_turn")),
+    ("GET", "agents/sessions/{}/subagents/{}/turns", _agents("list_agent_turns")),
+    ("GET", "agents/sessions/{}/subagents/{}/turns/{}", _agents("fetch_agent_turn")),
     ("POST", "assistants", _other("create_agent", "assistants")),
     ("POST", "threads/runs", RUN._replace(ids=())),
     ("POST", "threads/{}/runs", RUN),

@@ -322,6 +322,11 @@ def request_model(body: Any) -> str | None:
     return text(field(body, "model"))
 
 
+def asks_a_model(op: Operation) -> bool:
+    """True if a request of this operation is to one model: not to an agent, which has its own."""
+    return op.kind in (Kind.INFERENCE, Kind.EMBEDDINGS) and op.api != "runs"
+
+
 def expected_choices(body: Any) -> int:
     """How many choices the request asks for, at least 1."""
     return max(1, min(integer(field(body, "n")) or 1, 1024))
