@@ -54,6 +54,40 @@ def test_end_of_a_program_keeps_everything(programs: Programs, lines: str, code:
     assert (session.status, session.name, session.implicit) == (status, "app.py", True)
 
 
+FIRST = {
+    "atexit": "import atexit; atexit.register(last)",
+    "finalize": "import weakref; kept = Kept(); weakref.finalize(kept, last)",
+}
+
+
+@pytest.mark.parametrize("registered", FIRST.values(), ids=FIRST)
+def test_calls_of_exit_handlers_that_were_there_before_us(programs: Programs, registered: str) -> None:
+    """They run once ours have run: each call and agent is written where it ends."""
+    source = f"""
+    class Kept:
+        pass
+
+    def last():
+        connection = client()
+        ask(connection)
+        with spantally.agent("planner"):
+            "".join(one.choices[0].delta.content or "" for one in ask(connection, stream=True) if one.choices)
+        print("last")
+
+    {registered}
+    import spantally
+    spantally.instrument()
+    ask(client())
+    """
+    done = ok(programs.run(source, instrument=False))
+    assert (done.stdout, done.stderr) == ("last\n", "")
+    rows = programs.calls(None)
+    assert [row.kind for row in rows] == ["inference", "inference", "agent", "inference"]
+    assert [row.status for row in rows] == ["ok"] * 4
+    (session,) = programs.sessions()
+    assert (session.name, session.status) == ("app.py", "succeeded")
+
+
 @posix
 def test_sigterm_drains_and_ends_as_the_sender_expects(programs: Programs) -> None:
     """SIGTERM at its default: exit status -15, and a call that ended a moment before is in the ledger."""

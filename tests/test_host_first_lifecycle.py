@@ -218,6 +218,7 @@ def _raising_worker(patch: pytest.MonkeyPatch) -> None:
         inner.setattr(worker, "stop", fail)
         inner.setattr(worker, "forget", fail)
         inner.setattr(worker, "running", True)
+        inner.setattr(worker, "is_over", False)  # it is set, and put back
         module._before_fork()
         module._after_fork_in_child()
         module._at_exit()
