@@ -1,11 +1,13 @@
-"""Calls that the program makes within what it has given us: rules, handlers of our log lines."""
+"""What the program does meanwhile: calls within its own rules, another current directory."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import openai
+import pytest
 
 import spantally
 from spantally.testing import Reply, ScriptedServer
@@ -39,3 +41,60 @@ def test_a_rule_that_asks_a_model_comes_to_an_end(tmp_path: Path) -> None:
                 assert [row.request_model for row in read.calls()] == ["gpt-4o", "gpt-4o"]
         finally:
             spantally.uninstrument()
+
+
+@pytest.mark.parametrize("by_variable", [True, False], ids=["variable", "argument"])
+def test_a_relative_ledger_stays_where_it_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_variable: bool
+) -> None:
+    """The first record opens it, when the program is in another directory, or in one that is gone."""
+    named, later = tmp_path / "named", tmp_path / "later"
+    named.mkdir()
+    later.mkdir()
+    monkeypatch.chdir(named)
+    if by_variable:
+        monkeypatch.setenv("SPANTALLY_LEDGER", "ledger.db")
+        spantally.instrument()
+    else:
+        spantally.instrument(ledger="ledger.db")
+    try:
+        with (
+            ScriptedServer(Reply(text="fine")) as server,
+            openai.OpenAI(base_url=server.base_url, api_key="sk-made-up-0001", max_retries=0) as client,
+        ):
+            monkeypatch.chdir(later)
+            client.chat.completions.create(model="gpt-4o", messages=ASKED)
+            assert spantally.flush(10)
+            with spantally.open_ledger() as read:
+                assert len(read.calls()) == 1
+            spantally.instrument(ledger=named / "ledger.db")  # the same one
+            client.chat.completions.create(model="gpt-4o", messages=ASKED)
+            assert spantally.flush(10)
+    finally:
+        monkeypatch.chdir(tmp_path)
+        spantally.uninstrument()
+    assert not list(later.iterdir())
+    with spantally.open_ledger(named / "ledger.db") as read:
+        assert len(read.calls()) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a current directory cannot be removed on Windows")
+def test_a_relative_ledger_in_a_directory_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no place to anchor it to: the program goes on without."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    try:
+        spantally.instrument(ledger="ledger.db")
+        with (
+            ScriptedServer(Reply(text="fine")) as server,
+            openai.OpenAI(base_url=server.base_url, api_key="sk-made-up-0001", max_retries=0) as client,
+        ):
+            assert client.chat.completions.create(model="gpt-4o", messages=ASKED).choices
+            spantally.flush(10)
+    finally:
+        monkeypatch.chdir(tmp_path)
+        spantally.uninstrument()
