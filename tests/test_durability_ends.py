@@ -194,6 +194,40 @@ def test_forked_children_keep_their_calls(programs: Programs) -> None:
 
 
 @posix
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_children_that_instrument_themselves_keep_their_calls(programs: Programs, method: str) -> None:
+    """An initializer, or the task, does it once the child has begun; the parent does not."""
+    source = f"""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    def begin():
+        import spantally
+        spantally.instrument()
+
+    def work(text):
+        return ask(client(), text)
+
+    def begin_and_work(text):
+        begin()
+        begin()
+        return ask(client(), text)
+
+    if __name__ == "__main__":
+        context = multiprocessing.get_context({method!r})
+        with ProcessPoolExecutor(1, mp_context=context, initializer=begin) as pool:
+            assert list(pool.map(work, ["a", "b"])) == ["x"] * 2
+        process = context.Process(target=begin_and_work, args=("c",))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+    """
+    ok(programs.run(source, instrument=False))
+    assert len(programs.calls()) == 3
+    assert {session.status for session in programs.sessions()} == {"succeeded"}
+
+
+@posix
 def test_forked_child_that_leaves_by_sys_exit_ends_only_its_own(programs: Programs) -> None:
     """A child unwinds out of its parent's session and agent; both stay the parent's to end."""
     source = """

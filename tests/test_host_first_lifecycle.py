@@ -234,6 +234,7 @@ def _raising_worker(patch: pytest.MonkeyPatch) -> None:
         )
         children._before_fork()
         children._in_child(None)
+        children._in_this_child()
 
 
 def _raising_marks(patch: pytest.MonkeyPatch) -> None:
@@ -435,6 +436,7 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
         "api.child_end",
         "api.before_fork",
         "api.after_fork",
+        "api.this_child",
     ),
     _raising_marks: ("calls.mark", "calls.mark_taker", "worker.watch"),
     _raising_settle: ("api.settle", "api.ledger_stop"),
