@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import openai
 import pytest
 
 import spantally
+from spantally.ground import guard
 from spantally.testing import Reply, ScriptedServer
 
 ASKED: Any = [{"role": "user", "content": "hello"}]
@@ -98,3 +100,26 @@ def test_a_relative_ledger_in_a_directory_that_is_gone(
     finally:
         monkeypatch.chdir(tmp_path)
         spantally.uninstrument()
+
+
+@pytest.mark.parametrize("clock", [MagicMock(), MagicMock(side_effect=[])], ids=["mock", "exhausted"])
+def test_a_session_under_a_mocked_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: MagicMock
+) -> None:
+    """A test of the program that has put a mock in the place of the clock enters and leaves its sessions."""
+    spantally.instrument(ledger=str(tmp_path / "ledger.db"))
+    try:
+        with (
+            ScriptedServer(Reply(text="fine")) as server,
+            openai.OpenAI(base_url=server.base_url, api_key="sk-made-up-0001", max_retries=0) as client,
+        ):
+            client.models.list()
+            with monkeypatch.context() as patch:
+                patch.setattr("time.time_ns", clock)
+                with spantally.session() as session, spantally.agent("planner"):
+                    answer = client.chat.completions.create(model="gpt-4o", messages=ASKED)
+                assert answer.choices[0].message.content == "fine"
+                assert session.id
+    finally:
+        spantally.uninstrument()
+        guard.reset()
