@@ -18,6 +18,7 @@ from spantally.budgets.budget import Amounts
 from spantally.calls import admission
 from spantally.calls.operation import open_operations
 from spantally.ground import guard
+from spantally.ground.errors import LedgerError
 from spantally.ground.worker import worker
 from spantally.ledger.sqlite.budgets import BudgetLedger
 from spantally.pricing import rates
@@ -304,3 +305,32 @@ def test_hard_budget_holds_though_the_prices_take_too_long(
     finally:
         go_on.set()
         active.close()
+
+
+def test_a_visit_in_the_midst_of_another_leaves_that_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a signal handler makes a call: the inner one hears that it is busy, the outer one ends."""
+    shared = BudgetLedger(str(tmp_path / "ledger.db"), "normal")
+    told = BudgetLedger._visit
+    refused: list[str | None] = []
+
+    def visit(self: BudgetLedger, *given: Any) -> Any:
+        if not refused:
+            try:
+                come()
+            except LedgerError as error:
+                refused.append(error.slug)
+        return told(self, *given)
+
+    def come() -> Any:
+        return shared.visit("one", (0, 1, 0, 0), (0, 0, 0), None, (None, 10, None), lambda: (0, 0, 0, 0))
+
+    monkeypatch.setattr(BudgetLedger, "_visit", visit)
+    come()
+    assert refused == ["locked"]
+    come()
+    standing = shared.standing("one")
+    assert standing is not None
+    assert standing.used == (0, 2, 0)
+    shared.close()

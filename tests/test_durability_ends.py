@@ -54,6 +54,40 @@ def test_end_of_a_program_keeps_everything(programs: Programs, lines: str, code:
     assert (session.status, session.name, session.implicit) == (status, "app.py", True)
 
 
+FIRST = {
+    "atexit": "import atexit; atexit.register(last)",
+    "finalize": "import weakref; kept = Kept(); weakref.finalize(kept, last)",
+}
+
+
+@pytest.mark.parametrize("registered", FIRST.values(), ids=FIRST)
+def test_calls_of_exit_handlers_that_were_there_before_us(programs: Programs, registered: str) -> None:
+    """They run once ours have run: each call and agent is written where it ends."""
+    source = f"""
+    class Kept:
+        pass
+
+    def last():
+        connection = client()
+        ask(connection)
+        with spantally.agent("planner"):
+            "".join(one.choices[0].delta.content or "" for one in ask(connection, stream=True) if one.choices)
+        print("last")
+
+    {registered}
+    import spantally
+    spantally.instrument()
+    ask(client())
+    """
+    done = ok(programs.run(source, instrument=False))
+    assert (done.stdout, done.stderr) == ("last\n", "")
+    rows = programs.calls(None)
+    assert [row.kind for row in rows] == ["inference", "inference", "agent", "inference"]
+    assert [row.status for row in rows] == ["ok"] * 4
+    (session,) = programs.sessions()
+    assert (session.name, session.status) == ("app.py", "succeeded")
+
+
 @posix
 def test_sigterm_drains_and_ends_as_the_sender_expects(programs: Programs) -> None:
     """SIGTERM at its default: exit status -15, and a call that ended a moment before is in the ledger."""
@@ -157,6 +191,40 @@ def test_forked_children_keep_their_calls(programs: Programs) -> None:
     assert {row.cost_status for row in rows} == {"priced"}
     (agent,) = programs.calls("agent")
     assert (agent.status, agent.name) == ("ok", "parent")  # a child that ends does not end it
+
+
+@posix
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_children_that_instrument_themselves_keep_their_calls(programs: Programs, method: str) -> None:
+    """An initializer, or the task, does it once the child has begun; the parent does not."""
+    source = f"""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    def begin():
+        import spantally
+        spantally.instrument()
+
+    def work(text):
+        return ask(client(), text)
+
+    def begin_and_work(text):
+        begin()
+        begin()
+        return ask(client(), text)
+
+    if __name__ == "__main__":
+        context = multiprocessing.get_context({method!r})
+        with ProcessPoolExecutor(1, mp_context=context, initializer=begin) as pool:
+            assert list(pool.map(work, ["a", "b"])) == ["x"] * 2
+        process = context.Process(target=begin_and_work, args=("c",))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+    """
+    ok(programs.run(source, instrument=False))
+    assert len(programs.calls()) == 3
+    assert {session.status for session in programs.sessions()} == {"succeeded"}
 
 
 @posix

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bdb
 import contextvars
 import functools
 import signal
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -146,6 +148,28 @@ def test_guards_tell_an_interruption_from_a_failure(ledger: Path) -> None:
     with pytest.raises(Deadline), guard.guard("test.block"):
         decorated(None)
     assert sum(guard.failures.values()) == 4
+
+
+def test_who_leaves_a_debugger_leaves_the_program(ledger: Path) -> None:
+    """``quit`` while stepping through a line of ours: it raises there, and is no failure of ours."""
+
+    @guard.guarded("test.decorated")
+    def stepped() -> None:
+        pass
+
+    def step(frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code.co_name == "stepped" and event == "line":
+            raise bdb.BdbQuit
+        return step
+
+    before = sys.gettrace()
+    sys.settrace(step)
+    try:
+        with pytest.raises(bdb.BdbQuit):
+            stepped()
+    finally:
+        sys.settrace(before)
+    assert not guard.failures
 
 
 class Final(Exception):

@@ -218,6 +218,7 @@ def _raising_worker(patch: pytest.MonkeyPatch) -> None:
         inner.setattr(worker, "stop", fail)
         inner.setattr(worker, "forget", fail)
         inner.setattr(worker, "running", True)
+        inner.setattr(worker, "is_over", False)  # it is set, and put back
         module._before_fork()
         module._after_fork_in_child()
         module._at_exit()
@@ -233,6 +234,7 @@ def _raising_worker(patch: pytest.MonkeyPatch) -> None:
         )
         children._before_fork()
         children._in_child(None)
+        children._in_this_child()
 
 
 def _raising_marks(patch: pytest.MonkeyPatch) -> None:
@@ -434,6 +436,7 @@ OTHERS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]] = {
         "api.child_end",
         "api.before_fork",
         "api.after_fork",
+        "api.this_child",
     ),
     _raising_marks: ("calls.mark", "calls.mark_taker", "worker.watch"),
     _raising_settle: ("api.settle", "api.ledger_stop"),

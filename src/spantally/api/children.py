@@ -27,6 +27,8 @@ EXIT_SECONDS: Final = 1.0
 
 _ends: list[Callable[[], None]] = []
 _hooked: list[Any] = []
+_ending: list[int] = []
+"""This process, once its end is told."""
 
 
 def at_end_of_child(end: Callable[[], None]) -> None:
@@ -39,6 +41,7 @@ def at_end_of_child(end: Callable[[], None]) -> None:
     # A child that was started by spawn or forkserver has imported multiprocessing before it imports us, and
     # runs the hooks of after a fork once it has unpickled its task.
     _before_fork()
+    _in_this_child()
 
 
 def _before_fork() -> None:
@@ -50,6 +53,17 @@ def _before_fork() -> None:
             _hooked.append(util)
     except Exception as error:
         swallowed("api.before_fork", error)
+
+
+def _in_this_child() -> None:
+    """Where this is such a child already, the hooks have run: its task, or an initializer, instruments it."""
+    try:
+        process: Any = sys.modules.get("multiprocessing.process")
+        if process is not None and process.parent_process() is not None and os.getpid() not in _ending:
+            _ending[:] = [os.getpid()]
+            _in_child(None)
+    except Exception as error:
+        swallowed("api.this_child", error)
 
 
 def _in_child(_: object) -> None:

@@ -2,6 +2,7 @@
 
 # Annotations are not postponed: making a named tuple compiles each that is a text, 25 µs a field.
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -101,7 +102,7 @@ def from_call(arguments: Mapping[str, Any]) -> Config:
         values[name] = None if given is None else from_argument(name, given)
     ledger = arguments.get("ledger")
     if ledger is not None:
-        values["ledger"] = from_argument("ledger", ledger)
+        values["ledger"] = _anchored(from_argument("ledger", ledger))
         values["ledger_given"] = True
     if arguments.get("exporters") is not None:
         from spantally.api.sinks import parse_exporters
@@ -120,11 +121,21 @@ def completed(config: Config) -> Config:
         if values[name] is None:
             values[name] = from_environment(name)
     if not config.ledger_given:
-        values["ledger"] = from_environment("ledger")
+        values["ledger"] = _anchored(from_environment("ledger"))
         values["ledger_given"] = True
     if config.redactor is None:
         values["redactor"] = redactor_of(None) or PlainRedactor()
     return Config(**values)
+
+
+def _anchored(ledger: object) -> object:
+    """A path as it is meant now: it is opened with the first record, when the program may be elsewhere."""
+    if not isinstance(ledger, str) or ledger == ":memory:":
+        return ledger
+    try:
+        return os.path.join(os.getcwd(), os.path.expanduser(ledger))  # noqa: PTH109, PTH111, PTH118
+    except OSError:
+        return ledger  # the current directory is gone
 
 
 def _is_strict(redactor: RedactorLike) -> bool:

@@ -5,7 +5,7 @@ exception to :func:`swallowed`. The text of a foreign exception may quote a secr
 names the place and the exception's type, never its message; ``spantally doctor`` lists the counts.
 
 One thing passes: what a signal handler of the program raises while our code happens to run (a deadline by
-``SIGALRM``, a soft time limit of a task queue) is meant for the program.
+``SIGALRM``, a soft time limit of a task queue) is meant for the program. So is ``quit`` in a debugger.
 """
 
 from __future__ import annotations
@@ -112,12 +112,15 @@ def swallowed(where: str, error: BaseException) -> None:
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Whether a handler that the program has set for a signal raised it, at whatever line of ours.
+    """Whether a signal handler of the program, or a debugger that is left, raised it at a line of ours.
 
     Args:
         error: what was raised.
     """
     try:
+        debugger = sys.modules.get("bdb")
+        if debugger is not None and isinstance(error, debugger.BdbQuit):
+            return True
         signal = sys.modules.get("signal")
         trace = error.__traceback__
         if signal is None or trace is None or trace.tb_next is None:

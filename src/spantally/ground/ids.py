@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-import time
+from time import time_ns
 from typing import Final
 
 _random: Final = random.Random(os.urandom(32))  # noqa: S311 - ids are unique, not secret
@@ -31,7 +31,7 @@ def new_call_id() -> str:
     The first 12 are the time in milliseconds (as UUID version 7 has), the next 8 the process, the rest is
     chance.
     """
-    return f"{time.time_ns() // 1_000_000:012x}{_process}{_random.getrandbits(48):012x}"
+    return f"{time_ns() // 1_000_000:012x}{_process}{_random.getrandbits(48):012x}"
 
 
 def process_of(call_id: str) -> str | None:
@@ -60,7 +60,7 @@ def foreign_call_id(trace_id: str, span_id: str) -> str:
 
 def new_session_id() -> str:
     """A UUID version 7 (RFC 9562 section 5.7) in its usual text form."""
-    milliseconds = time.time_ns() // 1_000_000
+    milliseconds = time_ns() // 1_000_000
     tail = _random.getrandbits(80)
     value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80
     value |= 0x7 << 76 | ((tail >> 62) & 0xFFF) << 64

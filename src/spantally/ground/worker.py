@@ -22,7 +22,9 @@ Why it looks as it does:
 * A fork takes no thread along, and a thread alive at the fork makes Python 3.12 warn: the worker drains
   and stops before a fork and starts again, in parent and child, with the next item.
 * From 3.12 on no thread starts while the interpreter shuts down: :meth:`Worker.flush` then drains on the
-  calling thread.
+  calling thread. Once this module's own exit handler has run, nobody flushes any more, and a thread would not
+  live long enough to gather: whoever hands over an item (an exit handler that the program had registered
+  before us) then drains.
 """
 
 from __future__ import annotations
@@ -63,6 +65,9 @@ PAUSE_SECONDS: Final = 0.0005
 
 FORK_SECONDS: Final = 2.0
 """How long a fork waits for the worker to drain and stop."""
+
+LAST_SECONDS: Final = 1.0
+"""How long whoever hands over an item after that waits for another thread that drains."""
 
 
 class Channel(Generic[_T]):
@@ -148,6 +153,8 @@ class Worker:
         """How long a fork waits for it; the owner may change it."""
         self.turn = Turn(overdue_seconds)
         self.ran_at_fork = False
+        self.is_over = False
+        """True once nobody flushes any more before the process ends."""
         self.sleeping = False
         self.running = False
         self._channels: tuple[Channel[Any], ...] = ()
@@ -159,6 +166,7 @@ class Worker:
         self._ending = False
         self._draining = 0
         """How many drain: one, or one within itself."""
+        self._draining_thread: int | None = None
         self._life = object()
         """Of the thread in force: greenlets go on in the child of a fork, where another one takes over."""
         self._start_lock = threading.RLock()
@@ -242,6 +250,9 @@ class Worker:
         """Start the thread if there is none; quietly does nothing where none can be started."""
         if self._busy():
             return
+        if self.is_over:
+            self._drain_at_once()
+            return
         with self._start_lock:
             if self._busy():
                 return
@@ -255,6 +266,12 @@ class Worker:
                 # No thread can be started while the interpreter shuts down: flush() drains in place.
                 self.running = False
                 self._thread = None
+
+    def _drain_at_once(self) -> None:
+        """Drain on the calling thread; what a drain of its own hands over is taken by that one."""
+        if self._draining_thread != threading.get_ident():
+            self.flush(LAST_SECONDS)
+            self._tell_waiters()
 
     def _renew_foreign_locks(self) -> None:
         """Take locks of the kind that threads have now; to be called while there is no thread.
@@ -413,6 +430,7 @@ class Worker:
         """
         any_item, busy = False, True
         self._draining += 1
+        outer, self._draining_thread = self._draining_thread, threading.get_ident()
         try:
             while busy:
                 busy = False
@@ -425,6 +443,7 @@ class Worker:
                             time.sleep(rest)
         finally:
             self._draining -= 1
+            self._draining_thread = outer
         return any_item
 
     def _take_waiters(self) -> list[Callable[[], None]]:
@@ -490,6 +509,7 @@ class Worker:
         self._stopping = False
         self._ending = False
         self._draining = 0
+        self._draining_thread = None
         self._life = object()
         self._thread = None
         self.turn.renew()
@@ -534,6 +554,7 @@ def _after_fork_in_child() -> None:
 
 def _at_exit() -> None:
     try:
+        worker.is_over = True
         worker.stop(5.0)
         keep_interrupt()
     except Exception as error:

@@ -401,11 +401,13 @@ class Redactor:
             try:
                 if this in self._calling:
                     raise RecursionError  # a rule that logs, and its line comes here
+                watch_again = _unwatched()
                 self._calling.add(this)
                 try:
                     text = _usable(rule(key, text, where), text)
                 finally:
                     self._calling.discard(this)
+                    watch_again()
             except Exception as error:
                 if self._strict:
                     raise
@@ -427,6 +429,26 @@ class Redactor:
     def _failed(self, where: str, error: BaseException) -> str:
         self._note(where, error)
         return ERROR_TAG
+
+
+def _unwatched() -> Callable[[], None]:
+    """Let no call be watched while a rule of the user runs; returns what ends that.
+
+    The row of such a call would be redacted, by the rule, which makes a call again, without end.
+    """
+    from opentelemetry import context as otel_context
+
+    from spantally.ground.scope import PAUSED_KEY, is_paused, with_values
+
+    current = otel_context.get_current()
+    if is_paused(current):
+        return _nothing
+    token = otel_context.attach(with_values(current, {PAUSED_KEY: True}))
+    return lambda: otel_context.detach(token)
+
+
+def _nothing() -> None:
+    """What ends nothing."""
 
 
 def _usable(answer: object, text: str) -> str:

@@ -63,6 +63,7 @@ class BudgetLedger:
         self._pid = os.getpid()
         self._process = process.identity()
         self._lock = threading.RLock()
+        self._visited = False
         self._db: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None
 
@@ -111,6 +112,10 @@ class BudgetLedger:
             _inherited.append(self._db)  # the parent's: closing it here could harm its file
             self._fresh()
         with self._lock:
+            if self._visited:
+                # A signal handler of the program makes a call in the midst of a visit of its thread.
+                raise LedgerError(f"the ledger {self.target} is in use by this very thread", slug="locked")
+            self._visited = True
             try:
                 db = self._connection()
                 known = db.execute("SELECT 1 FROM budget WHERE account = ?", (account,)).fetchone()
@@ -129,6 +134,8 @@ class BudgetLedger:
                 raise connect.explain(error, self.target) or LedgerError(
                     f"the ledger {self.target} cannot be used for budgets: {error}", slug="corrupt"
                 ) from error
+            finally:
+                self._visited = False
 
     def has(self, call_id: str) -> bool:
         """Whether the ledger has a row: one of an earlier process, or one that is told again.
