@@ -115,6 +115,7 @@ RULES: Final[Mapping[str, Mapping[str, tuple[str, _Read]]]] = {
         "output_modalities": (semconv.OUTPUT_TYPE, lambda value: _modalities(value) or "text"),
         "reasoning": (semconv.REQUEST_REASONING_LEVEL, lambda value: text(field(value, "effort"))),
     },
+    "live": {"model": (semconv.REQUEST_MODEL, text)},
     "compact": {
         "model": (semconv.REQUEST_MODEL, text),
         "service_tier": (semconv.OPENAI_REQUEST_SERVICE_TIER, _tier),

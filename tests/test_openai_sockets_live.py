@@ -1,0 +1,441 @@
+"""Live sessions: one row and one span for the session, by its length, and one for each delegated response."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from opentelemetry import context as otel_context
+from websockets.exceptions import ConnectionClosed
+
+import spantally
+from live_kit import CONNECTS, delegated, nested, on_events, over, said, sound, start, started, used
+from sockets_kit import (
+    CLOSE,
+    DROP,
+    MODES,
+    RESPONSE_USAGE,
+    Both,
+    SocketServer,
+    response,
+    settled,
+    talk,
+    tool_item,
+)
+from spantally.ground import guard
+from spantally.ground.records import CallRecord
+from watching import Watched, attributes
+
+pytest.importorskip("openai.resources.live", reason="a version of the SDK without the Live API")
+
+CLOSED = "websockets.exceptions.ConnectionClosedError"
+RESPONSE_NANO = (11 - 3) * 2_500 + 3 * 1_250 + 7 * 10_000
+"""What RESPONSE_USAGE costs with gpt-4o: input, cached input, output."""
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    """Both kinds of client."""
+    return str(request.param)
+
+
+@pytest.fixture(params=sorted(CONNECTS))
+def api(request: pytest.FixtureRequest) -> str:
+    """Each websocket over which a session is started."""
+    return str(request.param)
+
+
+async def whole(connection: Both) -> list[Any]:
+    """Start a session, close it, and read to its end."""
+    await connection.send(start())
+    seen = await connection.until("session.started")
+    await connection.send({"type": "session.close"})
+    return seen + await connection.until("session.closed")
+
+
+def run(mode: str, program: Any, api: str = "live", **script: Any) -> Any:
+    """Run a program with a server that answers by the types of events."""
+    with SocketServer(on_events(**script)) as server:
+        return talk(mode, server, program, connect=CONNECTS[api])
+
+
+def only(watched: Watched) -> tuple[CallRecord, Any]:
+    """The one row and the one span."""
+    (record,) = watched.records
+    (span,) = watched.spans
+    return record, span
+
+
+def test_session_is_one_call_by_its_length(api: str, mode: str, watched: Watched) -> None:
+    """The seconds of the last event count, and those of the ones before it do not."""
+    last = over(60)
+    run(mode, whole, api, session_start=[started(), used(15), sound(), used(30)], session_close=[last])
+    record, span = only(watched)
+    assert (record.kind, record.operation, record.status) == ("inference", "chat", "ok")
+    assert (record.request_model, record.response_model) == ("gpt-live-1", "gpt-live-1")
+    assert (record.response_id, record.usage) == ("sess_1", {"type": "duration", "seconds": 60})
+    assert not record.possibly_billed
+    assert not record.abandoned
+    assert not record.estimated
+    told = attributes(span)
+    assert span.name == "chat gpt-live-1"
+    assert span.kind == span.SPAN_KIND_CLIENT
+    assert span.status.code == 0
+    assert told["gen_ai.conversation.id"] == "sess_1"
+    assert told["gen_ai.response.finish_reasons"] == ["stop"]
+    assert told["spantally.usage"] == '{"audio_seconds": 60.0}'
+
+
+@pytest.mark.parametrize("ledger", [True, False])
+def test_cost_of_session_and_delegated_responses(ledger: bool, mode: str) -> None:
+    """Each by its own price, once: the length of the session, the tokens of the response."""
+    spantally.instrument(ledger=None if ledger else False)
+    try:
+        with spantally.session("voice") as made:
+            first = [started(), *delegated(), used(30), *delegated("resp_2", "del_2")]
+            run(mode, whole, session_start=first, session_close=[used(59), over(60)])
+        assert made.totals.calls == 3
+        nano = 60 * 3_000_000_000 // 3_600 + 2 * RESPONSE_NANO
+        assert made.totals.cost_usd == Decimal(nano) / 1_000_000_000
+        assert made.totals.unpriced_calls == 0
+        assert made.totals.input_tokens == 2 * 11
+    finally:
+        spantally.uninstrument()
+
+
+def test_delegated_responses_are_calls_beneath_the_session(api: str, mode: str, watched: Watched) -> None:
+    """Two that are made at once, told by their ids and lanes; each has its usage and its place, once."""
+    one, two = delegated(), delegated("resp_2", "del_2")
+    mixed = [event for pair in zip(one, two, strict=True) for event in pair]
+    run(mode, whole, api, session_start=[started(), *mixed, one[-1]], session_close=[over(7)])
+    session, first, second = watched.records
+    spans = {attributes(span)["gen_ai.response.id"]: span for span in watched.spans}
+    assert len(spans) == 3
+    for record in (first, second):
+        assert (record.kind, record.status, record.usage) == ("inference", "ok", RESPONSE_USAGE)
+        assert record.parent_call_id == session.call_id
+        assert record.response_model == "gpt-4o-2024-08-06"
+        assert record.response_id is not None
+        span = spans[record.response_id]
+        assert span.parent_span_id == spans["sess_1"].span_id
+        assert attributes(span)["gen_ai.response.finish_reasons"] == ["stop"]
+        assert record.first_chunk_ns is not None
+    assert {first.response_id, second.response_id} == {"resp_1", "resp_2"}
+    assert session.response_id == "sess_1"
+
+
+def test_delegated_tools(mode: str, watched: Watched) -> None:
+    """A tool that a delegated response asks for: its result is told, and the next response goes on."""
+
+    async def program(connection: Both) -> None:
+        await connection.send(start())
+        events = 5
+        for _ in range(events):
+            await connection.recv()
+        result = {"type": "function_call_output", "call_id": "call_1", "output": "found"}
+        await connection.send({"type": "response.item.create", "item": result})
+        await connection.ask()
+        for _ in range(events):
+            await connection.recv()
+
+    asked = delegated(item=tool_item())
+    script = {"session_start": [started(), *asked], "response_create": [*delegated("resp_2"), over(3)]}
+    run(mode, program, **script)
+    kinds = [(record.kind, record.name) for record in watched.records]
+    assert kinds.count(("inference", None)) == 3
+    assert [name for kind, name in kinds if kind == "tool"] == ["lookup"]
+
+
+def test_an_error_within_a_delegated_response_is_its_own(mode: str, watched: Watched) -> None:
+    """The response ends with the error that it tells, the session goes on."""
+    begun = nested({"type": "response.created", "response": response()})
+    failed = nested({"type": "error", "code": "server_error", "message": "no", "param": None})
+    run(mode, whole, session_start=[started(), begun, failed], session_close=[over(5)])
+    session, inner = watched.records
+    assert (session.status, inner.status, inner.error_type) == ("ok", "error", "server_error")
+
+
+def test_a_decision_is_a_call(mode: str, watched: Watched) -> None:
+    """A decision that the session asked another model for tells its tokens."""
+    usage = {"input_tokens": 5, "output_tokens": 1, "total_tokens": 6}
+    decision = {"id": "dec_1", "model": "gpt-decide", "answers": [], "usage": usage}
+    event = {"decision": decision, "type": "decision.completed"}
+    told = {"delegation_id": None, "event": event, "event_id": "event_d", "type": "decision.event"}
+    run(mode, whole, session_start=[started(), told], session_close=[over(5)])
+    session, inner = watched.records
+    assert (inner.response_id, inner.usage, inner.request_model) == ("dec_1", usage, "gpt-decide")
+    assert inner.parent_call_id == session.call_id
+
+
+# -- ends ------------------------------------------------------------------------------------------------
+
+
+async def begin(connection: Both) -> None:
+    """Start a session and read until its usage is told."""
+    await connection.send(start())
+    await connection.until("session.usage.updated")
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish", "error"),
+    [
+        ("expired", "length", None),
+        ("content", "content_filter", None),
+        ("remote_hangup", "stop", None),
+        ("connection_lost", "error", "connection_lost"),
+    ],
+)
+def test_reason_of_the_end(reason: str, finish: str, error: str | None, mode: str, watched: Watched) -> None:
+    """Why the server closed the session; its usage is whole in each case."""
+    run(mode, whole, session_start=[started()], session_close=[over(9, reason)])
+    record, span = only(watched)
+    assert (record.status, record.error_type) == ("ok" if error is None else "error", error)
+    assert record.usage == {"type": "duration", "seconds": 9}
+    assert not record.estimated
+    assert attributes(span)["gen_ai.response.finish_reasons"] == [finish]
+
+
+def test_left_before_it_is_closed(api: str, mode: str, watched: Watched) -> None:
+    """A block that is left without the last event: what was told last is an estimate."""
+    run(mode, begin, api, session_start=[started(), used(40)])
+    record, span = only(watched)
+    assert (record.status, record.abandoned, record.estimated) == ("ok", True, True)
+    assert record.usage == {"type": "duration", "seconds": 40}
+    assert span.status.code == 0
+
+
+def test_left_before_anything_was_told(mode: str, watched: Watched) -> None:
+    """No usage at all: none is made up, and it may have been billed."""
+
+    async def program(connection: Both) -> None:
+        await connection.send(start())
+        await connection.until("session.started")
+        await connection.close()
+
+    run(mode, program, session_start=[started()])
+    record, _ = only(watched)
+    assert (record.usage, record.estimated, record.possibly_billed) == (None, False, True)
+    assert record.abandoned
+
+
+@pytest.mark.parametrize("cut", [DROP, CLOSE])
+def test_connection_that_ends_beneath(cut: Any, mode: str, watched: Watched) -> None:
+    """A line that is cut ends the session and what it had delegated; each is an error."""
+    begun = nested({"type": "response.created", "response": response()})
+
+    async def program(connection: Both) -> None:
+        await connection.send(start())
+        with contextlib.suppress(ConnectionClosed):
+            async for _ in connection.events():
+                pass
+
+    run(mode, program, session_start=[started(), used(20), begun, cut])
+    session, inner = watched.records
+    code = CLOSED if cut is DROP else "websockets.exceptions.ConnectionClosedOK"
+    assert (session.status, session.error_type, session.estimated) == ("error", code, True)
+    assert (inner.status, inner.error_type, inner.possibly_billed) == ("error", code, True)
+    assert inner.end_ns is not None
+    assert session.end_ns is not None
+    assert inner.end_ns <= session.end_ns
+
+
+def test_collected_connection(mode: str, watched: Watched) -> None:
+    """A connection that nobody closes: its session ends when it is collected."""
+
+    async def leave(server: SocketServer) -> None:
+        client = server.client() if mode == "sync" else server.async_client()
+        connection = Both(await settled(client.live.connect().enter()))
+        await begin(connection)
+        raw = connection.connection._connection
+        del connection
+        gc.collect()
+        assert watched.records[0].abandoned
+        await settled(raw.close())
+        await settled(client.close())
+
+    with SocketServer(on_events(session_start=[started(), used(3)])) as server:
+        asyncio.run(leave(server))
+    record, _ = only(watched)
+    assert (record.estimated, record.usage) == (True, {"type": "duration", "seconds": 3})
+    assert not guard.failures
+
+
+def test_cancelled_task(watched: Watched) -> None:
+    """A task that is cancelled while it waits for events: cancelled."""
+
+    async def run_it(server: SocketServer, waiting: asyncio.Event) -> None:
+        async with server.async_client() as client, client.live.connect() as connection:
+            await begin(Both(connection))
+            waiting.set()
+            await connection.recv()
+
+    async def outer() -> None:
+        with SocketServer(on_events(session_start=[started(), used(3)])) as server:
+            waiting = asyncio.Event()
+            task = asyncio.create_task(run_it(server, waiting))
+            await waiting.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(outer())
+    record, _ = only(watched)
+    assert record.status == "cancelled"
+    assert not guard.failures
+
+
+def test_session_that_is_refused(api: str, mode: str, watched: Watched) -> None:
+    """An error instead of the start ends it, unbilled; a second try over the same connection is another."""
+
+    async def program(connection: Both) -> None:
+        await connection.send({**start(), "event_id": "mine"})
+        await connection.until("error")
+        await whole(connection)
+
+    refused = {
+        "type": "invalid_request_error",
+        "code": "bad_voice",
+        "message": "no",
+        "client_event_id": "mine",
+    }
+    tries = [[{"type": "error", "event_id": "event_e", "error": refused}], [started()]]
+
+    def answer(event: dict[str, Any]) -> Any:
+        return tries.pop(0) if event["type"] == "session.start" else [over(2)]
+
+    with SocketServer(answer) as server:
+        talk(mode, server, program, connect=CONNECTS[api])
+    first, second = watched.records
+    assert (first.status, first.error_type, first.possibly_billed) == ("error", "bad_voice", False)
+    assert (second.status, second.usage) == ("ok", {"type": "duration", "seconds": 2})
+
+
+def test_an_error_of_another_command_ends_nothing(mode: str, watched: Watched) -> None:
+    """The session goes on where the server refuses something else."""
+    refused = {"type": "invalid_request_error", "code": "no", "message": "no", "client_event_id": "other"}
+    error = {"type": "error", "event_id": "event_e", "error": refused}
+    late = {**error, "error": {**refused, "client_event_id": None}}
+    run(mode, whole, session_start=[error, started(), late], session_close=[over(2)])
+    record, _ = only(watched)
+    assert (record.status, record.usage) == ("ok", {"type": "duration", "seconds": 2})
+
+
+@pytest.mark.parametrize("seconds", [None, "40", float("nan")])
+def test_a_usage_that_is_none_tells_nothing(seconds: Any, mode: str, watched: Watched) -> None:
+    """What was told before it stays, and is not whole."""
+    run(mode, whole, session_start=[started(), used(8)], session_close=[over(seconds)])
+    record, _ = only(watched)
+    assert (record.usage, record.estimated) == ({"type": "duration", "seconds": 8}, True)
+
+
+def test_session_that_cannot_be_started(mode: str, watched: Watched) -> None:
+    """Nobody listens: the queued start is a call that was not sent."""
+
+    def connect(client: Any) -> Any:
+        manager = client.live.connect()
+        manager.send(start())
+        return manager
+
+    server = SocketServer(on_events())
+    with server:
+        pass
+    with pytest.raises(OSError, match=r"."):
+        talk(mode, server, whole, connect=connect)
+    record, _ = only(watched)
+    assert (record.status, record.possibly_billed) == ("error", False)
+
+
+# -- whose it is -----------------------------------------------------------------------------------------
+
+
+def test_paused(mode: str, watched: Watched) -> None:
+    """A session that is started while metering is paused, and what it delegates, are none of ours."""
+
+    async def program(connection: Both) -> None:
+        with spantally.paused():
+            await connection.send(start())
+        await connection.until("session.started")
+        await connection.send({"type": "session.close"})
+        await connection.until("session.closed")
+
+    run(mode, program, session_start=[started(), *delegated()], session_close=[over(5)])
+    assert watched.records == []
+
+
+def test_bound_client(mode: str, watched: Watched) -> None:
+    """Session and delegated responses are whose the client is, the one beneath the other."""
+    with SocketServer(on_events(session_start=[started(), *delegated()], session_close=[over(5)])) as server:
+        talk(
+            mode,
+            server,
+            whole,
+            connect=lambda client: spantally.bind(client, session="mine", user="alice").live.connect(),
+        )
+    session, inner = watched.records
+    assert {session.session_id, inner.session_id} == {"mine"}
+    assert {session.user_id, inner.user_id} == {"alice"}
+    assert inner.parent_call_id == session.call_id
+
+
+def test_nothing_stays_current(mode: str, watched: Watched) -> None:
+    """Neither the session nor a delegated response is current in the program."""
+
+    async def program(connection: Both) -> None:
+        before = otel_context.get_current()
+        await connection.send(start())
+        for _ in range(3):
+            await connection.recv()
+            assert otel_context.get_current() == before
+
+    run(mode, program, session_start=[started(), *delegated()])
+    assert len(watched.records) == 2
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_session_beyond_the_budget_is_not_started(raw: bool, mode: str, watched: Watched) -> None:
+    """The event that would start it is not sent; what was refused is no call."""
+
+    async def program(connection: Both) -> Any:
+        send = connection.send_raw if raw else connection.send
+        with pytest.raises(spantally.BudgetExceeded):
+            await send(json.dumps(start()) if raw else start())
+
+    with (
+        SocketServer(on_events()) as server,
+        spantally.session("socket", budget=spantally.Budget(calls=0, on_exceed="hard")),
+    ):
+        talk(mode, server, program, connect=CONNECTS["live"])
+        assert server.received == []
+    assert [(row.kind, row.status) for row in watched.records] == [("other", "error")]
+
+
+def test_content() -> None:
+    """Instructions, history and what was said, where content is wanted."""
+    watched = Watched(capture_content="span_only")
+    history = [{"role": "user", "content": [{"type": "input_text", "text": "before"}]}]
+
+    async def program(connection: Both) -> None:
+        await connection.send(start(instructions="be kind", input=history))
+        await connection.until("session.started")
+        await connection.send({"type": "session.close"})
+        await connection.until("session.closed")
+
+    try:
+        run("sync", program, session_start=[started(), said("good "), said("day")], session_close=[over(5)])
+        told = attributes(watched.spans[0])
+        assert "be kind" in told["gen_ai.system_instructions"]
+        assert "before" in told["gen_ai.input.messages"]
+        assert "good day" in told["gen_ai.output.messages"]
+    finally:
+        watched.close()
+
+
+def test_without_content_none_is_read(watched: Watched) -> None:
+    """Neither transcript nor sound is parsed where nobody wants content."""
+    run("sync", whole, session_start=[started(), said("secret")], session_close=[over(5)])
+    assert b"secret" not in watched.exported()
