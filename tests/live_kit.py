@@ -71,7 +71,7 @@ def delegated(
     """A delegated response: snapshots have neither input nor output."""
     delta = {"item_id": "msg_1", "output_index": 0, "content_index": 0, "logprobs": []}
     whole = response(response_id, "completed", usage=RESPONSE_USAGE, **fields)
-    events = [
+    events: list[dict[str, Any]] = [
         {"type": "response.created", "response": response(response_id, **fields)},
         {"type": "response.output_text.delta", "delta": "found", **delta},
         {"type": "response.output_item.done", "output_index": 0, "item": item or message("found")},

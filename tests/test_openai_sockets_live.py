@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import json
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+import wrapt
 from opentelemetry import context as otel_context
 from websockets.exceptions import ConnectionClosed
 
 import spantally
+from conformance_kit import of_payloads
 from live_kit import CONNECTS, delegated, nested, on_events, over, said, sound, start, started, used
 from sockets_kit import (
     CLOSE,
@@ -29,6 +35,7 @@ from sockets_kit import (
 )
 from spantally.ground import guard
 from spantally.ground.records import CallRecord
+from spantally.instrumentors.openai.socket_places import socket_places
 from watching import Watched, attributes
 
 pytest.importorskip("openai.resources.live", reason="a version of the SDK without the Live API")
@@ -91,25 +98,33 @@ def test_session_is_one_call_by_its_length(api: str, mode: str, watched: Watched
     assert told["spantally.usage"] == '{"audio_seconds": 60.0}'
 
 
-@pytest.mark.parametrize("ledger", [True, False])
-def test_cost_of_session_and_delegated_responses(ledger: bool, mode: str) -> None:
-    """Each by its own price, once: the length of the session, the tokens of the response."""
-    spantally.instrument(ledger=None if ledger else False)
+def test_cost_of_session_and_delegated_responses(mode: str, tmp_path: Path) -> None:
+    """Each by its own price, once, also in the ledger: the length of the session, the tokens of responses."""
+    watched = Watched(ledger=tmp_path / "ledger.db")
+    nano = 60 * 3_000_000_000 // 3_600 + 2 * RESPONSE_NANO
     try:
         with spantally.session("voice") as made:
             first = [started(), *delegated(), used(30), *delegated("resp_2", "del_2")]
             run(mode, whole, session_start=first, session_close=[used(59), over(60)])
         assert made.totals.calls == 3
-        nano = 60 * 3_000_000_000 // 3_600 + 2 * RESPONSE_NANO
         assert made.totals.cost_usd == Decimal(nano) / 1_000_000_000
         assert made.totals.unpriced_calls == 0
         assert made.totals.input_tokens == 2 * 11
+        assert spantally.flush(10)
     finally:
-        spantally.uninstrument()
+        watched.close()
+    with spantally.open_ledger(tmp_path / "ledger.db") as ledger:
+        (row,) = ledger.sessions()
+        assert (row.calls, row.cost_usd) == (3, Decimal(nano) / 1_000_000_000)
+        (session,) = ledger.calls(model="gpt-live-1")
+        assert (session.cost_nano_usd, session.cost_status) == (50_000_000, "priced")
 
 
-def test_delegated_responses_are_calls_beneath_the_session(api: str, mode: str, watched: Watched) -> None:
-    """Two that are made at once, told by their ids and lanes; each has its usage and its place, once."""
+def test_delegated_responses_are_calls_beside_the_session(api: str, mode: str, watched: Watched) -> None:
+    """Two that are made at once, told by their ids and lanes; each has its usage, once.
+
+    They are not beneath it: a call above another one counts for nothing, and the session is billed.
+    """
     one, two = delegated(), delegated("resp_2", "del_2")
     mixed = [event for pair in zip(one, two, strict=True) for event in pair]
     run(mode, whole, api, session_start=[started(), *mixed, one[-1]], session_close=[over(7)])
@@ -118,11 +133,12 @@ def test_delegated_responses_are_calls_beneath_the_session(api: str, mode: str, 
     assert len(spans) == 3
     for record in (first, second):
         assert (record.kind, record.status, record.usage) == ("inference", "ok", RESPONSE_USAGE)
-        assert record.parent_call_id == session.call_id
+        assert record.parent_call_id is None
         assert record.response_model == "gpt-4o-2024-08-06"
         assert record.response_id is not None
         span = spans[record.response_id]
-        assert span.parent_span_id == spans["sess_1"].span_id
+        assert span.parent_span_id == spans["sess_1"].parent_span_id
+        assert attributes(span)["gen_ai.conversation.id"] == "sess_1"
         assert attributes(span)["gen_ai.response.finish_reasons"] == ["stop"]
         assert record.first_chunk_ns is not None
     assert {first.response_id, second.response_id} == {"resp_1", "resp_2"}
@@ -144,8 +160,8 @@ def test_delegated_tools(mode: str, watched: Watched) -> None:
             await connection.recv()
 
     asked = delegated(item=tool_item())
-    script = {"session_start": [started(), *asked], "response_create": [*delegated("resp_2"), over(3)]}
-    run(mode, program, **script)
+    answers = [*delegated("resp_2"), over(3)]
+    run(mode, program, session_start=[started(), *asked], response_create=answers)
     kinds = [(record.kind, record.name) for record in watched.records]
     assert kinds.count(("inference", None)) == 3
     assert [name for kind, name in kinds if kind == "tool"] == ["lookup"]
@@ -169,7 +185,7 @@ def test_a_decision_is_a_call(mode: str, watched: Watched) -> None:
     run(mode, whole, session_start=[started(), told], session_close=[over(5)])
     session, inner = watched.records
     assert (inner.response_id, inner.usage, inner.request_model) == ("dec_1", usage, "gpt-decide")
-    assert inner.parent_call_id == session.call_id
+    assert (session.usage, inner.status) == ({"type": "duration", "seconds": 5}, "ok")
 
 
 # -- ends ------------------------------------------------------------------------------------------------
@@ -368,7 +384,7 @@ def test_paused(mode: str, watched: Watched) -> None:
 
 
 def test_bound_client(mode: str, watched: Watched) -> None:
-    """Session and delegated responses are whose the client is, the one beneath the other."""
+    """Session and delegated responses are whose the client is."""
     with SocketServer(on_events(session_start=[started(), *delegated()], session_close=[over(5)])) as server:
         talk(
             mode,
@@ -379,7 +395,6 @@ def test_bound_client(mode: str, watched: Watched) -> None:
     session, inner = watched.records
     assert {session.session_id, inner.session_id} == {"mine"}
     assert {session.user_id, inner.user_id} == {"alice"}
-    assert inner.parent_call_id == session.call_id
 
 
 def test_nothing_stays_current(mode: str, watched: Watched) -> None:
@@ -439,3 +454,119 @@ def test_without_content_none_is_read(watched: Watched) -> None:
     """Neither transcript nor sound is parsed where nobody wants content."""
     run("sync", whole, session_start=[started(), said("secret")], session_close=[over(5)])
     assert b"secret" not in watched.exported()
+
+
+def test_a_session_that_is_started_again_after_the_line_was_cut(watched: Watched) -> None:
+    """The SDK connects anew, the program starts anew: each session is a call of its own."""
+    answers = [[started(), used(20), DROP], [started(id="sess_2"), used(3), over(4), CLOSE]]
+
+    def answer(event: dict[str, Any]) -> Any:
+        return answers.pop(0) if event["type"] == "session.start" else ()
+
+    def connect(client: Any) -> Any:
+        return client.live.connect(on_reconnecting=lambda _: None, initial_delay=0.001)
+
+    async def program(connection: Both) -> None:
+        await connection.send(start())
+        reads = connection.events()
+        seen = [await anext(reads), await anext(reads)]
+        # The next read connects anew and waits for what nobody has asked for yet.
+        task = asyncio.create_task(_restart(connection))
+        seen += [event async for event in reads]
+        await task
+        assert [event.type for event in seen].count("session.started") == 2
+
+    async def _restart(connection: Both) -> None:
+        while len(server.paths) < 2:  # noqa: ASYNC110 - another thread's
+            await asyncio.sleep(0.01)
+        await connection.send(start())
+
+    with SocketServer(answer) as server:
+        talk("async", server, program, connect=connect)
+    first, second = watched.records
+    assert (first.status, first.usage, first.estimated) == (
+        "error",
+        {"type": "duration", "seconds": 20},
+        True,
+    )
+    assert (second.status, second.usage) == ("ok", {"type": "duration", "seconds": 4})
+
+
+def test_spans_follow_the_conventions() -> None:
+    """Of session, delegated response and decision, with content and without."""
+    for capture in ("no_content", "span_and_event"):
+        watched = Watched(capture_content=capture)
+        try:
+            run("sync", whole, session_start=[started(), said("x"), *delegated()], session_close=[over(5)])
+            assert len(watched.spans) == 2
+            assert of_payloads(watched.exporter.payloads) == []
+        finally:
+            watched.close()
+
+
+def test_pieces_are_not_parsed_by_us(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many pieces of sound, transcript and delegated text none is parsed after the first."""
+    module = importlib.import_module("spantally.instrumentors.openai.socket_live")
+    read: list[bytes] = []
+    real = module.parsed
+
+    def parsed(frame: bytes) -> Any:
+        read.append(frame)
+        return real(frame)
+
+    monkeypatch.setattr(module, "parsed", parsed)
+    begun, piece, *rest = delegated()
+    events = [started(), begun, *[sound(), said("x"), piece] * 50, *rest]
+    run("sync", whole, session_start=events, session_close=[over(5)])
+    assert sum(b".delta" in frame for frame in read) == 1
+    assert len(read) == 6
+
+
+def test_the_resources_of_a_connection(mode: str, watched: Watched) -> None:
+    """What the SDK's own methods send is seen as well as the events themselves."""
+
+    async def program(connection: Both) -> None:
+        own = connection.connection
+        await settled(own.session.start(session={"model": "gpt-live-1"}, event_id="mine"))
+        await connection.until("session.started")
+        await settled(own.session.close())
+        await connection.until("session.closed")
+
+    run(mode, program, session_start=[started()], session_close=[over(5)])
+    record, _ = only(watched)
+    assert (record.request_model, record.usage) == ("gpt-live-1", {"type": "duration", "seconds": 5})
+
+
+def test_every_place_is_there() -> None:
+    """Each method that is tapped exists in a version of the SDK that has the API."""
+    for place in socket_places():
+        if ".live." in place.module:
+            wrapt.resolve_path(importlib.import_module(place.module), place.path)
+
+
+def test_a_process_that_ends_with_a_session_open(tmp_path: Path) -> None:
+    """Its row has what was told by then, and a cost that does not pass for the whole."""
+    code = """
+import asyncio, os, sys
+sys.path.insert(0, sys.argv[1])
+import spantally
+from live_kit import CONNECTS, on_events, start, started, used
+from sockets_kit import SocketServer
+spantally.instrument(ledger=sys.argv[2])
+server = SocketServer(on_events(session_start=[started(), used(30)])).__enter__()
+connection = CONNECTS["live"](server.client()).enter()
+connection.send(start())
+while connection.recv().type != "session.usage.updated":
+    pass
+server._server.shutdown()
+sys.exit(0)
+"""
+    path = tmp_path / "ledger.db"
+    here = str(Path(__file__).parent)
+    subprocess.run([sys.executable, "-c", code, here, str(path)], check=True, timeout=60)
+    with spantally.open_ledger(path) as ledger:
+        (row,) = ledger.calls()
+        print(row)
+        assert row.response_id == "sess_1"
+        assert row.status in ("ok", "interrupted")
+        assert row.cost_status in ("estimated", "partial:interrupted")

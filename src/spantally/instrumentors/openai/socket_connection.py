@@ -312,7 +312,7 @@ class Connection:
 
     def start(self, options: Options, start_ns: int | None = None) -> OpenAICall | None:
         """Begin a call where the connection was entered."""
-        with entered(self.context):
+        with _entered(self.context):
             return begin(self.telemetry, self.target, options, start_ns=start_ns)
 
     def _begin(self, body: dict[str, Any]) -> OpenAICall | None:
@@ -347,8 +347,7 @@ class _NotSent(Exception):  # noqa: N818 - tells what another one did
 
 
 @contextmanager
-def entered(context: Context) -> Iterator[None]:
-    """A Context that is current for a while."""
+def _entered(context: Context) -> Iterator[None]:
     token = otel_context.attach(context)
     try:
         yield

@@ -1,7 +1,8 @@
 """A websocket of the Live API: one voice session after the other, and what each delegates.
 
-The session is a call: it alone is billed, by its length, and it lasts from the event that starts it to
-the one that closes it. A response that it has another model make is a call beneath it.
+The session is a call that is billed by its length: it lasts from the event that starts it to the one that
+closes it. A response that it has another model make is billed by itself, and a call beside it: a call with
+another one beneath it counts for nothing, since as a rule its usage is that of the other one.
 """
 
 from __future__ import annotations
@@ -9,18 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from opentelemetry.context import Context
-
 from spantally.calls.telemetry import Telemetry
 from spantally.calls.tool_results import ToolResult, infer_tool_results
 from spantally.ground import semconv
 from spantally.ground.scope import is_paused
-from spantally.instrumentors.openai.beginning import begin
 from spantally.instrumentors.openai.call import OpenAICall
 from spantally.instrumentors.openai.socket_connection import (
     Options,
     Target,
-    entered,
     types_of,
 )
 from spantally.instrumentors.openai.socket_responses import ResponsesConnection
@@ -48,13 +45,11 @@ class LiveConnection(ResponsesConnection):
         """True once the server has told of it."""
         self.unmetered = False
         """True where the program started the newest session while metering was paused."""
-        self.inside: Context | None = None
-        """Where what the newest session delegates is begun."""
+        self.session_id: str | None = None
+        """The id of the newest session, by which it and what it delegates are one conversation."""
         self.delegate: dict[str, Any] = {}
         """What delegated responses have in common."""
         self.results: list[ToolResult] = []
-        # A client that is bound to somebody has placed the session, and what is beneath it with it.
-        self.inner_target = type(target)(target.base_url, target.api_key)
 
     # -- what the program sends ----------------------------------------------------------------------
 
@@ -70,7 +65,7 @@ class LiveConnection(ResponsesConnection):
         self.unmetered = is_paused()
         self.started = False
         self.delegate = {}
-        self.inside = None
+        self.session_id = None
         if not self.unmetered:
             fields = frames.fields_of(event)
             self.start_id = text(fields.get("event_id"))
@@ -79,10 +74,8 @@ class LiveConnection(ResponsesConnection):
 
     def _start(self, session: Any) -> None:
         self.delegate = live.delegate_of(session) or {}
-        with entered(self.context):
-            call = begin(
-                self.telemetry, self.target, Options("WEBSOCKET", "/live", live.session_body(session))
-            )
+        call = self.start(Options("WEBSOCKET", "/live", live.session_body(session)))
+        self.session = call  # whatever fails from here on, it is ended
         if call is None:
             return
         call.estimated_input = None  # nothing of it is billed by tokens
@@ -90,8 +83,6 @@ class LiveConnection(ResponsesConnection):
         call.operation.usage_format = call.wire.usage_format
         wanted = call.capture is not None and call.capture.content
         call.stream_facts = live.LiveFacts(collect=wanted)
-        self.inside = call.operation.inner_context(self.context)
-        self.session = call
 
     def unsent(self, call: OpenAICall, error: BaseException) -> None:
         """The session could not be started."""
@@ -139,7 +130,7 @@ class LiveConnection(ResponsesConnection):
         call.operation.usage = facts.usage
         session_id = text(field(event.get("session"), "id"))
         if session_id is not None:
-            call.operation.response_id = session_id
+            call.operation.response_id = self.session_id = session_id
 
     def _over(self, event: dict[str, Any]) -> None:
         """The session is closed, and tells its whole usage."""
@@ -182,6 +173,8 @@ class LiveConnection(ResponsesConnection):
             if decision_id is not None:
                 call.operation.response_id = decision_id
                 call.operation.end_attributes[semconv.RESPONSE_ID] = decision_id
+            if self.session_id is not None:
+                call.operation.end_attributes[semconv.CONVERSATION_ID] = self.session_id
             call.succeeded(decision)
 
     handlers = {  # noqa: RUF012 - never changed
@@ -197,18 +190,13 @@ class LiveConnection(ResponsesConnection):
 
     # -- delegated responses -------------------------------------------------------------------------
 
-    def start(self, options: Options, start_ns: int | None = None) -> OpenAICall | None:
-        """Begin a call beneath the session."""
-        if self.inside is None:
-            return super().start(options, start_ns)
-        with entered(self.inside):
-            return begin(self.telemetry, self.inner_target, options, start_ns=start_ns)
-
     def _begin(self, body: dict[str, Any]) -> OpenAICall | None:
         call = super()._begin(body)
         if call is not None:
             call.estimated_input = None  # what the session gave it is not told
             call.operation.turn = False
+            if self.session_id is not None:
+                call.operation.end_attributes[semconv.CONVERSATION_ID] = self.session_id
             results, self.results = self.results, []
             infer_tool_results(call.operation, results)
         return call
@@ -228,7 +216,7 @@ class LiveConnection(ResponsesConnection):
         return call
 
     def _drain(self) -> Iterator[OpenAICall]:
-        """What is beneath the session ends before it."""
+        """What the session delegated ends before it."""
         yield from super()._drain()
         call = self._taken()
         if call is not None:

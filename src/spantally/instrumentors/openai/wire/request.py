@@ -213,6 +213,7 @@ _API_TYPES: Final[Mapping[str, str]] = {
     "transcriptions": "audio.transcriptions",
     "videos": "videos",
     "decisions": "decisions",
+    "live": "live",
 }
 """``openai.api.type``: the conventions list the first two, and let others have values of their own."""
 
