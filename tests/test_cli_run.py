@@ -58,7 +58,7 @@ def test_signal_reaches_the_program(number: signal.Signals) -> None:
         "import signal, sys, time\n"
         f"signal.signal({int(number)}, lambda *a: sys.exit(40 + {int(number)}))\n"
         "print('ready', flush=True)\n"
-        "time.sleep(60)\n"
+        "while True: time.sleep(0.1)\n"
     )
     child = subprocess.Popen([*SPANTALLY, sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
