@@ -53,6 +53,7 @@ _APIS: Final[Mapping[str, _Api]] = {
         lambda told: _is_model(told, "whisper") or told.get("gen_ai.output.type") == "text",
     ),
     "videos": _Api(frozenset(), _always),
+    "live": _Api(frozenset(), _always),
     "decisions": _Api(frozenset({_ID, _REASONS})),
     "responses.compact": _Api(frozenset({_MODEL})),
     "chat_completions": _Api(frozenset({_STATUS})),

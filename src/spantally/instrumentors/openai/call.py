@@ -29,7 +29,7 @@ _CHOOSING: Final = frozenset({"chat_completions", "completions"})
 _STORED: Final = frozenset({"responses", "chat_completions"})
 """APIs whose answers can be fetched afterwards."""
 
-_BEYOND: Final = frozenset({"transcriptions", "images", "speech"})
+_BEYOND: Final = frozenset({"transcriptions", "images", "speech", "live"})
 """APIs that bill by what the conventions have no names for."""
 
 

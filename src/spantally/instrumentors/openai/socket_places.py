@@ -20,6 +20,8 @@ _MODULES: Final = (
     ("openai.resources.beta.realtime.realtime", "Realtime", False),
     ("openai.resources.responses.responses", "Responses", True),
     ("openai.resources.beta.responses.responses", "Responses", True),
+    ("openai.resources.live.live", "Live", True),
+    ("openai.resources.live.forks", "Forks", True),
 )
 """Module, stem of its classes, and whether they queue events and connect anew."""
 

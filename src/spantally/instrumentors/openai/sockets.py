@@ -17,6 +17,7 @@ from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.scope import BAGGAGE_KEY, with_values
 from spantally.instrumentors.openai.socket_connection import Connection, is_closing, target_of
+from spantally.instrumentors.openai.socket_live import LiveConnection
 from spantally.instrumentors.openai.socket_realtime import RealtimeConnection
 from spantally.instrumentors.openai.socket_responses import ResponsesConnection
 from spantally.instrumentors.openai.wire import frames
@@ -32,8 +33,12 @@ _QUEUED: Final = "_spantally_queued"
 
 MAX_QUEUED: Final = 64
 
-_SENT: Final = frozenset({b"response.create", b"conversation.item.create"})
+_SENT: Final = frozenset(
+    {b"response.create", b"conversation.item.create", b"session.start", b"response.item.create"}
+)
 """Events that a program may send as bytes, and that are read."""
+
+_LIVE: Final = frozenset({"LiveConnectionManager", "ForksConnectionManager"})
 
 TelemetryOf: TypeAlias = Callable[[], Telemetry]
 
@@ -108,10 +113,13 @@ def _private(manager: Any, name: str) -> Any:
 def _connection_of(telemetry: Telemetry, manager: Any) -> Connection:
     target = target_of(_private(manager, "client"))
     made: Connection
-    if any("Realtime" in base.__name__ for base in type(manager).__mro__):
+    names = [base.__name__ for base in type(manager).__mro__]
+    if any("Realtime" in name for name in names):
         query = plain(_private(manager, "extra_query"))
         model = text(_private(manager, "model")) or text(query.get("model") if type(query) is dict else None)
         made = RealtimeConnection(telemetry, target, model)
+    elif any(name.removeprefix("Async") in _LIVE for name in names):
+        made = LiveConnection(telemetry, target)
     else:
         made = ResponsesConnection(telemetry, target)
     for event in manager.__dict__.pop(_QUEUED, ()):

@@ -34,7 +34,9 @@ _PROMPTS: Final = {
 }
 """By API: the key under which a request tells what it wants, where that is a text."""
 
-_ONLY_ITEMS: Final = frozenset({*_PROMPTS, "realtime"})
+_SPOKEN: Final = ("realtime", "live")
+
+_ONLY_ITEMS: Final = frozenset({*_PROMPTS, *_SPOKEN})
 """APIs whose sources are never plain messages, and that have no input at all where none can be told."""
 
 _ANSWER: Final = frozenset({"role", "content"})
@@ -64,7 +66,7 @@ def input_sources(op: Operation, body: Any) -> Sequence[Any] | None:
         sent = field(body, "input")
         single = media_text(sent)
         return items(sent) if single is None else (single,)
-    if op.api == "realtime":
+    if op.api in _SPOKEN:
         return items(field(body, "input"))
     key = _PROMPTS.get(op.api)
     return None if key is None else content_parts(field(body, key))
@@ -76,7 +78,7 @@ def input_message(op: Operation, source: Any) -> Message | None:
         return chat_message(source)
     if type(source) is str:
         return {"role": "user", "parts": [text_part(source)]}
-    if op.api == "realtime":
+    if op.api in _SPOKEN:
         return realtime_content.input_message(source)
     return {"role": "user", "parts": [source]} if op.api in _PROMPTS else item_message(source)
 
@@ -172,7 +174,7 @@ def plain_answers(op: Operation, source: Any) -> list[str] | None:
 
 def system_instructions(op: Operation, body: Any) -> list[Part] | None:
     """``gen_ai.system_instructions``: instructions that a request keeps apart from its messages."""
-    if op.api not in ("responses", "realtime"):
+    if op.api not in ("responses", "realtime", "live"):
         return None
     parts = content_parts(field(body, "instructions"))
     return [part for part in parts if part["type"] == "text"] or None

@@ -58,6 +58,11 @@ def event_type(frame: bytes) -> bytes | None:
     return None
 
 
+def is_piece(frame: bytes) -> bool:
+    """True where an event, or the one within it, is a piece of an answer."""
+    return any(found.group(1).endswith(b".delta") for found in _TYPE.finditer(frame, 0, 2 * _HEAD))
+
+
 def response_id(frame: bytes) -> str | None:
     """The id of the response that a piece in a frame belongs to (Realtime API)."""
     return _near_an_end(_RESPONSE_ID, frame)

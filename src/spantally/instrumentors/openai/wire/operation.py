@@ -32,6 +32,7 @@ RESPONSES: Final = Operation(Kind.INFERENCE, "chat", "responses", _RESPONSES)
 COMPACT: Final = Operation(Kind.INFERENCE, "chat", "compact", _RESPONSES)
 COMPLETIONS: Final = Operation(Kind.INFERENCE, "text_completion", "completions", _CHAT)
 REALTIME: Final = Operation(Kind.INFERENCE, "chat", "realtime", _RESPONSES)
+LIVE: Final = Operation(Kind.INFERENCE, "chat", "live", _RESPONSES)
 EMBEDDINGS: Final = Operation(Kind.EMBEDDINGS, "embeddings", "embeddings", _CHAT)
 IMAGES: Final = Operation(Kind.INFERENCE, "generate_content", "images", _RESPONSES)
 SPEECH: Final = Operation(Kind.INFERENCE, "generate_content", "speech", _RESPONSES)
@@ -56,9 +57,10 @@ def _agents(name: str) -> Operation:
 
 ROUTES: Final[tuple[tuple[str, str, Operation | None], ...]] = (
     ("POST", "chat/completions", CHAT),
-    # Events over a websocket that ask for a response.
+    # Events over a websocket that ask for a response, or start a session.
     ("WEBSOCKET", "responses", RESPONSES),
     ("WEBSOCKET", "realtime", REALTIME),
+    ("WEBSOCKET", "live", LIVE),
     ("POST", "responses", RESPONSES),
     ("POST", "completions", COMPLETIONS),
     ("POST", "embeddings", EMBEDDINGS),

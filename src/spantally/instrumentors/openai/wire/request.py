@@ -115,6 +115,7 @@ RULES: Final[Mapping[str, Mapping[str, tuple[str, _Read]]]] = {
         "output_modalities": (semconv.OUTPUT_TYPE, lambda value: _modalities(value) or "text"),
         "reasoning": (semconv.REQUEST_REASONING_LEVEL, lambda value: text(field(value, "effort"))),
     },
+    "live": {"model": (semconv.REQUEST_MODEL, text)},
     "compact": {
         "model": (semconv.REQUEST_MODEL, text),
         "service_tier": (semconv.OPENAI_REQUEST_SERVICE_TIER, _tier),
@@ -212,6 +213,7 @@ _API_TYPES: Final[Mapping[str, str]] = {
     "transcriptions": "audio.transcriptions",
     "videos": "videos",
     "decisions": "decisions",
+    "live": "live",
 }
 """``openai.api.type``: the conventions list the first two, and let others have values of their own."""
 
