@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,6 +61,9 @@ class Watched:
         implicit.forget_process_session()
         forget_sessions()
         forget_accounts()
+        background = sys.modules.get("spantally.instrumentors.openai.background")
+        if background is not None:
+            background.forget()  # every scripted server counts its responses from one
         guard.reset()
         self._records: list[Record] = []
         self.exporter = BytesExporter()
