@@ -161,6 +161,36 @@ def test_a_key_that_cannot_be_had_is_the_programs_fault(watched: Watched, server
     assert not guard.failures
 
 
+def test_a_key_that_the_http_client_changes_is_hidden(watched: Watched, server: ScriptedServer) -> None:
+    """Headers that were looked at are not looked at again; the new one is, also after many of the old one."""
+    http = openai.DefaultHttpxClient(headers={"X-Gateway-Key": "corporate gateway pass 112233"})
+    with openai.OpenAI(base_url=server.base_url, api_key="unused", http_client=http, max_retries=0) as client:
+        for _ in range(3):
+            client.chat.completions.create(**ASK)
+        assert spantally.redact(f"x {KEY} y") == f"x {KEY} y"
+        http.headers["X-Gateway-Key"] = KEY
+        client.chat.completions.create(**ASK)
+    assert KEY not in spantally.redact(f"x {KEY} y")
+
+
+def test_a_sent_key_that_could_not_be_registered_is_tried_again(
+    watched: Watched, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure is not kept as if the header had been looked at."""
+
+    def fail(value: str) -> None:
+        raise RuntimeError
+
+    with _function(server.base_url) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr("spantally.redaction.register_literal", fail)
+            client.chat.completions.create(**ASK)
+        assert ("calls.secrets", "RuntimeError") in guard.failures
+        assert spantally.redact(f"x {KEY} y") == f"x {KEY} y"
+        client.chat.completions.create(**ASK)
+    assert KEY not in spantally.redact(f"x {KEY} y")
+
+
 @pytest.mark.parametrize(("part", "place"), [("remember_keys", "sdk.request"), ("remember_sent", "sdk.key")])
 def test_failing_to_learn_a_key_stays_ours(
     part: str, place: str, watched: Watched, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch

@@ -61,7 +61,8 @@ class OwnSpan:
     Attributes:
         redactor: what its values were redacted by.
         revision: the redactor's when it started.
-        generation: of the secrets that were known then; with rules of a user there is no revision.
+        generation: of the secrets that were known then, where there is no revision that says so (with rules
+            of a user).
         genai: whether it says an operation that the profile knows.
         title: its name, redacted.
         values: its attributes as they were set, in the order in which they were set.
@@ -75,7 +76,7 @@ class OwnSpan:
         self.redactor = redactor
         self.revision = revision
         self.genai = genai
-        self.generation = generation_now()
+        self.generation = generation_now() if revision is None else 0
         self.title = title
         self.values = values
 
@@ -83,8 +84,8 @@ class OwnSpan:
         """Whether this redactor gave the values, and would give the same ones now."""
         return (
             self.redactor is redactor
-            and self.generation == generation_now()
             and self.revision == revision_of(redactor)
+            and (self.revision is not None or self.generation == generation_now())
         )
 
 
@@ -177,28 +178,25 @@ def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> tuple[dict[str, A
     if known is None or known[0] is not redactor or known[1] != revision:
         known = telemetry.clean = (redactor, revision, set())
     clean: set[Any] = known[2]
-    texts: dict[str, Any] | None = None
-    # One loop that asks as little as it can: each function and table that is touched once in a call is out of
-    # the processor's caches by the next call, and costs more than what it does.
-    for pair in attributes.items():
-        key, value = pair
+    texts: dict[str, Any] = {}
+    # As little Python as can be: each function and table that is touched once in a call is out of the
+    # processor's caches by the next call, and costs more than what it does.
+    pairs: Any = attributes.items()
+    if _PLAIN.issuperset(map(type, attributes.values())):
+        try:
+            pairs = set(pairs).difference(clean)
+        except TypeError:
+            pass  # a tuple of what has no hash
+    for key, value in pairs:
         kind = type(value)
         if kind is int or kind is float or kind is bool:
             continue
-        if kind is str or kind is tuple:
-            try:
-                if pair in clean:
-                    continue
-            except TypeError:
-                pass  # a tuple of what has no hash
         if key == semconv.RESPONSE_ID and kind is str:
             is_clean_id: Any = getattr(redactor, "is_clean_id", None)
             if is_clean_id is not None and is_clean_id(value):
                 continue
-        if texts is None:
-            texts = {}
         texts[key] = value
-    if texts is None:
+    if not texts:
         return attributes, True  # a clean tuple is one of texts
     return _scanned_at_end(redactor, attributes, texts, clean), False
 

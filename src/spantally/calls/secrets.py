@@ -10,29 +10,36 @@ _MOST: Final = 8_192
 """Values that are known to be registered; then all are told again."""
 
 known_secrets: Final[set[int]] = set()
-"""Hashes of the values that are registered already: whose is among them need not be told again."""
+"""Hashes of values that are registered already, and of headers that were looked at."""
 
 
-def remember_secret(value: Any) -> None:
-    """Hide this value wherever it turns up, from now on.
+def remember_secret(value: Any) -> bool:
+    """Hide this value wherever it turns up, from now on; False where that failed.
 
     Args:
         value: a client's API key; anything but a text of some length is ignored.
     """
     if not isinstance(value, str):
-        return
+        return True
     mark = hash(value)
     if mark in known_secrets:
-        return
+        return True
     try:
         from spantally.redaction import register_literal
 
         register_literal(value)
-        if len(known_secrets) >= _MOST:
-            known_secrets.clear()
-        known_secrets.add(mark)
+        note_known(mark)
     except Exception as error:
         swallowed("calls.secrets", error)
+        return False
+    return True
+
+
+def note_known(mark: int) -> None:
+    """Note that what has this hash was looked at."""
+    if len(known_secrets) >= _MOST:
+        known_secrets.clear()
+    known_secrets.add(mark)
 
 
 def opens(name: str, value: str, *, has_scheme: bool) -> bool:

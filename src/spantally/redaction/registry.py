@@ -154,21 +154,17 @@ def look() -> None:
     A variable more or less is noticed at once, and a value that takes the place of another within a second:
     comparing all of them would cost more than most texts.
     """
-    if _followed is not None and (len(_raw_environment()) != len(_followed) or time.monotonic() >= _look_due):
-        _look_at_environment()
-
-
-def _raw_environment() -> Mapping[Any, Any]:
-    environ = os.environ
-    raw: Mapping[Any, Any] = getattr(environ, "_data", environ)
-    return raw
+    if _followed is not None:
+        raw = getattr(os.environ, "_data", os.environ)
+        if len(raw) != len(_followed) or time.monotonic() >= _look_due:
+            _look_at_environment()
 
 
 def _look_at_environment() -> None:
     global _followed, _look_due
     try:
         _look_due = time.monotonic() + LOOK_SECONDS
-        before, now = _followed or {}, dict(_raw_environment())
+        before, now = _followed or {}, dict(getattr(os.environ, "_data", os.environ))
         _followed = now
         if now != before:
             register_environment(

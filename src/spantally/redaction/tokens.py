@@ -15,7 +15,7 @@ from spantally.redaction.shaped_tokens import AZURE_KEY_LENGTH, find_shaped
 from spantally.redaction.spans import VENDOR, Span
 from spantally.redaction.tags import know_types
 from spantally.redaction.unknown_tokens import NEVER_SPREAD, find_in_environment, find_in_query, find_unknown
-from spantally.redaction.vendor_tokens import PREFIX, PREFIX_BY_PARTS, take_vendor
+from spantally.redaction.vendor_tokens import PREFIX, PREFIX_BY_PARTS, PREFIX_STARTS, take_vendor
 
 LONGEST_GENERIC: Final = 512
 """A longer word without a known prefix is data (media, a certificate), not a key."""
@@ -56,13 +56,12 @@ def is_object_id(text: str) -> bool:
     A quick answer for what comes with every call; where it says False the whole of the rules decides.
     """
     hit = _OBJECT_ID.fullmatch(text)
-    return (
-        hit is not None
-        and len(text) <= _LONGEST_ID
-        and hit[1] in shapes.KEPT_PREFIXES
-        # A vendor's prefix stands where a word begins: at the start, and behind the separator.
-        and PREFIX.match(text) is None
-        and PREFIX.match(text, hit.end(1) + 1) is None
+    if hit is None or len(text) > _LONGEST_ID or hit[1] not in shapes.KEPT_PREFIXES:
+        return False
+    # A vendor's prefix stands where a word begins: at the start, and behind the separator.
+    behind = hit.end(1) + 1
+    return (text[:2] not in PREFIX_STARTS or PREFIX.match(text) is None) and (
+        text[behind : behind + 2] not in PREFIX_STARTS or PREFIX.match(text, behind) is None
     )
 
 

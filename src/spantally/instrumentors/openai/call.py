@@ -162,7 +162,7 @@ class OpenAICall(SdkCall):
             put.update(facts.attributes)
         if not wire.rereads:  # fetched answers have no usage on their spans
             if usage is not None:
-                response.add_usage_attributes(put, wire, usage, target.provider)
+                response.add_usage_attributes(put, wire, usage, target.provider, target.usage_format)
                 if facts.server_tools or wire.api in _BEYOND:
                     counts = response.usage_attributes(wire, usage, target.provider)
                     self._set_usage_beyond(counts, usage, facts)

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spantally.calls.secrets import opens, remember_secret
+from spantally.calls.secrets import known_secrets, note_known, opens, remember_secret
 
 _TELLING: Final = (
     "authorization",
@@ -18,7 +18,16 @@ _TELLING: Final = (
 )
 _SCHEMES: Final = ("bearer", "basic", "token")
 _PLAIN: Final = frozenset(
-    {"accept", "accept-encoding", "connection", "content-length", "content-type", "host"}
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "idempotency-key",
+        "traceparent",
+    }
 )
 _OWN_CLIENT: Final = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
 """What the SDKs make for themselves: it adds no header."""
@@ -36,10 +45,22 @@ def may_add_headers(http_client: Any) -> bool:
 def remember_sent(request: Any) -> None:
     """Hide what a request was sent with.
 
+    Nearly all of its headers are those of the request before: which were looked at is kept, by their hashes.
+
     Args:
         request: of the HTTP client.
     """
-    remember_headers(request.headers)
+    sent, known = request.headers, known_secrets
+    raw = getattr(sent, "raw", None)
+    if type(raw) is not list:  # of a library that is not httpx
+        remember_headers(sent)
+        return
+    for header in raw:
+        if hash(header) not in known:
+            name = header[0].decode("latin-1").lower()
+            # What differs from request to request would fill the table, and holds no secret.
+            if name not in _PLAIN and _remember_header(name, header[1].decode("latin-1")):
+                note_known(hash(header))
 
 
 def remember_headers(headers: Any) -> None:
@@ -54,23 +75,26 @@ def remember_headers(headers: Any) -> None:
                 _remember_header(name.lower(), value)
 
 
-def _remember_header(name: str, value: str) -> None:
+def _remember_header(name: str, value: str) -> bool:
+    """Hide what a header opens a request with; False where that is to be tried again."""
     if name in _PLAIN or name.startswith("x-stainless-"):
-        return
+        return True
     scheme, space, credential = value.partition(" ")
     has_scheme = bool(space) and scheme.lower() in _SCHEMES
     if has_scheme:
         value = credential.strip()
     if name in _TELLING or opens(name, value, has_scheme=has_scheme):
-        remember_secret(value)
+        done = remember_secret(value)
         if has_scheme and scheme.lower() == "basic":
-            _remember_login(value)
+            done = _remember_login(value) and done
+        return done
+    return True
 
 
-def _remember_login(encoded: str) -> None:
+def _remember_login(encoded: str) -> bool:
     """The password within the credential of ``Basic``."""
     try:
         _, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except ValueError:
-        return  # none
-    remember_secret(password)
+        return True  # none
+    return remember_secret(password)

@@ -73,7 +73,11 @@ def usage_attributes(op: Operation, usage: Any, provider: str | None = None) -> 
 
 
 def add_usage_attributes(
-    found: dict[str, Any], op: Operation, usage: Any, provider: str | None = None
+    found: dict[str, Any],
+    op: Operation,
+    usage: Any,
+    provider: str | None = None,
+    usage_format: str | None = None,
 ) -> None:
     """Put :func:`usage_attributes` into attributes that are there.
 
@@ -82,8 +86,9 @@ def add_usage_attributes(
         op: what :func:`classify` said.
         usage: the provider's usage object.
         provider: ``gen_ai.provider.name``.
+        usage_format: what :func:`usage_format_of` said, where that is known.
     """
-    tables = _FORMATS.get(usage_format_of(op, usage))
+    tables = _FORMATS.get(usage_format or usage_format_of(op, usage))
     if tables is None:
         return
     totals, incoming, outgoing = tables
