@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from spantally.ground.errors import ArgumentError, shown
 from spantally.ground.money import CostStatus, dollar_text, nano_of_dollars
 from spantally.ground.records import SessionStatus, Status
-from spantally.ledger.contract import CallRow, Filter, SessionRow
+from spantally.ledger.contract import CallRow, Filter, SessionRow, Store
 from spantally.queries.figures import Figures, figures, percentile
 from spantally.queries.ledger import Ledger
 from spantally.queries.of_session import children_of
@@ -262,7 +262,10 @@ def rows_of(ledger: Ledger, session_ids: Iterable[str]) -> list[CallRow]:
         session_ids: ids, in full.
     """
     store = ledger._settled()
-    children = children_of(store)
+    return _rows(store, children_of(store), session_ids)
+
+
+def _rows(store: Store, children: Mapping[str, Sequence[str]], session_ids: Iterable[str]) -> list[CallRow]:
     seen: set[str] = set()
     rows: list[CallRow] = []
     waiting = list(session_ids)
@@ -286,8 +289,10 @@ def check(ledger: Ledger, sessions: Sequence[SessionRow], limits: Limits, *, eac
     """
     if not each:
         return judge(limits, spent(sessions, rows_of(ledger, [one.session_id for one in sessions])))
+    store = ledger._settled()
+    children = children_of(store)
     return [
         verdict
         for one in sessions
-        for verdict in judge(limits, spent([one], rows_of(ledger, [one.session_id])), one.session_id)
+        for verdict in judge(limits, spent([one], _rows(store, children, [one.session_id])), one.session_id)
     ]

@@ -86,7 +86,7 @@ def ids_with_prefix(db: sqlite3.Connection, prefix: str, limit: int) -> list[str
 def child_sessions(db: sqlite3.Connection) -> dict[str, list[str]]:
     """Ids of child sessions by the id of their parent."""
     children: dict[str, list[str]] = {}
-    found = db.execute("SELECT parent_id, session_id FROM session WHERE parent_id IS NOT NULL ORDER BY 2")
+    found = db.execute("SELECT parent_id, session_id FROM session WHERE parent_id IS NOT NULL ORDER BY 1, 2")
     for parent, session_id in found:
         children.setdefault(parent, []).append(session_id)
     return children
