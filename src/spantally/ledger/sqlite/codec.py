@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
@@ -166,7 +167,7 @@ def normalise(record: CallRecord) -> CallRecord:
         if value is None or value == () or _is_plain(place, value):
             continue
         values = list(record) if values is None else values
-        values[place] = _from_json(place, to_json(value))
+        values[place] = _READERS.get(place, _from_json)(to_json(value))
         seen = values
     if not all(_needed_of(seen)):
         name = next(RECORD_COLUMNS[place] for place in _NEEDED_PLACES if seen[place] in (None, "", 0))
@@ -224,17 +225,31 @@ def _no_number(text: str) -> None:
     """What stands for NaN and infinities, which are no JSON and never equal themselves."""
 
 
-def _from_json(place: int, text: str | None) -> Any:
-    name = RECORD_COLUMNS[place]
+_json: Final = json.JSONDecoder(parse_constant=_no_number).decode
+
+
+def _from_json(text: str | None) -> Any:
+    return None if text is None else _json(text)
+
+
+@lru_cache(maxsize=256)  # they are those of a few agents and users
+def _tags_from(text: str | None) -> tuple[tuple[str, str], ...]:
     if text is None:
-        return () if name in ("tags", "agent_path") else None
-    value = json.loads(text, parse_constant=_no_number)
-    if name == "tags":
-        pairs = value.items() if isinstance(value, dict) else value
-        return tuple(sorted((str(key), str(text)) for key, text in pairs))
-    if name == "agent_path":
-        return tuple(str(part) for part in value)
-    return value
+        return ()
+    value = _json(text)
+    pairs = value.items() if isinstance(value, dict) else value
+    return tuple(sorted((str(key), str(text)) for key, text in pairs))
+
+
+@lru_cache(maxsize=256)
+def _path_from(text: str | None) -> tuple[str, ...]:
+    return () if text is None else tuple(str(part) for part in _json(text))
+
+
+_READERS: Final[Mapping[int, Callable[[str | None], Any]]] = {
+    _TAGS_PLACE: _tags_from,
+    _PATH_PLACE: _path_from,
+}
 
 
 def encode(row: Row) -> list[Any]:
@@ -316,9 +331,10 @@ def _context_text(value: Mapping[str, Any]) -> str | None:
 def decode(found: tuple[Any, ...]) -> Row:
     """A row from the values that :data:`SELECT` gives."""
     values: list[Any] = list(found[:_WIDTH])
-    for place in _JSON_PLACES:
-        text = values[place]
-        values[place] = _from_json(place, text)
+    for place in _BODY_PLACES:
+        values[place] = _from_json(values[place])
+    values[_TAGS_PLACE] = _tags_from(values[_TAGS_PLACE])
+    values[_PATH_PLACE] = _path_from(values[_PATH_PLACE])
     for place in _FLAG_PLACES:
         values[place] = bool(values[place])
     ranks, counted, hidden, nano, status, source, price_id, list_nano = found[_WIDTH : _WIDTH + 8]
