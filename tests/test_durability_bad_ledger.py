@@ -365,3 +365,74 @@ def test_settings_that_make_no_sense_cost_one_line_each(programs: Programs) -> N
         (line,) = [line for line in lines if f"{name}=" in line or f"{name}:" in line]
         assert "using the default" in line
     assert len(programs.calls()) == 1
+
+
+FULL = """
+import resource
+keep = []
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+connection = client()
+connection.chat.completions  # what the SDK loads late is there
+try:
+    while True:
+        keep.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+os.close(keep.pop())
+with spantally.session("without"):
+    print(ask(connection))
+print("written", spantally.flush(10))
+while keep:
+    os.close(keep.pop())
+{then}
+"""
+
+
+@posix
+def test_no_file_descriptor_is_left_for_the_first_calls(programs: Programs) -> None:
+    """What opens the ledger cannot even be imported: its records wait, and are written when it can be."""
+    done = ok(programs.run(FULL.format(then="print('written', spantally.flush(10))")))
+    assert done.stdout.splitlines() == ["x", "written False", "written True"]
+    (row,) = programs.calls()
+    assert row.counted
+    assert "calls.consumer failed with OSError" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@posix
+def test_no_file_descriptor_is_left_and_the_program_ends(programs: Programs) -> None:
+    """The last try is at its end."""
+    ok(programs.run(FULL.format(then="")))
+    assert len(programs.calls()) == 1
+
+
+@posix
+def test_what_waits_is_the_parents_to_write(programs: Programs) -> None:
+    """A child of a fork has no copy of what waits."""
+    source = FULL.replace(
+        "while keep:",
+        """
+from spantally.api import runtime
+child = os.fork()
+print(child > 0, runtime.current.ledger.unwritten() > 0, flush=True)
+if child == 0:
+    os._exit(0)
+os.waitpid(child, 0)
+while keep:""",
+        1,
+    )
+    done = ok(programs.run(source.format(then="")))
+    assert sorted(done.stdout.splitlines()[2:]) == ["False False", "True True"]
+    assert len(programs.calls()) == 1
+
+
+def test_flush_says_what_is_not_written(programs: Programs) -> None:
+    """False while the records wait in memory; the next one writes them."""
+    programs.ledger = programs.folder / "later" / "ledger.db"
+    more = f"""
+assert not spantally.flush(10)
+os.mkdir({str(programs.ledger.parent)!r})
+assert spantally.flush(10)
+"""
+    unaffected(programs, more=more)
+    assert [row.kind for row in programs.calls(None)] == ["agent", "inference"]

@@ -408,7 +408,12 @@ def flush(timeout: float = 5.0) -> bool:
     deadline = time.monotonic() + timeout
     try:
         pipeline.end_late_now()
+        ledger = None if current is None else current.ledger
+        if ledger is not None:
+            ledger.try_again()
         done = worker.flush(timeout)
+        if ledger is not None:
+            done = done and not ledger.holds_records()
         done = flush_sinks(max(0.0, deadline - time.monotonic())) and done
         done = flush_console(max(0.0, deadline - time.monotonic())) and done
         if current is not None:

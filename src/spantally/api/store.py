@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from spantally.api.kept_records import KeptRecords, RedactorNow
 from spantally.calls import pipeline
@@ -15,7 +16,11 @@ from spantally.ground.records import CallRecord, Record
 from spantally.ground.settings import from_argument, from_environment
 from spantally.ground.worker import worker
 
-_open: set[LedgerConsumer] = set()
+_used: set[LedgerConsumer] = set()
+"""Those that may hold something, or have their file open."""
+
+MOST_WAITING: Final = 10_000
+"""Records kept while there is not even a writer; of more the oldest go."""
 
 
 class LedgerConsumer:
@@ -32,10 +37,25 @@ class LedgerConsumer:
         self.target = target
         self.synchronous = synchronous
         self.writer: Any = None
+        self._waiting: list[Record] = []
+        self._lost = 0
 
     def __call__(self, batch: Sequence[Record]) -> None:
-        """Take a batch, on the worker."""
-        self.open().handle(self._kept(batch))
+        """Take a batch, on the worker; it waits for the next one where no writer can be made.
+
+        Making one imports a lot, which fails in a program that has no file descriptor left just now.
+        """
+        waiting = self._waiting
+        waiting.extend(batch)
+        if self.writer is None:
+            _used.add(self)
+            if len(waiting) > MOST_WAITING:
+                self._lost += len(waiting) - MOST_WAITING
+                del waiting[:-MOST_WAITING]
+        writer = self.open()
+        taken = self._kept(waiting)
+        self._waiting = []
+        writer.handle(taken)
 
     def take_marks(self, marks: Sequence[CallRecord]) -> None:
         """Take started marks, on the worker; only a store that knows what they are is given any."""
@@ -53,7 +73,7 @@ class LedgerConsumer:
 
             store = begin_store(self.target, lambda: open_store(self.target, synchronous=self.synchronous))
             self.writer = LedgerWriter(store, pricing.rate_if_loaded)
-            _open.add(self)
+            _used.add(self)
             pricing.on_loaded(self._loaded)
             pricing.ensure_loading()
         return self.writer
@@ -69,17 +89,31 @@ class LedgerConsumer:
 
     def unwritten(self) -> int:
         """Records that the store has not taken: they wait in memory, or were given up."""
+        waiting = len(self._waiting) + self._lost
         if self.writer is None:
-            return 0
-        return int(self.writer.kept() + self.writer.dropped + self.writer.dropped_calls)
+            return waiting
+        return int(waiting + self.writer.kept() + self.writer.dropped + self.writer.dropped_calls)
 
     def settle(self) -> None:
-        """Rate pending rows, on the worker."""
+        """Write what waits and rate pending rows, on the worker."""
+        self._write_waiting()
         if self.writer is not None:
+            if self.writer.kept() and not self.writer.locked():
+                self.writer.flush()
             self.writer.settle()
+
+    def try_again(self) -> None:
+        """Have the worker try to write what the store has not taken."""
+        if self.holds_records():
+            settle_channel.put(self)
+
+    def holds_records(self) -> bool:
+        """Whether records wait in memory."""
+        return bool(self._waiting) or (self.writer is not None and self.writer.kept() > 0)
 
     def close(self) -> None:
         """Write what waits and let go of the store."""
+        self._write_waiting()
         if self.writer is None:
             if not self.outlives:
                 self._forget_asked()
@@ -88,10 +122,23 @@ class LedgerConsumer:
             from spantally.queries.ledger import set_active_store
 
             self.writer.close()
-            _open.discard(self)
+            _used.discard(self)
             set_active_store(None)
         except Exception as error:
             swallowed("api.ledger_close", error)
+
+    def stop(self) -> None:
+        """Write what waits and close the file, before a fork and at exit."""
+        self._write_waiting()
+        if self.writer is not None:
+            self.writer.close()
+
+    def _write_waiting(self) -> None:
+        if self._waiting:
+            try:
+                self(())
+            except Exception as error:
+                swallowed("api.ledger_waiting", error)
 
     @staticmethod
     def _forget_asked() -> None:
@@ -99,6 +146,16 @@ class LedgerConsumer:
         queries = sys.modules.get("spantally.queries.ledger")
         if queries is not None:
             queries.forget_asked()
+
+
+def _forget_in_child() -> None:
+    """What waits at a fork is its parent's to write."""
+    for consumer in tuple(_used):
+        consumer._waiting = []
+
+
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def _settle(batch: Sequence[LedgerConsumer]) -> None:
@@ -111,9 +168,9 @@ def _settle(batch: Sequence[LedgerConsumer]) -> None:
 
 def _stop() -> None:
     """Before a fork and at exit: no connection is carried across."""
-    for consumer in tuple(_open):
+    for consumer in tuple(_used):
         try:
-            consumer.writer.close()
+            consumer.stop()
         except Exception as error:
             swallowed("api.ledger_stop", error)
 

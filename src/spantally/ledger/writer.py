@@ -99,7 +99,7 @@ class LedgerWriter:
     def settle(self) -> int:
         """Rate pending rows as far as prices are known; returns how many were rated. Never raises."""
         done = 0
-        if self._locked():
+        if self.locked():
             return done  # each try waits for the lock; the next batch finds out whether it is free
         try:
             while True:
@@ -218,11 +218,12 @@ class LedgerWriter:
 
     def close(self) -> None:
         """Write what was kept if possible, and let go of the store. Never raises."""
-        if not self._locked():
+        if not self.locked():
             self.flush()  # else it was tried a moment ago, and waiting again would hold up the process's end
         self.let_go()
 
-    def _locked(self) -> bool:
+    def locked(self) -> bool:
+        """Whether another process has locked the ledger: each try waits for it."""
         return self._error is not None and self._error.slug == "locked"
 
 
