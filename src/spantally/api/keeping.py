@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from typing import Final
 
-from spantally.ground.event_loop import in_event_loop
+from spantally.ground.event_loop import in_event_loop, told
 from spantally.ground.guard import swallowed
 from spantally.ground.worker import worker
 
@@ -27,24 +26,10 @@ def wait_until_kept() -> None:
 
 async def await_until_kept() -> None:
     """The same in an event loop, which goes on meanwhile."""
-    import asyncio
-
     try:
-        if not in_event_loop():  # one that is not asyncio's
+        if in_event_loop():
+            await told(worker.notify_when_drained, FLUSH_SECONDS)
+        else:  # one that we do not know
             worker.hurry()
-            return
-        loop = asyncio.get_running_loop()
-        kept = loop.create_future()
-
-        def tell() -> None:
-            if not kept.done():
-                kept.set_result(None)
-
-        def wake_up() -> None:
-            with contextlib.suppress(RuntimeError):  # nobody waits any more, and the loop is closed
-                loop.call_soon_threadsafe(tell)
-
-        worker.notify_when_drained(wake_up)
-        await asyncio.wait((kept,), timeout=FLUSH_SECONDS)
     except Exception as error:
         swallowed("session.flush", error)

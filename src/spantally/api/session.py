@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -38,7 +38,7 @@ from spantally.calls.operation import type_name
 from spantally.calls.running import wrap_function
 from spantally.ground import ids
 from spantally.ground.errors import ArgumentError, shown
-from spantally.ground.event_loop import in_event_loop
+from spantally.ground.event_loop import in_event_loop, run_beside
 from spantally.ground.guard import guard, swallowed
 from spantally.ground.records import SessionStatus
 from spantally.ground.scope import SCOPE_KEY, Scope, current_scope, is_paused, raw_scope, with_values
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from spantally.budgets.loops import LoopGuard
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+LOOK_UP_SECONDS: Final = 5.0
+"""How long the start of a session waits, in an event loop, for what the ledger knows of its id."""
 
 
 class Session(Reading, Recording):
@@ -119,12 +122,11 @@ class Session(Reading, Recording):
 
     async def _look_up(self) -> None:
         """Where silence matters: what the ledger knows of the id is read beside the event loop."""
-        import asyncio
-
         try:
             given = self._named_id(current_scope())
             if given is not None and not is_disabled():
-                await asyncio.to_thread(learn_use, given)
+                look_up = functools.partial(learn_use, given)
+                await run_beside(look_up, LOOK_UP_SECONDS, name="spantally-look-up")
         except ArgumentError:
             pass  # entering says so
         except Exception as error:

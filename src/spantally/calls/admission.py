@@ -5,7 +5,6 @@ The only exceptions that leave here are those that the program asked for by a bu
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,6 +12,7 @@ from typing import Any, Final
 from spantally.calls.operation import Operation
 from spantally.ground.brakes import Ask, Brake, NotYetError
 from spantally.ground.errors import Refusal
+from spantally.ground.event_loop import in_event_loop, told
 from spantally.ground.guard import swallowed
 from spantally.ground.records import Kind, Status
 from spantally.ground.worker import worker
@@ -170,27 +170,30 @@ questions: Final = worker.channel("budget_questions", _put)
 
 async def _on_worker(budget: Brake, operation: Operation, ask: Ask) -> None:
     """Have the worker ask; where it does not answer in time, this process's own knowledge decides."""
-    asyncio: Any = sys.modules.get("asyncio")
-    if asyncio is None or asyncio._get_running_loop() is None:
-        budget.admit(operation.scope, ask, wait=True)  # another kind of event loop
+    if not in_event_loop():
+        budget.admit(operation.scope, ask, wait=True)  # a kind of event loop that we do not know
         return
-    loop = asyncio.get_running_loop()
-    answered = loop.create_future()
+    answers: list[BaseException | None] = []
+    made: list[_Question] = []
 
-    def take(answer: BaseException | None) -> None:
-        if not answered.done():
-            answered.set_result(answer)
+    def begin(tell: Callable[[], None]) -> None:
+        def take(answer: BaseException | None) -> None:
+            answers.append(answer)
+            tell()
 
-    question = _Question(budget, operation, ask, lambda answer: loop.call_soon_threadsafe(take, answer))
-    questions.put(question)
-    worker.hurry()
+        made.append(_Question(budget, operation, ask, take))
+        questions.put(made[0])
+        worker.hurry()
+
     try:
-        done, _ = await asyncio.wait((answered,), timeout=WAIT_SECONDS)
+        done = await told(begin, WAIT_SECONDS)
     except BaseException:
-        question.cancelled.set()
-        question.late.set()
+        for question in made:
+            question.cancelled.set()
+            question.late.set()
         budget.release(ask.call_id)
         raise
+    (question,) = made
     if not done:
         question.late.set()
         try:
@@ -200,6 +203,5 @@ async def _on_worker(budget: Brake, operation: Operation, ask: Ask) -> None:
             budget.release(ask.call_id)
             raise
         return
-    answer = answered.result()
-    if answer is not None:
-        raise answer
+    if answers[0] is not None:
+        raise answers[0]

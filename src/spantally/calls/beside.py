@@ -7,11 +7,10 @@ scan is many short steps, between which the interpreter lets the loop run.
 from __future__ import annotations
 
 import json
-import threading
 from typing import Any, Final
 
 from spantally.calls.telemetry import Telemetry
-from spantally.ground.event_loop import in_event_loop
+from spantally.ground.event_loop import in_event_loop, run_beside
 from spantally.ground.guard import swallowed
 from spantally.redaction import Redactor
 from spantally.redaction import engine as _rules  # noqa: F401 - set up with an SDK, not with its first call
@@ -71,14 +70,6 @@ async def scan_beside(telemetry: Telemetry, value: Any) -> None:
         texts = [] if is_raw else texts_of(value)
         if not texts and not (is_raw and MUCH <= len(value) <= MOST_BYTES):
             return
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
-
-        def tell() -> None:
-            if not done.done():
-                done.set_result(None)
 
         def scan() -> None:
             try:
@@ -86,12 +77,7 @@ async def scan_beside(telemetry: Telemetry, value: Any) -> None:
                     redactor.text(text, "content")
             except Exception as error:
                 swallowed("calls.scan", error)
-            try:
-                loop.call_soon_threadsafe(tell)
-            except RuntimeError:
-                pass  # the loop was closed meanwhile
 
-        threading.Thread(target=scan, name="spantally-scan", daemon=True).start()
-        await asyncio.wait((done,), timeout=PATIENCE_SECONDS)
+        await run_beside(scan, PATIENCE_SECONDS, name="spantally-scan")
     except Exception as error:
         swallowed("calls.beside", error)
