@@ -91,6 +91,30 @@ def test_no_finding_quotes_a_secret(tmp_path: Path, form: list[str], shape: str)
     forget_literals()
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("command", [["conformance"], ["ingest"], ["ingest", "--json"]])
+def test_what_cannot_be_read_is_told_without_its_secrets(
+    tmp_path: Path, command: list[str], shape: str
+) -> None:
+    """A message quotes the word that is no id or number."""
+    planter = Planter(shape)
+    faults: list[dict[str, Any]] = [
+        {"traceId": planter("trace")},
+        {"spanId": planter("span")},
+        {"startTimeUnixNano": "padding " * 3 + planter("start")},  # forty characters end within it
+        {"kind": planter("kind")},
+        {"name": planter("name"), "traceId": ""},
+    ]
+    path = tmp_path / "spans.jsonl"
+    path.write_text("".join(otlp(fault) for fault in faults))
+    words = ["--ledger", str(tmp_path / "l.db"), *command, str(path)]
+    result = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert result.exit_code in (1, 2)
+    assert result.output.count("REDACTED") >= 3
+    assert planter.found_in(result.output.encode()) == set()
+    forget_literals()
+
+
 def test_clean_spans_end_with_0(tmp_path: Path) -> None:
     """Without a finding nothing is on stdout, stderr says what was checked, and the exit code is 0."""
     path = tmp_path / "spans.jsonl.gz"

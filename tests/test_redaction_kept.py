@@ -36,6 +36,13 @@ TEXTS = [
     "def f(password: str | None = None, token=token, key=lambda row: row[0]) -> None: ...",
     "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQZM9unoTzm6eJZlEWsMHUAsLEtv dev@host",
     "password: ${DB_PASSWORD}\nsecret: {{ vault.secret }}\ntoken: ********",
+    "docker run -e POSTGRES_PASSWORD=$PGPASS postgres:16",
+    "vault kv get -field=password secret/prod/db1",
+    "gcloud secrets versions access latest --secret=db-password --project=my-proj-123456",
+    "mysqldump --password --host=db1.example.com2 shop",
+    "mongodb+srv://<username>:<password>@cluster0.ab1cd.mongodb.net",
+    "gpg: Signature made Tue 03 May 2024 using RSA key 8C1A6F2E3B4D5C6A7B8C9D0E1F2A3B4C5D6E7F80",
+    r'{"said": "Done.\nThe key fingerprint is:\nSHA256:0z8Xyq3kP4mW1vB7nR5tL9cJ2dF6gH8sA0eU4iO7pQk"}',
     'it is "pass it to `ExtractedUsage.calc_price()`" and pass `capture_all=True`',
 ]
 
@@ -44,6 +51,20 @@ TEXTS = [
 def test_it_stays_as_it_is(text: str) -> None:
     """The same object comes back."""
     assert REDACTOR.text(text) is text
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("x --type=password hunter2!x", "hunter2!x"),
+        ("mysqldump --password hunter2x --host=db1", "hunter2x"),
+        ("<password>@Copper7!84x</password>", "Copper7!84x"),
+        ("the RSA key Zx81mQ4tLw9Bv72KpY3sRe5T is mine", "Zx81mQ4tLw9Bv72K"),
+    ],
+)
+def test_what_is_like_it_and_secret_goes(text: str, secret: str) -> None:
+    """Beside what stays: a value that people choose, one with a flag behind it, one that begins with @."""
+    assert secret not in REDACTOR.text(text)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from otel_kit import SECRET
 from spantally.api.kept_records import KeptRecords
 from spantally.calls.telemetry import PlainRedactor
+from spantally.calls.tool_results import inferred_id
 from spantally.ground import guard
 from spantally.ground.records import CallRecord, EventRecord, LinkRecord, Record, SessionRecord
 from spantally.redaction import Redactor, register_literal
@@ -74,6 +75,34 @@ def test_each_name_loses_its_secret() -> None:
     (session,) = keep(Redactor, SessionRecord(SECRET, 1, parent_id=SECRET, user_id="u"))
     assert SECRET not in str(session)
     assert session.session_id == session.parent_id
+
+
+def test_names_of_fields_of_a_usage_object_lose_their_secrets() -> None:
+    """A program may record any mapping; what is counted by it stays."""
+    (kept,) = keep(Redactor, CALL._replace(usage={"prompt_tokens": 3, SECRET: 2}))
+    assert SECRET not in str(kept)
+    assert kept.usage["prompt_tokens"] == 3
+
+
+def test_the_id_of_an_inferred_tool_has_no_secret_of_those_that_it_is_made_of() -> None:
+    """Its session's or its tool call's; rows of two tool calls stay two, and those of one stay one."""
+
+    def inferred(session_id: str, tool_call_id: str) -> CallRecord:
+        made = inferred_id(session_id, tool_call_id)
+        return CALL._replace(
+            call_id=made, session_id=session_id, kind="tool", tool_call_id=tool_call_id, inferred=True
+        )
+
+    batch = [inferred(SECRET, "call_1"), inferred(SECRET, "call_2"), inferred("s1", SECRET)]
+    batch += [inferred("s1", "call_1"), inferred(SECRET, "call_1")]
+    kept = keep(Redactor, *batch)
+    assert SECRET not in str(kept)
+    assert len({one.call_id for one in kept}) == 4
+    assert kept[0].call_id == kept[4].call_id
+    assert kept[3] is batch[3]
+    withheld = keep(_Raising, *batch)
+    assert SECRET not in str(withheld)
+    assert len({one.call_id for one in withheld}) == 4
 
 
 def test_equal_names_stay_equal() -> None:

@@ -126,3 +126,14 @@ def test_forms_go_with_their_literal() -> None:
     held = set(registry._users)
     assert held == {form for forms in registry._values.values() for form in forms}
     assert {form for found in registry._grams.values() for form, _ in found} == held
+
+
+def test_what_signs_webhooks_goes_without_its_prefix_too() -> None:
+    """The prefix says what it is; the rest alone signs."""
+    signs = "V2Vla2VuZCBpbiBNYXkgYW5kIG1vcmU="
+    register_literal(f"whsec_{signs}")
+    for text in (f"signed by {signs} today", f'{{"body": "{base64.b64encode(signs.encode()).decode()}"}}'):
+        assert text.count("[REDACTED:") == 0
+        answer = Redactor().text(text)
+        assert "[REDACTED:literal:" in answer
+        assert signs[4:-4] not in answer

@@ -7,13 +7,14 @@ here. The keys are those of the span's attributes, so that a ledger and a trace 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.own_spans import generation_now, revision_of
 from spantally.calls.telemetry import PlainRedactor, RedactorLike
+from spantally.calls.tool_results import inferred_id
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
 from spantally.ground.records import CallRecord, EventRecord, Record, SessionRecord
@@ -24,6 +25,9 @@ WITHHELD: Final = "[REDACTED:error]"
 MOST_KEPT: Final = 4096
 LONGEST_KEPT: Final = 64
 """Clean names that are remembered, and how long they are at most: they repeat with every call."""
+
+LONGEST_USAGE_NAME: Final = 36
+"""Characters of the names of fields in usage objects, which are known words."""
 
 _SESSION: Final = (
     ("session_id", semconv.SESSION_ID),
@@ -147,6 +151,8 @@ class KeptRecords:
                 self._seen.clear()
             self._seen.add(repeated)
         if is_call:
+            if changed and record.inferred and ("session_id" in changed or "tool_call_id" in changed):
+                changed["call_id"] = _safe_inferred(record, changed)
             usage, context = record[_USAGE], record[_CONTEXT]
             if usage and _has_text(usage) and (safe := self._safe_mapping(usage, redactor)) != usage:
                 changed["usage"] = safe
@@ -192,6 +198,17 @@ def kept_name(value: str, key: str) -> str:
     return _told_apart(value) if safe == WITHHELD and key == semconv.SESSION_ID else safe
 
 
+def _safe_inferred(record: CallRecord, changed: Mapping[str, Any]) -> str:
+    """The id of an inferred row, which is made of those of its session and tool call, without secrets."""
+    if record.call_id != inferred_id(record.session_id, record.tool_call_id):
+        return record.call_id
+    if changed.get("tool_call_id") == WITHHELD:
+        return _told_apart(record.call_id)
+    return inferred_id(
+        changed.get("session_id", record.session_id), changed.get("tool_call_id", record.tool_call_id)
+    )
+
+
 def _safe_value(value: Any, key: str, redactor: RedactorLike) -> Any:
     if isinstance(value, str):
         return redactor.text(value, key)
@@ -216,8 +233,10 @@ def _never(value: Any) -> bool:
 
 
 def _has_text(usage: Any) -> bool:
-    """Whether a usage object holds any text: most hold numbers alone, and smaller ones of these."""
-    for value in usage.values():
+    """Whether a usage object holds any text, or a name that no provider's has: most hold numbers alone."""
+    for name, value in usage.items():
+        if type(name) is str and len(name) > LONGEST_USAGE_NAME:
+            return True
         kind = type(value)
         if kind is int or value is None or kind is float:
             continue

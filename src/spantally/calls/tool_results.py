@@ -112,6 +112,11 @@ def _settle(session: SessionState, tool_call_id: str) -> None:
     session.settled_tools.add(tool_call_id)
 
 
+def inferred_id(session_id: str, tool_call_id: str | None) -> str:
+    """The id of the row of a tool whose run nobody saw: the same in each process that infers it."""
+    return f"inferred-{session_id}-{tool_call_id}"
+
+
 def infer_tool_results(operation: Operation, results: Sequence[ToolResult]) -> None:
     """Record the tools whose results this request carries and whose runs nobody saw."""
     if not results or operation.hidden:
@@ -130,7 +135,7 @@ def infer_tool_results(operation: Operation, results: Sequence[ToolResult]) -> N
             continue
         pipeline.emit(
             CallRecord(
-                call_id=f"inferred-{session.session_id}-{tool_call_id}",
+                call_id=inferred_id(session.session_id, tool_call_id),
                 session_id=session.session_id,
                 kind=Kind.TOOL,
                 operation="execute_tool",

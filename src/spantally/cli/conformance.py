@@ -111,11 +111,11 @@ def _chosen(batch: Batch, last: int | None) -> Batch:
 
 def _conclude(batch: Batch, findings: Sequence[Finding]) -> int:
     """Say on stderr what was checked and what could not be, and give the exit code."""
-    from spantally.cli.render.numbers import safe, so_many
+    from spantally.cli.render.numbers import quoting, safe, so_many
 
     for piece in batch.unusable:
         place = f"line {piece.line}: " if piece.line is not None else ""
-        exits.say(f"spantally conformance: {place}{safe(piece.message)}")
+        exits.say(f"spantally conformance: {place}{safe(quoting(piece.message))}")
     if not batch.spans and not batch.events:
         exits.say("nothing to check: no GenAI span came in")
         return exits.USAGE

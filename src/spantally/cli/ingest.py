@@ -202,11 +202,11 @@ class _Progress:
 
 
 def _say_problems(summary: Summary) -> None:
-    from spantally.cli.render.numbers import safe
+    from spantally.cli.render.numbers import quoting, safe
 
     for source, piece in summary.problems[:_MOST_SAID]:
         place = f" line {piece.line}" if piece.line is not None else ""
-        exits.say(f"{source}{place}: {safe(piece.message)}")
+        exits.say(f"{source}{place}: {safe(quoting(piece.message))}")
     rest = summary.bad + summary.unfinished - min(len(summary.problems), _MOST_SAID)
     if rest > 0:
         exits.say(f"... and {rest:,} more that cannot be read")
@@ -228,6 +228,8 @@ def _line(summary: Summary, target: str) -> str:
 
 
 def _as_object(summary: Summary, target: str, files: Sequence[str]) -> dict[str, Any]:
+    from spantally.cli.render.numbers import quoting
+
     return {
         "ledger": target,
         "files": list(files),
@@ -241,7 +243,7 @@ def _as_object(summary: Summary, target: str, files: Sequence[str]) -> dict[str,
         "bad": summary.bad,
         "unfinished": summary.unfinished,
         "problems": [
-            {"file": source, "line": piece.line, "message": piece.message}
+            {"file": source, "line": piece.line, "message": quoting(piece.message)}
             for source, piece in summary.problems
         ],
     }

@@ -330,7 +330,7 @@ def _number(kind: Callable[[Any], _T], value: Any, complaint: str) -> _T:
     try:
         return kind(value)
     except (ValueError, OverflowError):
-        raise _MalformedError(complaint.format(str(value)[:40])) from None
+        raise _MalformedError(complaint.format(str(value))) from None
 
 
 def _read_array(value: Any, depth: int) -> list[Any]:

@@ -71,7 +71,7 @@ _BETWEEN: Final = re.compile(
 )
 """What :data:`_FIRST` ends with; it takes a tenth of the time, and mostly there is none."""
 _BETWEEN_REACH: Final = 128
-_ASSIGNED: Final = re.compile(r"[A-Za-z_]\w{0,40}=\w")
+_ASSIGNED: Final = re.compile(r"(?:--[a-z-]{0,40})?[A-Za-z_]\w{0,40}=\w")
 _NEXT_FIELD: Final = re.compile(r"&[A-Za-z_]\w{0,24}=")
 """Of a form: a value ends there."""
 _FIELD: Final = ('value="', "value='")

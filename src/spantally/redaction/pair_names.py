@@ -18,6 +18,15 @@ _LITTLE_WORDS: Final = frozenset(
     """.split()  # noqa: SIM905
 )
 """Words before ``key`` or ``token`` that are no part of its name."""
+_OF_KEY_PAIRS: Final = frozenset(
+    "dsa ecdsa eddsa gpg host openpgp pgp rsa signature signing ssh subkey".split()  # noqa: SIM905
+)
+"""Words before ``key`` of which people tell the id or the fingerprint."""
+_FINGERPRINT: Final = re.compile(
+    r"(?i)(?:[ ](?:id|fingerprint))?[ ]?(?:is|:)?[ ]?(?:0x|SHA256:)?"
+    r"(?:[A-F0-9]{16}(?:[A-F0-9]{24})?|(?<=SHA256:)[A-Za-z0-9+/]{43})(?![\w+/=])"
+)
+"""Sixteen hex digits, forty, or a SHA-256 that is called one."""
 _LAST_WORD: Final = re.compile(r"([A-Za-z]+)[ \t]+\Z")
 LONGEST_SHORT: Final = 12
 """Characters of a name from which on it may be an id."""
@@ -56,6 +65,14 @@ def with_word_before(text: str, start: int, name: str) -> int:
     if not word.isalpha():  # the end of something longer: <td>secret
         found = _LAST_WORD.search(before)
         word = "" if found is None else found[1]
+        if found is not None and word[0] in "nrt" and before[: found.start()].endswith("\\"):
+            word = word[1:]  # of an escaped line break
+    if (
+        word.lower() in _OF_KEY_PAIRS
+        and name.lower() == "key"
+        and _FINGERPRINT.match(text, start + len(name)) is not None
+    ):
+        return names.WEAK
     if not 2 <= len(word) <= 16 or word.lower() in _LITTLE_WORDS:
         return names.WEAK
     return max(names.WEAK, names.classify(f"{word.lower()}_{name}"))

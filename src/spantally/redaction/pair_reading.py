@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from spantally.redaction import logins, names, shapes
+from spantally.redaction.commands import is_strong
 from spantally.redaction.pair_ends import parts_behind, plain_end, quoted_end
 from spantally.redaction.pair_syntax import how_of
 from spantally.redaction.spans import PAIR, Span
@@ -26,6 +27,8 @@ VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _IS_ABOUT: Final = re.compile(r"(?:arn:[a-z-]{2,16}:[\w:/.-]{0,72}:|--- )\Z")
 """Before ``secret:`` of a secret's place, and ``PASS:`` of a test."""
+_FLAG: Final = re.compile(r"--[A-Za-z][A-Za-z-]{1,40}=")
+"""A further flag of a command, behind one whose value is asked for or stands elsewhere."""
 _EXPORT: Final = re.compile(
     r"(?:(?:export|set|setenv|env|arg|-e|--env|\$|>|-|\+)[ \t]{1,4})*\Z", re.IGNORECASE
 )
@@ -75,6 +78,12 @@ def read_pair(
         name in VERBS and how not in ("operator", "prose", "element")
     ):
         return name_end, name_end
+    if how == "space" and (
+        _FLAG.match(text, start, end) or not _is_named(text, name_start, start, end, kind)
+    ):
+        return name_end, name_end
+    if how == "element" and text.startswith(":<", name_start - 2) and text.startswith("@", start):
+        return name_end, name_end  # a stand-in in a URL: user:<password>@host
     in_url = how == "operator" and in_query(text, name_start)
     if opening is None and kind != names.PASSWORD and not in_url and following != "|":
         value = text[start:end]
@@ -115,6 +124,17 @@ def read_pair(
         return name_end, name_end
     taken.append(Span(start, end, PAIR, names.TYPES[kind]))
     return end, end
+
+
+def _is_named(text: str, name_start: int, start: int, end: int, kind: int) -> bool:
+    """Whether a name with a space behind it names what comes there, and is no value or variable itself.
+
+    ``-e PASSWORD=$PGPASS postgres:16`` and ``get -field=password secret/prod/db1`` go on with something else.
+    """
+    before = text[name_start - 1 : name_start]
+    if before == "$":
+        return False
+    return before != "=" or kind != names.PASSWORD or is_strong(text[start:end])
 
 
 def _is_sent(name: str, kind: int, how: str) -> bool:

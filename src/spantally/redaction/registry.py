@@ -27,6 +27,9 @@ LONGEST: Final = 16_384
 FEW: Final = 12
 """As many forms are looked for one by one."""
 
+_SIGNS_WEBHOOKS: Final = "whsec_"
+"""Before the secret of Standard Webhooks, which says no more than what it is: the rest alone signs."""
+
 _GRAM: Final = 8
 _LONG: Final = 2 * _GRAM - 1
 """A form of this length holds a whole eight of any text that is cut into eights, wherever it begins."""
@@ -217,6 +220,8 @@ def _forms_of(value: str) -> set[str]:
         core = encoded[(0, 2, 3)[before] : (before + len(raw)) * 8 // 6]
         if len(core) >= SHORTEST:
             forms.update((core, core.replace("+", "-").replace("/", "_")))
+    if value.startswith(_SIGNS_WEBHOOKS):
+        forms |= _forms_of(value[len(_SIGNS_WEBHOOKS) :])
     return {form for form in forms if len(form) >= SHORTEST}
 
 

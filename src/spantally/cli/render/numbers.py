@@ -5,6 +5,8 @@ from __future__ import annotations
 from spantally.ground.money import Uncovered, dollar_text, uncovered
 
 NONE = "-"
+MOST_QUOTED = 400
+"""Characters of a message that quotes what came in."""
 _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -52,3 +54,11 @@ def safe(text: str, *, lines: bool = False) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def quoting(text: str) -> str:
+    """A text that quotes what came in, such as a word that is no number: without secrets, of some length."""
+    from spantally.redaction import redact
+
+    told = redact(text)
+    return told if len(told) <= MOST_QUOTED else f"{told[:MOST_QUOTED]}..."
