@@ -43,7 +43,7 @@ def explain(error: sqlite3.Error, target: str) -> LedgerError | None:
             "choose another file with SPANTALLY_LEDGER, or move this one away",
             slug="not_a_database",
         )
-    if base == "SQLITE_CORRUPT" or "malformed" in text:
+    if base == "SQLITE_CORRUPT" or ("malformed" in text and "JSON" not in text):
         return LedgerError(
             f"the ledger {target} is damaged; move it away (a new one is made) and try "
             "`sqlite3 FILE .recover` on the copy",
