@@ -33,6 +33,8 @@ from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.redaction import Redactor
 from spantally.testing import ScriptedServer
 
+needs_links = pytest.mark.skipif(os.name == "nt", reason="links are POSIX")
+
 
 def found(path: Path) -> Findings:
     """What an audit finds."""
@@ -246,9 +248,13 @@ def test_secret_spread_over_strings_is_found(tmp_path: Path) -> None:
     assert row.content["argv"][1].startswith("[REDACTED:password:")
 
 
-def test_bytes_of_the_log_are_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("linked", [False, pytest.param(True, marks=needs_links)])
+def test_bytes_of_the_log_are_read(tmp_path: Path, linked: bool) -> None:
     """What a log in use holds of a row that was overwritten since is found in the bytes of the log."""
-    path = made(tmp_path / "ledger.db", [session(), chat()])
+    path = named = made(tmp_path / "ledger.db", [session(), chat()])
+    if linked:
+        named = tmp_path / "link.db"
+        named.symlink_to(path)
     program = (
         "import sqlite3, sys\n"
         "db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
@@ -265,7 +271,7 @@ def test_bytes_of_the_log_are_read(tmp_path: Path) -> None:
         try:
             assert writer.stdout is not None
             assert writer.stdout.readline() == b"open\n"
-            done = run("audit", "--json", str(path))
+            done = run("audit", "--json", str(named))
         finally:
             writer.communicate(b"\n", timeout=30)
     assert done.returncode == 1

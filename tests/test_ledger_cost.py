@@ -259,3 +259,24 @@ def test_what_was_possibly_billed_is_named_once(store: SQLiteStore, by: str) -> 
     (session_row,) = store.sessions(ALL)
     assert (session_row.possibly_billed_calls, session_row.lost_attempt_calls) == (5, 1)
     assert cost_text(session_row.cost_nano_usd, session_row) == "$1.920003 + 5 possibly billed + 1 unpriced"
+
+
+def test_rows_and_rollups_name_a_group_alike(store: SQLiteStore) -> None:
+    """An answer that names no model, and times before 1970: by either source they are in the same group."""
+    store.write(
+        [
+            chat("c1", response_model="", request_model="gpt-5"),
+            chat("c2", response_model="", request_model=None, start_ns=-SECOND, end_ns=0),
+            chat("c3", start_ns=-86_400 * SECOND, end_ns=0),
+            chat("c4", start_ns=SECOND, end_ns=2 * SECOND),
+        ],
+        rate,
+    )
+    for by in ("model", "day"):
+        assert grouped(store, by) == grouped(store, by, Filter(status="ok"))
+    assert grouped(store, "model") == {"gpt-5": 16_000, None: 16_000, "gpt-5-2026": 32_000}
+    assert grouped(store, "day") == {
+        "1969-12-31": 32_000,
+        "1970-01-01": 16_000,
+        "2026-10-26": 16_000,
+    }

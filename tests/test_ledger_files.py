@@ -17,7 +17,7 @@ from spantally.ground import guard
 from spantally.ground.errors import ArgumentError, LedgerError, SettingsError
 from spantally.ledger.contract import Filter
 from spantally.ledger.opening import open_store
-from spantally.ledger.sqlite import files, schema
+from spantally.ledger.sqlite import connect, files, schema
 from spantally.ledger.sqlite.store import SQLiteStore
 
 ALL = Filter()
@@ -375,3 +375,64 @@ def test_a_ledger_of_version_1_that_may_only_be_read(tmp_path: Path) -> None:
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
     db.close()
+
+
+@needs_modes
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    """A file system takes any bytes for a name, and so does the ledger."""
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9 ?%#.db"))
+    try:
+        path.touch()
+    except OSError:
+        pytest.skip("this file system wants names to be UTF-8")
+    path.unlink()
+    written(path)
+    store = SQLiteStore(path)
+    assert [row.call_id for row in store.calls(ALL)] == ["c1"]
+    assert store.health().ok
+    budgets = store.budget_ledger()
+    assert budgets is not None
+    assert budgets.has("c1")
+    budgets.close()
+    store.close()
+
+
+@needs_modes
+def test_a_link_to_a_file_that_is_still_to_come(tmp_path: Path) -> None:
+    """A ledger on another disk: the file is made where the link points, private; nowhere is said."""
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "ledger.db"
+    link.symlink_to("disk/real.db")
+    store = SQLiteStore(written(link))
+    assert [row.call_id for row in store.calls(ALL)] == ["c1"]
+    store.close()
+    assert stat.S_IMODE((tmp_path / "disk" / "real.db").stat().st_mode) == 0o600
+    (tmp_path / "nowhere.db").symlink_to("missing/real.db")
+    assert slug_of(SQLiteStore(tmp_path / "nowhere.db")) == "not_writable"
+    (tmp_path / "loop.db").symlink_to("loop.db")
+    assert slug_of(SQLiteStore(tmp_path / "loop.db")) == "not_writable"
+
+
+@needs_modes
+def test_the_log_of_a_linked_ledger_is_looked_for_beside_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is only in the log is never left out without a word, where the log cannot be read."""
+    (tmp_path / "disk").mkdir()
+    real, link = tmp_path / "disk" / "real.db", tmp_path / "ledger.db"
+    link.symlink_to(real)
+    store = SQLiteStore(real)
+    store.write([chat()], rate)
+    assert Path(files.beside(str(link), "-wal")).samefile(f"{real}-wal")
+    plain = connect._read_only
+
+    def no_memory_to_share(uri: str, target: str) -> sqlite3.Connection:
+        if "immutable" not in uri:
+            raise sqlite3.OperationalError("unable to open database file")
+        return plain(uri, target)
+
+    monkeypatch.setattr(connect, "_read_only", no_memory_to_share)
+    for path in (real, link):
+        with pytest.raises(LedgerError):
+            connect.open_reader(str(path))
+    store.close()

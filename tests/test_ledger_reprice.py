@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 
 from cli_ledger import invoke
 from ledger_kit import (
+    SECOND,
     T0,
     agent,
     chat,
@@ -545,3 +547,24 @@ def test_a_ledger_that_may_only_be_read(tmp_path: Path) -> None:
     path.chmod(0o400)
     assert invoke("--ledger", str(path), "reprice", "--dry-run").exit_code == 0
     assert invoke("--ledger", str(path), "reprice").exit_code == 2
+
+
+def test_rows_before_1970_keep_to_their_rollups(tmp_path: Path) -> None:
+    """A clock that was wrong: what such a row cost more goes to its own quarter of an hour, not the next."""
+    usage = {"prompt_tokens": 1000, "completion_tokens": 10}
+    moments = {"before": -SECOND, "after": SECOND}
+    store = SQLiteStore(tmp_path / "ledger.db")
+    store.write(
+        [
+            chat(name, start_ns=moment, end_ns=2 * SECOND, response_model="gpt-4o", request_model="gpt-4o",
+                 usage=usage, estimated=name == "after")
+            for name, moment in moments.items()
+        ],
+        lambda record: overpriced(record) if record.call_id == "before" else real_rate(record),
+    )  # fmt: skip
+    assert store.reprice(real_rate, ALL).changed_calls == 1
+    for place, moment in enumerate(moments.values()):
+        where = Filter(since_ns=-900 * SECOND * (1 - place), until_ns=900 * SECOND * place)
+        (row,) = store.cost(["model"], where, "UTC")
+        (same,) = store.cost(["model"], replace(where, kind="inference"), "UTC")
+        assert row.cost_nano_usd == same.cost_nano_usd == 2_600_000, moment

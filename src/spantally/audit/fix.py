@@ -19,7 +19,6 @@ import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 from spantally.audit.findings import Progress, silent
 from spantally.audit.hits import Hit
@@ -127,8 +126,7 @@ def _alone(path: str, wait_seconds: float) -> sqlite3.Connection:
 
 
 def _open(path: str) -> sqlite3.Connection:
-    place = quote(Path(path).absolute().as_posix())
-    db = sqlite3.connect(f"file:{place}?mode=rw", uri=True, timeout=0.1, isolation_level=None)
+    db = sqlite3.connect(files.uri(path, "mode=rw"), uri=True, timeout=0.1, isolation_level=None)
     db.execute("PRAGMA temp_store = MEMORY")
     db.text_factory = as_text
     return db

@@ -17,6 +17,7 @@ from spantally.audit.ledger import audit_ledger
 from spantally.audit.otlp import MARKS, audit_document
 from spantally.audit.stream import audit_text
 from spantally.ground.errors import LedgerError
+from spantally.ledger.sqlite.files import beside
 from spantally.ledger.sqlite.schema import APPLICATION_ID
 
 _SQLITE: Final = b"SQLite format 3\0"
@@ -89,7 +90,7 @@ def is_ledger(path: str) -> bool:
         head = file.read(100)
     if head and not head.startswith(_SQLITE):
         return False
-    return _is_ours(head) or _log_is_ours(f"{path}-wal")
+    return _is_ours(head) or _log_is_ours(beside(path, "-wal"))
 
 
 def _is_ours(page: bytes) -> bool:

@@ -18,7 +18,7 @@ from spantally.audit.findings import Findings, Progress, silent
 from spantally.audit.hits import Hit, find_hits
 from spantally.audit.walk import Tell, walk_json
 from spantally.ground.errors import LedgerError
-from spantally.ledger.sqlite import connect
+from spantally.ledger.sqlite import connect, files
 from spantally.redaction import Redactor
 
 SUFFIXES: Final = ("", "-wal", "-shm")
@@ -62,8 +62,9 @@ def audit_ledger(path: str, findings: Findings, *, progress: Progress = silent) 
         ) from error
     findings.read += 1
     for suffix in SUFFIXES:
-        if Path(path + suffix).is_file():
-            _bytes(path + suffix, findings, known, progress)
+        place = files.beside(path, suffix) if suffix else path
+        if Path(place).is_file():
+            _bytes(place, findings, known, progress)
 
 
 # -- rows ---------------------------------------------------------------------------------------------

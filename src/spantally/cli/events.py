@@ -151,8 +151,10 @@ def _follow(explicit: str | None, meant: str, ask: Ask, *, as_json: bool) -> Non
 
 def _stamp(target: str) -> list[tuple[int, int] | None]:
     """What changes when something is written to a ledger."""
+    from spantally.ledger.sqlite.files import beside
+
     found: list[tuple[int, int] | None] = []
-    for path in (target, f"{target}-wal"):
+    for path in (target, beside(target, "-wal")):
         try:
             known = Path(path).stat()
         except OSError:

@@ -48,7 +48,7 @@ def unpacked_session(attributes: Mapping[str, Any], content: Content) -> Carried
         ValueError: it is no session.
     """
     text, session_id = attributes.get(semconv.RECORD), attributes.get(semconv.SESSION_ID)
-    values = json.loads(text) if isinstance(text, str) else None
+    values = json.loads(text, parse_constant=_no_number) if isinstance(text, str) else None
     if not isinstance(values, dict) or not isinstance(values.get("facts"), dict):
         raise ValueError(f"it lacks {semconv.RECORD}")  # noqa: TRY004 - what it says is wrong
     ident = parse_id(semconv.SESSION_ID, session_id)
@@ -62,6 +62,10 @@ def unpacked_session(attributes: Mapping[str, Any], content: Content) -> Carried
     made = {"facts": safe, "start": start, "last": last}
     ident = content.safe({semconv.SESSION_ID: ident})[semconv.SESSION_ID]
     return CarriedSession(ident, json.dumps(made, sort_keys=True, separators=(",", ":")))
+
+
+def _no_number(text: str) -> None:
+    """What stands for NaN and infinities, which are no JSON: no query could read the session's others."""
 
 
 def _is_moment(value: Any) -> bool:

@@ -92,7 +92,11 @@ def _plain(value: object) -> object:
     return dump() if callable(dump) else str(value)
 
 
-_encode_any: Final = json.JSONEncoder(default=_plain, separators=(",", ":"), check_circular=False).encode
+_encode_any: Final = json.JSONEncoder(
+    default=_plain, separators=(",", ":"), check_circular=False, allow_nan=False
+).encode
+_encode_loose: Final = json.JSONEncoder(default=_plain, separators=(",", ":"), check_circular=False).encode
+"""Writes NaN and infinities, too, which are no JSON: SQLite would call the whole ledger malformed for one."""
 
 
 def _compiled_encoder() -> Callable[[object], str]:
@@ -103,7 +107,7 @@ def _compiled_encoder() -> Callable[[object], str]:
     """
     try:
         compiled: Any = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
-            None, _plain, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
+            None, _plain, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, False
         )
         probe = {"a": [1, 2.5, None, True, "\u00e9\n"], "b": {"c": Decimal(1)}}
         if "".join(compiled(probe, 0)) == _encode_any(probe):
@@ -119,13 +123,18 @@ _encode: Final = _compiled_encoder()
 def to_json(value: object) -> str | None:
     """Compact ASCII JSON; None for None and for what is empty and means nothing (no tags, no agents).
 
+    NaN and infinities are null in it.
+
     Raises:
         PoisonError: if there is no such text.
     """
     if value is None or value == ():
         return None
     try:
-        return _encode(value)
+        try:
+            return _encode(value)
+        except ValueError:  # of NaN and infinities as well
+            return _encode(json.loads(_encode_loose(value), parse_constant=_no_number))
     except (TypeError, ValueError, RecursionError) as error:
         raise PoisonError(f"a value has no JSON form ({type(error).__name__})") from error
 
@@ -214,8 +223,8 @@ def _is_plain_dict(value: dict[Any, Any]) -> bool:
             return False
         kind = type(inner)
         if kind in _SCALARS:
-            if kind is float and inner != inner:
-                return False  # not a number has no JSON, and never equals itself
+            if kind is float and inner * 0 != 0:
+                return False  # NaN and infinities have no JSON
         elif kind is not dict or not _is_plain_dict(inner):
             return False
     return True

@@ -6,7 +6,6 @@ import sqlite3
 import time
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from spantally.ground.errors import LedgerError
 from spantally.ledger.sqlite import files, schema
@@ -43,7 +42,7 @@ def explain(error: sqlite3.Error, target: str) -> LedgerError | None:
             "choose another file with SPANTALLY_LEDGER, or move this one away",
             slug="not_a_database",
         )
-    if base == "SQLITE_CORRUPT" or "malformed" in text:
+    if base == "SQLITE_CORRUPT" or ("malformed" in text and "JSON" not in text):
         return LedgerError(
             f"the ledger {target} is damaged; move it away (a new one is made) and try "
             "`sqlite3 FILE .recover` on the copy",
@@ -77,7 +76,7 @@ def open_writer(target: str, synchronous: str) -> sqlite3.Connection:
             db = _connect(MEMORY, uri=False)
         else:
             files.prepare(Path(target))
-            db = _connect(f"file:{quote(_slashes(target))}?mode=rw", uri=True)
+            db = _connect(files.uri(target, "mode=rw"), uri=True)
         try:
             # First of all refuse what is not ours: nothing may be written into it, not even the mode.
             schema.refuse_strangers(db, target)
@@ -137,16 +136,16 @@ def open_reader(target: str) -> sqlite3.Connection:
             slug="missing_file",
         )
     try:
-        return _read_only(f"file:{quote(_slashes(target))}?mode=ro", target)
+        return _read_only(files.uri(target, "mode=ro"), target)
     except sqlite3.OperationalError as error:
         # WAL needs its -shm: where it can be neither found nor made and no log waits, the file
         # cannot change under us and may be read as it is.
-        log = Path(target + "-wal")
+        log = Path(files.beside(target, "-wal"))
         if _explained(error, target).slug == "locked":
             raise _explained(error, target) from error  # whoever holds it may be about to change it
         if not log.exists() or log.stat().st_size == 0:
             try:
-                return _read_only(f"file:{quote(_slashes(target))}?mode=ro&immutable=1", target)
+                return _read_only(files.uri(target, "mode=ro&immutable=1"), target)
             except sqlite3.Error as second:
                 raise _explained(second, target) from second
         raise _explained(error, target) from error
@@ -185,9 +184,3 @@ def _explained(error: sqlite3.Error, target: str) -> LedgerError:
     if known is not None:
         return known
     return LedgerError(f"the ledger {target} cannot be opened: {error}", slug="corrupt")
-
-
-def _slashes(path: str) -> str:
-    """A path as an URI wants it: forward slashes, and one before a drive letter."""
-    text = Path(path).absolute().as_posix()
-    return text if text.startswith("/") else "/" + text

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from spantally.ground.errors import LedgerError
 from spantally.ground.places import default_ledger_path
@@ -60,13 +61,31 @@ def prepare(path: Path) -> None:
     try:
         # Made before SQLite opens it: -wal and -shm take the mode of the file. O_EXCL matters: closing
         # a second descriptor of an open database would drop this process's locks on it.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        place = os.path.realpath(path) if path.is_symlink() else path  # O_EXCL follows no link
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         pass
     except OSError as error:
         if error.errno == 28:  # ENOSPC
             raise LedgerError(disk_full_text(str(path)), slug="disk_full") from error
         raise not_writable(path, error.strerror) from error
+
+
+def beside(target: str, suffix: str) -> str:
+    """A side file of a ledger, as ``-wal``: it lies beside the file itself, also where the path is a link."""
+    return (os.path.realpath(target) if os.path.islink(target) else target) + suffix  # noqa: PTH114
+
+
+def uri(path: Path | str, mode: str) -> str:
+    """The file as SQLite's URI, by its bytes: those of a name need be no text.
+
+    Args:
+        path: of the ledger.
+        mode: the URI's query.
+    """
+    text = Path(path).absolute().as_posix()
+    # Forward slashes, and one before a drive letter.
+    return f"file:{quote(os.fsencode(text if text.startswith('/') else '/' + text))}?{mode}"
 
 
 def is_directory(path: Path) -> LedgerError:

@@ -3,9 +3,12 @@
 # ruff: noqa: S608 - only names of columns that stand in this package are put into SQL; values are bound.
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from spantally.ledger.contract import Filter
+
+_SAID: Final = "(CASE WHEN json_valid(session.said) THEN session.said END)"
+"""Earlier releases wrote NaN and infinities, which are no JSON and made SQLite refuse the whole question."""
 
 
 class Condition(NamedTuple):
@@ -98,11 +101,11 @@ def of_sessions(where: Filter) -> Condition:
         parts.append("session.started_ns < ?")
         values.append(where.until_ns)
     for label in where.labels:
-        parts.append("EXISTS (SELECT 1 FROM json_each(session.said, '$.labels') AS l WHERE l.value = ?)")
+        parts.append(f"EXISTS (SELECT 1 FROM json_each({_SAID}, '$.labels') AS l WHERE l.value = ?)")
         values.append(label)
     for key, value in where.metadata:
         parts.append(
-            "EXISTS (SELECT 1 FROM json_each(session.said, '$.metadata') AS m WHERE m.key = ? AND "
+            f"EXISTS (SELECT 1 FROM json_each({_SAID}, '$.metadata') AS m WHERE m.key = ? AND "
             "CASE m.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' WHEN 'null' THEN 'null' "
             "ELSE CAST(m.value AS TEXT) END = ?)"
         )

@@ -23,6 +23,9 @@ from spantally.ledger.tally import QUARTER_NS
 _ROWS_ONLY: Final = frozenset({"run", "trace"})
 _QUARTER_SECONDS: Final = QUARTER_NS // 1_000_000_000
 
+_QUARTER: Final = f"((call.start_ns - (call.start_ns < 0) * {QUARTER_NS - 1:d}) / {QUARTER_NS:d})"
+"""Rounded down, as rollups have it: SQLite rounds times before 1970 up."""
+
 _PAID: Final = "(call.kind = 'tool' AND call.cost_nano_usd IS NOT NULL)"
 """A tool that is no call, and has a cost."""
 
@@ -115,7 +118,8 @@ def _parts(groupings: tuple[str, ...], where: Filter) -> list[tuple[_Source, Fil
 
 def _columns(groupings: tuple[str, ...], table: str, quarter: str) -> tuple[list[str], list[Any]]:
     """One SQL expression per grouping, and what they bind."""
-    model = f"{table}.model" if table == "dimension" else "COALESCE(call.response_model, call.request_model)"
+    of_row = "COALESCE(NULLIF(call.response_model, ''), call.request_model)"
+    model = f"{table}.model" if table == "dimension" else of_row
     plain = {
         "session": f"{table}.session_id",
         "conversation": "(SELECT c.conversation_id FROM session AS c "
@@ -161,7 +165,7 @@ def _from_rollups(db: sqlite3.Connection, groupings: tuple[str, ...], where: Fil
 
 
 def _from_rows(db: sqlite3.Connection, groupings: tuple[str, ...], where: Filter) -> Iterable[Any]:
-    expressions, values = _columns(groupings, "call", f"call.start_ns / {QUARTER_NS:d}")
+    expressions, values = _columns(groupings, "call", _QUARTER)
     condition = of_calls(where)
     sql = (
         f"SELECT {', '.join(expressions)}, {_ROW_SUMS} FROM call "

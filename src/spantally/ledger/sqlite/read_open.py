@@ -28,7 +28,8 @@ def running(db: sqlite3.Connection) -> dict[str, list[OpenRow]]:
     alive: dict[str, bool] = {}
     for call_id, session_id, kind, operation, name, model, process, start in db.execute(
         "SELECT call.call_id, call.session_id, call.kind, call.operation, call.name, "
-        "COALESCE(call.response_model, call.request_model), COALESCE(call.process, session.process), "
+        "COALESCE(NULLIF(call.response_model, ''), call.request_model), "
+        "COALESCE(call.process, session.process), "
         "call.start_ns FROM call LEFT JOIN session ON session.session_id = call.session_id "
         # The plus keeps SQLite from walking through all calls in the order of their start.
         f"WHERE {_OPEN} AND call.hidden = 0 ORDER BY +call.start_ns, call.call_id"

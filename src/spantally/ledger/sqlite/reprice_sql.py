@@ -25,7 +25,7 @@ ELIGIBLE: Final = (
     "AND call.cost_nano_usd IS NOT NULL AND call.uncached_input IS NOT NULL "
     "AND call.cache_saving_nano_usd IS NOT NULL "
     "AND call.cache_premium_nano_usd IS NOT NULL AND NOT call.estimated "
-    "AND call.status <> 'interrupted' "
+    "AND call.status <> 'interrupted' AND call.start_ns >= 0 "
     # Other usage objects choose the rate as well, by a tier, passes or a place of their own.
     "AND (call.usage_format = 'openai.chat' OR call.usage_format = 'openai.responses' "
     "OR call.usage_format = 'semconv' OR call.usage_format = 'parts') "

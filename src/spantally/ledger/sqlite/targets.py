@@ -26,8 +26,11 @@ _FIND: Final = (
 )
 _BY_CALL: Final = _FIND.format("call_id")
 _BY_RESPONSE: Final = _FIND.format("response_id")
+_TOLD: Final = "(CASE WHEN json_valid(event.attributes) THEN event.attributes END)"
+"""Earlier releases wrote NaN and infinities, which are no JSON and made SQLite refuse the whole question."""
+
 _WAITING: Final = (
-    "SELECT event_id, call_id, json_extract(attributes, '$.\"" + semconv.RESPONSE_ID + "\"') FROM event "
+    f"SELECT event_id, call_id, json_extract({_TOLD}, '$.\"{semconv.RESPONSE_ID}\"') FROM event "
     "WHERE session_id = ? ORDER BY time_ns DESC LIMIT ?"
 )
 _PLACE: Final = (
@@ -84,11 +87,13 @@ def waiting(db: sqlite3.Connection) -> int:
 
 def scores(db: sqlite3.Connection, sessions: Iterable[str]) -> list[tuple[str, str, float]]:
     """Session, name and score of each evaluation that has a number."""
-    name, score = (f"json_extract(event.attributes, '$.\"{key}\"')" for key in _SCORE)
+    name, score = (f"{_TOLD}, '$.\"{key}\"'" for key in _SCORE)
     found = db.execute(
-        f"SELECT event.session_id, {name}, {score} FROM json_each(?) AS w "
+        f"SELECT event.session_id, json_extract({name}), json_extract({score}) FROM json_each(?) AS w "
         "CROSS JOIN event ON event.session_id = w.value WHERE event.type = ? "
-        f"AND {name} IS NOT NULL AND {score} IS NOT NULL ORDER BY event.time_ns, event.event_id",
+        # Whoever else sends such events may put anything there.
+        f"AND json_type({name}) = 'text' AND json_type({score}) IN ('integer', 'real') "
+        "ORDER BY event.time_ns, event.event_id",
         (json.dumps(list(sessions)), semconv.EVENT_EVALUATION_RESULT),
     )
     return [(session_id, str(told), float(value)) for session_id, told, value in found]
