@@ -101,7 +101,17 @@ def test_command_not_found() -> None:
     """A command that does not exist ends with 127 and its name."""
     done = run("no-such-command-here")
     assert done.returncode == 127
-    assert "no-such-command-here: command not found" in done.stderr
+    assert done.stderr.rstrip().endswith("no-such-command-here: command not found")
+
+
+def test_a_script_is_no_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the command is a Python file that cannot be executed, the error tells how it is run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my agent.py").write_text("print(1)\n")
+    for command, code in (("my agent.py", 127), ("./my agent.py", 126)):
+        done = run(command)
+        assert done.returncode == code
+        assert f"spantally run -- python '{command}'" in done.stderr
 
 
 def test_command_not_executable(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ command's own; on Windows, where that does not exist, it is a child and its exit
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -82,11 +83,13 @@ def _locate(command: str, search: str | None) -> str:
     found = which(command, path=search)
     if found is not None:
         return found
+    script = command.endswith(".py") and os.path.isfile(command)  # noqa: PTH113 - a text from the user
+    hint = f"; to run the file: spantally run -- python {shlex.quote(command)}" if script else ""
     if os.path.dirname(command) and os.path.exists(command):  # noqa: PTH110, PTH120 - a text from the user
         what = "is a directory" if os.path.isdir(command) else "is not executable (chmod +x?)"  # noqa: PTH112
-        exits.say(f"spantally run: {command}: {what}")
+        exits.say(f"spantally run: {command}: {what}{hint}")
         sys.exit(exits.NOT_EXECUTABLE)
-    exits.say(f"spantally run: {command}: command not found")
+    exits.say(f"spantally run: {command}: command not found{hint}")
     sys.exit(exits.NOT_FOUND)
 
 
