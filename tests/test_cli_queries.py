@@ -194,12 +194,20 @@ def test_days_are_said_to_be_of_a_zone(ledger: Path) -> None:
 
 
 def test_limit_has_a_default_and_an_off(tmp_path: Path) -> None:
-    """50 rows by default, said when there may be more; 0 asks for all."""
+    """50 rows by default, said when there are more, with --json too; 0 asks for all."""
     fill(tmp_path / "ledger.db", *(small(f"s{index:02d}", index) for index in range(55)))
     done = invoke("sessions")
     assert len(done.stdout.splitlines()) == 51
     assert "first 50" in done.stderr
     assert len(invoke("sessions", "--limit", "0").stdout.splitlines()) == 56
+    assert invoke("sessions", "--limit", "55").stderr == ""
+    as_json = invoke("sessions", "--json")
+    assert len(json.loads(as_json.stdout)) == 50
+    assert "--limit 0 for all" in as_json.stderr
+    assert invoke("sessions", "--json", "--limit", "3").stderr == ""  # a program that pages knows
+    old = invoke("calls")
+    assert "oldest 50" in old.stderr
+    assert "oldest" not in invoke("calls", "--order", "-started").stderr
 
 
 def test_ambiguous_and_unknown_session(ledger: Path) -> None:

@@ -101,7 +101,48 @@ def test_command_not_found() -> None:
     """A command that does not exist ends with 127 and its name."""
     done = run("no-such-command-here")
     assert done.returncode == 127
-    assert "no-such-command-here: command not found" in done.stderr
+    assert done.stderr.rstrip().endswith("no-such-command-here: command not found")
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "said"),
+    [
+        (["--otlp", "http://127.0.0.1:9"], {}, True),
+        ([], {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, True),
+        ([], {"OTEL_TRACES_EXPORTER": "otlp"}, True),
+        ([], {"OTEL_TRACES_EXPORTER": "console"}, False),
+        ([], {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_SDK_DISABLED": "true"}, False),
+        ([], {}, False),
+    ],
+)
+def test_who_asks_for_otlp_without_an_exporter_is_told(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], variables: dict[str, str], said: bool
+) -> None:
+    """Spans that an option or a variable sends, and that no installed package can send, are no secret."""
+
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name)
+
+    for name in list(os.environ):
+        if name.startswith("OTEL_"):
+            monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(run_module, "find_spec", missing)
+    monkeypatch.setattr(run_module, "_execute", lambda command, environ: None)
+    done = CliRunner().invoke(cli, ["run", *options, "--", "true"])
+    assert done.exit_code == 0, done.output
+    assert ("pip install 'spantally[otlp]'" in done.stderr) is said
+
+
+def test_a_script_is_no_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the command is a Python file that cannot be executed, the error tells how it is run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my agent.py").write_text("print(1)\n")
+    for command, code in (("my agent.py", 127), ("./my agent.py", 126)):
+        done = run(command)
+        assert done.returncode == code
+        assert f"spantally run -- python '{command}'" in done.stderr
 
 
 def test_command_not_executable(tmp_path: Path) -> None:

@@ -123,6 +123,9 @@ def test_filters_choose_sessions(ledger: Path, tmp_path: Path) -> None:
         (["one", "nowhere", "--otlp", "x.jsonl"], 1, "nowhere"),
         (["one", "--otlp", "no/such/folder/x.jsonl"], 2, "cannot be written"),
         (["one", "--otlp", "ftp://127.0.0.1:1"], 2, "ftp://127.0.0.1:1"),
+        (["one", "--otlp", "localhost:4318"], 2, "write http://localhost:4318"),
+        (["one", "--otlp", "[::1]:4317"], 2, "grpc://[::1]:4317"),
+        (["one", "--otlp", "collector:4318/v1/traces"], 2, "./collector:4318/v1/traces"),
     ],
 )
 def test_a_wrong_word_is_named_and_nothing_is_written(

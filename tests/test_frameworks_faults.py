@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -319,3 +321,16 @@ def test_mcp_scope_without_a_row(watched: Watched) -> None:
         force(patch, "spantally.calls.mcp_calls:row_of")
         assert mcp._inside_tool(scope, Context(), (None, "tools/call", {"name": "ask"}), {}) is scope
     assert "mcp.tool" in met()
+
+
+def test_without_langchain_the_import_says_what_to_install() -> None:
+    """The error is Python's own kind, names the module that is missing, and tells the extra."""
+    program = (
+        "import sys; sys.modules['langchain_core'] = None\n"
+        "try: import spantally.langchain\n"
+        "except ModuleNotFoundError as error: print(error.name, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("langchain_core"), done.stderr
+    assert "spantally.langchain needs langchain-core" in done.stdout
+    assert "pip install 'spantally[langchain]'" in done.stdout

@@ -236,7 +236,7 @@ def test_the_command_chooses_too(tmp_path: Path) -> None:
     assert told_by("--limit", "2") == ["agent.start", "loop.step"]
     assert told_by("--type", "none") == []
     code, text = run("--told")
-    assert (code, text.count("\n")) == (0, 3)
+    assert (code, text.count("\n")) == (0, 2)
     assert run("--follow", "--limit", "3")[0] == 2
 
 

@@ -101,7 +101,7 @@ def test_a_wrong_attribution_is_refused(watched: Watched, client: openai.OpenAI,
         spantally.attribute(**wrong)
     with pytest.raises(ValueError):
         spantally.bind(client, **wrong)
-    with pytest.raises(ValueError, match="pass a client"):
+    with pytest.raises(ValueError, match="pass a client of an SDK: OpenAI, AsyncOpenAI, Anthropic"):
         spantally.bind("client", user="u")
     with pytest.raises(ValueError, match="enter the session first"):
         spantally.bind(client, session=spantally.session())

@@ -355,5 +355,5 @@ def test_failure_of_a_part_stays_ours(part: str, kept: Watched, monkeypatch: pyt
 def test_wrong_captures_are_refused(value: Any) -> None:
     """Before any effect, with the value and what is allowed."""
     for call in (spantally.agent, spantally.tool, spantally.workflow, spantally.session):
-        with pytest.raises(ValueError, match='use "auto", False, or a plain function'):
+        with pytest.raises(ValueError, match=r'capture=.+\): use "auto", False, or a plain function'):
             call(capture=value)

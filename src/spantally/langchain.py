@@ -21,9 +21,17 @@ from spantally.ground import ids
 from spantally.ground.guard import swallowed
 from spantally.ground.records import CallRecord, LateRecord
 from spantally.ground.session_state import SessionState
-from spantally.instrumentors.langchain.handler import Handler
 from spantally.instrumentors.langchain.places import CONTEXT_PATCHES
 from spantally.instrumentors.langchain.runs import Run
+
+try:
+    from spantally.instrumentors.langchain.handler import Handler
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "langchain_core":
+        raise
+    raise ModuleNotFoundError(
+        "spantally.langchain needs langchain-core: pip install 'spantally[langchain]'", name=error.name
+    ) from error
 
 __all__ = ["CallbackHandler"]
 

@@ -203,7 +203,7 @@ def bind(
     not given is what the client is bound to already, else that of the session in force at each call.
 
     Args:
-        client: an OpenAI client of any kind, synchronous or asynchronous.
+        client: a client of the OpenAI or the Anthropic SDK of any kind, synchronous or asynchronous.
         session: id of the session, or a session that was entered.
         entity: whom the work is for: ``("customer", "acme")`` or ``"customer:acme"``.
         user: id of the user (``user.id``).
@@ -218,7 +218,7 @@ def bind(
 
     if not is_client(client):
         raise ArgumentError(
-            f"bind({shown(client)}): pass a client of the OpenAI SDK (OpenAI, AsyncOpenAI, ...)"
+            f"bind({shown(client)}): pass a client of an SDK: OpenAI, AsyncOpenAI, Anthropic, ..."
         )
     if session is None and entity is None and user is None and tags is None:
         raise ArgumentError("bind(client): give session, entity, user or tags")

@@ -40,7 +40,7 @@ def parse_capture(what: str, value: Any) -> Any:
     if callable(value) and not inspect.isclass(value) and not inspect.iscoroutinefunction(value):
         return value
     raise ArgumentError(
-        f'{what}={shown(value)}: use "auto", False, or a plain function that takes the arguments (a dict) '
+        f'{what}={shown(value)}): use "auto", False, or a plain function that takes the arguments (a dict) '
         'and the value, and returns a mapping with "input" and "output"'
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spantally.cli.options import CALL_STATUSES, as_json, filters, limit, order
+from spantally.cli.options import CALL_STATUSES, as_json, filters, limit, one_more, order, say_cut
 from spantally.ground.records import Kind
 from spantally.ledger.ordering import CALL_ORDERS
 
@@ -39,23 +39,24 @@ def calls(
 
     arguments = query_arguments(wanted)
     rows: list[CallRow] = []
+    shown: list[CallRow] = []
     with reading(explicit) as ledger:
         if ledger is not None:
             if session is not None:
                 arguments["session"] = find_session(ledger, session)
-            rows = ledger.calls(**arguments, order_by=order, limit=limit or None)
+            rows = ledger.calls(**arguments, order_by=order, limit=one_more(limit))
+            shown = rows[: limit or None]
     if as_json:
         from spantally.cli.jsonout import call_object, print_array
 
-        print_array([call_object(row) for row in rows])
+        print_array([call_object(row) for row in shown])
     elif rows:
         from spantally.cli.render.tables import print_table
 
-        print_table(_columns(), rows)
-        if limit and len(rows) == limit:
-            say(f"(the first {limit}; --limit 0 for all)")
+        print_table(_columns(), shown)
     elif ledger is not None:
         say("no call matches")
+    say_cut(rows, limit, as_json=as_json, oldest=CALL_ORDERS.get(order) == CALL_ORDERS["started"])
 
 
 def _columns() -> list[Column[CallRow]]:

@@ -111,7 +111,7 @@ def _print_all(found: Iterable[EventRow], *, as_json: bool) -> int:
     count = 0
     events = iter(found)
     while some := list(itertools.islice(events, _CHUNK)):
-        print_events(some, content=True, first=not count)
+        print_events(some, content=True)
         count += len(some)
     return count
 

@@ -17,10 +17,10 @@ BROKEN_PIPE: Final = 141
 """What a shell reports of a program that ended by SIGPIPE."""
 
 HELP: Final = (
-    "Exit codes: 0 success; 1 nothing found, or a check failed (`check` a limit, `audit` found secrets, "
-    "`reconcile` or `diff` a difference, `prices` a wrong entry in the settings file, or no newer data); 2 "
-    "wrong arguments, or a ledger or input that cannot be read. `run` ends with the code of its command "
-    "(127: not found, 126: not executable)."
+    "Exit codes: 0 success; 1 nothing of that name, or a check failed (`check` a limit, `audit` found "
+    "secrets, `reconcile` or `diff` a difference, `prices` a wrong entry in the settings file, or no newer "
+    "data); 2 wrong arguments, or a ledger or input that cannot be read. `run` ends with the code of its "
+    "command (127: not found, 126: not executable)."
 )
 
 

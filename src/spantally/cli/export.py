@@ -12,7 +12,7 @@ import click
 
 from spantally.cli import exits
 from spantally.cli.options import SESSION_STATUSES, as_json, filters
-from spantally.cli.otlp_target import parse_target
+from spantally.cli.otlp_target import bare_address, parse_target
 
 if TYPE_CHECKING:
     from spantally.exchange.export import Exported
@@ -74,6 +74,11 @@ def export(
     _check(sessions, arguments, everything=everything)
     if target == "-" and as_json:
         raise click.UsageError("--json and --otlp - both want stdout; give --otlp a file or an endpoint")
+    if bare_address(target):
+        raise click.UsageError(
+            f"--otlp {target!r} lacks its scheme; write http://{target} or grpc://{target}, or for a file of "
+            f"that name ./{target}"
+        )
     with reading(ctx.obj) as ledger:
         if ledger is None:
             raise exits.NotFoundError("there is no ledger yet, so there is nothing to export")

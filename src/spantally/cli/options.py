@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from spantally.cli.exits import say
 from spantally.ground.setting_values import MAX_TAG_KEY
 
 _F = TypeVar("_F", bound=Callable[..., object])
@@ -152,6 +154,28 @@ def limit(default: int) -> Callable[[_F], _F]:
         metavar="N",
         help="At most N rows; 0 for all.",
     )
+
+
+def one_more(limit: int) -> int | None:
+    """The limit of the query behind ``--limit``: a row more than is printed tells that there are others."""
+    return limit + 1 if limit else None
+
+
+def say_cut(rows: Sequence[object], limit: int, *, as_json: bool, oldest: bool = False) -> None:
+    """Say on stderr that there are more rows: else a page is taken for all of it.
+
+    Args:
+        rows: of the query, with :func:`one_more`.
+        limit: how many of them were printed; 0 where all were.
+        as_json: for a program, which is told only of a limit that it did not set itself.
+        oldest: the rows are in the order of time, so that what is not there is the newest.
+    """
+    source = click.get_current_context().get_parameter_source("limit")
+    if as_json and source is not ParameterSource.DEFAULT:
+        return
+    if limit and len(rows) > limit:
+        what = f"the oldest {limit}; --order -started for the newest" if oldest else f"the first {limit}"
+        say(f"({what}; --limit 0 for all)")
 
 
 def order(fields: Mapping[str, str], default: str) -> Callable[[_F], _F]:

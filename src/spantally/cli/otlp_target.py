@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,6 +20,14 @@ _SCHEMES: Final[Mapping[str, tuple[str, str | None]]] = {
     "grpcs": ("https", "grpc"),
 }
 """What the exporters are told for each scheme; without a protocol the port decides."""
+
+_BARE: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}(?:/.*)?", re.DOTALL)
+"""``localhost:4318``, ``[::1]:4317``, ``collector:4318/v1/traces``."""
+
+
+def bare_address(text: str) -> bool:
+    """Whether a text is a host with a port, and so an address that lacks its scheme rather than a file."""
+    return _BARE.fullmatch(text.strip()) is not None
 
 
 def parse_target(text: str) -> tuple[str, str]:

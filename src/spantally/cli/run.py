@@ -7,6 +7,7 @@ command's own; on Windows, where that does not exist, it is a child and its exit
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,11 @@ from typing import NoReturn
 import click
 
 from spantally.cli import exits
-from spantally.cli.otlp_target import parse_target, with_target
+from spantally.cli.otlp_target import SIGNALS, parse_target, with_target
 from spantally.ground.errors import ArgumentError
 
 _SIGNALS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", *(f"OTEL_EXPORTER_OTLP_{name}_ENDPOINT" for name in SIGNALS))
 _CONFIG_FILES = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
 _ISOLATING = frozenset("IES")
 """Interpreter flags that keep PYTHONPATH, or the start-up hook, from a Python process."""
@@ -82,11 +84,13 @@ def _locate(command: str, search: str | None) -> str:
     found = which(command, path=search)
     if found is not None:
         return found
+    script = command.endswith(".py") and os.path.isfile(command)  # noqa: PTH113 - a text from the user
+    hint = f"; to run the file: spantally run -- python {shlex.quote(command)}" if script else ""
     if os.path.dirname(command) and os.path.exists(command):  # noqa: PTH110, PTH120 - a text from the user
         what = "is a directory" if os.path.isdir(command) else "is not executable (chmod +x?)"  # noqa: PTH112
-        exits.say(f"spantally run: {command}: {what}")
+        exits.say(f"spantally run: {command}: {what}{hint}")
         sys.exit(exits.NOT_EXECUTABLE)
-    exits.say(f"spantally run: {command}: command not found")
+    exits.say(f"spantally run: {command}: command not found{hint}")
     sys.exit(exits.NOT_FOUND)
 
 
@@ -143,6 +147,11 @@ def run(explicit: str | None, /, quiet: bool, otlp: str | None, command: tuple[s
             "can be tallied; leave the flag out, or call spantally.instrument() in the program"
         )
     base: Mapping[str, str] = os.environ if otlp is None else _sending_to(otlp)
+    if _asks_for_otlp(base) and not _otlp_exporters_installed():
+        exits.say(
+            "spantally run: no OTLP exporter is installed here, so that a program of this environment sends "
+            "nothing; pip install 'spantally[otlp]'"
+        )
     _execute(command, environment(base, ledger=ledger, quiet=quiet))
 
 
@@ -163,10 +172,21 @@ def _sending_to(address: str) -> Mapping[str, str]:
     wrong = mismatch(target)
     if wrong is not None:
         exits.say(f"spantally run: {wrong}; the program runs and is tallied, its spans will not arrive")
-    made = with_target(os.environ, target)
-    if find_spec("opentelemetry.exporter") is None:
-        exits.say(
-            "spantally run: no OTLP exporter is installed here, so that a program of this environment sends "
-            "nothing; pip install 'spantally[otlp]'"
-        )
-    return made
+    return with_target(os.environ, target)
+
+
+def _asks_for_otlp(base: Mapping[str, str]) -> bool:
+    """Whether an environment sends anything by OTLP: it names an endpoint or the exporter."""
+    if base.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    chosen = [base.get(name, "") for name in _SIGNALS]
+    if any("otlp" in name for name in chosen):
+        return True
+    return not all(chosen) and any(base.get(name) for name in _ENDPOINTS)
+
+
+def _otlp_exporters_installed() -> bool:
+    try:
+        return find_spec("opentelemetry.exporter.otlp") is not None
+    except ModuleNotFoundError:  # no exporter of any kind
+        return False

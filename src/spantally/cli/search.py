@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spantally.cli.options import as_json, limit, session_filters
+from spantally.cli.options import as_json, limit, one_more, say_cut, session_filters
 
 if TYPE_CHECKING:
     from spantally.queries.conversation import Message
@@ -44,12 +44,13 @@ def search(explicit: str | None, /, text: tuple[str, ...], limit: int, as_json: 
     found: list[Message] = []
     with reading(explicit) as ledger:
         if ledger is not None:
-            found = ledger.search(" ".join(text), limit=limit or None, **arguments)
+            found = ledger.search(" ".join(text), limit=one_more(limit), **arguments)
+    shown = found[: limit or None]
     if as_json:
         from spantally.cli.jsonout import print_array
         from spantally.cli.messages import message_object
 
-        print_array([message_object(one) for one in found])
+        print_array([message_object(one) for one in shown])
     elif found:
         from spantally.cli.moments import local_text
         from spantally.cli.render.tables import Column, print_table
@@ -61,9 +62,8 @@ def search(explicit: str | None, /, text: tuple[str, ...], limit: int, as_json: 
                 Column("ROLE", lambda one: one.role, keep=5),
                 Column("MESSAGE", lambda one: excerpt(one.content, words, EXCERPT)),
             ],
-            found,
+            shown,
         )
-        if limit and len(found) == limit:
-            say(f"(the first {limit}; --limit 0 for all)")
     elif ledger is not None:
         say("no message matches")
+    say_cut(found, limit, as_json=as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spantally.cli.options import as_json, limit, order, session_filters
+from spantally.cli.options import as_json, limit, one_more, order, say_cut, session_filters
 from spantally.ledger.ordering import SESSION_ORDERS
 
 if TYPE_CHECKING:
@@ -38,25 +38,26 @@ def sessions(explicit: str | None, /, as_json: bool, order: str, limit: int, **w
 
     arguments = query_arguments(wanted)
     rows: list[SessionRow] = []
+    shown: list[SessionRow] = []
     names: Mapping[str, str] = {}
     with reading(explicit) as ledger:
         if ledger is not None:
-            rows = ledger.sessions(**arguments, order_by=order, limit=limit or None)
+            rows = ledger.sessions(**arguments, order_by=order, limit=one_more(limit))
+            shown = rows[: limit or None]
             if on_terminal() and not as_json:
-                whole = not arguments and (not limit or len(rows) < limit)
-                names = _short_names(ledger, rows, whole=whole)
+                whole = not arguments and len(rows) == len(shown)
+                names = _short_names(ledger, shown, whole=whole)
     if as_json:
         from spantally.cli.jsonout import print_array, session_object
 
-        print_array([session_object(row) for row in rows])
+        print_array([session_object(row) for row in shown])
     elif rows:
         from spantally.cli.render.tables import print_table
 
-        print_table([*_columns(names), *_running(rows)], rows)
-        if limit and len(rows) == limit:
-            say(f"(the first {limit}; --limit 0 for all)")
+        print_table([*_columns(names), *_running(shown)], shown)
     elif ledger is not None:
         say("no session matches")
+    say_cut(rows, limit, as_json=as_json)
 
 
 def _short_names(ledger: Ledger, rows: Sequence[SessionRow], *, whole: bool) -> dict[str, str]:

@@ -59,11 +59,11 @@ def show(
         print_tree(tree.children)
     if events:
         from spantally.cli.render.events import print_events
+        from spantally.cli.render.output import write
 
+        write("")
         print_events(events, content=content)
         if more:
-            from spantally.cli.render.output import write
-
             session_id = tree.session.session_id
             write(f"... and {more:,} more: spantally events --told {shlex.quote(safe(session_id))}")
     if content:

@@ -25,15 +25,14 @@ _CONTENT: Final = frozenset(
 """Shown with ``--content`` only."""
 
 
-def print_events(events: Sequence[EventRow], *, content: bool, first: bool = True) -> None:
+def print_events(events: Sequence[EventRow], *, content: bool) -> None:
     """Write what happened, by time.
 
     Args:
         events: of the session.
         content: with the texts that were kept.
-        first: nothing of it was written yet.
     """
-    lines = [""] if first else []
+    lines = []
     for event in events:
         where = f"  in {' > '.join(event.agent_path)}" if event.agent_path else ""
         shown = {name: value for name, value in event.attributes.items() if content or name not in _CONTENT}
