@@ -114,3 +114,22 @@ def test_a_wrong_setting_of_redaction_hangs_no_program(name: str, first: str) ->
     assert "api_key=[REDACTED:" in done.stdout
     assert name in done.stderr
     assert "Falcon7" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["SPANTALLY_REDACT_PII", "SPANTALLY_REDACTION_STRICT"])
+@pytest.mark.parametrize("first", ["", "SPANTALLY_LEDGER_CONTENT"])
+def test_the_line_about_a_wrong_setting_of_redaction_can_be_read(name: str, first: str) -> None:
+    """It is said once the redactor is there, also where an operation was the first to need one."""
+    program = "import spantally\nspantally.instrument(ledger=':memory:')\nwith spantally.session('a'): pass\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program + "spantally.flush()\n"],
+        env={**os.environ, **{one: "mail" for one in (name, first) if one}},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert f"{name}" in done.stderr
+    assert done.stderr.count("'mail' is n") == (2 if first else 1), done.stderr
+    assert "[REDACTED:error]" not in done.stderr
+    assert "using the default (none)" in done.stderr or "using the default (true)" in done.stderr

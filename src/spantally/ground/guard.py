@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from _thread import get_ident
 from collections import Counter
 from collections.abc import Callable
 from types import ModuleType, TracebackType
@@ -27,6 +28,9 @@ failures: Final[Counter[tuple[str, str]]] = Counter()
 """How often each (place, exception type) was swallowed in this process."""
 
 _said: set[str] = set()
+
+_postponed: Final[dict[int, list[tuple[str, tuple[object, ...], int]]]] = {}
+"""By thread: what it has to say, and must not yet."""
 
 clean: Callable[[str], str] | None = None
 """Takes secrets out of what a log line names (a model, a session, a path); set by whoever has a redactor."""
@@ -49,7 +53,25 @@ def say(message: str, *args: object, level: int = _WARNING) -> None:
         args: the values of the format: any texts.
         level: the logging level.
     """
+    waiting = _postponed.get(get_ident())
+    if waiting is not None:
+        waiting.append((message, args, level))
+        return
     logger().log(level, message, *[one if isinstance(one, (int, float)) else _cleaned(one) for one in args])
+
+
+def postpone() -> None:
+    """Keep what this thread says until :func:`say_postponed`: what would take the secrets out is being made."""
+    _postponed.setdefault(get_ident(), [])
+
+
+def say_postponed() -> None:
+    """Say what was kept."""
+    for message, args, level in _postponed.pop(get_ident(), ()):
+        try:
+            say(message, *args, level=level)
+        except Exception:
+            failures[("guard.say_postponed", "logging")] += 1
 
 
 def _cleaned(value: object) -> str:

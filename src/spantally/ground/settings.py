@@ -366,9 +366,30 @@ def from_environment(name: str, environ: Mapping[str, str] | None = None) -> Any
         return option.parse(option.env, text)
     except SettingsError as error:
         say_once(
-            f"setting:{option.env}:{text}", "spantally: %s; using the default (%s)", error, option.default
+            f"setting:{option.env}:{text}",
+            "spantally: %s; using the default (%s)",
+            error,
+            value_text(option.default),
         )
         return option.default
+
+
+def value_text(value: object, between: str = ",") -> str:
+    """A value as somebody would write it in a variable; ``none`` for none.
+
+    Args:
+        value: of an option.
+        between: what stands between several.
+    """
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        if value and isinstance(value[0], tuple):
+            return ",".join(f"{key}={text}" for key, text in value)
+        return between.join(map(str, value))
+    return str(value)
 
 
 def is_disabled() -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from spantally.calls.telemetry import PlainRedactor, RedactorLike
 from spantally.ground import greenlets
 from spantally.ground.errors import SettingsError
-from spantally.ground.guard import say_once, swallowed
+from spantally.ground.guard import postpone, say_once, say_postponed, swallowed
 from spantally.ground.settings import from_environment
 
 _NEEDED: Final = ("text", "value", "attributes")
@@ -66,6 +66,7 @@ class LateRedactor:
         if this in _loading:
             return ClosedRedactor()
         _loading.add(this)
+        postpone()  # a line about a wrong setting would be withheld, as any text of this thread
         try:
             made = _default_or_closed()
             if type(self) is LateRedactor:
@@ -75,6 +76,7 @@ class LateRedactor:
             return made
         finally:
             _loading.discard(this)
+            say_postponed()
 
 
 _loading: Final[set[int]] = set()

@@ -9,7 +9,7 @@ from typing import Final
 from spantally.cli.checks.finding import Finding, Level
 from spantally.ground.errors import SettingsError
 from spantally.ground.places import config_path
-from spantally.ground.settings import OPTIONS, from_environment
+from spantally.ground.settings import OPTIONS, from_environment, value_text
 
 SECTION: Final = "settings"
 _OTHERS: Final = frozenset({"SPANTALLY_REDACTION_KEY", "SPANTALLY_RUN_PID", "SPANTALLY_SUMMARY_OWNER"})
@@ -26,13 +26,13 @@ def check(environ: Mapping[str, str]) -> list[Finding]:
     for option in OPTIONS:
         text = environ.get(option.env, "")
         if not text.strip():
-            found.append(Finding(SECTION, option.env, f"{_shown(option.default)} (default)"))
+            found.append(Finding(SECTION, option.env, f"{value_text(option.default)} (default)"))
             continue
         try:
             between = ":" if option.name == "entity" else ","
-            found.append(Finding(SECTION, option.env, _shown(option.parse(option.env, text), between)))
+            found.append(Finding(SECTION, option.env, value_text(option.parse(option.env, text), between)))
         except SettingsError as error:
-            value = f"{_shown(option.default)} (default, since the value is not allowed)"
+            value = f"{value_text(option.default)} (default, since the value is not allowed)"
             found.append(Finding(SECTION, option.env, value, Level.PROBLEM, str(error)))
     found.extend(_budgets())
     found.extend(_rates())
@@ -87,15 +87,3 @@ def _rates() -> list[Finding]:
         advice = f"{error}; spantally prices update, or prices update --undo"
         found.append(Finding(SECTION, "price data", "downloaded, not usable", Level.PROBLEM, advice))
     return found
-
-
-def _shown(value: object, between: str = ",") -> str:
-    if value is None or value == ():
-        return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        if value and isinstance(value[0], tuple):
-            return ",".join(f"{key}={text}" for key, text in value)
-        return between.join(map(str, value))
-    return str(value)
