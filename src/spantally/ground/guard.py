@@ -61,7 +61,7 @@ def say(message: str, *args: object, level: int = _WARNING) -> None:
 
 
 def postpone() -> None:
-    """Keep what this thread says until :func:`say_postponed`: what would take the secrets out is being made."""
+    """Keep what this thread says until :func:`say_postponed`: what takes the secrets out is being made."""
     _postponed.setdefault(get_ident(), [])
 
 
