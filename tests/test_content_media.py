@@ -284,10 +284,10 @@ def test_files_have_a_bound_together(tmp_path: Path) -> None:
     (directory / "old").write_bytes(b"x" * 500)
     files = MediaFiles(directory, 1_000)
     with kept_by(files):
-        for size in (400, 300, 50, 2_000):
+        for size in (400, 300, 80, 2_000):
             media.blob_of_bytes(b"\0" * size)
     assert worker.flush(5)
-    assert sorted(map(len, _files(directory).values())) == [50, 400, 500]
+    assert sorted(map(len, _files(directory).values())) == [80, 400, 500]
 
 
 def test_what_waits_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +306,20 @@ def test_what_waits_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(_files(tmp_path / "m")) == 2
 
 
-@pytest.mark.parametrize("raw", [b"the password is hunter2", b'{"key": "value"}' * 900, "é".encode() * 5_000])
+TEXT = "Das Passwort für Köln ist hunter2. " * 200
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"the password is hunter2",
+        b'{"key": "value"}' * 900,
+        "é".encode() * 5_000,
+        *(TEXT.encode(name) for name in ("latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32")),
+        *(TEXT[:21].encode(name) for name in ("latin-1", "utf-16-le", "utf-32-be")),
+        "\ufeff密码是猎人二".encode("utf-16-be"),
+    ],
+)
 def test_what_reads_as_text_is_not_kept(raw: bytes, tmp_path: Path) -> None:
     """Files are not redacted, so nothing that a rule could have read goes there."""
     files = MediaFiles(tmp_path / "m", 1_000_000)
@@ -316,11 +329,43 @@ def test_what_reads_as_text_is_not_kept(raw: bytes, tmp_path: Path) -> None:
     assert _files(tmp_path / "m") == {}
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 4,
+        b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01" + bytes(range(256)) * 4,
+        b"RIFF\x24\x08\0\0WAVEfmt \x10\0\0\0" + bytes(4_000),
+        bytes([0, 1]) * 2_000,
+        bytes([0, 65]) * 20 + bytes(range(256)),
+        bytes(5_000),
+    ],
+)
+def test_what_is_no_text_is_kept(raw: bytes, tmp_path: Path) -> None:
+    """Formats of media are told from wide texts, though they hold zeros, too."""
+    files = MediaFiles(tmp_path / "m", 1_000_000)
+    with kept_by(files):
+        media.blob_of_bytes(raw)
+    assert worker.flush(5)
+    assert list(_files(tmp_path / "m").values()) == [raw]
+
+
+def test_few_bytes_of_no_type_tell_no_hash() -> None:
+    """It would give a password away to whoever tries words."""
+    assert media.blob_of_bytes(b"hunter2") == {
+        "type": "blob",
+        "modality": "document",
+        "content": "",
+        "size": 7,
+    }
+    assert "sha256" in media.blob_of_bytes(b"hunter2", "image/png")
+    assert "sha256" in media.blob_of_bytes(b"x" * 64)
+
+
 def test_a_pdf_is_kept_whatever_its_beginning(tmp_path: Path) -> None:
     """It begins like text and is none."""
     files = MediaFiles(tmp_path / "m", 1_000_000)
     with kept_by(files):
-        media.blob_of_bytes(b"%PDF-1.7 all ascii")
+        media.blob_of_bytes(b"%PDF-1.7 all ascii", "application/pdf")
     assert worker.flush(5)
     assert list(_files(tmp_path / "m").values()) == [b"%PDF-1.7 all ascii"]
 
@@ -388,6 +433,6 @@ def test_a_keeper_that_fails_costs_no_content() -> None:
             raise RuntimeError("no")
 
     with kept_by(Failing()):
-        assert media.blob_of_bytes(b"\0")["size"] == 1
+        assert media.blob_of_bytes(b"\0" * 64)["size"] == 64
     assert ("calls.media_offer", "RuntimeError") in guard.failures
     guard.reset()

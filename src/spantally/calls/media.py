@@ -84,6 +84,10 @@ def is_kept() -> bool:
     return bool(keepers)
 
 
+LEAST_HASHED: Final = 64
+"""Bytes of no known type below which nothing tells what they are."""
+
+
 def modality(mime_type: str | None) -> str:
     """The conventions' modality of a MIME type: image, audio, video or document."""
     kind = (mime_type or "").partition("/")[0].lower()
@@ -103,7 +107,13 @@ def blob(encoded: str, mime_type: str | None, kind: str | None = None) -> dict[s
 
 
 def blob_of_bytes(raw: bytes, mime_type: str | None = None, kind: str | None = None) -> dict[str, Any]:
-    """A blob part for media that is there as bytes."""
+    """A blob part for media that is there as bytes.
+
+    Of a few bytes of no known type the hash is not told: they may be a password, which it would give away to
+    whoever tries words.
+    """
+    if mime_type is None and len(raw) < LEAST_HASHED:
+        return {"type": "blob", "modality": kind or modality(None), "content": "", "size": len(raw)}
     return _described(raw, len(raw), hashlib.sha256(raw).hexdigest(), mime_type, kind)
 
 

@@ -6,6 +6,7 @@ as text is never kept.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import stat
@@ -119,17 +120,43 @@ def _write(target: Path, raw: bytes) -> None:
 
 
 def _reads_as_text(raw: bytes) -> bool:
-    """Whether the beginning is text, which may hold secrets that no rule has read."""
+    """Whether the beginning is text of a usual encoding, which may hold secrets that no rule has read."""
     head = raw[:_LOOK]
     if head.startswith(b"%PDF-"):
         return False
-    if b"\0" in head:
-        return False
-    try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return len(raw) > _LOOK and error.start > _LOOK - 4  # cut within a character
-    return True
+    if head.startswith(_MARKS):
+        return True
+    if b"\0" not in head:
+        try:
+            head.decode("utf-8")
+            return True
+        except UnicodeDecodeError as error:
+            if len(raw) > _LOOK and error.start > _LOOK - 4:
+                return True  # cut within a character
+        return _is_written(head)
+    return _is_wide(head)
+
+
+_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+"""How texts begin that say their encoding, and no format of media that models take."""
+_CONTROLS: Final = bytes(sorted({*range(32), 127} - set(b"\t\n\v\f\r\x1b")))
+
+
+def _is_wide(raw: bytes) -> bool:
+    """Whether bytes are UTF-16 or UTF-32 without a mark, of mostly western text: most of them are zero."""
+    for step in (2, 4):
+        for place in (0, step - 1):
+            letters = raw[place::step]
+            others = [raw[at::step] for at in range(step) if at != place]
+            if _is_written(letters) and all(one.count(0) >= 0.9 * len(one) for one in others):
+                return True
+    return False
+
+
+def _is_written(raw: bytes) -> bool:
+    """Whether bytes are letters of Latin-1 or its kin: no control characters, and mostly ASCII."""
+    plain = raw.translate(None, _CONTROLS)
+    return len(plain) == len(raw) and sum(byte < 128 for byte in raw) >= 0.7 * len(raw)
 
 
 def _keep(batch: Sequence[tuple[MediaFiles, str | bytes, str]]) -> None:
