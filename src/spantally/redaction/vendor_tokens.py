@@ -79,7 +79,7 @@ def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: lis
         row = _LESS[prefix]
         body = CLASSES[row.shape].match(word, hit.end())
     if body is None or len(body[0]) < row.least:
-        return 0
+        return _take_shortened(start, word, hit, row.rule, taken)
     begin = hit.start(1)
     if (
         len(word) >= _BLOB
@@ -92,12 +92,36 @@ def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: lis
     if not _is_noise(value, prefix):
         return 0
     end = hit.end() + len(value)
+    if word.startswith(_LEFT_OUT, end) and (back := _BACK.match(word, end)) is not None:
+        end = back.end()
     taken.append(Span(start + begin, start + end, VENDOR, row.rule))
     if row.rule == "aws-access-key":
         secret = _AFTER_AWS.search(text, start + end, start + end + 240)
         if secret and shapes.looks_random(secret[0], 40):
             taken.append(Span(secret.start(), secret.end(), VENDOR, "aws-secret"))
     return end
+
+
+_LEFT_OUT: Final = "..."
+_BACK: Final = re.compile(r"\.\.\.[A-Za-z0-9_\-]{8,}")
+_SHORTENED: Final = re.compile(r"([A-Za-z0-9_\-]{6,}?)\.\.\.([A-Za-z0-9_\-]{8,})")
+
+
+def _take_shortened(start: int, word: str, hit: re.Match[str], rule: str, taken: list[Span]) -> int:
+    """A key whose middle was left out, as messages shorten what they quote: both ends are most of it."""
+    found = _SHORTENED.match(word, hit.end()) if len(hit[1]) >= _SHORT_PREFIX else None
+    if found is None:
+        return 0
+    ends = found[1] + found[2]
+    if not (shapes.looks_random(ends, 14) or len(CASE_CHANGES.findall(ends)) >= _CHANGES):
+        return 0
+    taken.append(Span(start + hit.start(1), start + found.end(), VENDOR, rule))
+    return found.end()
+
+
+_SHORT_PREFIX: Final = 3
+_CHANGES: Final = 7
+"""Of case, in what is left of a key of 14 characters or more; names in camel case have one a word."""
 
 
 def _is_noise(body: str, prefix: str) -> bool:
