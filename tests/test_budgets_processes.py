@@ -20,6 +20,7 @@ import pytest
 
 import spantally
 from budgets_kit import COST, INPUT, OUTPUT, answer, ask, client
+from spantally.api import limits
 from spantally.budgets import account
 from spantally.budgets.account import Spent
 from spantally.budgets.budget import Amounts
@@ -214,9 +215,10 @@ def test_resumed_session_counts_what_the_ledger_has(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ledger", [False, ":memory:", "missing/ledger.db"])
 def test_without_a_ledger_it_holds_in_the_process_and_says_so(
-    ledger: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ledger: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where no file can be shared, the budget holds all the same, and one line says how far."""
+    monkeypatch.setattr(limits, "_shared", (limits._MISSING, None))  # an earlier test may have asked
     if isinstance(ledger, str) and "/" in ledger:
         (tmp_path / "missing").write_text("a file where a directory should be")
         ledger = str(tmp_path / ledger)
