@@ -160,7 +160,7 @@ def test_path_of_no_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_documents_the_exit_codes() -> None:
     """`--help` names every exit code, and each command has help of its own."""
     text = " ".join(invoke("--help").stdout.split())
-    for part in ("0 success", "1 nothing found", "2 wrong arguments", "127", "126"):
+    for part in ("0 success", "1 nothing of that name", "2 wrong arguments", "127", "126"):
         assert part in text
     for command in ("sessions", "show", "cost", "calls", "run", "doctor", "demo", "path"):
         assert invoke(command, "--help").exit_code == 0
