@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import time
+from typing import Any
 
 import pytest
 
+import spantally
 from spantally.redaction import Redactor
 
 REDACTOR = Redactor()
@@ -135,3 +137,11 @@ def test_types_before_a_value_are_read_once(unit: str) -> None:
 def test_letters_of_one_capital_are_the_same_where_case_is_ignored(pattern: str) -> None:
     with pytest.raises(ValueError, match="without end"):
         Redactor([re.compile(pattern)])
+
+
+@pytest.mark.parametrize("wrong", [(5,), (b"api_key=Falcon7", None), (None,), ("text", 5)])
+def test_what_is_no_text_is_refused(wrong: tuple[Any, ...]) -> None:
+    """The function for texts names the argument and its type, and not what it may hide."""
+    with pytest.raises(ValueError, match=r"redact\((text|key)=\.\.\.\) of type ") as raised:
+        spantally.redact(*wrong)
+    assert "Falcon7" not in str(raised.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Final
 
+from spantally.ground.errors import ArgumentError
 from spantally.redaction import registry
 from spantally.redaction.redactor import Redactor
 
@@ -33,5 +34,16 @@ def redact(text: str, key: str | None = None) -> str:
     Args:
         text: any string.
         key: the name under which it stands, such as an attribute's or a field's.
+
+    Raises:
+        ArgumentError: (a ValueError) for what is no text.
     """
+    given: dict[str, object] = {"text": text, **({} if key is None else {"key": key})}
+    for name, value in given.items():
+        if not isinstance(value, str):
+            # Its type alone: it may hold a secret.
+            raise ArgumentError(
+                f"redact({name}=...) of type {type(value).__name__}: use a text; "
+                "spantally.Redactor().value(...) takes values of any shape"
+            )
     return default_redactor().text(text, key)
