@@ -387,7 +387,7 @@ def _raising_media(patch: pytest.MonkeyPatch) -> None:
     for name in ("write", "offer"):
         patch.setattr(MediaFiles, name, fail)
         with media.kept_by(files):
-            assert media.blob_of_bytes(b"\0")["size"] == 1
+            assert media.blob_of_bytes(b"\0" * 64)["size"] == 64
         assert worker.flush(5)
 
 
