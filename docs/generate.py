@@ -276,7 +276,7 @@ def _commands(group: click.Group, parent: click.Context, path: str) -> Iterator[
 def _dummy(row: type, **given: Any) -> Any:
     values = {one.name: None for one in dataclasses.fields(row)}
     values.update({name: 0 for name in values if name.endswith("_ns")})
-    for name in ("agents", "models", "agent_path", "labels", "running"):
+    for name in ("agents", "models", "agent_path", "finish_reasons", "labels", "running"):
         values.update({name: ()} if name in values else {})
     for name in ("calls", "errors", "input_tokens", "output_tokens", "unpriced_calls", "pending_calls"):
         values.update({name: 0} if name in values and row is not CallRow else {})

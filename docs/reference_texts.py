@@ -18,6 +18,7 @@ JSON_TEXTS: Final[Mapping[str, str]] = {
     "ended_at": "RFC 3339, UTC; null while it runs.",
     "duration_ms": "Milliseconds; null while it runs.",
     "time_to_first_chunk_ms": "Milliseconds to the first chunk of a stream.",
+    "finish_reasons": "Why the model stopped, by choice; empty where nobody said.",
     "total_cost": "The cost as a decimal text of US dollars.",
     "cost_nano_usd": "Nano-USD; null where it is not known.",
     "own_cost_nano_usd": "Nano-USD without what lies beneath.",

@@ -38,6 +38,7 @@ def research() -> list[Record]:
             parent_call_id="plan",
             usage=usage(100, 10),
             first_chunk_ns=SECOND // 4,
+            finish_reasons=("tool_call",),
             agent_path=("planner",),
             content={"input": [{"role": "user", "content": "Compare\x1b[2J these"}], "output": "I will."},
             **inside,

@@ -159,6 +159,7 @@ def take_out_version_4(db: sqlite3.Connection) -> None:
     db.execute("DROP TABLE rating_history")
     db.execute("DROP INDEX call_running")
     db.execute("ALTER TABLE call DROP COLUMN process")
+    db.execute("ALTER TABLE call DROP COLUMN finish_reasons")
     of_a_call = ("list_nano_usd", "cache_saving_nano_usd", "cache_premium_nano_usd", "cache_reported")
     for table in ("call", "session", "rollup"):
         for (name,) in db.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall():

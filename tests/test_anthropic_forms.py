@@ -130,6 +130,7 @@ def test_form_is_as_without_us_and_told_truly(name: str, mode: str, capture: str
     assert (record.provider, record.request_model, record.response_model) == ("anthropic", MODEL, MODEL)
     assert record.usage_format == "anthropic"
     assert found["gen_ai.response.finish_reasons"] == list(form.reasons)
+    assert record.finish_reasons == form.reasons
     assert found["gen_ai.request.max_tokens"] == 64
     assert {key: found[key] for key in _expected_usage(form)} == _expected_usage(form)
     assert record.usage["input_tokens"] + record.usage["cache_read_input_tokens"] == sum(

@@ -23,7 +23,7 @@ unpriced_calls pending_calls started_at ended_at duration_ms
 CALL_FIELDS = """
 call_id parent_call_id trace_id span_id session_id agent_path kind operation provider model status
 error_type input_tokens output_tokens uncached_input cache_read cache_write_5m cache_write_1h
-reasoning cost_nano_usd cost_status started_at duration_ms time_to_first_chunk_ms
+reasoning cost_nano_usd cost_status started_at duration_ms time_to_first_chunk_ms finish_reasons
 """
 
 
@@ -69,6 +69,14 @@ def test_call_object(ledger: Path) -> None:
     assert (found["call_id"], found["parent_call_id"], found["agent_path"]) == ("ask", "plan", ["planner"])
     assert (found["uncached_input"], found["output_tokens"], found["cost_nano_usd"]) == (100, 10, 130_000)
     assert (found["duration_ms"], found["time_to_first_chunk_ms"]) == (1000.0, 250.0)
+    assert found["finish_reasons"] == ["tool_call"]
+
+
+def test_calls_by_finish_reason(ledger: Path) -> None:
+    """Those with a choice that stopped for it; nobody's own spelling matches others."""
+    assert [one["call_id"] for one in objects("calls", "--finish-reason", "tool_call")] == ["ask"]
+    assert objects("calls", "--finish-reason", "length") == []
+    assert invoke("calls", "--finish-reason", "").exit_code == 2
 
 
 def test_cost_objects_sum_to_the_total(ledger: Path) -> None:

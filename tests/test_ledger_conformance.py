@@ -93,6 +93,7 @@ def test_a_call_comes_back_as_it_was(store: Store) -> None:
                 server_port=8080,
                 content={"output": "hi"},
                 attempts=2,
+                finish_reasons=("length", "stop"),
             )
         ],
         rate,
@@ -109,6 +110,7 @@ def test_a_call_comes_back_as_it_was(store: Store) -> None:
     assert (row.counted, row.turn, row.attempts, row.status) == (True, True, 2, "ok")
     assert (row.server_address, row.server_port, row.project) == ("localhost", 8080, "shop")
     assert row.content == {"output": "hi"}
+    assert row.finish_reasons == ("length", "stop")
 
 
 def test_a_session_row_sums_its_calls(store: Store) -> None:

@@ -228,6 +228,8 @@ def check_once(watched: Watched, server: ScriptedServer) -> None:
     span = attributes(spans[0])
     assert span["spantally.call.id"] == record.call_id
     assert span["gen_ai.usage.input_tokens"] == billed.input
+    assert record.finish_reasons == tuple(span.get("gen_ai.response.finish_reasons", ()))
+    assert bool(record.finish_reasons) is (record.kind == "inference")
     assert spans[0].name == f"{record.operation} {record.request_model}"
     assert spans[0].kind == 3  # CLIENT
 

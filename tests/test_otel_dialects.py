@@ -93,6 +93,17 @@ def test_each_call_is_counted_once_with_its_cost(name: str, early: bool) -> None
     assert {row.kind for row in found} <= {Kind.INFERENCE, Kind.EMBEDDINGS}
 
 
+SILENT = {"agents-official", "mcp-native", "mlflow"}
+"""Recordings whose spans say nowhere why a model stopped."""
+
+
+@pytest.mark.parametrize("name", [one for one in NAMES if one not in SILENT])
+def test_finish_reasons_are_in_one_vocabulary(name: str) -> None:
+    """What a span says of it, in whichever attribute, form and provider's word, is in its row."""
+    told = {row.finish_reasons for row in counted(stored(replayed(recorded(name)["spans"])))}
+    assert told - {()} in ({("stop",)}, {("stop",), ("tool_call",)})
+
+
 MIXED = [
     *(
         "official-openai",

@@ -65,6 +65,7 @@ def test_each_name_loses_its_secret() -> None:
         agent_path=("planner", SECRET),
         usage={"share": 0.5, "prompt_tokens": 3, "details": {"n": 1, "notes": [SECRET]}},
         price_context={"service_tier": SECRET},
+        finish_reasons=("stop", SECRET),
     )
     (kept,) = keep(Redactor, record)
     assert SECRET not in str(kept)
@@ -72,6 +73,7 @@ def test_each_name_loses_its_secret() -> None:
     assert kept.usage["prompt_tokens"] == 3
     assert kept.tags[0][0] == "team"
     assert kept.agent_path[0] == "planner"
+    assert kept.finish_reasons[0] == "stop"
     (session,) = keep(Redactor, SessionRecord(SECRET, 1, parent_id=SECRET, user_id="u"))
     assert SECRET not in str(session)
     assert session.session_id == session.parent_id

@@ -54,6 +54,7 @@ _FIELDS: Final[dict[type, tuple[tuple[str, str], ...]]] = {
         ("tool_call_id", semconv.TOOL_CALL_ID),
         ("scope_name", "otel.scope.name"),
         ("server_address", semconv.SERVER_ADDRESS),
+        ("finish_reasons", semconv.RESPONSE_FINISH_REASONS),
     ),
     SessionRecord: (
         *_SESSION,

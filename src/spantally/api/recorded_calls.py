@@ -20,6 +20,7 @@ from spantally.calls.plans import Plan
 from spantally.calls.shorten import cut
 from spantally.ground import semconv
 from spantally.ground.errors import ArgumentError, shown
+from spantally.ground.finish_reasons import respelled
 from spantally.ground.guard import swallowed
 from spantally.ground.records import CallRecord, Kind, Status, UsageFormat
 from spantally.ground.scope import with_values
@@ -103,7 +104,7 @@ def checked_call(
         known["response_model"],
         known["response_id"],
         known["service_tier"],
-        known["finish_reason"],
+        None if known["finish_reason"] is None else respelled(known["finish_reason"]),
         used,
     )
 

@@ -83,7 +83,7 @@ class Recording:
             response_model: that answered, where that is another.
             response_id: the provider's id of the answer: a call that an instrumentor saw as well is one.
             service_tier: that served, where it has rates of its own.
-            finish_reason: why the model stopped.
+            finish_reason: why the model stopped; providers' words become the conventions' (``length``).
             input: what was sent: a text, or messages. Content.
             output: what was answered. Content.
             error: what it failed by: an exception, its name, or a text (which is content).

@@ -409,6 +409,7 @@ class Operation:
             self.scope_name,
             self.server_address,
             self.server_port,
+            self.end_attributes.get(semconv.RESPONSE_FINISH_REASONS, ()),
             self.content,
         )
 

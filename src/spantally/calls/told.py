@@ -17,6 +17,7 @@ from spantally.calls.telemetry import Telemetry
 from spantally.ground import semconv
 from spantally.ground.billing import is_server_error
 from spantally.ground.cancelling import is_cancellation
+from spantally.ground.finish_reasons import respelled
 from spantally.ground.records import CallRecord, Kind, Precedence, Status
 from spantally.ground.scope import Scope
 from spantally.ground.session_state import SessionState
@@ -172,7 +173,7 @@ def _fill(made: Operation, told: Told) -> None:
     if told.response_id is not None:
         put[semconv.RESPONSE_ID] = told.response_id
     if told.finish_reason is not None:
-        put[semconv.RESPONSE_FINISH_REASONS] = (told.finish_reason,)
+        put[semconv.RESPONSE_FINISH_REASONS] = (respelled(told.finish_reason),)
     for name, number in (told.counts or {}).items():
         put[f"{_PREFIX}{name}"] = number
 

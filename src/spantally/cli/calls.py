@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 @click.option("--session", metavar="SESSION", help="Only this session: its id, a prefix of it, or last.")
 @click.option("--kind", type=click.Choice([kind.value for kind in Kind]), help="Only rows of this kind.")
 @click.option("--provider", metavar="NAME", help="Only this provider.")
+@click.option(
+    "--finish-reason",
+    metavar="REASON",
+    help="Only calls with a choice that stopped for it: stop, length, tool_call, content_filter, error, ...",
+)
 @order(CALL_ORDERS, "started")
 @limit(50)
 @as_json
@@ -31,6 +36,7 @@ def calls(
 
     \b
     spantally calls --status error --since 24h
+    spantally calls --finish-reason length
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
     from spantally.cli.access import reading
     from spantally.cli.exits import say
@@ -79,5 +85,6 @@ def _columns() -> list[Column[CallRow]]:
         Column("COST", own_cost_text, whole=True),
         Column("DURATION", lambda row: span_text(row.duration_ms), number=True, keep=5),
         Column("FIRST CHUNK", lambda row: span_text(row.time_to_first_chunk_ms), number=True, keep=2),
+        Column("FINISH", lambda row: ", ".join(dict.fromkeys(row.finish_reasons)) or NONE, keep=1),
         Column("STATUS", status_text, style=lambda row: status_style(row.status)),
     ]

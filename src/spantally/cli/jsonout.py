@@ -205,6 +205,7 @@ def call_object(row: CallRow) -> dict[str, Any]:
     made["running_ms"] = row.running_ms
     made["process"] = row.process
     made["time_to_first_chunk_ms"] = row.time_to_first_chunk_ms
+    made["finish_reasons"] = list(row.finish_reasons)
     return made
 
 

@@ -98,8 +98,9 @@ def _record(values: Mapping[str, Any]) -> CallRecord:
     values = {name: value for name, value in values.items() if name in CallRecord._fields}
     if "tags" in values:
         values["tags"] = tuple(sorted((str(key), str(value)) for key, value in dict(values["tags"]).items()))
-    if "agent_path" in values:
-        values["agent_path"] = tuple(map(str, values["agent_path"]))
+    for name in ("agent_path", "finish_reasons"):
+        if name in values:
+            values[name] = tuple(map(str, values[name]))
     try:
         return CallRecord(**values)
     except TypeError as error:

@@ -171,6 +171,7 @@ def _genai(record: CallRecord) -> dict[str, Any]:
         semconv.REQUEST_MODEL: record.request_model,
         semconv.RESPONSE_MODEL: record.response_model,
         semconv.RESPONSE_ID: record.response_id,
+        semconv.RESPONSE_FINISH_REASONS: record.finish_reasons or None,
         semconv.RESPONSE_TIME_TO_FIRST_CHUNK: None if first is None else first / 1e9,
         semconv.TOOL_CALL_ID: record.tool_call_id,
     }

@@ -150,6 +150,8 @@ class CallRecord(NamedTuple):
     """Name of the instrumentation scope that made the span: the response-id rule works across scopes only."""
     server_address: str | None = None
     server_port: int | None = None
+    finish_reasons: tuple[str, ...] = ()
+    """Why the model stopped, by choice (``gen_ai.response.finish_reasons``); empty where nobody said."""
     content: Mapping[str, Any] | None = None
     """What the ledger may keep, already redacted: input, output, arguments, result."""
     attributes: Mapping[str, Any] | None = None

@@ -43,6 +43,8 @@ class Filter:
     project: str | None = None
     status: str | None = None
     kind: str | None = None
+    finish_reason: str | None = None
+    """Of calls: one of the choices stopped for it."""
     since_ns: int | None = None
     """Sessions and calls that began at or after this UNIX time in nanoseconds."""
     until_ns: int | None = None
@@ -220,6 +222,8 @@ class CallRow:
     """For how long it has been running, at the moment of reading; None once it ended."""
     process: str | None = None
     """``host:pid:start`` of the process that runs it, or that ended while it ran."""
+    finish_reasons: tuple[str, ...] = ()
+    """Why the model stopped, by choice (``gen_ai.response.finish_reasons``); empty where nobody said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from spantally.ground.session_state import SessionState, remember_session
 from spantally.ground.setting_values import parse_id
 from spantally.otel.dialects import LATER_READING, Facts
 from spantally.otel.dialects_providers import is_loopback
+from spantally.otel.finish_reasons import finish_reasons_of
 from spantally.otel.implicit import scope_of_trace
 from spantally.otel.lineage import SpanState, own_call_id
 
@@ -266,6 +267,8 @@ def row_of(
         else scope_name,
         server_address=facts.server_address,
         server_port=facts.server_port,
+        # An agent's span has those of its last call: they are that call's.
+        finish_reasons=finish_reasons_of(attributes) if kind in COUNTED_KINDS else (),
     )
     return made if all(map(_is_whole, made)) else CallRecord(*map(_whole, made))
 

@@ -22,7 +22,7 @@ class PoisonError(ValueError):
     """A record that cannot be stored; the text says why, without any of its content."""
 
 
-_JSON: Final = ("tags", "usage", "price_context", "agent_path", "content", "attributes")
+_JSON: Final = ("tags", "usage", "price_context", "agent_path", "finish_reasons", "content", "attributes")
 _INTEGERS: Final = ("start_ns", "end_ns", "precedence", "first_chunk_ns", "attempts", "server_port")
 _FLAGS: Final = ("implicit_session", "abandoned", "possibly_billed", "estimated", "turn", "inferred")
 
@@ -62,7 +62,9 @@ _TOGETHER: Final = ((48, _upsert(48)), (12, _upsert(12)))
 
 _PLACE: Final = {name: place for place, name in enumerate(RECORD_COLUMNS)}
 _JSON_PLACES: Final = tuple(_PLACE[name] for name in _JSON)
-_BODY_PLACES: Final = tuple(_PLACE[name] for name in _JSON if name not in ("tags", "agent_path"))
+_BODY_PLACES: Final = tuple(
+    _PLACE[name] for name in _JSON if name not in ("tags", "agent_path", "finish_reasons")
+)
 _INTEGER_PLACES: Final = tuple(_PLACE[name] for name in _INTEGERS)
 _FLAG_PLACES: Final = tuple(_PLACE[name] for name in _FLAGS)
 _INTEGER_SET: Final = frozenset(_INTEGER_PLACES)
@@ -74,6 +76,7 @@ _needed_of: Final = itemgetter(*_NEEDED_PLACES)
 _LEAST: Final = -(2**63)
 _MOST: Final = 2**63 - 1
 _PATH_PLACE: Final = _PLACE["agent_path"]
+_REASONS_PLACE: Final = _PLACE["finish_reasons"]
 _TAGS_PLACE: Final = _PLACE["tags"]
 _TEXT_PLACES: Final = tuple(
     place for name, place in _PLACE.items() if name not in {*_JSON, *_INTEGERS, *_FLAGS}
@@ -212,7 +215,7 @@ def _is_plain(place: int, value: Any) -> bool:
     """True for what comes back from JSON as it went in, so that the way there and back can be saved."""
     if place == _TAGS_PLACE:
         return False
-    if place == _PATH_PLACE:
+    if place in (_PATH_PLACE, _REASONS_PLACE):
         return type(value) is tuple and all(type(part) is str for part in value)
     return type(value) is dict and _is_plain_dict(value)
 
@@ -258,6 +261,7 @@ def _path_from(text: str | None) -> tuple[str, ...]:
 _READERS: Final[Mapping[int, Callable[[str | None], Any]]] = {
     _TAGS_PLACE: _tags_from,
     _PATH_PLACE: _path_from,
+    _REASONS_PLACE: _path_from,
 }
 
 
@@ -272,6 +276,7 @@ def encode(row: Row) -> list[Any]:
             values[place] = _context_text(value) if place == _CONTEXT_PLACE else to_json(value)
     values[_TAGS_PLACE] = tags_text(record.tags)
     values[_PATH_PLACE] = path_text(record.agent_path)
+    values[_REASONS_PLACE] = path_text(record.finish_reasons)
     values.append(None if facts.ranks is None else _encode(dict(facts.ranks)))
     values.append(int(counted))
     values.append(int(hidden))
@@ -344,6 +349,7 @@ def decode(found: tuple[Any, ...]) -> Row:
         values[place] = _from_json(values[place])
     values[_TAGS_PLACE] = _tags_from(values[_TAGS_PLACE])
     values[_PATH_PLACE] = _path_from(values[_PATH_PLACE])
+    values[_REASONS_PLACE] = _path_from(values[_REASONS_PLACE])
     for place in _FLAG_PLACES:
         values[place] = bool(values[place])
     ranks, counted, hidden, nano, status, source, price_id, list_nano = found[_WIDTH : _WIDTH + 8]

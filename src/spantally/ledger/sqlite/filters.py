@@ -62,6 +62,9 @@ def of_calls(where: Filter) -> Condition:
     if where.agent is not None:
         parts.append("EXISTS (SELECT 1 FROM json_each(call.agent_path) AS a WHERE a.value = ?)")
         values.append(where.agent)
+    if where.finish_reason is not None:
+        parts.append("EXISTS (SELECT 1 FROM json_each(call.finish_reasons) AS f WHERE f.value = ?)")
+        values.append(where.finish_reason)
     if where.since_ns is not None:
         parts.append("call.start_ns >= ?")
         values.append(where.since_ns)

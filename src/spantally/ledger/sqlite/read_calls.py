@@ -247,4 +247,5 @@ def _call_row(row: Row, parents: dict[str, str | None], *, interrupted: bool, no
         content=record.content,
         running_ms=age_ms(record.start_ns, now) if record.status == Status.RUNNING and not stopped else None,
         process=record.process,
+        finish_reasons=record.finish_reasons,
     )

@@ -8,9 +8,10 @@ from typing import Final
 
 from spantally.ground.errors import LedgerError
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 """1: first release. 2: lost attempts. 3: budgets, and what programs say of sessions.
-4: prompt caches, list values, earlier ratings and more parts. 5: started marks."""
+4: prompt caches, list values, earlier ratings and more parts. 5: started marks.
+6: finish reasons."""
 
 APPLICATION_ID: Final = 0x5350_544C
 """Tells a ledger from another program's database (``SPTL``)."""
@@ -131,6 +132,7 @@ CREATE TABLE call (
     scope_name         TEXT,
     server_address     TEXT,
     server_port        INTEGER,
+    finish_reasons     TEXT,              -- JSON array, by choice
     content            TEXT,              -- JSON, redacted
     attributes         TEXT,              -- JSON, redacted
     process            TEXT,              -- host:pid:start of who runs it; NULL once somebody saw its end
@@ -362,6 +364,7 @@ ALTER TABLE rollup ADD COLUMN list_value INTEGER NOT NULL DEFAULT 0;
     + _HISTORY
     + _MORE_PARTS,
     4: _MARKS,
+    5: "ALTER TABLE call ADD COLUMN finish_reasons TEXT;\n",
 }
 """SQL that brings a ledger of the version in the key to the next one."""
 
