@@ -74,6 +74,7 @@ class Export:
                         above=page.above.get(call_id),
                         links=page.links.get(call_id, ()),
                         events=page.events.get(call_id, ()),
+                        beneath=page.beneath.get(call_id),
                         project=session.project,
                     )
                 )

@@ -25,6 +25,7 @@ from spantally.ground import semconv
 from spantally.ground.money import Rating, UsageParts
 from spantally.ground.records import CallRecord, EventRecord, Kind, LinkRecord, possibly_billed
 from spantally.ground.records import Status as RowStatus
+from spantally.ledger.sqlite.read_agents import Beneath
 from spantally.ledger.sqlite.read_whole import Place
 from spantally.ledger.tally import Row
 from spantally.otel.dialects_genai import NAME_KEYS
@@ -59,6 +60,7 @@ def span_of(
     above: Place | None,
     links: Sequence[LinkRecord],
     events: Sequence[EventRecord],
+    beneath: Beneath | None,
     project: str | None,
 ) -> ReadableSpan:
     """The span of a row.
@@ -69,6 +71,7 @@ def span_of(
         above: the row around it, as readers show it.
         links: of the spans between both that are no operation.
         events: that belong to the row; on the span a viewer shows them.
+        beneath: what the calls beneath an agent used.
         project: of its session.
     """
     record = row.record
@@ -81,7 +84,7 @@ def span_of(
         context=_context(trace_id, span_id),
         parent=_parent(record, above, trace_id, top),
         resource=resource_of(record.project or project),
-        attributes=_attributes(row, links),
+        attributes=_attributes(row, links, beneath),
         events=[Event(one.type, spoken(one.attributes or {}), one.time_ns) for one in events],
         kind=SpanKind.CLIENT if record.kind in _CLIENTS else SpanKind.INTERNAL,
         status=Status(StatusCode.ERROR, record.error_type)
@@ -125,7 +128,7 @@ def _title(record: CallRecord) -> str:
     return f"{record.operation} {subject}" if subject else record.operation
 
 
-def _attributes(row: Row, links: Sequence[LinkRecord]) -> dict[str, Any]:
+def _attributes(row: Row, links: Sequence[LinkRecord], beneath: Beneath | None) -> dict[str, Any]:
     record, rating = row.record, row.rating
     genai = semconv.is_operation(record.operation, {})
     found: dict[str, Any] = {
@@ -144,6 +147,8 @@ def _attributes(row: Row, links: Sequence[LinkRecord]) -> dict[str, Any]:
         found.update(_cost(rating))
         if rating.parts is not None and genai:
             found.update(_usage(rating.parts, reported=rating.cache_reported))
+    if beneath is not None and genai:
+        found.update(_rolled_up(beneath, record.request_model))
     if record.content is not None:
         found.update(_content(record.content))
     found[semconv.RECORD] = packed(row, links)
@@ -202,6 +207,17 @@ def _usage(parts: UsageParts, *, reported: bool) -> dict[str, Any]:
         semconv.USAGE_CACHE_WRITE_INPUT_TOKENS: (parts.cache_write_5m + parts.cache_write_1h) or None,
         semconv.USAGE_REASONING_OUTPUT_TOKENS: parts.reasoning or None,
         semconv.USAGE: json.dumps(told(parts), separators=(",", ":")),
+    }
+
+
+def _rolled_up(beneath: Beneath, model: str | None) -> dict[str, Any]:
+    """What an agent's span says of the calls beneath it, as :mod:`spantally.calls.rollup` does live."""
+    return {
+        semconv.USAGE_INPUT_TOKENS: beneath.input_tokens,
+        semconv.USAGE_OUTPUT_TOKENS: beneath.output_tokens,
+        semconv.USAGE_UNKNOWN_CALLS: beneath.unknown or None,
+        semconv.REQUEST_MODEL: model or beneath.model,
+        semconv.RESPONSE_FINISH_REASONS: beneath.finish_reasons or None,
     }
 
 

@@ -20,7 +20,7 @@ from spantally.ground.records import EventRecord
 from spantally.ledger.sqlite.read_whole import SessionFacts
 from spantally.otel.foreign import PATH_SEPARATOR
 
-_SCOPE: Final = InstrumentationScope(SCOPE_NAME)
+_SCOPE: Final = InstrumentationScope(SCOPE_NAME, schema_url=semconv.SCHEMA_URLS["latest"])
 _NOWHERE: Final = Context()
 _SCALARS: Final = (str, bool, int, float)
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from spantally.ground.records import EventRecord, LinkRecord
 from spantally.ledger.counting import SpanKey
 from spantally.ledger.sqlite import codec
+from spantally.ledger.sqlite.read_agents import Beneath, beneath
 from spantally.ledger.sqlite.read_calls import resolved_parents
 from spantally.ledger.tally import Row
 
@@ -61,6 +62,8 @@ class Page(NamedTuple):
     """The spans between a row and the one around it that are no operation, by call id."""
     events: dict[str, list[EventRecord]]
     """Events of these rows, by call id."""
+    beneath: dict[str, Beneath]
+    """What the calls beneath each agent used, by call id."""
 
     @property
     def last(self) -> tuple[int, str]:
@@ -94,7 +97,7 @@ def rows(db: sqlite3.Connection, session_id: str, after: tuple[int, str], limit:
     """
     found = [codec.decode(values) for values in db.execute(_ROWS, (session_id, *after, limit))]
     if not found:
-        return Page([], {}, {}, {})
+        return Page([], {}, {}, {}, {})
     parents = resolved_parents(db, found)
     wanted = sorted({parent for parent in parents.values() if parent is not None})
     places = {values[0]: Place(*values[:3]) for values in db.execute(_PARENTS, (json.dumps(wanted),))}
@@ -103,6 +106,7 @@ def rows(db: sqlite3.Connection, session_id: str, after: tuple[int, str], limit:
         {child: places[parent] for child, parent in parents.items() if parent in places},
         _links(db, found),
         _events_of(db, session_id, found),
+        beneath(db, found),
     )
 
 
