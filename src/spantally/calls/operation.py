@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -75,6 +75,7 @@ class Operation:
         "first_chunk_ns",
         "joined",
         "kind",
+        "later",
         "listeners",
         "mark",
         "name",
@@ -146,6 +147,8 @@ class Operation:
         self.end_attributes: dict[str, Any] = {}
         self.safe_attributes: Mapping[str, Any] = _NOTHING
         """Attributes for the end that are redacted already: content, put in by making another mapping."""
+        self.later: tuple[Callable[[], None], ...] = ()
+        """Put content into ``content`` on the worker, before the record is made."""
         self.rollup: Rollup | None = None
         """Sums of what runs beneath, of an agent whose span is recorded."""
         self.listeners: tuple[Any, ...] = ()
@@ -363,6 +366,11 @@ class Operation:
         session = scope.session
         name = self.name
         is_agent = self.kind == Kind.AGENT
+        for keep in self.later:
+            try:
+                keep()
+            except Exception as error:
+                swallowed("calls.later_content", error)
         trace_id, span_id, parent_span_id = self._span_ids()
         # By position: with names it takes three times as long, on the caller's thread.
         return CallRecord(

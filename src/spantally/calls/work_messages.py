@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from spantally.calls.content import attribute_limit, wants_on_span
@@ -13,6 +13,7 @@ from spantally.calls.media import kept_by
 from spantally.calls.operation import Operation
 from spantally.calls.payload import MESSAGES, Item, Listed, governed, texts, values_of
 from spantally.calls.shorten import size_of
+from spantally.calls.unscanned import for_span
 from spantally.calls.work_values import plain
 
 MOST_MESSAGES: Final = 1_000
@@ -37,13 +38,17 @@ def put_message(operation: Operation, key: str, name: str, value: Any) -> None:
     telemetry = operation.telemetry
     with kept_by(telemetry.media_files):
         raw = plain(value)
-    safe = telemetry.redactor.value(raw, key)
-    text = safe if isinstance(safe, str) else encode(safe)
-    message: dict[str, Any] = {
-        "role": "user" if name == "input" else "assistant",
-        "parts": [{"type": "text", "content": text}],
-    }
-    _place(operation, key, name, [_finished(operation, name, message, None)], 0)
+
+    def made(value: Any) -> list[dict[str, Any]]:
+        safe = telemetry.redactor.value(value, key)
+        text = safe if isinstance(safe, str) else encode(safe)
+        message: dict[str, Any] = {
+            "role": "user" if name == "input" else "assistant",
+            "parts": [{"type": "text", "content": text}],
+        }
+        return [_finished(operation, name, message, None)]
+
+    _place(operation, key, name, raw, made, 0)
 
 
 def put_messages(
@@ -67,11 +72,14 @@ def put_messages(
     dropped = max(0, len(messages) - MOST_MESSAGES)
     with kept_by(telemetry.media_files):
         raw = plain(list(messages[dropped:]))
-    safe = telemetry.redactor.value(raw, key)
-    if type(safe) is not list:
-        safe = [safe]  # redaction failed on all of it
-    made = [_finished(operation, name, _spelled(as_message(one)), finish_reason) for one in safe]
-    _place(operation, key, name, made, dropped, given=True)
+
+    def made(value: Any) -> list[dict[str, Any]]:
+        safe = telemetry.redactor.value(value, key)
+        if type(safe) is not list:
+            safe = [safe]  # redaction failed on all of it
+        return [_finished(operation, name, _spelled(as_message(one)), finish_reason) for one in safe]
+
+    _place(operation, key, name, raw, made, dropped, given=True)
 
 
 def _finished(
@@ -104,14 +112,38 @@ def _place(
     operation: Operation,
     key: str,
     name: str,
-    messages: list[dict[str, Any]],
+    raw: Any,
+    made: Callable[[Any], list[dict[str, Any]]],
     dropped: int,
     *,
     given: bool = False,
 ) -> None:
-    """Put redacted messages onto the span and into the row, within their limits."""
+    """Put messages onto the span and into the row, redacted and within their limits.
+
+    Args:
+        operation: that they are of.
+        key: the attribute.
+        name: the name in the row.
+        raw: plain data.
+        made: redacted messages of it, or of what its span may have.
+        dropped: messages that are not among them.
+        given: as in :func:`~spantally.calls.work_values.put`.
+    """
+    shown = for_span(operation, raw)
+    listed = _listed(key, made(shown), dropped)
+    _show(operation, listed)
+    if shown is raw:
+        _keep(operation, name, listed, given=given)
+    else:
+        operation.later += (lambda: _keep(operation, name, _listed(key, made(raw), dropped), given=given),)
+
+
+def _listed(key: str, messages: list[dict[str, Any]], dropped: int) -> dict[str, Listed]:
+    return {key: Listed(MESSAGES, [Item(one) for one in messages], dropped)}
+
+
+def _show(operation: Operation, listed: dict[str, Listed]) -> None:
     telemetry = operation.telemetry
-    listed = {key: Listed(MESSAGES, [Item(one) for one in messages], dropped)}
     if wants_on_span(operation):
         attributes = operation.safe_attributes
         most, whole = telemetry.content_limits
@@ -119,6 +151,10 @@ def _place(
         left = max(0, whole - sum(map(len, attributes.values())))
         room = most if limit is None else min(most, limit)
         operation.safe_attributes = {**attributes, **texts(listed, Limits(room, left))}
+
+
+def _keep(operation: Operation, name: str, listed: dict[str, Listed], *, given: bool) -> None:
+    telemetry = operation.telemetry
     if telemetry.keep_content or (given and telemetry.keep_explicit):
         content = dict(operation.content or {})
         most, whole = telemetry.ledger_limits

@@ -10,6 +10,7 @@ from spantally.calls.media import blob_of_bytes, kept_by, without_media
 from spantally.calls.operation import Operation
 from spantally.calls.payload import shortened
 from spantally.calls.shorten import cut, size_of
+from spantally.calls.unscanned import for_span
 
 _MAX_ITEMS = 1000
 _MAX_DEPTH = 12
@@ -28,11 +29,17 @@ def put(operation: Operation, key: str, name: str, value: Any, *, given: bool = 
     telemetry = operation.telemetry
     with kept_by(telemetry.media_files):
         raw = plain(value)
-    _place(operation, key, name, telemetry.redactor.value(raw, key), given=given)
+    shown = for_span(operation, raw)
+    safe = telemetry.redactor.value(shown, key)
+    _show(operation, key, safe)
+    if shown is raw:
+        _keep(operation, name, safe, given=given)
+    else:
+        operation.later += (lambda: _keep(operation, name, telemetry.redactor.value(raw, key), given=given),)
 
 
-def _place(operation: Operation, key: str, name: str, safe: Any, *, given: bool = False) -> None:
-    """Put a redacted value onto the span and into the row, within their limits."""
+def _show(operation: Operation, key: str, safe: Any) -> None:
+    """Put a redacted value onto the span, within its limits."""
     telemetry = operation.telemetry
     if wants_on_span(operation):
         attributes = operation.safe_attributes
@@ -42,6 +49,11 @@ def _place(operation: Operation, key: str, name: str, safe: Any, *, given: bool 
         text = _text(safe, max(0, min(most, left) if limit is None else min(most, left, limit)))
         if text is not None:
             operation.safe_attributes = {**attributes, key: text}
+
+
+def _keep(operation: Operation, name: str, safe: Any, *, given: bool) -> None:
+    """Put a redacted value into the row, within its limits."""
+    telemetry = operation.telemetry
     if telemetry.keep_content or (given and telemetry.keep_explicit):
         content = dict(operation.content or {})
         most, whole = telemetry.ledger_limits
