@@ -10,6 +10,8 @@ from itertools import count
 from typing import Any
 
 import pytest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -18,7 +20,7 @@ import spantally
 from spantally.calls import unscanned
 from spantally.calls.pipeline import add_consumer, remove_consumer
 from spantally.ground import guard
-from spantally.ground.records import CallRecord, Record
+from spantally.ground.records import CallRecord, EventRecord, Record, SessionRecord
 from spantally.redaction import engine
 
 SECRET = "sk-proj-Zx81mQ4tLw9Bv72KpY3sA"
@@ -134,6 +136,32 @@ def test_the_loops_thread_scans_nothing_large(way: str, kept: Kept) -> None:
     assert not guard.failures
 
 
+def _finish() -> None:
+    with spantally.session("s") as session:
+        given = {"text": long_text()}
+        session.finish(input=given, output="short")
+        given.clear()
+
+
+def _message() -> None:
+    with spantally.session("s") as session:
+        session.record_message("user", long_text())
+
+
+@pytest.mark.parametrize("say", [_finish, _message])
+def test_what_is_said_of_a_session(say: Callable[[], None], kept: Kept) -> None:
+    """Its input as it was then, and its messages, are in the ledger; the loop's thread scans none of it."""
+    on_a_loop(say)
+    assert spantally.flush(10)
+    assert set(kept.scanned) == {"spantally-worker"}, kept.scanned
+    rows = repr([one for one in kept.records if isinstance(one, (SessionRecord, EventRecord))])
+    assert "a plain word or two" in rows
+    assert SECRET[8:] not in rows
+    ended = [one for one in kept.records if isinstance(one, SessionRecord) and one.end_ns is not None]
+    assert [one.status for one in ended] == ["succeeded"]
+    assert not guard.failures
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_elsewhere_the_thread_that_calls_scans(way: str, kept: Kept) -> None:
     """Nobody's loop waits: the span has the text as ever."""
@@ -142,6 +170,20 @@ def test_elsewhere_the_thread_that_calls_scans(way: str, kept: Kept) -> None:
     assert "MainThread" in kept.scanned
     assert "a plain word or two" in kept.span()[key]
     assert SECRET[8:] not in repr(kept.span())
+
+
+def test_log_events_on_a_loop(kept: Kept) -> None:
+    """Whoever hears of the message gets a mark in the place of its text."""
+    logs = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+    heard = LoggerProvider(shutdown_on_exit=False)
+    heard.add_log_record_processor(SimpleLogRecordProcessor(logs))
+    spantally.instrument(logger_provider=heard, capture_content="span_and_event")
+    on_a_loop(_message)
+    assert spantally.flush(10)
+    assert set(kept.scanned) == {"spantally-worker"}, kept.scanned
+    told = repr([one.log_record.attributes for one in logs.get_finished_logs()])
+    assert MARK in told
+    assert "plain word" not in told
 
 
 def test_little_is_scanned_at_once(kept: Kept) -> None:

@@ -268,7 +268,10 @@ def _send(
     # Who reads it into a ledger that has it already knows it by its id.
     sent[semconv.ID_OF_EVENT] = event_id
     if telemetry.capture_spans or telemetry.capture_events:
-        sent.update(governed(content, telemetry.redactor, telemetry.content_limits.attribute))
+        from spantally.calls.unscanned import without_large  # with it comes the engine
+
+        shown = without_large(telemetry.redactor, dict(content))
+        sent.update(governed(shown, telemetry.redactor, telemetry.content_limits.attribute))
     if time_ns is None:
         emit(name, sent, context)
     else:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -27,7 +27,7 @@ from spantally.api.session_ids import (
 )
 from spantally.api.session_reading import Reading
 from spantally.api.session_recording import Money, Recording
-from spantally.api.session_said import begun, parse_metrics, parse_reported, with_more
+from spantally.api.session_said import begun, for_worker, parse_metrics, parse_reported, with_more
 from spantally.api.session_said import ended as spoken_at_end
 from spantally.api.session_telling import status_of, tell_begun, tell_ended, tell_more
 from spantally.api.tags import merged_tags
@@ -54,6 +54,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 LOOK_UP_SECONDS: Final = 5.0
 """How long the start of a session waits, in an event loop, for what the ledger knows of its id."""
+
+
+_Said: TypeAlias = tuple[dict[str, int | float] | None, dict[str, Any], dict[str, int] | None]
+"""What ``finish()`` was given, checked: metrics, input and output, what the program says that was used."""
 
 
 class Session(Reading, Recording):
@@ -384,7 +388,7 @@ class Session(Reading, Recording):
         *,
         failed: bool = False,
         reason: str | None = None,
-        said: tuple[dict[str, int | float] | None, dict[str, Any], dict[str, int] | None] | None = None,
+        said: _Said | None = None,
     ) -> bool:
         try:
             entered, scope = take_entry(self._stack, _entered_of)
@@ -408,11 +412,15 @@ class Session(Reading, Recording):
                 "status": status,
                 "error_type": None if error is None or status != SessionStatus.FAILED else type_name(error),
             }
-            if said is not None:
+            late = None if said is None else for_worker(said[1])
+            if said is not None and late is None:
                 outcome.update(spoken_at_end(telemetry_module.active, state.said, *said))
             if isinstance(error, GeneratorExit):
                 # Perhaps the collector closes the generator, inside any lock: the worker tells the ledger.
                 pipeline.late.put_from_finaliser(functools.partial(tell_ended, scope, outcome, None))
+            elif said is not None and late is not None:
+                said = said[0], late, said[2]
+                pipeline.late.put(functools.partial(_tell_later, scope, outcome, reason, said))
             else:
                 tell_ended(scope, outcome, reason)
             return True
@@ -454,6 +462,12 @@ class Session(Reading, Recording):
 
 def _entered_of(entry: tuple[Entered | None, Scope | None]) -> Entered | None:
     return entry[0]
+
+
+def _tell_later(scope: Scope, outcome: dict[str, Any], reason: str | None, said: _Said) -> None:
+    """Tell of an end whose input or output was too large to be scanned where it was told; on the worker."""
+    telemetry = telemetry_module.active
+    tell_ended(scope, {**outcome, **spoken_at_end(telemetry, scope.session.said, *said)}, reason)
 
 
 class _Running:

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from spantally.api.plain_values import parse_json
+from spantally.calls import telemetry as telemetry_module
 from spantally.calls.json_text import printable
 from spantally.calls.telemetry import Telemetry
 from spantally.ground.errors import ArgumentError, shown
+from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import swallowed
 
 MOST_METRICS: Final = 64
@@ -137,6 +139,26 @@ def parse_reported(cost_usd: object, input_tokens: object, output_tokens: object
         "output_tokens": parse_count("finish(output_tokens", output_tokens),
     }
     return {name: number for name, number in figures.items() if number is not None} or None
+
+
+def for_worker(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Input and output as they are now, where they are too large to be scanned on this event loop's thread.
+
+    Returns:
+        Plain data, for the worker; None where they can be scanned at once. Never raises.
+    """
+    if not telemetry_module.active.keep_explicit or not in_event_loop():
+        return None
+    try:
+        from spantally.calls.unscanned import is_large_here  # with it comes the engine
+        from spantally.calls.work_values import plain
+
+        if not is_large_here(dict(given)):
+            return None
+        return {name: plain(value) for name, value in given.items()}
+    except Exception as error:
+        swallowed("session.said", error)
+        return None
 
 
 def ended(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from spantally.calls.beside import SHORTEST
 from spantally.calls.operation import Operation
+from spantally.calls.telemetry import RedactorLike
 from spantally.ground.event_loop import in_event_loop
 from spantally.ground.guard import say_once
 from spantally.redaction import Redactor
@@ -18,17 +19,32 @@ ROOM: Final = 200_000
 """Characters of one value that are scanned on the thread of an event loop: about 10 ms."""
 
 WITHHELD: Final = "[REDACTED:error]"
+_MOST_NODES: Final = 50_000
 
 
 def for_span(operation: Operation, raw: Any) -> Any:
     """A value as its span may have it here: the very same, or a copy without the texts that must wait.
 
     Args:
-        operation: gives the redactor; one of the program's own making has no memory that could be asked.
+        operation: gives the redactor.
         raw: plain data.
     """
-    redactor = operation.telemetry.redactor
-    if not _exceeds(raw, ROOM) or type(redactor) is not Redactor or not in_event_loop():
+    return without_large(operation.telemetry.redactor, raw)
+
+
+def is_large_here(value: Any) -> bool:
+    """True on the thread of an event loop for plain data with more text than that can scan."""
+    return _exceeds(value, ROOM) and in_event_loop()
+
+
+def without_large(redactor: RedactorLike, raw: Any) -> Any:
+    """Plain data as it is, or on the thread of an event loop a copy without the texts that must wait.
+
+    Args:
+        redactor: one of the program's own making has no memory that could be asked, and scans all of it.
+        raw: plain data.
+    """
+    if not is_large_here(raw) or type(redactor) is not Redactor:
         return raw
     fitting = _Fitting(redactor)
     shown = fitting.of(raw)
@@ -45,7 +61,9 @@ def for_span(operation: Operation, raw: Any) -> Any:
 def _exceeds(value: Any, most: int) -> bool:
     total = 0
     waiting = [value]
-    while waiting:
+    for _ in range(_MOST_NODES):  # the value may contain itself
+        if not waiting:
+            break
         one = waiting.pop()
         kind = type(one)
         if kind is str:
@@ -54,7 +72,7 @@ def _exceeds(value: Any, most: int) -> bool:
                 return True
         elif kind is dict:
             waiting.extend(one.values())
-        elif kind is list:
+        elif kind is list or kind is tuple:
             waiting.extend(one)
     return False
 
@@ -72,8 +90,8 @@ class _Fitting:
         kind = type(value)
         if kind is dict:
             return {name: self.of(one) for name, one in value.items()}
-        if kind is list:
-            return [self.of(one) for one in value]
+        if kind is list or kind is tuple:
+            return kind(self.of(one) for one in value)
         return self._text(value) if kind is str else value
 
     def _text(self, text: str) -> str:
