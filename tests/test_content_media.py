@@ -6,14 +6,17 @@ import base64
 import hashlib
 import json
 import os
+import re
 import stat
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import spantally
 from spantally.calls import media, media_files
@@ -436,3 +439,27 @@ def test_a_keeper_that_fails_costs_no_content() -> None:
         assert media.blob_of_bytes(b"\0" * 64)["size"] == 64
     assert ("calls.media_offer", "RuntimeError") in guard.failures
     guard.reset()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["Ab1", "aa", "+/9Zz", "0"]),
+            st.sampled_from([1, 300, 1021, 1022, 1023, 1024, 1025, 2047, 2048, 2049, 3000]),
+            st.sampled_from(["", "=", "==", "===", " ", " =", "\n", "é", ".", " and "]),
+        ),
+        max_size=6,
+    )
+)
+def test_runs_of_base64_in_prose(parts: list[tuple[str, int, str]]) -> None:
+    """Looking at one place in a thousand finds what a search for each run finds."""
+    text = "so it says: " + "".join((letters * length)[:length] + end for letters, length, end in parts)
+
+    def told(hit: re.Match[str]) -> str:
+        found = hit[0]
+        mixed = found.lower() != found != found.upper() and any(map(str.isdigit, found))
+        blob = cast("dict[str, Any]", without_media(found)) if mixed else {}
+        return f"[base64, {blob['size']} bytes, sha256 {blob['sha256']}]" if mixed else found
+
+    expected = re.sub(r"[A-Za-z0-9+/]{1024,}={0,2}", told, text)
+    assert without_media(text) == (expected if len(text) >= 1024 else text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -20,7 +22,9 @@ import spantally
 from spantally.calls import unscanned
 from spantally.calls.pipeline import add_consumer, remove_consumer
 from spantally.ground import guard
+from spantally.ground.event_loop import told
 from spantally.ground.records import CallRecord, EventRecord, Record, SessionRecord
+from spantally.ground.worker import worker
 from spantally.redaction import engine
 
 SECRET = "sk-proj-Zx81mQ4tLw9Bv72KpY3sA"
@@ -78,10 +82,11 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
 
 
 def on_a_loop(call: Callable[[], object]) -> None:
-    """Call something within a coroutine."""
+    """Call something within a coroutine, and let the worker do what is left to it."""
 
     async def program() -> None:
         call()
+        assert await told(worker.notify_when_drained, 10)
 
     asyncio.run(program())
 
@@ -213,6 +218,34 @@ def test_what_fails_on_the_worker_is_ours(kept: Kept, monkeypatch: pytest.Monkey
     on_a_loop(lambda: work(long_text()))
     assert kept.content() == {}
     assert guard.failures[("calls.later_content", "ZeroDivisionError")] == 1
+
+
+def test_an_engine_that_cannot_be_loaded_early(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """instrument() goes on, and so does the program."""
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("spantally.api.runtime.load_for_content", broken)
+    spantally.instrument(capture_content="span_only")
+    _agent()
+    assert "a plain word or two" in repr(kept.span())
+    assert guard.failures[("api.content", "ZeroDivisionError")] == 1
+
+
+def test_the_first_tool_finds_the_engine_loaded() -> None:
+    """Its patterns take 0.1 s, of an event loop perhaps; without content nobody needs them."""
+    program = (
+        "import sys, spantally; spantally.instrument(ledger=False, capture_content={!r});"
+        "print('spantally.redaction.engine' in sys.modules)"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", program.format(mode)], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for mode in ("span_only", "no_content")
+    ]
+    assert told == ["True", "False"]
 
 
 def test_the_room_is_that_of_foreign_spans() -> None:

@@ -296,6 +296,11 @@ def test_failure_of_a_part_stays_ours(target: str, place: str | None, provider: 
         assert answer.choices
         assert planner(7) == 7
         spantally.flush(0.5)
+        for _ in range(20):  # a busy machine may take its time to load prices
+            if place in (None, "sinks.close", *(where for where, _ in guard.failures)):
+                break
+            spantally.flush(0.5)
+            time.sleep(0.1)
         left = sinks.sinks
         spantally.uninstrument()
     if place == "sinks.close":

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from spantally.api import children, stragglers, termination
@@ -50,6 +51,11 @@ SIGTERM_SECONDS: Final = 1.0
 """How long it waits for sinks where it was told to go."""
 
 _lock: Final = threading.RLock()
+
+
+def load_for_content() -> None:
+    """Have the redaction engine ready, whose patterns take 0.1 s: the first tool may run on an event loop."""
+    import_module("spantally.calls.work_messages")
 
 
 class Runtime:
@@ -108,6 +114,11 @@ class Runtime:
                 swallowed("api.console", error)
         if config.summary is not None:
             self._use_summary(config.summary)
+        if telemetry.capture_spans or telemetry.capture_events or telemetry.keep_content:
+            try:
+                load_for_content()
+            except Exception as error:
+                swallowed("api.content", error)
         if config.sigterm:
             termination.install(self.end_now, self.send_last)
         elif config.sigterm is False:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
+import string
 import threading
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
@@ -19,7 +20,9 @@ _EMBEDDED: Final = re.compile(
     r"data:([\w.+-]+/[\w.+-]+)(?:;[\w.+-]+=[^;,\s]{0,100})*;base64,([A-Za-z0-9+/_-]{64,}={0,2})",
     re.IGNORECASE,
 )
-_RUN: Final = re.compile(r"[A-Za-z0-9+/]{1024,}={0,2}")
+_LONG_RUN: Final = 1024
+_LETTERS: Final = string.ascii_letters + string.digits + "+/"
+_RUN: Final = re.compile(r"[A-Za-z0-9+/]++={0,2}")
 _LONG: Final = 1024
 """From this length on, a text of nothing but base64 in an unknown place is taken for media."""
 _SLICE: Final = 1 << 18
@@ -219,7 +222,26 @@ def _text_or_blob(text: str) -> Any:
     # Prose has spaces, base64 has none but at line ends.
     if _BASE64.fullmatch(text, 0, _LONG) and " " not in text and _BASE64.fullmatch(text):
         return blob(text, None)
-    return _RUN.sub(_told_run, without_data_urls(text))
+    return _without_runs(without_data_urls(text))
+
+
+def _without_runs(text: str) -> str:
+    """The text with each base64 of some length in it replaced by a note.
+
+    A run of so many characters has one at a multiple of their number: one place in a thousand is looked at.
+    """
+    made: list[str] = []
+    done = 0
+    for place in range(0, len(text), _LONG_RUN):
+        if place < done or (found := _RUN.match(text, place)) is None:
+            continue
+        before = text[max(done, place - _LONG_RUN + 1) : place]
+        start = place - len(before) + len(before.rstrip(_LETTERS))
+        end = found.end()
+        if len(text[start:end].rstrip("=")) >= _LONG_RUN:
+            made += (text[done:start], _told_run(text[start:end]))
+            done = end
+    return "".join((*made, text[done:])) if made else text
 
 
 def without_data_urls(text: str) -> str:
@@ -231,8 +253,7 @@ def _told_url(hit: re.Match[str]) -> str:
     return _told(blob(hit[2], hit[1]))
 
 
-def _told_run(hit: re.Match[str]) -> str:
-    found = hit[0]
+def _told_run(found: str) -> str:
     # Padding and long numbers have not all three kinds of characters; media of this length has.
     mixed = found.lower() != found != found.upper() and any(map(str.isdigit, found))
     return _told(blob(found, None)) if mixed else found
