@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +15,7 @@ import spantally
 from ledger_kit import SECOND, T0, agent, chat, not_loaded, rate, session, tool, usage
 from spantally.ground.errors import ArgumentError, LedgerError
 from spantally.ground.records import CallRecord
+from spantally.ledger.contract import Filter
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.queries import Ledger, open_ledger, set_active_store
 from watching import Watched
@@ -229,6 +231,29 @@ def test_a_rater_that_raises_leaves_reading_alive(tmp_path: Path) -> None:
     store = SQLiteStore(":memory:")
     store.write([chat(), tool()], not_loaded)
     assert len(Ledger(store, rate=broken).calls()) == 2
+
+
+def test_a_list_of_calls_reads_what_it_shows(path: Path) -> None:
+    """Attributes and the facts of a price are left as they are, but where they tell of a lost attempt."""
+    lost = {"lost_attempts": 1}
+    store = SQLiteStore(path)
+    store.write(
+        [
+            chat("lost", possibly_billed=True, price_context=lost, response_id="r1"),
+            chat("seen", possibly_billed=True, price_context={"api": "chat"}, response_id="r2"),
+            chat("cut", possibly_billed=True, usage=None, response_id="r3"),
+        ],
+        rate,
+    )
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE call SET attributes = '{', ranks = '{'")
+        db.execute("UPDATE call SET usage = '{' WHERE usage IS NOT NULL")
+        db.execute("UPDATE call SET price_context = '{' WHERE NOT possibly_billed")
+    db.close()
+    rows = {row.call_id: row for row in store.calls(Filter())}
+    store.close()
+    assert {name for name, row in rows.items() if row.possibly_billed} == {"lost", "cut"}
+    assert (rows["c1"].input_tokens, rows["c1"].cost_nano_usd) == (10, 16_000)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file modes are POSIX")

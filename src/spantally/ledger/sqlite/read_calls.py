@@ -47,7 +47,7 @@ def calls(db: sqlite3.Connection, where: Filter, after: tuple[int, str] | None =
     """
     field, descending = resolve_order(where.order_by, CALL_ORDERS, "started")
     condition = of_calls(where)
-    sql = f"SELECT {codec.SELECT} FROM call WHERE call.hidden = 0 AND {condition.sql}"
+    sql = f"SELECT {codec.SELECT_SHOWN} FROM call WHERE call.hidden = 0 AND {condition.sql}"
     values: list[Any] = list(condition.values)
     if after is not None:
         sql += " AND (call.start_ns, call.call_id) > (?, ?)"
