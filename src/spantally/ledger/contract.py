@@ -363,7 +363,8 @@ class Store(Protocol):
             by: one or more of session, run, agent, model, provider, user, entity, ``tag:K``, tool, project,
                 trace, day, week (ISO, Monday first), month.
             where: which calls.
-            tz: an IANA name; days, weeks and months are those of that zone.
+            tz: an IANA name, or the POSIX rule that the machine's zone is; days, weeks and months are
+                those of that zone.
         """
 
     def health(self) -> Health:
