@@ -81,3 +81,8 @@ def stopped(db: sqlite3.Connection) -> list[Stopped]:
 def age_ms(start_ns: int, now_ns: int) -> float:
     """For how long something has been running; clocks of two machines may be apart."""
     return max(0, now_ns - start_ns) / 1e6
+
+
+def lasted_ms(start_ns: int, end_ns: int) -> float | None:
+    """How long something took; None where its clock was set back meanwhile: nobody knows."""
+    return None if end_ns < start_ns else (end_ns - start_ns) / 1e6

@@ -234,7 +234,7 @@ class _Family:
             return self.ended(one)
         if field == "duration_ms":
             ended = self.ended(one)
-            return None if ended is None else ended - one.started_ns
+            return None if ended is None else read_open.lasted_ms(one.started_ns, ended)
         total = one if field == "own_cost_nano_usd" else self.total(one)
         if field in ("cost_nano_usd", "own_cost_nano_usd"):
             return known_cost(total.calls, total.priced, total.cost)
@@ -288,7 +288,7 @@ class _Family:
             **_said(one.said),
             started_ns=one.started_ns,
             ended_ns=ended,
-            duration_ms=None if ended is None else (ended - one.started_ns) / 1e6,
+            duration_ms=None if ended is None else read_open.lasted_ms(one.started_ns, ended),
             running=self.open_rows(one) if self._open else (),
         )
 
