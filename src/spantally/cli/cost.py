@@ -89,7 +89,11 @@ def cost(
             from spantally.cli.currency import Converting
 
             amounts = Converting(currency)
-            rows = amounts.rows(lambda groupings: ledger.cost(by=groupings, tz=tz, **arguments), by)
+
+            def ask(by: tuple[str, ...], **more: Any) -> list[CostRow]:
+                return ledger.cost(**{"by": by, "tz": tz, **arguments, **more})
+
+            rows = amounts.rows(ask, by, arguments.get("since"), arguments.get("until"))
         elif ledger is not None:
             rows = ledger.cost(by=by, tz=tz, **arguments)
     if as_json:
