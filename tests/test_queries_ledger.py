@@ -14,6 +14,7 @@ import pytest
 import spantally
 from ledger_kit import SECOND, T0, agent, chat, not_loaded, rate, session, tool, usage
 from spantally.ground.errors import ArgumentError, LedgerError
+from spantally.ground.money import CostStatus, Rating
 from spantally.ground.records import CallRecord
 from spantally.ledger.contract import Filter
 from spantally.ledger.sqlite.store import SQLiteStore
@@ -254,6 +255,25 @@ def test_a_list_of_calls_reads_what_it_shows(path: Path) -> None:
     store.close()
     assert {name for name, row in rows.items() if row.possibly_billed} == {"lost", "cut"}
     assert (rows["c1"].input_tokens, rows["c1"].cost_nano_usd) == (10, 16_000)
+
+
+def test_a_lost_attempt_before_usage_that_cannot_be_read() -> None:
+    """Sessions, trees, summaries and ``cost`` tell of it alike."""
+
+    def unreadable(record: CallRecord) -> Rating:
+        return Rating(None, CostStatus.NO_USAGE if record.usage is None else CostStatus.BAD_USAGE)
+
+    store = SQLiteStore(":memory:")
+    retried: dict[str, Any] = {"possibly_billed": True, "price_context": {"lost_attempts": 1}}
+    store.write([session("s"), chat("a", "s", **retried), chat("b", "s", usage=None, **retried)], unreadable)
+    ledger = Ledger(store, rate=unreadable)
+    [row], [cost] = ledger.sessions(), ledger.cost("session")
+    summary, tree = ledger.summary("s"), ledger.tree("s")
+    assert summary is not None
+    assert tree is not None
+    for found in (row, cost, summary.total):
+        assert (found.possibly_billed_calls, found.lost_attempt_calls, found.unpriced_calls) == (2, 1, 2)
+    assert [node.lost_attempt_calls for node in tree.children] == [1, 0]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file modes are POSIX")
