@@ -207,6 +207,25 @@ def test_limits_of_the_settings_file(ledger: Path, monkeypatch: pytest.MonkeyPat
         assert said in " ".join(done.stderr.split()), text
 
 
+def test_success_is_of_sessions_that_somebody_opened(tmp_path: Path) -> None:
+    """An implicit session ends as succeeded whatever happened in it, and raises no share."""
+    ended: dict[str, Any] = {"end_ns": T0 + SECOND, "implicit": True, "status": "succeeded"}
+    implicit = [session("run-1", **ended), session("run-2", **ended)]
+    opened = session("opened", end_ns=T0 + SECOND, status="failed")
+    fill(tmp_path / "ledger.db", [*implicit, opened, chat("a", "run-1"), chat("b", "opened")])
+    [one] = verdicts("--min-success", "50%", code=1)
+    assert (one["figure"], one["passed"], one["reason"]) == (0.0, False, None)
+    each = verdicts("--min-success", "50%", "--each", code=1)
+    assert {one["session_id"]: (one["figure"], one["passed"]) for one in each} == {
+        "opened": (0.0, False),
+        "run-1": (None, True),
+        "run-2": (None, True),
+    }
+    [alone] = verdicts("run-1", "--min-success", "50%", code=1)
+    assert (alone["figure"], alone["passed"]) == (None, False)
+    assert "opened no session" in alone["reason"]
+
+
 def test_the_table(ledger: Path) -> None:
     """Without --json a table tells every limit, and a line beneath it why one cannot be decided."""
     done = invoke("check", "--max-usd", "1", "--max-calls", "5", "--min-success", "0.5")

@@ -74,6 +74,34 @@ def test_the_dollars_are_what_they_are_without(settings: Callable[[str], None]) 
         assert with_it == plain
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles", "UTC"])
+@pytest.mark.parametrize("by", ["model", "day", "week,model", "month"])
+def test_rates_are_of_days_in_utc(
+    tmp_path: Path, settings: Callable[[str], None], zone: str, by: str
+) -> None:
+    """As those by which a call is priced: the total is the same whatever zone the groups' days are of."""
+    settings(EUR)
+    midnight = T0 - T0 % DAY + DAY  # of the 27th, when the rate changes
+    around = [-1, 0, 1, 12 * DAY // 24, 18 * DAY // 24, -12 * DAY // 24, -18 * DAY // 24]
+    fill(
+        tmp_path / "ledger.db",
+        [
+            chat(f"m{number}", start_ns=midnight + shift, end_ns=midnight + shift)
+            for number, shift in enumerate(around)
+        ],
+    )
+    nano = cost_of_one()
+    rows = json.loads(invoke("cost", "--by", by, "--currency", "EUR", "--tz", zone, "--json").stdout)
+    # Of the fixture "a" is of the 26th, "b" and "c" are of the 27th.
+    wanted = 4 * Fraction(nano) / Fraction("1.25") + 6 * Fraction(nano) / Fraction("1.6")
+    assert sum(Fraction(row["cost"]) for row in rows if row["cost"]) == wanted / 10**9
+    assert sum(row["calls"] for row in rows) == 11
+    since = ["--since", "2026-10-26T12:00:00Z", "--until", "2026-10-27T12:00:00Z"]
+    rows = json.loads(invoke("cost", "--by", by, "--currency", "EUR", "--tz", zone, "--json", *since).stdout)
+    wanted = 2 * Fraction(nano) / Fraction("1.25") + 4 * Fraction(nano) / Fraction("1.6")
+    assert sum(Fraction(row["cost"]) for row in rows if row["cost"]) == wanted / 10**9
+
+
 def test_a_table_has_both(settings: Callable[[str], None]) -> None:
     """A column beside the dollars, and the total in both."""
     settings(EUR)

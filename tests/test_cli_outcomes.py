@@ -120,6 +120,23 @@ def test_what_a_session_took(tmp_path: Path) -> None:
     assert "COST EACH" in table
 
 
+def test_means_of_numbers_whose_sum_is_too_large(tmp_path: Path) -> None:
+    """A mean lies among its values, however large these are and in whatever order they come."""
+    path = tmp_path / "ledger.db"
+    watched = Watched(ledger=str(path))
+    try:
+        for number, tiny in enumerate((1e16, 1.0, -1e16)):
+            with spantally.session(f"s{number}") as session:
+                spantally.evaluation("huge", 1.5e308)
+                session.finish(metrics={"tiny": tiny})
+        assert spantally.flush()
+    finally:
+        watched.close()
+    [row] = ask(path)
+    assert row["metrics"]["evaluation.huge"]["mean"] == 1.5e308
+    assert row["metrics"]["tiny"]["mean"] == 1 / 3
+
+
 def test_the_table_and_wrong_arguments(ledger: Path) -> None:
     """A line for each group; a grouping that is none is told with those that are."""
     result = CliRunner().invoke(cli, ["--ledger", str(ledger), "outcomes", "--by", "user"])

@@ -21,6 +21,8 @@ from spantally.ground.records import CallRecord
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.pricing import downloads, rates
 from spantally.pricing.overrides_file import read_own
+from spantally.queries import open_ledger
+from spantally.queries.missing import missing_rates
 
 __all__ = ["own"]
 
@@ -272,6 +274,19 @@ def test_what_the_ledger_has_no_rate_for() -> None:
     assert rows[0]["calls"] == 2
     assert all(row["advice"] and row["last_at"] for row in rows)
     assert objects("--missing", "--since", "2027-01-01") == []
+
+
+@pytest.mark.usefixtures("unpriced")
+def test_what_is_missing_is_grouped_in_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No row of a call is read for it; a store that cannot group answers the same."""
+    with open_ledger() as ledger:
+        grouped = missing_rates(ledger.store, None)
+        monkeypatch.delattr(SQLiteStore, "unpriced")
+        assert missing_rates(ledger.store, None) == grouped
+        assert len(grouped) == 4
+        monkeypatch.undo()
+        monkeypatch.setattr(SQLiteStore, "calls", None)
+        assert missing_rates(ledger.store, None) == grouped
 
 
 @pytest.mark.usefixtures("unpriced")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import platform
 import random
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ledger_kit import SECOND, T0, TRACE, agent, chat, foreign, rate, tool, usage
+from ledger_kit import SECOND, T0, TRACE, agent, chat, foreign, rate, session, tool, usage
 from spantally.cli.cost import total_line
 from spantally.cli.render.numbers import cost_text
 from spantally.ground.errors import ArgumentError
+from spantally.ground.process import identity
 from spantally.ground.records import CallRecord, Status
 from spantally.ledger.contract import Filter
 from spantally.ledger.sqlite.store import SQLiteStore
@@ -280,3 +282,36 @@ def test_rows_and_rollups_name_a_group_alike(store: SQLiteStore) -> None:
         "1970-01-01": 16_000,
         "2026-10-26": 16_000,
     }
+
+
+def test_an_answer_that_outlived_its_process_is_interrupted_in_every_sum() -> None:
+    """The provider may bill it: in ``cost`` and in sessions, once, and by its status as it reads."""
+    dead = f"{platform.node()}:999999999:1"
+    open_: dict[str, Any] = {"status": Status.RUNNING, "end_ns": None, "usage": None}
+    store = SQLiteStore(":memory:")
+    store.write(
+        [
+            session("gone", process=dead),
+            session("here", process=identity()),
+            chat("a", "gone", **open_),
+            chat("b", "gone", possibly_billed=True, **open_),  # an earlier attempt was lost
+            chat("c", "here", **open_),
+            chat("d", "gone", status=Status.INTERRUPTED, usage=None, possibly_billed=True),
+        ],
+        rate,
+    )
+
+    def found(name: str = "session", **values: Any) -> dict[str | None, tuple[int, int]]:
+        rows = store.cost([name], Filter(**values), "UTC")
+        return {row.keys[name]: (row.calls, row.possibly_billed_calls) for row in rows}
+
+    assert found() == {"gone": (3, 3), "here": (1, 0)}
+    assert found("day") == found("day", kind="inference") == {"2026-10-26": (4, 3)}
+    assert found(until_ns=T0) == {}
+    assert found(since_ns=T0, until_ns=T0 + 1) == found()
+    assert found(session_id="gone", provider="openai") == {"gone": (3, 3)}
+    assert found(status="interrupted") == {"gone": (3, 3)}
+    assert found(status="running") == {"here": (1, 0)}
+    assert found(status="ok") == {}
+    told = {row.session_id: row.possibly_billed_calls for row in store.sessions(Filter())}
+    assert told == {"gone": 3, "here": 0}

@@ -127,9 +127,11 @@ def test_a_second_view_is_no_node() -> None:
     """A call that is covered by the one beneath it gives no node; that one hangs on what is above."""
     graph = graph_of(
         agent("a"),
-        chat("wrapper", parent_call_id="a", response_model="proxy"),
+        chat("wrapper", parent_call_id="a", response_model="proxy", status="error"),
         chat("real", parent_call_id="wrapper"),
     )
+    session_node, planner, _ = graph.nodes
+    assert (session_node.errors, planner.errors, planner.own.errors) == (1, 1, 1)
     assert [node.id for node in graph.nodes] == ["session", "agent:planner", "inference:openai/gpt-5-2026"]
     assert [(edge.source, edge.target) for edge in graph.edges] == [
         ("session", "agent:planner"),

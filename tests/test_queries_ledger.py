@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +14,9 @@ import pytest
 import spantally
 from ledger_kit import SECOND, T0, agent, chat, not_loaded, rate, session, tool, usage
 from spantally.ground.errors import ArgumentError, LedgerError
+from spantally.ground.money import CostStatus, Rating
 from spantally.ground.records import CallRecord
+from spantally.ledger.contract import Filter
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.queries import Ledger, open_ledger, set_active_store
 from watching import Watched
@@ -229,6 +232,48 @@ def test_a_rater_that_raises_leaves_reading_alive(tmp_path: Path) -> None:
     store = SQLiteStore(":memory:")
     store.write([chat(), tool()], not_loaded)
     assert len(Ledger(store, rate=broken).calls()) == 2
+
+
+def test_a_list_of_calls_reads_what_it_shows(path: Path) -> None:
+    """Attributes and the facts of a price are left as they are, but where they tell of a lost attempt."""
+    lost = {"lost_attempts": 1}
+    store = SQLiteStore(path)
+    store.write(
+        [
+            chat("lost", possibly_billed=True, price_context=lost, response_id="r1"),
+            chat("seen", possibly_billed=True, price_context={"api": "chat"}, response_id="r2"),
+            chat("cut", possibly_billed=True, usage=None, response_id="r3"),
+        ],
+        rate,
+    )
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE call SET attributes = '{', ranks = '{'")
+        db.execute("UPDATE call SET usage = '{' WHERE usage IS NOT NULL")
+        db.execute("UPDATE call SET price_context = '{' WHERE NOT possibly_billed")
+    db.close()
+    rows = {row.call_id: row for row in store.calls(Filter())}
+    store.close()
+    assert {name for name, row in rows.items() if row.possibly_billed} == {"lost", "cut"}
+    assert (rows["c1"].input_tokens, rows["c1"].cost_nano_usd) == (10, 16_000)
+
+
+def test_a_lost_attempt_before_usage_that_cannot_be_read() -> None:
+    """Sessions, trees, summaries and ``cost`` tell of it alike."""
+
+    def unreadable(record: CallRecord) -> Rating:
+        return Rating(None, CostStatus.NO_USAGE if record.usage is None else CostStatus.BAD_USAGE)
+
+    store = SQLiteStore(":memory:")
+    retried: dict[str, Any] = {"possibly_billed": True, "price_context": {"lost_attempts": 1}}
+    store.write([session("s"), chat("a", "s", **retried), chat("b", "s", usage=None, **retried)], unreadable)
+    ledger = Ledger(store, rate=unreadable)
+    [row], [cost] = ledger.sessions(), ledger.cost("session")
+    summary, tree = ledger.summary("s"), ledger.tree("s")
+    assert summary is not None
+    assert tree is not None
+    for found in (row, cost, summary.total):
+        assert (found.possibly_billed_calls, found.lost_attempt_calls, found.unpriced_calls) == (2, 1, 2)
+    assert [node.lost_attempt_calls for node in tree.children] == [1, 0]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file modes are POSIX")

@@ -24,6 +24,7 @@ class Totals:
     calls: int = 0
     """Model operations that count; never tools, agents or workflows."""
     errors: int = 0
+    """Those of them that ended in error; a session of the ledger counts agents and tools that did, too."""
     input_tokens: int = 0
     """All input tokens, cached ones included."""
     output_tokens: int = 0

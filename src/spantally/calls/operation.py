@@ -40,6 +40,7 @@ from spantally.ground.records import (
     possibly_billed,
 )
 from spantally.ground.scope import BAGGAGE_KEY, SCOPE_KEY, Scope
+from spantally.ground.steady import steady_ns
 
 SPAN_KEY: Final = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 """Key of the current span in the Context: found by use, since the API keeps its constant private."""
@@ -65,6 +66,7 @@ class Operation:
 
     __slots__ = (
         "_ending",
+        "_since",
         "abandoned",
         "attempts",
         "call_id",
@@ -118,6 +120,8 @@ class Operation:
         """What the row says of who saw the call: rows of one response id and different names are one call."""
         self.call_id = ids.new_call_id()
         self.start_ns = time.time_ns()
+        self._since = self.start_ns - steady_ns()
+        """The time of day, less the steady clock: what times of this operation are reckoned by."""
         self.end_ns: int | None = None
         self.status: str = Status.RUNNING
         self.name: str | None = None
@@ -201,7 +205,11 @@ class Operation:
     def mark_first_chunk(self) -> None:
         """Note the arrival of a stream's first chunk, once."""
         if self.first_chunk_ns is None:
-            self.first_chunk_ns = time.time_ns() - self.start_ns
+            self.first_chunk_ns = self._now() - self.start_ns
+
+    def _now(self) -> int:
+        """UNIX nanoseconds, as if nobody had set the clock since the operation began."""
+        return self._since + steady_ns()
 
     # -- the end -------------------------------------------------------------------------------------
 
@@ -231,7 +239,7 @@ class Operation:
             return False
         open_operations.pop(self.call_id, None)
         self.status = status
-        self.end_ns = end = time.time_ns() if end_ns is None else end_ns
+        self.end_ns = end = self._now() if end_ns is None else end_ns
         if error_type is None and error is not None:
             with guard("calls.error_type"):
                 error_type = type_name(error)
@@ -272,7 +280,7 @@ class Operation:
             error_type: value of ``error.type``.
         """
         try:
-            record = self._record(status, error_type, time.time_ns(), self.telemetry.project)
+            record = self._record(status, error_type, self._now(), self.telemetry.project)
             if record.kind in COUNTED_KINDS:
                 self._tally(record)
             pipeline.emit(record)
@@ -301,7 +309,7 @@ class Operation:
         if not self._ending:
             return
         try:
-            outcome["end_ns"] = time.time_ns()
+            outcome["end_ns"] = self._now()
             open_operations.pop(self.call_id, None)  # its end is known: nothing interrupts it any more
             if self.scope.rollup is not None:
                 self.scope.rollup.expect(self)
@@ -529,8 +537,7 @@ def interrupt_open_operations() -> None:
 
 def interrupt(operations: Iterable[Operation]) -> None:
     """End operations as interrupted."""
-    now = time.time_ns()
     for operation in operations:
         if operation.kind in COUNTED_KINDS and operation.usage is None:
             operation.possibly_billed = True
-        operation.finish(Status.INTERRUPTED, error_type="interrupted", end_ns=now)
+        operation.finish(Status.INTERRUPTED, error_type="interrupted")

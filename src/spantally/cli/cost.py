@@ -10,7 +10,7 @@ import click
 from spantally.cli.options import CALL_STATUSES, as_json, filters, parsed
 from spantally.ground.cache_use import cache_sum
 from spantally.ground.money import known_text
-from spantally.ledger.grouping import TIMES, allowed_groupings, check_groupings, zone
+from spantally.ledger.grouping import TIMES, allowed_groupings, check_groupings, named_zone
 
 if TYPE_CHECKING:
     from spantally.cli.currency import Converting
@@ -33,7 +33,7 @@ def parse_zone(text: str) -> str:
     Raises:
         ValueError: for a name that the time zone database lacks.
     """
-    zone(text)
+    named_zone(text)
     return text
 
 
@@ -89,9 +89,13 @@ def cost(
             from spantally.cli.currency import Converting
 
             amounts = Converting(currency)
-            rows = amounts.rows(lambda groupings: ledger.cost(by=groupings, tz=place, **arguments), by)
+
+            def ask(by: tuple[str, ...], **more: Any) -> list[CostRow]:
+                return ledger.cost(**{"by": by, "tz": tz, **arguments, **more})
+
+            rows = amounts.rows(ask, by, arguments.get("since"), arguments.get("until"))
         elif ledger is not None:
-            rows = ledger.cost(by=by, tz=place, **arguments)
+            rows = ledger.cost(by=by, tz=tz, **arguments)
     if as_json:
         from spantally.cli.jsonout import cost_object, print_array
 

@@ -65,7 +65,7 @@ def outcomes(
     rows: list[OutcomeRow] = []
     with reading(explicit) as ledger:
         if ledger is not None:
-            rows = ledger.outcomes(groupings, tz=place, **arguments)
+            rows = ledger.outcomes(groupings, tz=tz, **arguments)
     if as_json:
         from dataclasses import asdict
 

@@ -26,7 +26,7 @@ def print_missing(explicit: str | None, since: str | None, *, as_json: bool) -> 
     found: list[MissingRate] = []
     with reading(explicit) as ledger:
         if ledger is not None:
-            found = missing_rates(ledger.calls(since=since))
+            found = missing_rates(ledger.store, since)
     if as_json:
         from spantally.cli.jsonout import print_array
 

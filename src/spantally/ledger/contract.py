@@ -278,6 +278,23 @@ class EventRow:
     """True of what is read from a row of a call, agent, tool or workflow; it is stored as that row alone."""
 
 
+class Unpriced(NamedTuple):
+    """Calls of one model at one place whose cost stands alike, without a rate for all or a part of it."""
+
+    provider: str | None
+    host: str | None
+    model: str | None
+    """The one that answered, else the one asked for."""
+    status: str
+    has_output: bool
+    """Whether they tell of output; calls that do and that do not are apart."""
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    last_ns: int
+    """When the latest of them began, UNIX nanoseconds."""
+
+
 class Target(NamedTuple):
     """The row that an evaluation is of, by the fields of an event."""
 
@@ -346,7 +363,8 @@ class Store(Protocol):
             by: one or more of session, run, agent, model, provider, user, entity, ``tag:K``, tool, project,
                 trace, day, week (ISO, Monday first), month.
             where: which calls.
-            tz: an IANA name; days, weeks and months are those of that zone.
+            tz: an IANA name, or the POSIX rule that the machine's zone is; days, weeks and months are
+                those of that zone.
         """
 
     def health(self) -> Health:

@@ -8,6 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from spantally.ground.errors import ArgumentError, shown
+from spantally.ground.zones import zone_of_file, zone_of_rule
 
 TIMES: Final = ("day", "week", "month")
 PLAIN: Final = (
@@ -46,8 +47,10 @@ def allowed_groupings() -> str:
     return ", ".join((*PLAIN, "tag:KEY", *TIMES))
 
 
-def zone(tz: str) -> ZoneInfo:
-    """The zone of an IANA name.
+def named_zone(tz: str) -> ZoneInfo:
+    """The zone of an IANA name, as users give it.
+
+    A POSIX rule is refused here: in one, ``UTC+3`` is *west* of Greenwich, which few who write it mean.
 
     Raises:
         ArgumentError: if there is none of that name.
@@ -58,6 +61,23 @@ def zone(tz: str) -> ZoneInfo:
         raise ArgumentError(
             f"tz={shown(tz)} is not a time zone; use an IANA name such as Europe/Berlin, Asia/Kolkata or UTC"
         ) from error
+
+
+def zone(tz: str) -> ZoneInfo:
+    """The zone of an IANA name, or as the machine's may be told: of a POSIX rule, or of a file.
+
+    Raises:
+        ArgumentError: if it is none of them.
+    """
+    try:
+        return named_zone(tz)
+    except ArgumentError:
+        found = None
+        if isinstance(tz, str):
+            found = zone_of_file(tz) if tz.startswith("/") else zone_of_rule(tz)
+        if found is None:
+            raise
+        return found
 
 
 def label_of(unit: str, place: ZoneInfo) -> Callable[[int], str]:

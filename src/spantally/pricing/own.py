@@ -46,9 +46,10 @@ class Own(NamedTuple):
 
     def fixed(self, record: CallRecord, per_call: Rate) -> Rate:
         """What a call costs beside its usage, in millionths of a nano-USD."""
-        if not self.per_second or record.end_ns is None:
+        took = _took(record)
+        if not self.per_second or took is None:
             return per_call
-        return per_call + Fraction(record.end_ns - record.start_ns) * self.per_second / 1000
+        return per_call + Fraction(took) * self.per_second / 1000
 
     def settled(self, rating: Rating, record: CallRecord) -> Rating:
         """The rating as it is stored."""
@@ -61,9 +62,15 @@ class Own(NamedTuple):
             return rating._replace(
                 nano_usd=None, status=CostStatus.COVERED, source=source, list_nano_usd=value
             )
-        if self.per_second and record.end_ns is None:
+        if self.per_second and _took(record) is None:
             known = None if self.complete else nano
             return rating._replace(nano_usd=known, status=_SECONDS, source=source)
         if self.complete or status == _PRICED or status == CostStatus.FREE:
             status = _OVERRIDE
         return rating._replace(status=status, source=source)
+
+
+def _took(record: CallRecord) -> int | None:
+    """Nanoseconds; None of what runs, and of what ended before it began: its clock was set meanwhile."""
+    end = record.end_ns
+    return None if end is None or end < record.start_ns else end - record.start_ns

@@ -51,6 +51,8 @@ class Spent:
     """What sessions and their rows come to."""
 
     sessions: int
+    """Those that a program opened itself: of implicit ones nobody says how they went."""
+    implicit: int
     succeeded: int
     figures: Figures
     unknown_cost: tuple[str, ...]
@@ -133,11 +135,13 @@ def spent(sessions: Iterable[SessionRow], rows: Iterable[CallRow]) -> Spent:
         sessions: those that are judged by their outcome.
         rows: of any kind; only those that count bring calls, tokens and cost.
     """
-    judged, known = list(sessions), list(rows)
+    given, known = list(sessions), list(rows)
+    judged = [row for row in given if not row.implicit]
     counted = [row for row in known if row.counted]
     took = sorted(row.duration_ms for row in counted if row.duration_ms is not None)
     return Spent(
         sessions=len(judged),
+        implicit=len(given) - len(judged),
         succeeded=sum(row.status == SessionStatus.SUCCEEDED for row in judged),
         figures=figures(known),
         unknown_cost=tuple(filter(None, map(_why_no_cost, counted))),
@@ -242,7 +246,9 @@ def judge(limits: Limits, found: Spent, session_id: str | None = None) -> list[V
     if limits.min_success is not None:
         share = found.succeeded / found.sessions if found.sessions else None
         reached = share is None or Decimal(found.succeeded) >= limits.min_success * found.sessions
-        add("min_success", "share", float(limits.min_success), share, passed=reached)
+        nobody_says = share is None and found.implicit > 0 and session_id is None
+        doubt = "the program opened no session, so nothing says how it went" if nobody_says else None
+        add("min_success", "share", float(limits.min_success), share, passed=reached, reason=doubt)
     if limits.no_unpriced:
         doubt = unknown_text(found.unknown_cost, "cost")
         add("no_unpriced", "calls", 0, len(found.unknown_cost), passed=True, reason=doubt)

@@ -65,6 +65,20 @@ def cache_of(row: CallRow) -> CacheUse:
     )
 
 
+def lost_of(row: CallRow) -> bool:
+    """Whether an earlier attempt of the call was sent and lost: it may be billed beside what has usage.
+
+    Usage that cannot be read has no tokens, and one that tells the cost alone has none either.
+    """
+    if not row.possibly_billed:
+        return False
+    return row.input_tokens is not None or row.cost_status not in (
+        None,
+        CostStatus.NO_USAGE,
+        CostStatus.PENDING,
+    )
+
+
 def paid_of(row: CallRow) -> int:
     """What a row adds to a cost without being a call: of a tool, what its program says that it cost."""
     return (row.cost_nano_usd or 0) if row.kind == Kind.TOOL else 0
@@ -95,7 +109,7 @@ def figures(rows: Iterable[CallRow]) -> Figures:
         else:
             unpriced += 1
         billed += row.possibly_billed
-        lost += row.possibly_billed and row.input_tokens is not None
+        lost += lost_of(row)
         covered += row.cost_status == CostStatus.COVERED
         list_value += row.list_nano_usd or 0
     return Figures(

@@ -132,6 +132,7 @@ def build_graph(tree: SessionTree) -> SessionGraph:
             continue
         row = node.call
         if row.kind in COUNTED_KINDS and not row.counted:
+            nodes[owner].own.append(row)  # it may have failed
             waiting.extend((child, above, owner) for child in reversed(node.children))
             continue
         key, edge = _key_of(row), (above, _key_of(row))

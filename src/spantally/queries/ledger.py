@@ -15,7 +15,7 @@ from spantally.ground.places import default_ledger_path
 from spantally.ground.records import Kind, SessionStatus, Status
 from spantally.ground.settings import from_environment
 from spantally.ledger.contract import CallRow, CostRow, Health, SessionRow, Store
-from spantally.ledger.grouping import check_groupings, zone
+from spantally.ledger.grouping import check_groupings, named_zone
 from spantally.ledger.opening import open_store
 from spantally.ledger.ordering import CALL_ORDERS, SESSION_ORDERS, resolve_order
 from spantally.ledger.repricing import Progress, Repricing, check_status
@@ -290,8 +290,7 @@ class Ledger(OfSession, Conversations):
         groupings = check_outcome_groupings(
             [name for name in names if name] if isinstance(by, str) else names
         )
-        place = local_zone() if tz is None else tz
-        zone(place)
+        place = local_zone() if tz is None else named_zone(tz).key
         rows = self.sessions(
             user=user,
             entity=entity,
@@ -360,8 +359,7 @@ class Ledger(OfSession, Conversations):
             until=until,
             limit=limit,
         )
-        place = local_zone() if tz is None else tz
-        zone(place)
+        place = local_zone() if tz is None else named_zone(tz).key
         return self._settled().cost(groupings, where, place)
 
     def reprice(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from spantally.ground.money import CostStatus, UsageParts
-from spantally.ledger.contract import CallRow
+from spantally.ledger.contract import CallRow, Filter, Store, Unpriced
+from spantally.queries.times import moment_ns
 
 _CONTEXTS: Final = frozenset({"batch", "currency", "multiplier", "service_tier", "speed"})
 _PARTIAL: Final = "partial:"
@@ -59,40 +60,79 @@ class MissingRate:
         return "\n".join(lines)
 
 
-def missing_rates(rows: Iterable[CallRow]) -> list[MissingRate]:
-    """Group the calls that lack a rate, those with most tokens first.
+def missing_rates(store: Store, since: str | None) -> list[MissingRate]:
+    """What lacks a rate in a ledger, that with most tokens first.
 
     Args:
-        rows: of any kind; only those that count, and whose cost lacks a rate, are taken.
+        store: its rows.
+        since: only calls that began then or later.
+
+    Raises:
+        ArgumentError: for what is no time.
     """
-    groups: dict[tuple[str | None, str | None, str | None, str], list[CallRow]] = {}
-    for row in rows:
-        if row.counted and _lacks_a_rate(row):
-            key = (row.provider, row.server_address, row.model, str(row.cost_status))
-            groups.setdefault(key, []).append(row)
+    since_ns = moment_ns("since", since)
+    read = getattr(store, "unpriced", None)
+    groups: Iterable[Unpriced] = (
+        _of_rows(store.calls(Filter(since_ns=since_ns))) if read is None else read(since_ns)
+    )
+    sums: dict[tuple[str | None, str | None, str | None, str], tuple[int, int, int, int]] = {}
+    for one in groups:
+        if _lacks_a_rate(one):
+            calls, tokens_in, tokens_out, last_ns = sums.get(one[:4], (0, 0, 0, one.last_ns))
+            sums[one[:4]] = (
+                calls + one.calls,
+                tokens_in + one.input_tokens,
+                tokens_out + one.output_tokens,
+                max(last_ns, one.last_ns),
+            )
     found = [
         MissingRate(
             provider=provider,
             host=host,
             model=model,
             status=status,
-            calls=len(members),
-            input_tokens=sum(row.input_tokens or 0 for row in members),
-            output_tokens=sum(row.output_tokens or 0 for row in members),
-            last_ns=max(row.started_ns for row in members),
+            calls=calls,
+            input_tokens=tokens_in,
+            output_tokens=tokens_out,
+            last_ns=last_ns,
         )
-        for (provider, host, model, status), members in groups.items()
+        for (provider, host, model, status), (calls, tokens_in, tokens_out, last_ns) in sums.items()
     ]
-    found.sort(key=lambda one: (-one.input_tokens - one.output_tokens, -one.calls, one.model or ""))
+    found.sort(
+        key=lambda one: (
+            -one.input_tokens - one.output_tokens,
+            -one.calls,
+            one.model or "",
+            one.provider or "",
+            one.host or "",
+            one.status,
+        )
+    )
     return found
 
 
-def _lacks_a_rate(row: CallRow) -> bool:
+def _of_rows(rows: Iterable[CallRow]) -> Iterable[Unpriced]:
+    """Each row as a group, of a store that cannot group."""
+    for row in rows:
+        if row.counted and row.cost_status is not None:
+            yield Unpriced(
+                row.provider,
+                row.server_address,
+                row.model,
+                row.cost_status,
+                bool(row.output_tokens),
+                1,
+                row.input_tokens or 0,
+                row.output_tokens or 0,
+                row.started_ns,
+            )
+
+
+def _lacks_a_rate(one: Unpriced) -> bool:
     """False for a status that tells of the usage: what was cut off, or never came."""
-    status = row.cost_status or ""
-    if status == CostStatus.UNKNOWN_MODEL:
+    if one.status == CostStatus.UNKNOWN_MODEL:
         return True
-    part = status.removeprefix(_PARTIAL) if status.startswith(_PARTIAL) else ""
+    part = one.status.removeprefix(_PARTIAL) if one.status.startswith(_PARTIAL) else ""
     if part == "output":
-        return bool(row.output_tokens)  # without a count the usage lacks it, not the rates
+        return one.has_output  # without a count the usage lacks it, not the rates
     return part in _CONTEXTS or part in UsageParts._fields

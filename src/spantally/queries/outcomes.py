@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Final
 
 from spantally.ground.errors import ArgumentError, shown
@@ -177,7 +179,15 @@ def _is_partly_known(row: SessionRow) -> bool:
 def _figures(values: Sequence[float]) -> MetricFigures:
     return MetricFigures(
         count=len(values),
-        mean=sum(values) / len(values),
+        mean=_mean(values),
         p50=percentile(values, 50) or 0.0,
         p95=percentile(values, 95) or 0.0,
     )
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean, whatever the order of the values, and where their sum is larger than a float."""
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:
+        return float(sum(map(Fraction, values)) / len(values))

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from spantally.ground.money import uncovered
 from spantally.ground.records import Kind
 from spantally.ledger.contract import CostRow
-from spantally.ledger.grouping import zone
+from spantally.ledger.grouping import named_zone
 from spantally.queries.export_values import Export, ExportLine
 from spantally.queries.ledger import Ledger
 
@@ -126,7 +126,7 @@ def reconcile(
     Raises:
         ArgumentError: (a ValueError) for a zone or a provider that is none.
     """
-    place = zone(tz)
+    place = named_zone(tz)
     lines = [(_day(line, place), line) for line in export.lines]
     days = sorted({day for day, _ in lines})
     told = {name for name in _FIGURES if any(getattr(line, name) is not None for _, line in lines)}

@@ -8,13 +8,16 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import TZPATH
 
 from spantally.ground.errors import ArgumentError, shown
+from spantally.ledger.grouping import zone
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _RELATIVE: Final = re.compile(r"(\d{1,9})\s*([smhdw])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LOCAL: Final = "/etc/localtime"
+_NAME: Final = "/etc/timezone"
 _MOST: Final = 9_200_000_000_000_000_000
 """The last moment to ask for, in 2261: a ledger holds 64 bits, and queries round up to whole periods."""
 
@@ -56,37 +59,59 @@ def _within(time_ns: int) -> int:
 
 
 def _datetime_ns(value: datetime) -> int:
-    aware = value if value.tzinfo is not None else value.replace(tzinfo=ZoneInfo(local_zone()))
+    aware = value if value.tzinfo is not None else value.replace(tzinfo=zone(local_zone()))
     since = aware - _EPOCH
     # Integers throughout: a float of seconds loses nanoseconds.
     return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
 
 
 def local_zone() -> str:
-    """The IANA name of the machine's zone: TZ, else the system's choice, else UTC."""
+    """The machine's zone: of TZ, else the system's choice, else UTC.
+
+    As the C library takes them: where TZ is set at all, the system's choice is out of the question, and what
+    is neither the name of a zone nor a POSIX rule nor a zone's file is UTC.
+
+    Returns:
+        An IANA name where there is one, else a rule or a path; :func:`spantally.ledger.grouping.zone` knows
+        all of them.
+    """
     for name in _candidates():
         try:
-            ZoneInfo(name)
-        except Exception:
+            zone(name)
+        except ArgumentError:
             continue
         return name
     return "UTC"
 
 
 def _candidates() -> list[str]:
-    found: list[str] = []
-    text = os.environ.get("TZ", "").removeprefix(":")
-    if text:
-        found.append(_zone_in_path(text) or text)
+    text = os.environ.get("TZ")
+    if text is not None:
+        text = text.removeprefix(":")
+        return [name for name in (_zone_in_path(text), text) if name]
     try:
-        found.append(_zone_in_path(os.path.realpath("/etc/localtime")) or "")
+        name = _zone_in_path(os.path.realpath(_LOCAL)) or _name_of_copy(Path(_LOCAL).read_bytes())
     except OSError:
-        pass
+        return []
+    return [name, _LOCAL] if name else [_LOCAL]
+
+
+def _name_of_copy(wanted: bytes) -> str | None:
+    """The name that the system gives its zone, if it is the zone of this file.
+
+    In a container the file is often the host's, and the name another's.
+    """
     try:
-        found.append(Path("/etc/timezone").read_text(encoding="ascii", errors="replace").strip())
+        name = Path(_NAME).read_text(encoding="ascii", errors="replace").strip()
     except OSError:
-        pass
-    return [name for name in found if name]
+        return None
+    for folder in TZPATH if name else ():
+        try:
+            if Path(folder, name).read_bytes() == wanted:
+                return name
+        except (OSError, ValueError):
+            continue
+    return None
 
 
 def _zone_in_path(path: str) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from spantally.ground.cache_use import CacheUse, cache_sum
 from spantally.ground.money import CostStatus
 from spantally.ledger.contract import CallRow, SessionRow
-from spantally.queries.figures import cache_of, paid_of
+from spantally.queries.figures import cache_of, lost_of, paid_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +136,7 @@ def _node(row: CallRow, children: list[TreeNode]) -> TreeNode:
         pending_calls=int(pending) + sum(child.pending_calls for child in children),
         possibly_billed_calls=int(counts and row.possibly_billed)
         + sum(child.possibly_billed_calls for child in children),
-        lost_attempt_calls=int(counts and row.possibly_billed and row.input_tokens is not None)
-        + sum(child.lost_attempt_calls for child in children),
+        lost_attempt_calls=int(counts and lost_of(row)) + sum(child.lost_attempt_calls for child in children),
         covered_calls=int(counts and row.cost_status == CostStatus.COVERED)
         + sum(child.covered_calls for child in children),
         list_nano_usd=((row.list_nano_usd or 0) if counts else 0)

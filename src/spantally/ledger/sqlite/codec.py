@@ -45,6 +45,15 @@ STATE_COLUMNS: Final = (
 )
 COLUMNS: Final = (*RECORD_COLUMNS, *STATE_COLUMNS)
 SELECT: Final = ", ".join(f"call.{name}" for name in COLUMNS)
+_UNSHOWN: Final = {
+    "usage": "CASE WHEN call.usage IS NOT NULL THEN '{}' END",
+    "price_context": "CASE WHEN call.possibly_billed THEN call.price_context END",
+    "attributes": "NULL",
+    "ranks": "NULL",
+}
+SELECT_SHOWN: Final = ", ".join(_UNSHOWN.get(name, f"call.{name}") for name in COLUMNS)
+"""The same without what no reader of a list is shown: of usage only whether there is any, as ``{}``; facts of
+the price where they may tell of lost attempts. Their JSON takes most of the time of a long list."""
 
 
 def _upsert(rows: int) -> str:

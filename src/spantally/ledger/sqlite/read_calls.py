@@ -16,7 +16,7 @@ from spantally.ledger.ordering import CALL_ORDERS, resolve_order
 from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.filters import of_calls
 from spantally.ledger.sqlite.graph import Graph
-from spantally.ledger.sqlite.read_open import age_ms
+from spantally.ledger.sqlite.read_open import age_ms, lasted_ms
 from spantally.ledger.tally import Row
 
 _ORDER_SQL: Final = {
@@ -25,7 +25,8 @@ _ORDER_SQL: Final = {
     "cost_nano_usd": "call.cost_nano_usd",
     "input_tokens": "call.input_tokens",
     "output_tokens": "call.output_tokens",
-    "duration_ms": "call.end_ns - call.start_ns",
+    "duration_ms": "(CASE WHEN call.end_ns >= call.start_ns AND NOT call.inferred "
+    "THEN call.end_ns - call.start_ns END)",
     "name": "call.name",
 }
 _UNSURE: Final = (Status.RUNNING, Status.INTERRUPTED)
@@ -47,7 +48,7 @@ def calls(db: sqlite3.Connection, where: Filter, after: tuple[int, str] | None =
     """
     field, descending = resolve_order(where.order_by, CALL_ORDERS, "started")
     condition = of_calls(where)
-    sql = f"SELECT {codec.SELECT} FROM call WHERE call.hidden = 0 AND {condition.sql}"
+    sql = f"SELECT {codec.SELECT_SHOWN} FROM call WHERE call.hidden = 0 AND {condition.sql}"
     values: list[Any] = list(condition.values)
     if after is not None:
         sql += " AND (call.start_ns, call.call_id) > (?, ?)"
@@ -242,7 +243,7 @@ def _call_row(row: Row, parents: dict[str, str | None], *, interrupted: bool, no
         list_nano_usd=None if rating is None else rating.list_nano_usd,
         started_ns=record.start_ns,
         ended_ns=end,
-        duration_ms=None if end is None or inferred else (end - record.start_ns) / 1e6,
+        duration_ms=None if end is None or inferred else lasted_ms(record.start_ns, end),
         time_to_first_chunk_ms=None if record.first_chunk_ns is None else record.first_chunk_ns / 1e6,
         content=record.content,
         running_ms=age_ms(record.start_ns, now) if record.status == Status.RUNNING and not stopped else None,

@@ -7,6 +7,7 @@ rows at its edges; run, trace, kind and status are known to rows only.
 # ruff: noqa: S608 - only names of columns that stand in this package are put into SQL; values are bound.
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -16,9 +17,10 @@ from spantally.ground.cache_use import CacheUse
 from spantally.ground.records import Status
 from spantally.ledger.contract import CostRow, Filter
 from spantally.ledger.grouping import TAG, TIMES, check_groupings, label_of, zone
+from spantally.ledger.sqlite import read_open
 from spantally.ledger.sqlite.filters import of_calls, of_dimensions
 from spantally.ledger.sqlite.read_sessions import known_cost
-from spantally.ledger.tally import QUARTER_NS
+from spantally.ledger.tally import QUARTER_NS, ROLLUP_FIELDS
 
 _ROWS_ONLY: Final = frozenset({"run", "trace"})
 _QUARTER_SECONDS: Final = QUARTER_NS // 1_000_000_000
@@ -66,8 +68,13 @@ _ROW_SUMS: Final = (
 
 _WIDTH: Final = 12 + len(CacheUse._fields)
 
+_STOPPED_SUMS: Final = ", ".join("COUNT(*)" if name == "billed" else "0" for name in ROLLUP_FIELDS)
+"""The same places for rows that are possibly billed for having been interrupted, which no sum says."""
+
 Sums: TypeAlias = list[int]
-_Source: TypeAlias = Callable[[sqlite3.Connection, tuple[str, ...], Filter], Iterable[Any]]
+_Source: TypeAlias = Callable[
+    [sqlite3.Connection, tuple[str, ...], Filter, Sequence[read_open.Stopped]], Iterable[Any]
+]
 
 
 def cost(db: sqlite3.Connection, by: Sequence[str], where: Filter, tz: str) -> list[CostRow]:
@@ -94,8 +101,12 @@ def cost(db: sqlite3.Connection, by: Sequence[str], where: Filter, tz: str) -> l
             for index, number in enumerate(row[width:]):
                 sums[index] += number or 0
 
+    stopped = read_open.stopped(db)
     for source, part in _parts(groupings, where):
-        take(source(db, groupings, part))
+        take(source(db, groupings, part, stopped))
+    newly = [one for one in stopped if one.newly_billed]
+    if newly and where.status in (None, Status.INTERRUPTED):
+        take(_from_stopped(db, groupings, where, newly))
     return _ordered(groupings, groups, where)
 
 
@@ -147,7 +158,12 @@ def _columns(groupings: tuple[str, ...], table: str, quarter: str) -> tuple[list
     return expressions, values
 
 
-def _from_rollups(db: sqlite3.Connection, groupings: tuple[str, ...], where: Filter) -> Iterable[Any]:
+def _from_rollups(
+    db: sqlite3.Connection,
+    groupings: tuple[str, ...],
+    where: Filter,
+    stopped: Sequence[read_open.Stopped],
+) -> Iterable[Any]:
     expressions, values = _columns(groupings, "dimension", "rollup.quarter")
     condition = of_dimensions(where)
     sql = (
@@ -164,7 +180,9 @@ def _from_rollups(db: sqlite3.Connection, groupings: tuple[str, ...], where: Fil
     return db.execute(f"{sql} GROUP BY {_numbers(groupings)}", values)
 
 
-def _from_rows(db: sqlite3.Connection, groupings: tuple[str, ...], where: Filter) -> Iterable[Any]:
+def _from_rows(
+    db: sqlite3.Connection, groupings: tuple[str, ...], where: Filter, stopped: Sequence[read_open.Stopped]
+) -> Iterable[Any]:
     expressions, values = _columns(groupings, "call", _QUARTER)
     condition = of_calls(where)
     sql = (
@@ -173,11 +191,35 @@ def _from_rows(db: sqlite3.Connection, groupings: tuple[str, ...], where: Filter
     )
     values.extend(condition.values)
     if where.status == Status.INTERRUPTED:
-        sql += " AND call.status IN ('running', 'interrupted')"
+        sql += f" AND (call.status = 'interrupted' OR {_AMONG})"
+        values.append(_ids(stopped))
     elif where.status is not None:
         sql += " AND call.status = ?"
         values.append(where.status)
+        if where.status == Status.RUNNING:
+            sql += f" AND NOT {_AMONG}"
+            values.append(_ids(stopped))
     return db.execute(f"{sql} GROUP BY {_numbers(groupings)}", values)
+
+
+_AMONG: Final = "call.call_id IN (SELECT value FROM json_each(?))"
+
+
+def _ids(rows: Iterable[read_open.Stopped]) -> str:
+    return json.dumps([one.call_id for one in rows])
+
+
+def _from_stopped(
+    db: sqlite3.Connection, groupings: tuple[str, ...], where: Filter, newly: Sequence[read_open.Stopped]
+) -> Iterable[Any]:
+    """What rows add that are possibly billed because their process ended while they ran."""
+    expressions, values = _columns(groupings, "call", _QUARTER)
+    condition = of_calls(where)
+    sql = (
+        f"SELECT {', '.join(expressions)}, {_STOPPED_SUMS} FROM call "
+        f"WHERE {_AMONG} AND {condition.sql} GROUP BY {_numbers(groupings)}"
+    )
+    return db.execute(sql, (*values, _ids(newly), *condition.values))
 
 
 def _numbers(groupings: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from typing import Final
+from typing import Final, NamedTuple
 
 from spantally.ground.process import is_alive, is_dead
 from spantally.ledger.contract import OpenRow
@@ -52,6 +52,37 @@ def running(db: sqlite3.Connection) -> dict[str, list[OpenRow]]:
     return found
 
 
+class Stopped(NamedTuple):
+    """A row that is stored as running and whose process is gone: it reads as interrupted."""
+
+    call_id: str
+    session_id: str
+    newly_billed: bool
+    """Whether it counts as possibly billed for that alone: no sum has it so."""
+
+
+def stopped(db: sqlite3.Connection) -> list[Stopped]:
+    """What reads as interrupted and stays running: answers that a provider worked on when its asker ended."""
+    alive: dict[str, bool] = {}
+    found = db.execute(
+        "SELECT call.call_id, call.session_id, COALESCE(call.process, session.process), "
+        "call.counted AND NOT (call.possibly_billed AND (call.usage IS NULL "
+        "OR instr(COALESCE(call.price_context, ''), '\"lost_attempts\"') > 0)) "
+        "FROM call LEFT JOIN session ON session.session_id = call.session_id "
+        f"WHERE {_OPEN} AND call.hidden = 0"
+    )
+    return [
+        Stopped(call_id, session_id, bool(newly))
+        for call_id, session_id, process, newly in found
+        if is_dead(process, alive)
+    ]
+
+
 def age_ms(start_ns: int, now_ns: int) -> float:
     """For how long something has been running; clocks of two machines may be apart."""
     return max(0, now_ns - start_ns) / 1e6
+
+
+def lasted_ms(start_ns: int, end_ns: int) -> float | None:
+    """How long something took; None where its clock was set back meanwhile: nobody knows."""
+    return None if end_ns < start_ns else (end_ns - start_ns) / 1e6

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import json
 import sqlite3
+from collections import Counter
 from typing import Any, Final, NamedTuple
 
 from spantally.ground.cache_use import NO_CACHE, CacheUse
@@ -180,6 +181,7 @@ class _Family:
         self._names: dict[str, tuple[set[str], set[str]]] = {}
         self._below = _descendants(db, found)
         self._open = read_open.running(db)
+        self._stopped = Counter(one.session_id for one in read_open.stopped(db) if one.newly_billed)
 
     def load_names(self, db: sqlite3.Connection, found: list[_Stored], *, everything: bool) -> None:
         """Read agents and models of sessions and of those below them."""
@@ -232,7 +234,7 @@ class _Family:
             return self.ended(one)
         if field == "duration_ms":
             ended = self.ended(one)
-            return None if ended is None else ended - one.started_ns
+            return None if ended is None else read_open.lasted_ms(one.started_ns, ended)
         total = one if field == "own_cost_nano_usd" else self.total(one)
         if field in ("cost_nano_usd", "own_cost_nano_usd"):
             return known_cost(total.calls, total.priced, total.cost)
@@ -249,7 +251,7 @@ class _Family:
         billed = total.billed
         if total.running:
             # A model call whose process died while it ran was sent, and may have been billed.
-            billed += sum(each.running for each in (one, *children) if is_dead(each.process, self._alive))
+            billed += sum(self._stopped[each.session_id] for each in (one, *children))
         ended = self.ended(one)
         return SessionRow(
             session_id=one.session_id,
@@ -286,7 +288,7 @@ class _Family:
             **_said(one.said),
             started_ns=one.started_ns,
             ended_ns=ended,
-            duration_ms=None if ended is None else (ended - one.started_ns) / 1e6,
+            duration_ms=None if ended is None else read_open.lasted_ms(one.started_ns, ended),
             running=self.open_rows(one) if self._open else (),
         )
 

@@ -15,7 +15,17 @@ from typing import Any, Final, TypeVar
 from spantally.ground.errors import ArgumentError, LedgerError, shown
 from spantally.ground.guard import say_once
 from spantally.ground.records import CallRecord, LinkRecord, Record
-from spantally.ledger.contract import CallRow, CostRow, EventRow, Filter, Health, Rater, SessionRow, Target
+from spantally.ledger.contract import (
+    CallRow,
+    CostRow,
+    EventRow,
+    Filter,
+    Health,
+    Rater,
+    SessionRow,
+    Target,
+    Unpriced,
+)
 from spantally.ledger.counting import SpanKey
 from spantally.ledger.repricing import Progress, Repricing
 from spantally.ledger.sqlite import (
@@ -24,6 +34,7 @@ from spantally.ledger.sqlite import (
     placing,
     read_calls,
     read_cost,
+    read_missing,
     read_open,
     read_sessions,
     schema,
@@ -407,6 +418,10 @@ class SQLiteStore:
     def cost(self, by: Sequence[str], where: Filter, tz: str) -> list[CostRow]:
         """See :meth:`spantally.ledger.Store.cost`."""
         return self._read(lambda db: read_cost.cost(db, by, where, tz))
+
+    def unpriced(self, since_ns: int | None) -> list[Unpriced]:
+        """See :func:`spantally.ledger.sqlite.read_missing.unpriced`."""
+        return self._read(lambda db: read_missing.unpriced(db, since_ns))
 
     def events(self, session_id: str) -> list[EventRow]:
         """Events of one session, by time."""
