@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from spantally.cli.checks import exporters, ledger, settings, versions
 from spantally.cli.checks.finding import Finding, Level
 from spantally.cli.main import cli
+from spantally.ground import setting_names
 
 
 def problems(found: list[Finding]) -> dict[str, str]:
@@ -40,6 +41,28 @@ def test_wrong_setting_is_named_with_its_range() -> None:
 def test_misspelt_setting_is_found() -> None:
     """A variable of ours that does not exist is a problem with the near name."""
     assert "SPANTALLY_LEDGER?" in problems(settings.check({"SPANTALLY_LEDGR": "/x"}))["SPANTALLY_LEDGR"]
+
+
+def test_slips_in_the_prefix_and_what_is_ours_without_being_a_setting() -> None:
+    """Another case and a letter too few are found; variables that processes hand on are no problem."""
+    given = {"SPANTALY_LEDGER": "/x", "spantally_summary": "true", "SPANTALLY_CARRIER": "{}", "SPANNER": "1"}
+    advice = problems(settings.check(given))
+    assert set(advice) == {"SPANTALY_LEDGER", "spantally_summary"}
+    assert "SPANTALLY_LEDGER?" in advice["SPANTALY_LEDGER"]
+    assert "SPANTALLY_SUMMARY?" in advice["spantally_summary"]
+
+
+def test_names_that_cannot_be_looked_at_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong there is counted, and `instrument()` goes on."""
+
+    def broken(_names: object) -> None:
+        raise RuntimeError("no")
+
+    seen: list[str] = []
+    monkeypatch.setattr(setting_names, "misspelt", broken)
+    monkeypatch.setattr(setting_names, "swallowed", lambda where, _error: seen.append(where))
+    setting_names.say_misspelt()
+    assert seen == ["ground.setting_names"]
 
 
 def test_values_in_force_are_shown() -> None:

@@ -31,6 +31,7 @@ from spantally.ground.errors import SettingsError, shown
 from spantally.ground.guard import say_once, swallowed
 from spantally.ground.places import config_path
 from spantally.ground.session_state import use_common_budget
+from spantally.ground.setting_names import say_misspelt
 from spantally.ground.settings import from_environment, is_disabled
 from spantally.ground.worker import worker
 from spantally.instrumentors.base import TableInstrumentor
@@ -433,6 +434,7 @@ def activate(config: Config, *, build_provider: bool) -> None:
     global current
     with _lock:
         if current is None:
+            say_misspelt()
             config = completed(config)
             current = Runtime(config)
             current.configure(config, build_provider=build_provider)
