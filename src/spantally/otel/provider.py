@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -179,21 +179,25 @@ def build_provider(resource: Resource | None = None, redactor: RedactorNow | Non
 _OTLP_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
-def exporter_names() -> list[str]:
-    """Names of the trace exporters that the environment asks for, protocol included."""
-    text = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
-    if not text and any(os.environ.get(name, "").strip() for name in _OTLP_ENDPOINTS):
+def exporter_names(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Names of the trace exporters that an environment asks for, protocol included.
+
+    Args:
+        environ: the environment to read.
+    """
+    text = environ.get("OTEL_TRACES_EXPORTER", "").strip()
+    if not text and any(environ.get(name, "").strip() for name in _OTLP_ENDPOINTS):
         text = "otlp"
     names = [name.strip() for name in text.split(",") if name.strip()]
-    return [_with_protocol(name) for name in names if name.lower() != "none"]
+    return [_with_protocol(name, environ) for name in names if name.lower() != "none"]
 
 
-def _with_protocol(name: str) -> str:
+def _with_protocol(name: str, environ: Mapping[str, str]) -> str:
     if name != "otlp":
         return name
     protocol = (
-        os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-        or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+        environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+        or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
         or "grpc"
     )
     return "otlp_proto_grpc" if protocol.strip().lower() == "grpc" else "otlp_proto_http"
@@ -205,8 +209,9 @@ def _load_exporter(name: str) -> Any:
             return entry.load()()
         say_once(
             f"exporter:{name}",
-            "spantally: no trace exporter %r is installed; pip install 'spantally[otlp]'",
+            "spantally: no trace exporter %r is installed; %s",
             name,
+            "pip install 'spantally[otlp]'" if name.startswith("otlp") else "nothing is sent by it",
         )
     except Exception as error:
         swallowed(f"otel.exporter.{name}", error)
