@@ -50,13 +50,17 @@ def by_source(text: str, explicit: str | None) -> str:
         text: names path, cause and, by SPANTALLY_LEDGER, the remedy.
         explicit: value of ``--ledger``, or None.
     """
+    return f"{text if explicit is None else text.replace(_BY_VARIABLE, _BY_OPTION)} ({_source(explicit)})"
+
+
+def _source(explicit: str | None) -> str:
     if explicit is not None:
-        return f"{text.replace(_BY_VARIABLE, _BY_OPTION)} (path from --ledger)"
+        return "path from --ledger"
     if from_environment("ledger") is not None:
-        return f"{text} (path from SPANTALLY_LEDGER)"
+        return "path from SPANTALLY_LEDGER"
     if sys.platform == "linux" and os.environ.get("XDG_DATA_HOME", "").strip():
-        return f"{text} (the default path, by XDG_DATA_HOME)"
-    return f"{text} (the default path)"
+        return "the default path, by XDG_DATA_HOME"
+    return "the default path"
 
 
 def by_argument(text: str) -> str:
@@ -101,7 +105,8 @@ def ledger_to_read(explicit: str | None) -> str | None:
     obstacle = obstacle_to_making(Path(target))
     if obstacle is not None:
         raise UnusableLedgerError(by_source(f"no ledger at {target}: {obstacle}", explicit))
-    say(by_source(f"no ledger at {target} yet; make one: spantally run -- python your_program.py", explicit))
+    source = _source(explicit)
+    say(f"no ledger at {target} yet ({source}); make one: spantally run -- python your_program.py")
     return None
 
 
