@@ -84,6 +84,39 @@ def test_a_provider_the_program_sets_later_wins_without_a_warning(setter: str) -
     assert "LOG" not in out
 
 
+def test_a_provider_that_wraps_the_sdks_wins_as_well() -> None:
+    """Logfire's has no sampler of its own: that of the one inside counts, and our exporters end."""
+    out = _run(
+        """
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+        class Wrapping(trace.TracerProvider):
+            def __init__(self, inner):
+                self.provider = inner
+            def get_tracer(self, *args, **kwargs):
+                return self.provider.get_tracer(*args, **kwargs)
+            def add_span_processor(self, one):
+                self.provider.add_span_processor(one)
+
+        early = trace.get_tracer("early")
+        report = P.ensure_provider()
+        early.start_span("first").end()
+        (batch,) = report.provider._active_span_processor._span_processors
+        shop = Resource({"service.name": "shop"})
+        inner = TracerProvider(shutdown_on_exit=False, sampler=ALWAYS_OFF, resource=shop)
+        trace.set_tracer_provider(Wrapping(inner))
+        assert not early.start_span("early").is_recording()
+        (tracer,) = report.provider._tracers.values()
+        assert tracer.resource.attributes["service.name"] == "shop"
+        assert batch._batch_processor._shutdown
+        """,
+        OTEL_TRACES_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
+    )
+    assert "otel.forward" not in out
+
+
 def test_a_second_provider_of_the_program_is_refused_as_ever() -> None:
     """Once the program has its own, the API's rule holds again."""
     out = _run("""

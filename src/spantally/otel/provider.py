@@ -25,7 +25,7 @@ from spantally.ground.guard import guarded, say_once, swallowed
 from spantally.otel import global_providers
 from spantally.otel.implicit import register_resolvers, set_trust_baggage, unregister_resolvers
 from spantally.otel.otlp_exit import exit_guard, watch_exporters
-from spantally.otel.redaction_net import multi_processor, place_in_front
+from spantally.otel.redaction_net import multi_processor, place_in_front, sdk_provider
 
 if TYPE_CHECKING:
     # The SDK's logs are imported by whoever sets a logger provider of theirs, and else by nobody.
@@ -306,18 +306,18 @@ class Handover:
     @guarded("otel.forward")
     def _forward(self, theirs: Any) -> None:
         """Tracers that our provider handed out write into the program's provider from now on."""
-        target = multi_processor(theirs)
+        target = sdk_provider(theirs)
         mine = multi_processor(self.provider)
         if target is None or mine is None:
             return
         ended = mine._span_processors
         with mine._lock:
-            mine._span_processors = (target,)
-        self.provider.sampler = theirs.sampler
-        self.provider._resource = theirs.resource
+            mine._span_processors = (target._active_span_processor,)
+        self.provider.sampler = target.sampler
+        self.provider._resource = target.resource
         for tracer in list(self.provider._tracers.values()):
-            tracer.sampler = theirs.sampler
-            tracer.resource = theirs.resource
+            tracer.sampler = target.sampler
+            tracer.resource = target.resource
         for processor in ended:
             if isinstance(processor, (BatchSpanProcessor, SimpleSpanProcessor)):
                 processor.shutdown()
