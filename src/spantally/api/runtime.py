@@ -456,6 +456,22 @@ def activate_from_hook() -> None:
     activate(Config(), build_provider=False)
 
 
+def lend_provider() -> None:
+    """What ``spantally run`` has in the place of a configurator where nothing is exported; never raises.
+
+    A tracer provider is needed for the spans of others, which tell of calls that we do not see; the program's
+    own takes its place when it comes.
+    """
+    try:
+        from importlib.metadata import entry_points  # late: the launcher has it already
+
+        if is_disabled() or not entry_points(group="opentelemetry_configurator"):
+            return
+        activate(Config(), build_provider=True)
+    except Exception as error:
+        swallowed("api.lend_provider", error)
+
+
 def activate_from_run() -> None:
     """What ``spantally run`` runs at the start of each Python process beneath it."""
     if is_disabled():
