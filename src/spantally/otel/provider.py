@@ -368,22 +368,31 @@ class GlobalInstallation:
         if self.processor is not None:
             if global_providers.is_set("tracer"):
                 self.adopt_tracer_provider(trace.get_tracer_provider())
+                self._look_after("tracer", self.adopt_tracer_provider)
             else:
                 self._wait_for("tracer", lambda: self.adopt_tracer_provider(trace.get_tracer_provider()))
         if self.make_log_processor is not None:
             if global_providers.is_set("logger"):
                 self.adopt_logger_provider(_logs.get_logger_provider())
+                self._look_after("logger", self.adopt_logger_provider)
             else:
                 self._wait_for("logger", lambda: self.adopt_logger_provider(_logs.get_logger_provider()))
         if self.make_metric_net is not None:
             if global_providers.is_set("meter"):
                 self.adopt_meter_provider(metrics.get_meter_provider())
+                self._look_after("meter", self.adopt_meter_provider)
             else:
                 self._wait_for("meter", lambda: self.adopt_meter_provider(metrics.get_meter_provider()))
         return self
 
     def _wait_for(self, signal: str, on_set: Callable[[], None]) -> None:
         made = global_providers.watch(signal, on_set)
+        if made is not None:
+            self._watches.append(made)
+
+    def _look_after(self, signal: str, adopt: Callable[[Any], None]) -> None:
+        """A provider that is refused, since the launcher's is there, may be used all the same."""
+        made = global_providers.watch_refused(signal, adopt)
         if made is not None:
             self._watches.append(made)
 
