@@ -130,6 +130,45 @@ def test_gzip_is_unpacked_by_its_bytes(tmp_path: Path) -> None:
     assert "ends early or is damaged" in result.stderr
 
 
+def test_what_was_packed_twice_is_unpacked_within_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by logrotate over files that were packed already; what never ends is named, not read."""
+    path = tmp_path / "app.log.1.gz"
+    text = f"a\nkey {GITHUB}\n".encode()
+    packed = gzip.compress(gzip.compress(text))
+    path.write_bytes(packed)
+    assert places(path) == [("line 2", None, "github-token")]
+    done = subprocess.run(
+        [sys.executable, "-m", "spantally", "audit", "-"], input=packed, capture_output=True, check=False
+    )
+    assert (done.returncode, b"github-token" in done.stdout) == (1, True), done.stderr
+    noise = "".join(f"line {number} {os.urandom(20).hex()}\n" for number in range(3000)).encode()
+    path.write_bytes(gzip.compress(gzip.compress(text + noise)[:-2000]))
+    result = invoke("audit", str(path))
+    assert (result.exit_code, "github-token" in result.stdout) == (2, True)
+    assert "ends early or is damaged" in result.stderr
+    monkeypatch.setattr("spantally.audit.inputs.MOST_WITHIN", 1 << 16)
+    path.write_bytes(gzip.compress(gzip.compress(text + noise)))
+    result = invoke("audit", str(path))
+    assert (result.exit_code, "github-token" in result.stdout) == (2, True)
+    assert "unpack it" in result.stderr
+    path.write_bytes(packed)
+    for _ in range(4):
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(InputError, match="packed more than 4 times"):
+        found(path)
+
+
+def test_a_packed_ledger_is_told_as_one(tmp_path: Path) -> None:
+    """A ledger is read as a file of its own only; what is said of a packed one says so."""
+    made(tmp_path / "ledger.db", secretive())
+    path = tmp_path / "ledger.db.gz"
+    path.write_bytes(gzip.compress((tmp_path / "ledger.db").read_bytes()))
+    with pytest.raises(InputError, match="is a packed database; if it is a ledger, unpack it"):
+        found(path)
+
+
 def test_tags_in_text_are_no_hits(tmp_path: Path) -> None:
     """What was redacted before is clean."""
     path = tmp_path / "app.log"

@@ -110,7 +110,7 @@ def test_failing_start_does_not_hurt(stand_in: Path) -> None:
     (stand_in / "spantally" / "api").mkdir()
     (stand_in / "spantally" / "api" / "__init__.py").write_text("")
     (stand_in / "spantally" / "api" / "runtime.py").write_text(
-        "def activate_from_run(): raise KeyError('secret')\n"
+        "def lend_provider(): pass\ndef activate_from_run(): raise KeyError('secret')\n"
     )
     search = os.pathsep.join([bootstrap_directory(), str(stand_in)])
     done = python("-c", "print('runs')", direct=True, PYTHONPATH=search)

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from spantally.cli.checks import exporters, ledger, settings, versions
+from spantally.cli import otlp_pieces
+from spantally.cli import run as run_command
+from spantally.cli.checks import exporters, launches, ledger, settings, versions
 from spantally.cli.checks.finding import Finding, Level
 from spantally.cli.main import cli
+from spantally.ground import setting_names
 
 
 def problems(found: list[Finding]) -> dict[str, str]:
@@ -40,6 +43,28 @@ def test_wrong_setting_is_named_with_its_range() -> None:
 def test_misspelt_setting_is_found() -> None:
     """A variable of ours that does not exist is a problem with the near name."""
     assert "SPANTALLY_LEDGER?" in problems(settings.check({"SPANTALLY_LEDGR": "/x"}))["SPANTALLY_LEDGR"]
+
+
+def test_slips_in_the_prefix_and_what_is_ours_without_being_a_setting() -> None:
+    """Another case and a letter too few are found; variables that processes hand on are no problem."""
+    given = {"SPANTALY_LEDGER": "/x", "spantally_summary": "true", "SPANTALLY_CARRIER": "{}", "SPANNER": "1"}
+    advice = problems(settings.check(given))
+    assert set(advice) == {"SPANTALY_LEDGER", "spantally_summary"}
+    assert "SPANTALLY_LEDGER?" in advice["SPANTALY_LEDGER"]
+    assert "SPANTALLY_SUMMARY?" in advice["spantally_summary"]
+
+
+def test_names_that_cannot_be_looked_at_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong there is counted, and `instrument()` goes on."""
+
+    def broken(_names: object) -> None:
+        raise RuntimeError("no")
+
+    seen: list[str] = []
+    monkeypatch.setattr(setting_names, "misspelt", broken)
+    monkeypatch.setattr(setting_names, "swallowed", lambda where, _error: seen.append(where))
+    setting_names.say_misspelt()
+    assert seen == ["ground.setting_names"]
 
 
 def test_values_in_force_are_shown() -> None:
@@ -83,6 +108,64 @@ def test_installed_exporter_reads_seconds(monkeypatch: pytest.MonkeyPatch) -> No
 def test_exporter_without_its_package() -> None:
     """An exporter that no installed package provides is a problem."""
     assert "no_such" in problems(exporters.check({"OTEL_TRACES_EXPORTER": "no_such"}))["traces"]
+
+
+def launches_of(environ: dict[str, str]) -> list[tuple[str, str | None]]:
+    """What each way of starting a program sends, with the advice: the launcher, `run`, `instrument()`."""
+    found = [one for one in exporters.check(environ) if one.name.startswith("with ")]
+    return [(one.value, one.advice) for one in found]
+
+
+TO_COLLECTOR = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+}
+
+
+def test_each_way_of_starting_is_told_apart() -> None:
+    """The launcher sends by default, the others what variables name; `instrument()` sends traces."""
+    nothing = "nothing: no OTEL_* variable names an exporter or endpoint"
+    launcher, run, instrument = launches_of({})
+    assert "traces by otlp_proto_grpc" in launcher[0]
+    assert (run, instrument) == ((nothing, None), (nothing, None))
+    everything = "traces by otlp_proto_http; metrics by otlp_proto_http; logs by otlp_proto_http"
+    launcher, run, instrument = launches_of(TO_COLLECTOR)
+    assert (launcher[0], run[0]) == (everything, everything)
+    assert instrument[0].startswith("traces by otlp_proto_http;")
+    some = {**TO_COLLECTOR, "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+    assert launches_of(some)[1][0] == "traces by otlp_proto_http"
+    assert launches_of({"OTEL_SDK_DISABLED": "true"}) == []
+    assert "OTEL_CONFIG_FILE" in launches_of({"OTEL_CONFIG_FILE": "otel.yaml"})[1][0]
+
+
+def test_what_a_way_of_starting_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the distro, and without the exporter that is asked for, each says what is missing."""
+    monkeypatch.setattr(launches, "has_configurator", lambda: False)
+    launcher, run, instrument = launches_of(TO_COLLECTOR)
+    for value, advice in (launcher, run):
+        assert value == "sends nothing"
+        assert advice is not None
+        assert advice.startswith("opentelemetry-distro is missing: pip install 'spantally[otlp]'")
+    assert instrument[1] is None  # it needs none
+    monkeypatch.undo()
+    for module in (otlp_pieces, launches):
+        monkeypatch.setattr(module, "installed_plugins", lambda _signal: {"otlp_proto_grpc", "console"})
+    launcher, run, instrument = launches_of(TO_COLLECTOR)
+    assert launcher[0] == "starts no instrumentor"
+    assert (run[0], instrument[0]) == ("sends nothing", "sends nothing")
+    for _, advice in (launcher, run, instrument):
+        assert advice is not None
+        assert advice.startswith("exporter otlp_proto_http is missing")
+
+
+def test_run_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks for the exporter that is asked for and for what makes exporters, not for a shared package."""
+    assert run_command._missing(TO_COLLECTOR) is None
+    monkeypatch.setattr(otlp_pieces, "has_configurator", lambda: False)
+    assert "opentelemetry-distro" in str(run_command._missing(TO_COLLECTOR))
+    assert run_command._missing({**TO_COLLECTOR, "OTEL_CONFIG_FILE": "otel.yaml"}) is None
+    monkeypatch.setattr(otlp_pieces, "installed_plugins", lambda _signal: {"otlp_proto_grpc"})
+    assert "otlp_proto_http" in str(run_command._missing(TO_COLLECTOR))
 
 
 def test_unknown_protocol() -> None:

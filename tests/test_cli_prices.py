@@ -403,6 +403,14 @@ def test_a_failed_update_changes_nothing(publisher: Callable[..., str], tmp_path
         assert downloads.history() == before
 
 
+def test_a_failed_update_says_where_its_url_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL of the environment is named with its variable; one that was given is not."""
+    wrong = "http://127.0.0.1:9/data.json"
+    monkeypatch.setenv("SPANTALLY_PRICES_URL", wrong)
+    assert "URL from SPANTALLY_PRICES_URL" in " ".join(invoke("prices", "update").stderr.split())
+    assert "SPANTALLY_PRICES_URL" not in invoke("prices", "update", "--url", wrong).stderr
+
+
 def test_a_copy_without_a_network(tmp_path: Path) -> None:
     """A file that was carried over is as good."""
     path = tmp_path / "data.json"

@@ -303,6 +303,36 @@ def test_ledger_in_a_missing_directory(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert "create it" in done.stderr
 
 
+def test_error_says_where_its_path_came_from(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What cannot be opened is answered by how it was named: option, variable, default, argument."""
+    bad = tmp_path / "notes.txt"
+    bad.write_text("this is not a database, and longer than a header would be" * 20)
+    by_option = invoke("--ledger", str(bad), "sessions").stderr
+    assert "choose another file with --ledger" in by_option
+    assert by_option.endswith("(path from --ledger)\n")
+    assert "SPANTALLY_LEDGER" not in by_option
+    monkeypatch.setenv("SPANTALLY_LEDGER", str(bad))
+    for command in ("sessions", "cost", "audit --fix", "reprice"):
+        done = invoke(*command.split())
+        assert done.exit_code == 2, command
+        assert done.stderr.endswith("(path from SPANTALLY_LEDGER)\n"), command
+    (state,) = [one for one in json.loads(invoke("doctor", "--json").stdout) if one["name"] == "state"]
+    assert state["advice"].endswith("(path from SPANTALLY_LEDGER)")
+    monkeypatch.setenv("SPANTALLY_LEDGER", str(tmp_path / "typo.db"))
+    assert "(path from SPANTALLY_LEDGER)" in invoke("sessions").stderr
+    merged = invoke("ledger", "merge", str(ledger), str(bad), "-o", str(tmp_path / "whole.db")).stderr
+    assert "name another file" in merged
+    assert "SPANTALLY_LEDGER" not in merged
+    monkeypatch.delenv("SPANTALLY_LEDGER")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    default = tmp_path / "spantally" / "ledger.db"
+    default.parent.mkdir()
+    default.write_bytes(bad.read_bytes())
+    assert "(the default path, by XDG_DATA_HOME)" in invoke("sessions").stderr
+
+
 @pytest.mark.parametrize("command", ["sessions", "calls", "cost", "show last"])
 def test_file_that_is_no_ledger(tmp_path: Path, command: str) -> None:
     """A file that is not SQLite ends each command with 2, its path and a remedy, and doctor with 1."""

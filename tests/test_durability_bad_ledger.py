@@ -356,12 +356,16 @@ def test_settings_that_make_no_sense_cost_one_line_each(programs: Programs) -> N
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "loud",
         "SPANTALLY_USER": " ",
         "SPANTALLY_ENTITY": "nocolon",
+        "SPANTALLY_LEDGR": "/nowhere",
+        "SPANTALLY_ZZ": "1",
     }
     done = ok(programs.run(WORK.format(more=""), env=env), 3)
     assert done.stdout == "x\n"
     lines = done.stderr.splitlines()
-    assert len(lines) == 5
-    for name in set(env) - {"SPANTALLY_USER"}:
+    assert len(lines) == 6
+    (line,) = [line for line in lines if "no such setting" in line]
+    assert line.endswith("SPANTALLY_LEDGR (did you mean SPANTALLY_LEDGER?), SPANTALLY_ZZ")
+    for name in set(env) - {"SPANTALLY_USER", "SPANTALLY_LEDGR", "SPANTALLY_ZZ"}:
         (line,) = [line for line in lines if f"{name}=" in line or f"{name}:" in line]
         assert "using the default" in line
     assert len(programs.calls()) == 1

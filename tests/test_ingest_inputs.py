@@ -80,7 +80,7 @@ def test_what_tools_make_of_requests_is_read(tmp_path: Path, form: str, code: in
     """As ``jq .`` and ``cat`` join them, and ``>`` of a shell on Windows writes them; packed, too."""
     data = joined(form)
     (tmp_path / "a.json").write_bytes(data)
-    (tmp_path / "a.json.gz").write_bytes(gzip.compress(data))
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(gzip.compress(data)))  # twice, by two rotations
     result = ingest(tmp_path / "l.db", tmp_path / "a.json")
     assert (result.exit_code, "2 spans, 2 rows (2 new" in result.stderr) == (code, True), result.stderr
     assert f"{code} bad" in result.stderr or not code

@@ -84,6 +84,39 @@ def test_a_provider_the_program_sets_later_wins_without_a_warning(setter: str) -
     assert "LOG" not in out
 
 
+def test_a_provider_that_wraps_the_sdks_wins_as_well() -> None:
+    """Logfire's has no sampler of its own: that of the one inside counts, and our exporters end."""
+    out = _run(
+        """
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+        class Wrapping(trace.TracerProvider):
+            def __init__(self, inner):
+                self.provider = inner
+            def get_tracer(self, *args, **kwargs):
+                return self.provider.get_tracer(*args, **kwargs)
+            def add_span_processor(self, one):
+                self.provider.add_span_processor(one)
+
+        early = trace.get_tracer("early")
+        report = P.ensure_provider()
+        early.start_span("first").end()
+        (batch,) = report.provider._active_span_processor._span_processors
+        shop = Resource({"service.name": "shop"})
+        inner = TracerProvider(shutdown_on_exit=False, sampler=ALWAYS_OFF, resource=shop)
+        trace.set_tracer_provider(Wrapping(inner))
+        assert not early.start_span("early").is_recording()
+        (tracer,) = report.provider._tracers.values()
+        assert tracer.resource.attributes["service.name"] == "shop"
+        assert batch._batch_processor._shutdown
+        """,
+        OTEL_TRACES_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
+    )
+    assert "otel.forward" not in out
+
+
 def test_a_second_provider_of_the_program_is_refused_as_ever() -> None:
     """Once the program has its own, the API's rule holds again."""
     out = _run("""
@@ -94,6 +127,50 @@ def test_a_second_provider_of_the_program_is_refused_as_ever() -> None:
         assert trace.get_tracer_provider() is host
     """)
     assert out.count("Overriding of current TracerProvider is not allowed") == 1
+
+
+def test_what_is_refused_is_redacted_all_the_same() -> None:
+    """Under a launcher, whose provider is there, Logfire goes on with its own: our processors come in.
+
+    The API refuses and warns as ever; taking back leaves theirs and the API's flag as they were.
+    """
+    out = _run("""
+        first, _ = theirs()
+        trace.set_tracer_provider(first)
+        _logs.set_logger_provider(LoggerProvider(shutdown_on_exit=False))
+        flag = trace._TRACER_PROVIDER_SET_ONCE
+        log_processor = LogRecordProcessor(redact=False)
+        globals_ = P.install_on_globals(processor, lambda: log_processor)
+        second, _ = theirs()
+        trace.set_tracer_provider(second)
+        assert trace.get_tracer_provider() is first
+        assert second._active_span_processor._span_processors[0] is processor
+        trace.set_tracer_provider(second)
+        assert len(mine(second)) == 1
+        trace.set_tracer_provider(trace.NoOpTracerProvider())
+        logs = LoggerProvider(shutdown_on_exit=False)
+        _logs.set_logger_provider(logs)
+        assert logs._multi_log_record_processor._log_record_processors == (log_processor,)
+        globals_.uninstall()
+        assert not mine(second) and not mine(first)
+        assert trace._TRACER_PROVIDER_SET_ONCE is flag and flag._done
+        third, _ = theirs()
+        trace.set_tracer_provider(third)
+        assert not mine(third) and trace.get_tracer_provider() is first
+    """)
+    assert out.count("Overriding of current TracerProvider is not allowed") == 4
+    assert "otel.refused" not in out
+
+
+def test_a_setter_of_another_shape_is_refused_as_ever() -> None:
+    """What is refused cannot be told then; the program notices nothing."""
+    _run("""
+        from spantally.ground import guard
+        seen = []
+        once = global_providers.RefusingOnce(seen.append)
+        assert once.do_once(lambda: None) is False
+        assert (seen, sum(guard.failures.values())) == ([], 1), guard.failures
+    """)
 
 
 def test_a_provider_that_is_set_is_used_and_none_is_built() -> None:

@@ -224,6 +224,23 @@ def test_a_template_with_an_unknown_name(watched: Watched) -> None:
     assert watched.sessions == []
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("{customer:{conversation}", "is no template (unmatched '{'"),
+        ("{user}:{part!r}", "{part!r} is no name"),
+        ("{user}:{part:>8}", "{part:>8} is no name"),
+        ("{user}{conversation}", "{conversation} touches the name before it"),
+    ],
+)
+def test_a_broken_template_names_itself_and_what_is_wrong(given: str, said: str) -> None:
+    """As it is written, before anything begins."""
+    with pytest.raises(ValueError, match="session id=") as raised:
+        spantally.session(given, user="alice", conversation="c")
+    assert repr(given) in str(raised.value)
+    assert said in str(raised.value)
+
+
 def test_silence_begins_a_new_session(watched: Watched, client: openai.OpenAI) -> None:
     """After the time-out the id means <id>~2, ~3; the conversation stays and each names the one before."""
     ids = []

@@ -85,3 +85,17 @@ def test_waiting_in_vain_says_so() -> None:
     """A condition that never holds ends the wait at its timeout with False."""
     with OtlpReceiver() as receiver:
         assert not receiver.wait_for(lambda it: bool(it.requests), timeout=0.1)
+
+
+@pytest.mark.parametrize("question", ["spans", "metrics", "logs"])
+def test_without_the_messages_of_otlp_the_extra_is_named(
+    question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes are kept without them; who asks for what they mean is told what to install."""
+    for name in [name for name in sys.modules if name.startswith("opentelemetry.proto")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "opentelemetry.proto", None)
+    with OtlpReceiver() as receiver:
+        assert receiver.received() == b""
+        with pytest.raises(ModuleNotFoundError, match=r"pip install 'spantally\[otlp\]'"):
+            getattr(receiver, question)()

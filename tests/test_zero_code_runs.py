@@ -271,6 +271,57 @@ def test_instrument_imports_no_sdk_and_can_be_taken_back(programs: Programs) -> 
     assert not programs.ledger.exists()
 
 
+def test_under_run_the_programs_own_providers_win(programs: Programs) -> None:
+    """Nothing is exported by the environment: no provider of the configurator is in the program's way.
+
+    Its own get what they would get without us, redacted, stamped and tallied, and no warning is said.
+    """
+    source = """
+    from opentelemetry import _logs, metrics, trace
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    meters, logs = MeterProvider(), LoggerProvider()
+    metrics.set_meter_provider(meters)
+    _logs.set_logger_provider(logs)
+    assert trace.get_tracer_provider() is provider
+    assert metrics.get_meter_provider() is meters
+    assert _logs.get_logger_provider() is logs
+    with trace.get_tracer("app").start_as_current_span("own") as span:
+        span.set_attribute("key", "sk-proj-" + "aB3dE5fG7hJ9" * 4)
+        print(ask(client()))
+    call, own = exporter.get_finished_spans()
+    assert (call.name, own.name) == ("chat gpt-4o", "own")
+    assert own.attributes["key"].startswith("[REDACTED:"), own.attributes
+    """
+    done = ok(programs.run(source, *RUN, instrument=False))
+    assert done.stdout.startswith("x\n")
+    assert [line for line in done.stderr.splitlines() if "1 call" not in line] == []
+    one_call(programs)
+
+
+def test_under_run_spans_of_others_are_tallied_without_an_exporter(programs: Programs) -> None:
+    """A provider of ours is lent meanwhile, so that spans which tell of calls that we do not see exist."""
+    source = """
+    from opentelemetry import trace
+    with trace.get_tracer("theirs").start_as_current_span("chat x", kind=trace.SpanKind.CLIENT) as span:
+        span.set_attributes({
+            "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "gpt-4o", "gen_ai.response.model": "gpt-4o",
+            "gen_ai.usage.input_tokens": 11, "gen_ai.usage.output_tokens": 7,
+        })
+    print("x")
+    """
+    ok(programs.run(source, *RUN, instrument=False))
+    one_call(programs)
+
+
 def test_later_provider_of_the_program_wins(programs: Programs) -> None:
     """A provider that the program sets after instrument() gets the spans, without a warning of the API."""
     source = """

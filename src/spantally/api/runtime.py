@@ -32,6 +32,7 @@ from spantally.ground.errors import SettingsError, shown
 from spantally.ground.guard import say_once, swallowed
 from spantally.ground.places import config_path
 from spantally.ground.session_state import use_common_budget
+from spantally.ground.setting_names import say_misspelt
 from spantally.ground.settings import from_environment, is_disabled
 from spantally.ground.worker import worker
 from spantally.instrumentors.base import TableInstrumentor
@@ -444,6 +445,7 @@ def activate(config: Config, *, build_provider: bool) -> None:
     global current
     with _lock:
         if current is None:
+            say_misspelt()
             config = completed(config)
             current = Runtime(config)
             current.configure(config, build_provider=build_provider)
@@ -463,6 +465,22 @@ def activate_from_hook() -> None:
     if is_disabled():
         return
     activate(Config(), build_provider=False)
+
+
+def lend_provider() -> None:
+    """What ``spantally run`` has in the place of a configurator where nothing is exported; never raises.
+
+    A tracer provider is needed for the spans of others, which tell of calls that we do not see; the program's
+    own takes its place when it comes.
+    """
+    try:
+        from importlib.metadata import entry_points  # late: the launcher has it already
+
+        if is_disabled() or not entry_points(group="opentelemetry_configurator"):
+            return
+        activate(Config(), build_provider=True)
+    except Exception as error:
+        swallowed("api.lend_provider", error)
 
 
 def activate_from_run() -> None:

@@ -48,8 +48,9 @@ def check_template(text: str) -> str:
         ) from error
     for place, (literal, name, form, conversion) in enumerate(pieces):
         if name is not None and (not name or form or conversion or not name.replace("_", "a").isalnum()):
+            whole = f"{name}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}"
             raise ArgumentError(
-                f"session id={text!r}: {{{name}}} is no name; use names of what is known, as {{customer}}"
+                f"session id={text!r}: {{{whole}}} is no name; use names of what is known, as {{customer}}"
             )
         if place and name is not None and not literal:
             raise ArgumentError(

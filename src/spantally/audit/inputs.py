@@ -31,10 +31,18 @@ LONGEST_LINE: Final = 64 << 20
 """Bytes of one line of OTLP JSON; a longer one is read as text, in pieces."""
 LARGEST_DOCUMENT: Final = 256 << 20
 """Bytes of one OTLP JSON document; a larger one is read as text, in pieces."""
+MOST_PACKED: Final = 4
+"""How often a file may be packed: once as a rule, twice where logs were rotated that were packed already."""
+MOST_WITHIN: Final = 4 << 30
+"""Bytes that come out of what was packed within a packed file: a few kilobytes can hold any number there."""
 
 
 class InputError(Exception):
     """An input that cannot be read; the text names it and what is allowed."""
+
+
+class _TooLargeError(ValueError):
+    """More comes out of an input than is read; the text says how much, and what to do."""
 
 
 def audit_path(path: str, findings: Findings, *, progress: Progress = silent) -> None:
@@ -62,7 +70,7 @@ def audit_path(path: str, findings: Findings, *, progress: Progress = silent) ->
     except (OSError, ValueError, EOFError, zlib.error) as error:
         raise InputError(f"{shown}: {_cause(error)}") from error
     if why is not None:
-        raise InputError(f"{shown} {why}; give a ledger, OTLP JSON, text, any of them gzipped, or a folder")
+        raise InputError(f"{shown} {why}; give a ledger, OTLP JSON or text (plain or gzipped), or a folder")
 
 
 def audit_stream(stream: BinaryIO, findings: Findings, *, progress: Progress = silent) -> None:
@@ -116,6 +124,8 @@ def _log_is_ours(path: str) -> bool:
 
 
 def _cause(error: BaseException) -> str:
+    if isinstance(error, _TooLargeError):
+        return str(error)
     if isinstance(error, (EOFError, zlib.error, gzip.BadGzipFile)):
         return f"ends early or is damaged ({type(error).__name__})"
     return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
@@ -178,23 +188,34 @@ def _buffered(stream: BinaryIO) -> io.BufferedReader[Any]:
 
 
 def _unpacked(
-    stream: io.BufferedReader[Any], name: str, findings: Findings, progress: Progress, size: int
+    stream: io.BufferedReader[Any],
+    name: str,
+    findings: Findings,
+    progress: Progress,
+    size: int,
+    depth: int = 0,
 ) -> str | None:
-    if stream.peek(2)[:2] == _GZIP:
-        packed = _Packed(stream)
-        with io.BufferedReader(packed, BUFFER) as plain:
-            why = None if packed.is_damaged(plain) else _plain(plain, name, findings, progress, 0)
-        if packed.error is not None:
-            raise packed.error
-        return why
-    return _plain(stream, name, findings, progress, size)
+    if depth and stream.peek(16).startswith(_SQLITE):
+        return "is a packed database; if it is a ledger, unpack it and audit what comes out"
+    if stream.peek(2)[:2] != _GZIP:
+        return _plain(stream, name, findings, progress, size)
+    if depth == MOST_PACKED:
+        return f"is packed more than {MOST_PACKED} times"
+    packed = _Packed(stream, MOST_WITHIN if depth else None)
+    with io.BufferedReader(packed, BUFFER) as plain:
+        damaged = packed.is_damaged(plain)
+        why = None if damaged else _unpacked(plain, name, findings, progress, 0, depth + 1)
+    if packed.error is not None:
+        raise packed.error
+    return why
 
 
 class _Packed(io.RawIOBase):
     """What a gzip file holds, up to where it is damaged: a log that is being written ends early."""
 
-    def __init__(self, stream: io.BufferedReader[Any]) -> None:
+    def __init__(self, stream: io.BufferedReader[Any], most: int | None) -> None:
         self._file = gzip.GzipFile(fileobj=stream)
+        self._left = most
         self.error: Exception | None = None
 
     def readable(self) -> bool:
@@ -208,6 +229,16 @@ class _Packed(io.RawIOBase):
                 filled += len(data)
         except (OSError, EOFError, zlib.error) as error:
             self.error = error
+        return filled if self._left is None else self._counted(filled)
+
+    def _counted(self, filled: int) -> int:
+        assert self._left is not None
+        if filled > self._left:
+            self.error = _TooLargeError(
+                f"holds more than {MOST_WITHIN >> 30} GiB, packed twice; unpack it and audit what comes out"
+            )
+            filled = self._left
+        self._left -= filled
         return filled
 
     def is_damaged(self, plain: io.BufferedReader[Any]) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from spantally.queries import Ledger
 
 MEMORY = ":memory:"
+_BY_VARIABLE: Final = " with SPANTALLY_LEDGER"
+_BY_OPTION: Final = " with --ledger"
 
 
 def ledger_in_force(explicit: str | None) -> str | None:
@@ -40,6 +43,31 @@ def ledger_in_force(explicit: str | None) -> str | None:
     return str(Path(str(chosen)).expanduser().absolute())
 
 
+def by_source(text: str, explicit: str | None) -> str:
+    """A text about the ledger in force, with where its path came from and the remedy by the same way.
+
+    Args:
+        text: names path, cause and, by SPANTALLY_LEDGER, the remedy.
+        explicit: value of ``--ledger``, or None.
+    """
+    return f"{text if explicit is None else text.replace(_BY_VARIABLE, _BY_OPTION)} ({_source(explicit)})"
+
+
+def _source(explicit: str | None) -> str:
+    if explicit is not None:
+        return "path from --ledger"
+    if from_environment("ledger") is not None:
+        return "path from SPANTALLY_LEDGER"
+    if sys.platform == "linux" and os.environ.get("XDG_DATA_HOME", "").strip():
+        return "the default path, by XDG_DATA_HOME"
+    return "the default path"
+
+
+def by_argument(text: str) -> str:
+    """The same for a ledger that a command names as its argument, where no variable changes anything."""
+    return text.replace(f"choose another file{_BY_VARIABLE}", "name another file")
+
+
 def ledger_to_read(explicit: str | None) -> str | None:
     """The path of the ledger in force, once it is known to be there.
 
@@ -59,11 +87,15 @@ def ledger_to_read(explicit: str | None) -> str | None:
             "unset the variable or give --ledger PATH"
         )
     if target == MEMORY:
+        remedy = "set SPANTALLY_LEDGER to a path, or give" if explicit is None else "give a path:"
         raise UnusableLedgerError(
-            "a ledger in memory (:memory:) ends with its process and cannot be read from here; "
-            "set SPANTALLY_LEDGER to a path, or give --ledger PATH"
+            by_source(
+                "a ledger in memory (:memory:) ends with its process and cannot be read from here; "
+                f"{remedy} --ledger PATH",
+                explicit,
+            )
         )
-    if _exists(target):
+    if _exists(target, explicit):
         return target
     if explicit is not None:
         raise UnusableLedgerError(
@@ -72,8 +104,9 @@ def ledger_to_read(explicit: str | None) -> str | None:
         )
     obstacle = obstacle_to_making(Path(target))
     if obstacle is not None:
-        raise UnusableLedgerError(f"no ledger at {target}: {obstacle}")
-    say(f"no ledger at {target} yet; make one: spantally run -- python your_program.py")
+        raise UnusableLedgerError(by_source(f"no ledger at {target}: {obstacle}", explicit))
+    source = _source(explicit)
+    say(f"no ledger at {target} yet ({source}); make one: spantally run -- python your_program.py")
     return None
 
 
@@ -107,7 +140,8 @@ def reading(explicit: str | None) -> Iterator[Ledger | None]:
         raise click.UsageError(str(error)) from error
     except LedgerError as error:
         text = str(error)
-        raise UnusableLedgerError(text if target in text else f"{target}: {text}") from error
+        text = text if target in text else f"{target}: {text}"
+        raise UnusableLedgerError(by_source(text, explicit)) from error
 
 
 def obstacle_to_making(path: Path) -> str | None:
@@ -119,17 +153,18 @@ def obstacle_to_making(path: Path) -> str | None:
         path: an absolute path at which there is no file.
     """
     if path != default_ledger_path() and not path.parent.is_dir():
-        return f"there is no directory {path.parent}; create it, or set SPANTALLY_LEDGER to another path"
+        return f"there is no directory {path.parent}; create it, or name another file with SPANTALLY_LEDGER"
     nearest = next(folder for folder in path.parents if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        return f"{nearest} cannot be written; change its permissions, or set SPANTALLY_LEDGER to another path"
+        return (
+            f"{nearest} cannot be written; change its permissions, or name another file with SPANTALLY_LEDGER"
+        )
     return None
 
 
-def _exists(target: str) -> bool:
+def _exists(target: str, explicit: str | None) -> bool:
     try:
         return Path(target).exists()
     except OSError as error:
-        raise UnusableLedgerError(
-            f"{target} cannot be reached: {error.strerror or error}; check the path and its permissions"
-        ) from error
+        text = f"{target} cannot be reached: {error.strerror or error}; check the path and its permissions"
+        raise UnusableLedgerError(by_source(text, explicit)) from error

@@ -11,7 +11,7 @@ from spantally.cli import exits
 from spantally.cli.options import as_json, limit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from spantally.audit import Finding, Findings, Places
     from spantally.redaction import Redactor
@@ -46,16 +46,20 @@ def audit(ctx: click.Context, paths: tuple[str, ...], fix: bool, as_json: bool, 
     that cannot be read (the rest is looked through nevertheless).
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
     from spantally.audit import Findings
+    from spantally.cli.access import by_argument, by_source
     from spantally.redaction import default_redactor
+
+    def told(text: str) -> str:
+        return by_argument(text) if paths else by_source(text, ctx.obj)
 
     redactor = default_redactor()
     meant = paths or _ledger_in_use(ctx)
     if fix:
-        _fix(meant, redactor)
+        _fix(meant, redactor, told)
     findings = Findings(redactor)
     progress = _Progress()
     for path in meant:
-        _audit(path, findings, progress)
+        _audit(path, findings, progress, told)
     progress.end()
     shown = findings.rows[:limit] if limit else findings.rows
     if as_json:
@@ -74,7 +78,7 @@ def _ledger_in_use(ctx: click.Context) -> tuple[str, ...]:
     return () if target is None else (target,)
 
 
-def _audit(path: str, findings: Findings, progress: _Progress) -> None:
+def _audit(path: str, findings: Findings, progress: _Progress, told: Callable[[str], str]) -> None:
     from spantally.audit import InputError, audit_path, audit_stream
 
     try:
@@ -85,10 +89,10 @@ def _audit(path: str, findings: Findings, progress: _Progress) -> None:
         else:
             audit_path(path, findings, progress=progress)
     except InputError as error:
-        findings.unread.append(("", str(error)))
+        findings.unread.append(("", told(str(error))))
 
 
-def _fix(paths: Sequence[str], redactor: Redactor) -> None:
+def _fix(paths: Sequence[str], redactor: Redactor, told: Callable[[str], str]) -> None:
     """Fix every ledger named, once it is known that all of them are ledgers."""
     from pathlib import Path
 
@@ -99,22 +103,22 @@ def _fix(paths: Sequence[str], redactor: Redactor) -> None:
     for path in paths:
         shown = redactor.text(path, "path")
         if path != "-" and not Path(path).exists():
-            raise click.UsageError(f"there is nothing at {shown}; {_FIXABLE}")
+            raise click.UsageError(told(f"there is nothing at {shown}; {_FIXABLE}"))
         if path == "-" or not Path(path).is_file():
-            raise click.UsageError(f"{'stdin' if path == '-' else shown} is no ledger; {_FIXABLE}")
+            raise click.UsageError(told(f"{'stdin' if path == '-' else shown} is no ledger; {_FIXABLE}"))
         try:
             known = is_ledger(path)
         except OSError as error:
-            raise exits.UnusableLedgerError(f"{shown}: {error.strerror or error}") from error
+            raise exits.UnusableLedgerError(told(f"{shown}: {error.strerror or error}")) from error
         if not known:
-            raise click.UsageError(f"{shown} is no ledger; {_FIXABLE}")
+            raise click.UsageError(told(f"{shown} is no ledger; {_FIXABLE}"))
     for path in paths:
         shown = redactor.text(path, "path")
         progress = _Progress()
         try:
             fixed = fix_ledger(path, redactor, progress=progress)
         except LedgerError as error:
-            raise exits.UnusableLedgerError(redactor.text(str(error))) from error
+            raise exits.UnusableLedgerError(redactor.text(told(str(error)))) from error
         finally:
             progress.end()
         exits.say(

@@ -155,7 +155,7 @@ def _record(
 
 
 def _write(explicit: str | None, record: EventRecord) -> None:
-    from spantally.cli.access import ledger_to_read
+    from spantally.cli.access import by_source, ledger_to_read
     from spantally.cli.exits import UnusableLedgerError
     from spantally.ground.errors import LedgerError
     from spantally.ledger.opening import open_store
@@ -167,6 +167,6 @@ def _write(explicit: str | None, record: EventRecord) -> None:
     try:
         store.write([record], rate_if_loaded)
     except LedgerError as error:
-        raise UnusableLedgerError(f"{error}; nothing was kept") from error
+        raise UnusableLedgerError(by_source(f"{error}; nothing was kept", explicit)) from error
     finally:
         store.close()

@@ -52,6 +52,7 @@ def ingest(ctx: click.Context, paths: tuple[str, ...], follow: bool, quiet: bool
     some of it could not be read, and the rest is in the ledger; 2 wrong arguments, an input that cannot be
     opened, or a ledger that cannot be written.
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
+    from spantally.cli.access import by_source
     from spantally.exchange import InputError, files_of
     from spantally.ground.errors import LedgerError
 
@@ -72,7 +73,7 @@ def ingest(ctx: click.Context, paths: tuple[str, ...], follow: bool, quiet: bool
                 work.flush()
                 progress.end()
     except LedgerError as error:
-        raise exits.UnusableLedgerError(str(error)) from error
+        raise exits.UnusableLedgerError(by_source(str(error), ctx.obj)) from error
     summary = work.summary
     _say_problems(summary)
     if as_json:
@@ -88,7 +89,7 @@ def _opened(explicit: str | None) -> Iterator[tuple[Ingest, str]]:
     """What takes the spans in, on the ledger in force, which is made where there is none."""
     from pathlib import Path
 
-    from spantally.cli.access import ledger_in_force, obstacle_to_making
+    from spantally.cli.access import by_source, ledger_in_force, obstacle_to_making
     from spantally.exchange import Ingest
     from spantally.ground.settings import from_environment
     from spantally.ledger.opening import open_store
@@ -103,7 +104,7 @@ def _opened(explicit: str | None) -> Iterator[tuple[Ingest, str]]:
             "there is no ledger to write to (SPANTALLY_LEDGER is false or :memory:); give --ledger PATH"
         )
     if not Path(target).exists() and (obstacle := obstacle_to_making(Path(target))) is not None:
-        raise exits.UnusableLedgerError(f"no ledger can be made at {target}: {obstacle}")
+        raise exits.UnusableLedgerError(by_source(f"no ledger can be made at {target}: {obstacle}", explicit))
     load()  # else the first rows would wait for their price
     store = open_store(target)
     assert isinstance(store, SQLiteStore)

@@ -23,6 +23,7 @@ def merge(ledgers: tuple[str, ...], output: str) -> None:
     The ledgers are only read, and may have any part in common: those of several machines, a copy and its
     original, an old one and a new one.
     """
+    from spantally.cli.access import by_argument
     from spantally.cli.render.numbers import so_many
     from spantally.ground.errors import ArgumentError, LedgerError
     from spantally.ledger.merging import merge_ledgers
@@ -32,7 +33,7 @@ def merge(ledgers: tuple[str, ...], output: str) -> None:
     except ArgumentError as error:
         raise click.UsageError(str(error)) from error
     except LedgerError as error:
-        raise UnusableLedgerError(str(error)) from error
+        raise UnusableLedgerError(by_argument(str(error))) from error
     more = "".join(
         f", {so_many(count, noun)}{which}"
         for count, noun, which in (

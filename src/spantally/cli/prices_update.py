@@ -42,7 +42,8 @@ def go_on(url: str | None) -> None:
         made, changed = downloads.install(content, cleaned(source), package, providers)
         now = downloads.models(downloads.read(made))
     except downloads.PriceDataError as error:
-        text = f"{cleaned(source)}: {cleaned(str(error))}"
+        named = " (URL from SPANTALLY_PRICES_URL)" if url is None and source != _default_url() else ""
+        text = f"{cleaned(source)}{named}: {cleaned(str(error))}"
         raise FailedError(f"{text}; the prices in force are what they were") from error
     say(
         f"{made.source}: {now:,} models from {cleaned(source)}"

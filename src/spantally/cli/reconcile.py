@@ -38,7 +38,7 @@ def reconcile(explicit: str | None, /, file: str, provider: str | None, tz: str,
     \b
     spantally reconcile completions_usage.csv
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
-    from spantally.cli.access import ledger_to_read
+    from spantally.cli.access import by_source, ledger_to_read
     from spantally.cli.exits import NOTHING_FOUND, UnusableLedgerError
     from spantally.ground.errors import ArgumentError, LedgerError
     from spantally.ledger.sqlite.store import SQLiteStore
@@ -56,7 +56,7 @@ def reconcile(explicit: str | None, /, file: str, provider: str | None, tz: str,
     except ArgumentError as error:
         raise click.UsageError(str(error)) from error
     except LedgerError as error:
-        raise UnusableLedgerError(str(error)) from error
+        raise UnusableLedgerError(by_source(str(error), explicit)) from error
     if as_json:
         from spantally.cli.jsonout import print_array
 

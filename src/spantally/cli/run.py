@@ -11,7 +11,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from typing import NoReturn
@@ -24,7 +23,7 @@ from spantally.ground.errors import ArgumentError
 
 _SIGNALS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", *(f"OTEL_EXPORTER_OTLP_{name}_ENDPOINT" for name in SIGNALS))
-_CONFIG_FILES = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
+CONFIG_FILES = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
 _ISOLATING = frozenset("IES")
 """Interpreter flags that keep PYTHONPATH, or the start-up hook, from a Python process."""
 
@@ -62,7 +61,7 @@ def quiet_exporters(base: Mapping[str, str]) -> list[str]:
     Without this the distro's default tries to reach a collector on this machine that is seldom there.
     """
     configured = any(value for name, value in base.items() if name.startswith("OTEL_EXPORTER_"))
-    configured = configured or any(base.get(name) for name in _CONFIG_FILES)
+    configured = configured or any(base.get(name) for name in CONFIG_FILES)
     configured = configured or any("otlp" in base.get(name, "") for name in _SIGNALS)
     return [] if configured else [name for name in _SIGNALS if not base.get(name)]
 
@@ -147,9 +146,9 @@ def run(explicit: str | None, /, quiet: bool, otlp: str | None, command: tuple[s
             "can be tallied; leave the flag out, or call spantally.instrument() in the program"
         )
     base: Mapping[str, str] = os.environ if otlp is None else _sending_to(otlp)
-    if _asks_for_otlp(base) and not _otlp_exporters_installed():
+    if _asks_for_otlp(base) and (missing := _missing(base)):
         exits.say(
-            "spantally run: no OTLP exporter is installed here, so that a program of this environment sends "
+            f"spantally run: {missing} is not installed here, so that a program of this environment sends "
             "nothing; pip install 'spantally[otlp]'"
         )
     _execute(command, environment(base, ledger=ledger, quiet=quiet))
@@ -157,7 +156,7 @@ def run(explicit: str | None, /, quiet: bool, otlp: str | None, command: tuple[s
 
 def _sending_to(address: str) -> Mapping[str, str]:
     """The environment with a collector's address; ends the process with 2 where that cannot be."""
-    named = next((name for name in _CONFIG_FILES if os.environ.get(name)), None)
+    named = next((name for name in CONFIG_FILES if os.environ.get(name)), None)
     if named is not None:
         raise click.UsageError(
             f"--otlp has no effect beside {named}, which alone says where spans go; unset it, or name the "
@@ -185,8 +184,13 @@ def _asks_for_otlp(base: Mapping[str, str]) -> bool:
     return not all(chosen) and any(base.get(name) for name in _ENDPOINTS)
 
 
-def _otlp_exporters_installed() -> bool:
-    try:
-        return find_spec("opentelemetry.exporter.otlp") is not None
-    except ModuleNotFoundError:  # no exporter of any kind
-        return False
+def _missing(base: Mapping[str, str]) -> str | None:
+    """What is not there of what sends by OTLP, in words."""
+    from spantally.cli.otlp_pieces import DISTRO, has_configurator, lacking  # late: it looks up metadata
+
+    if any(base.get(name) for name in CONFIG_FILES):
+        return None  # the file says what is needed
+    missing = [name for name in lacking(base) if name.startswith("otlp")]
+    if missing:
+        return f"the exporter {' or '.join(missing)}"
+    return None if has_configurator() else f"{DISTRO}, which makes exporters of OTEL_* variables,"

@@ -57,15 +57,35 @@ class WatchedOnce(Once):
         return did
 
 
+class RefusingOnce(Once):
+    """A once-flag that is used up, and tells which provider it refused."""
+
+    def __init__(self, on_refused: Callable[[Any], None]) -> None:
+        super().__init__()
+        self._done = True
+        self.on_set: Callable[[Any], None] | None = on_refused
+
+    def do_once(self, func: Callable[[], None]) -> bool:
+        """Refuse, as the API's own flag does, then tell."""
+        did = super().do_once(func)
+        if not did and self.on_set is not None:
+            try:
+                (held,) = func.__closure__ or ()  # of the API's setter: the provider alone
+                self.on_set(held.cell_contents)
+            except Exception as error:
+                swallowed("otel.refused", error)
+        return did
+
+
 class Watch:
     """The watch over one signal's global provider, until :meth:`stop`."""
 
-    def __init__(self, signal: str, module: ModuleType, flag: str, on_set: Callable[[], None]) -> None:
+    def __init__(self, signal: str, module: ModuleType, flag: str, mine: WatchedOnce | RefusingOnce) -> None:
         self.signal = signal
         self._module = module
         self._flag = flag
         self._before: Any = getattr(module, flag)
-        self._mine = WatchedOnce(on_set)
+        self._mine = mine
         setattr(module, flag, self._mine)
 
     @guarded("otel.watch_stop")
@@ -118,4 +138,22 @@ def watch(signal: str, on_set: Callable[[], None]) -> Watch | None:
     if not can_watch(signal):
         return None
     module_name, flag, _, _ = _PLACES[signal]
-    return Watch(signal, importlib.import_module(module_name), flag, on_set)
+    return Watch(signal, importlib.import_module(module_name), flag, WatchedOnce(on_set))
+
+
+def watch_refused(signal: str, on_refused: Callable[[Any], None]) -> Watch | None:
+    """Call ``on_refused`` with each provider that comes too late for the global place, which is taken.
+
+    Who sets one may go on using it all the same, as Logfire does.
+
+    Args:
+        signal: ``tracer``, ``logger`` or ``meter``.
+        on_refused: runs on the setter's thread; what it raises is swallowed.
+
+    Returns:
+        The watch, or None where this API cannot be watched.
+    """
+    if not can_watch(signal):
+        return None
+    module_name, flag, _, _ = _PLACES[signal]
+    return Watch(signal, importlib.import_module(module_name), flag, RefusingOnce(on_refused))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -25,7 +25,7 @@ from spantally.ground.guard import guarded, say_once, swallowed
 from spantally.otel import global_providers
 from spantally.otel.implicit import register_resolvers, set_trust_baggage, unregister_resolvers
 from spantally.otel.otlp_exit import exit_guard, watch_exporters
-from spantally.otel.redaction_net import multi_processor, place_in_front
+from spantally.otel.redaction_net import multi_processor, place_in_front, sdk_provider
 
 if TYPE_CHECKING:
     # The SDK's logs are imported by whoever sets a logger provider of theirs, and else by nobody.
@@ -179,21 +179,25 @@ def build_provider(resource: Resource | None = None, redactor: RedactorNow | Non
 _OTLP_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
-def exporter_names() -> list[str]:
-    """Names of the trace exporters that the environment asks for, protocol included."""
-    text = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
-    if not text and any(os.environ.get(name, "").strip() for name in _OTLP_ENDPOINTS):
+def exporter_names(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Names of the trace exporters that an environment asks for, protocol included.
+
+    Args:
+        environ: the environment to read.
+    """
+    text = environ.get("OTEL_TRACES_EXPORTER", "").strip()
+    if not text and any(environ.get(name, "").strip() for name in _OTLP_ENDPOINTS):
         text = "otlp"
     names = [name.strip() for name in text.split(",") if name.strip()]
-    return [_with_protocol(name) for name in names if name.lower() != "none"]
+    return [_with_protocol(name, environ) for name in names if name.lower() != "none"]
 
 
-def _with_protocol(name: str) -> str:
+def _with_protocol(name: str, environ: Mapping[str, str]) -> str:
     if name != "otlp":
         return name
     protocol = (
-        os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-        or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+        environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+        or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
         or "grpc"
     )
     return "otlp_proto_grpc" if protocol.strip().lower() == "grpc" else "otlp_proto_http"
@@ -205,8 +209,9 @@ def _load_exporter(name: str) -> Any:
             return entry.load()()
         say_once(
             f"exporter:{name}",
-            "spantally: no trace exporter %r is installed; pip install 'spantally[otlp]'",
+            "spantally: no trace exporter %r is installed; %s",
             name,
+            "pip install 'spantally[otlp]'" if name.startswith("otlp") else "nothing is sent by it",
         )
     except Exception as error:
         swallowed(f"otel.exporter.{name}", error)
@@ -301,18 +306,18 @@ class Handover:
     @guarded("otel.forward")
     def _forward(self, theirs: Any) -> None:
         """Tracers that our provider handed out write into the program's provider from now on."""
-        target = multi_processor(theirs)
+        target = sdk_provider(theirs)
         mine = multi_processor(self.provider)
         if target is None or mine is None:
             return
         ended = mine._span_processors
         with mine._lock:
-            mine._span_processors = (target,)
-        self.provider.sampler = theirs.sampler
-        self.provider._resource = theirs.resource
+            mine._span_processors = (target._active_span_processor,)
+        self.provider.sampler = target.sampler
+        self.provider._resource = target.resource
         for tracer in list(self.provider._tracers.values()):
-            tracer.sampler = theirs.sampler
-            tracer.resource = theirs.resource
+            tracer.sampler = target.sampler
+            tracer.resource = target.resource
         for processor in ended:
             if isinstance(processor, (BatchSpanProcessor, SimpleSpanProcessor)):
                 processor.shutdown()
@@ -363,22 +368,31 @@ class GlobalInstallation:
         if self.processor is not None:
             if global_providers.is_set("tracer"):
                 self.adopt_tracer_provider(trace.get_tracer_provider())
+                self._look_after("tracer", self.adopt_tracer_provider)
             else:
                 self._wait_for("tracer", lambda: self.adopt_tracer_provider(trace.get_tracer_provider()))
         if self.make_log_processor is not None:
             if global_providers.is_set("logger"):
                 self.adopt_logger_provider(_logs.get_logger_provider())
+                self._look_after("logger", self.adopt_logger_provider)
             else:
                 self._wait_for("logger", lambda: self.adopt_logger_provider(_logs.get_logger_provider()))
         if self.make_metric_net is not None:
             if global_providers.is_set("meter"):
                 self.adopt_meter_provider(metrics.get_meter_provider())
+                self._look_after("meter", self.adopt_meter_provider)
             else:
                 self._wait_for("meter", lambda: self.adopt_meter_provider(metrics.get_meter_provider()))
         return self
 
     def _wait_for(self, signal: str, on_set: Callable[[], None]) -> None:
         made = global_providers.watch(signal, on_set)
+        if made is not None:
+            self._watches.append(made)
+
+    def _look_after(self, signal: str, adopt: Callable[[Any], None]) -> None:
+        """A provider that is refused, since the launcher's is there, may be used all the same."""
+        made = global_providers.watch_refused(signal, adopt)
         if made is not None:
             self._watches.append(made)
 

@@ -340,10 +340,16 @@ def _redact_context(span: Any, redactor: RedactorLike) -> None:
 
 def multi_processor(provider: Any) -> Any:
     """The object that holds the span processors of a provider (or of one that it wraps), or None."""
+    inner = sdk_provider(provider)
+    return None if inner is None else inner._active_span_processor
+
+
+def sdk_provider(provider: Any) -> Any:
+    """The SDK's provider that a provider is, or wraps as Logfire's does; None for any other."""
     for candidate in (provider, getattr(provider, "provider", None)):
         multi = getattr(candidate, "_active_span_processor", None)
         if isinstance(getattr(multi, "_span_processors", None), tuple):
-            return multi
+            return candidate
     return None
 
 

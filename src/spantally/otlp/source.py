@@ -37,6 +37,8 @@ _NEXT: Final = re.compile(r"\s*(?=[{\[])")
 _AGAIN: Final = re.compile(r"\n(?=[{\[])")
 """Where documents may go on after something that is none."""
 
+_MOST_PACKED: Final = 4
+"""How often an input may be packed: whoever rotates files may pack what the Collector packed already."""
 _GZIP: Final = b"\x1f\x8b"
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BUFFER: Final = 1 << 18
@@ -75,11 +77,14 @@ class Input:
 
     def _batches(self) -> Iterator[Batch]:
         stream = self._stream
-        head = stream.peek(4)[:4]
-        if head[:2] == _GZIP:
-            stream = io.BufferedReader(cast("Any", gzip.GzipFile(fileobj=stream)), _BUFFER)
-        elif head == frames.ZSTD:
-            stream = io.BufferedReader(frames.unpacked(stream), _BUFFER)
+        for _ in range(_MOST_PACKED):
+            head = stream.peek(4)[:4]
+            if head[:2] == _GZIP:
+                stream = io.BufferedReader(cast("Any", gzip.GzipFile(fileobj=stream, mode="rb")), _BUFFER)
+            elif head == frames.ZSTD:
+                stream = io.BufferedReader(frames.unpacked(stream), _BUFFER)
+            else:
+                break
         head = stream.peek(3)[:3]
         if head == codecs.BOM_UTF8:
             stream.read(3)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -51,7 +52,7 @@ class OtlpReceiver(LoopbackServer):
     """Accepts OTLP over HTTP (protobuf, plain or gzip) and keeps what came.
 
     Keeping needs the standard library only; :meth:`spans`, :meth:`metrics` and :meth:`logs` decode with
-    opentelemetry-proto.
+    opentelemetry-proto (``pip install 'spantally[otlp]'``).
 
     Example:
         >>> with OtlpReceiver() as receiver:
@@ -112,9 +113,10 @@ class OtlpReceiver(LoopbackServer):
         """Every span received, in order of arrival.
 
         Raises:
-            ImportError: without opentelemetry-proto.
+            ModuleNotFoundError: without opentelemetry-proto (``pip install 'spantally[otlp]'``).
         """
-        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+        with _named_extra():
+            from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
         found: list[ReceivedSpan] = []
         for message in self._messages(TRACES, ExportTraceServiceRequest):
@@ -128,9 +130,12 @@ class OtlpReceiver(LoopbackServer):
         """Every ``Metric`` message received.
 
         Raises:
-            ImportError: without opentelemetry-proto.
+            ModuleNotFoundError: without opentelemetry-proto (``pip install 'spantally[otlp]'``).
         """
-        from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+        with _named_extra():
+            from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+                ExportMetricsServiceRequest,
+            )
 
         return [
             metric
@@ -144,9 +149,10 @@ class OtlpReceiver(LoopbackServer):
         """Every ``LogRecord`` message received.
 
         Raises:
-            ImportError: without opentelemetry-proto.
+            ModuleNotFoundError: without opentelemetry-proto (``pip install 'spantally[otlp]'``).
         """
-        from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+        with _named_extra():
+            from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
         return [
             record
@@ -165,6 +171,19 @@ class OtlpReceiver(LoopbackServer):
             message.ParseFromString(body)
             messages.append(message)
         return messages
+
+
+@contextmanager
+def _named_extra() -> Iterator[None]:
+    """Says what to install where the messages of OTLP are not."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith(("opentelemetry.proto", "google")):
+            raise
+        raise ModuleNotFoundError(
+            "OtlpReceiver decodes with opentelemetry-proto: pip install 'spantally[otlp]'", name=error.name
+        ) from error
 
 
 def _span(item: Any, resource: dict[str, Any], scope: str) -> ReceivedSpan:

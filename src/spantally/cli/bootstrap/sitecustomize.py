@@ -14,6 +14,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
 LAUNCHERS = ("opentelemetry-instrument", "spantally")
+SIGNALS = ("TRACES", "METRICS", "LOGS")
 
 
 def _is_here(entry: str) -> bool:
@@ -69,14 +70,49 @@ def _start(instrumented: bool) -> None:
         return
     if not instrumented:
         try:
-            from opentelemetry.instrumentation.auto_instrumentation import initialize
+            from opentelemetry.instrumentation import auto_instrumentation
 
-            initialize()
+            if _exports_nothing():  # type: ignore[no-untyped-call]
+                _initialize_lending(auto_instrumentation)  # type: ignore[no-untyped-call]
+            else:
+                auto_instrumentation.initialize()
         except Exception as error:
             from spantally.ground.guard import swallowed
 
             swallowed("cli.bootstrap.initialize", error)
     activate_from_run()
+
+
+def _exports_nothing():  # type: ignore[no-untyped-def]
+    """True where a configurator would only make providers without exporters, and take the program's place."""
+    named = (
+        "OTEL_CONFIG_FILE",
+        "OTEL_EXPERIMENTAL_CONFIG_FILE",
+        "OTEL_PYTHON_CONFIGURATOR",
+        "OTEL_SDK_DISABLED",
+    )
+    if any(os.environ.get(name) for name in named):
+        return False
+    return all(os.environ.get("OTEL_" + signal + "_EXPORTER") == "none" for signal in SIGNALS)
+
+
+def _initialize_lending(auto_instrumentation):  # type: ignore[no-untyped-def]
+    """Start the instrumentors with a provider of ours, which steps aside for the program's own.
+
+    A global provider of the configurator stays: the one that a program sets itself would be refused, and its
+    spans, logs and metrics would go nowhere.
+    """
+    load = getattr(auto_instrumentation, "_load_configurators", None)
+    if load is None:  # another OpenTelemetry: as ever
+        auto_instrumentation.initialize()
+        return
+    from spantally.api.runtime import lend_provider
+
+    auto_instrumentation._load_configurators = lend_provider
+    try:
+        auto_instrumentation.initialize()
+    finally:
+        auto_instrumentation._load_configurators = load
 
 
 def _without_us(action, *arguments):  # type: ignore[no-untyped-def]

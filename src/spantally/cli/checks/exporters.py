@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from spantally.cli.checks import launches
 from spantally.cli.checks.finding import Finding, Level
 from spantally.cli.checks.versions import installed
+from spantally.cli.otlp_pieces import INSTALL, PROTOCOLS, installed_plugins, protocol_of
+from spantally.cli.otlp_target import SIGNALS
 
 SECTION: Final = "exporters"
-SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
 LONGEST_TIMEOUT: Final = 60.0
 """Seconds; above it the value was surely meant in milliseconds, as the specification has it."""
-_PROTOCOLS: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
-_INSTALL: Final = "pip install 'spantally[otlp]'"
 
 
 def check(environ: Mapping[str, str]) -> list[Finding]:
@@ -26,7 +25,8 @@ def check(environ: Mapping[str, str]) -> list[Finding]:
         environ: the environment to read.
     """
     found: list[Finding] = []
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    switched_off = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if switched_off:
         found.append(
             Finding(
                 SECTION, "OTEL_SDK_DISABLED", "true", Level.NOTE, "nothing is exported; the tally still works"
@@ -36,6 +36,8 @@ def check(environ: Mapping[str, str]) -> list[Finding]:
     found.extend(_config_file(name, environ[name]) for name in files if environ.get(name))
     for signal in SIGNALS:
         found.extend(_signal(signal, environ))
+    if not switched_off:
+        found.extend(launches.check(SECTION, environ))
     found.extend(check_timeouts(environ))
     disabled = [part.strip() for part in environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")]
     ours = [name for name in disabled if name == "*" or name.startswith("spantally_")]
@@ -56,7 +58,7 @@ def _config_file(name: str, path: str) -> Finding:
         )
     if installed("opentelemetry-configuration") is None:
         return Finding(
-            SECTION, name, path, Level.PROBLEM, f"opentelemetry-configuration is missing: {_INSTALL}"
+            SECTION, name, path, Level.PROBLEM, f"opentelemetry-configuration is missing: {INSTALL}"
         )
     return Finding(SECTION, name, path)
 
@@ -79,19 +81,16 @@ def _exporter(signal: str, name: str, environ: Mapping[str, str]) -> Finding:
         return Finding(SECTION, label, "none")
     plugin, value = name, name
     if name == "otlp":
-        protocol = environ.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or environ.get(
-            "OTEL_EXPORTER_OTLP_PROTOCOL"
-        )
-        protocol = (protocol or "grpc").strip()
-        if protocol not in _PROTOCOLS:
+        protocol = protocol_of(signal, environ)
+        if protocol not in PROTOCOLS:
             advice = f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol!r} is not allowed; use grpc or http/protobuf"
             return Finding(SECTION, label, name, Level.PROBLEM, advice)
-        plugin = _PROTOCOLS[protocol]
+        plugin = PROTOCOLS[protocol]
         value = f"otlp {protocol} to {endpoint(signal, protocol, environ)}"
-    known = {entry.name for entry in entry_points(group=f"opentelemetry_{label}_exporter")}
+    known = installed_plugins(signal)
     if plugin not in known:
         advice = f"no exporter named {plugin!r} is installed"
-        advice += f": {_INSTALL}" if plugin.startswith("otlp") else f"; installed: {', '.join(sorted(known))}"
+        advice += f": {INSTALL}" if plugin.startswith("otlp") else f"; installed: {', '.join(sorted(known))}"
         return Finding(SECTION, label, value, Level.PROBLEM, advice)
     if plugin == "otlp_proto_grpc" and ":4318" in value:
         advice = "4318 is the usual port of http/protobuf; set OTEL_EXPORTER_OTLP_PROTOCOL, or use 4317"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from spantally.cli.access import MEMORY, ledger_in_force, obstacle_to_making
+from spantally.cli.access import MEMORY, by_source, ledger_in_force, obstacle_to_making
 from spantally.cli.checks.finding import Finding, Level
 from spantally.ground.errors import LedgerError
 
@@ -28,16 +28,17 @@ def check(explicit: str | None) -> list[Finding]:
         exists = path.exists()
     except OSError as error:
         advice = f"it cannot be reached ({error.strerror}); check the path and its permissions"
+        advice = by_source(advice, explicit)
         return [Finding(SECTION, "path", target, Level.PROBLEM, advice)]
     if exists:
-        return [Finding(SECTION, "path", target), *_health(target)]
+        return [Finding(SECTION, "path", target), *_health(target, explicit)]
     obstacle = obstacle_to_making(path)
     if obstacle is not None:
-        return [Finding(SECTION, "path", target, Level.PROBLEM, obstacle)]
+        return [Finding(SECTION, "path", target, Level.PROBLEM, by_source(obstacle, explicit))]
     return [Finding(SECTION, "path", f"{target} (none yet; made at the first call)", Level.NOTE)]
 
 
-def _health(target: str) -> list[Finding]:
+def _health(target: str, explicit: str | None) -> list[Finding]:
     from spantally.queries import open_ledger
 
     try:
@@ -47,7 +48,7 @@ def _health(target: str) -> list[Finding]:
         finally:
             ledger.close()
     except LedgerError as error:
-        return [Finding(SECTION, "state", error.slug, Level.PROBLEM, str(error))]
+        return [Finding(SECTION, "state", error.slug, Level.PROBLEM, by_source(str(error), explicit))]
     found = []
     if health.ok:
         found.append(Finding(SECTION, "state", health.detail or "ok"))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Final
 
 from spantally.cli.checks.finding import Finding, Level
 from spantally.ground.errors import SettingsError
 from spantally.ground.places import config_path
+from spantally.ground.setting_names import misspelt
 from spantally.ground.settings import OPTIONS, from_environment, value_text
 
 SECTION: Final = "settings"
-_OTHERS: Final = frozenset({"SPANTALLY_REDACTION_KEY", "SPANTALLY_RUN_PID", "SPANTALLY_SUMMARY_OWNER"})
-"""Variables that are ours and not in the table of settings."""
 
 
 def check(environ: Mapping[str, str]) -> list[Finding]:
@@ -36,10 +34,8 @@ def check(environ: Mapping[str, str]) -> list[Finding]:
             found.append(Finding(SECTION, option.env, value, Level.PROBLEM, str(error)))
     found.extend(_budgets())
     found.extend(_rates())
-    known = {option.env for option in OPTIONS} | _OTHERS
-    for name in sorted(name for name in environ if name.startswith("SPANTALLY_") and name not in known):
-        near = difflib.get_close_matches(name, sorted(known), n=1)
-        advice = f"no such setting{f'; did you mean {near[0]}?' if near else ''}"
+    for name, near in misspelt(environ):
+        advice = f"no such setting{f'; did you mean {near}?' if near else ''}"
         found.append(Finding(SECTION, name, "ignored", Level.PROBLEM, advice))
     return found
 
