@@ -484,13 +484,10 @@ ELSEWHERE = {
 """Rooms whose guards are tested beside their code."""
 
 UNREACHED = {
-<<<<<<< HEAD
     "api.content": "the engine cannot be loaded: tests/test_redaction_on_loop.py",
-=======
     "otel.refused": "a setter of providers of another shape: tests/test_otel_provider.py",
     "api.lend_provider": "a provider that cannot be lent at the start: as activate(), part by part",
     "ground.setting_names": "names of variables that cannot be looked at: tests/test_cli_doctor.py",
->>>>>>> walk8
     "calls.later_content": "the redactor raises on the worker: tests/test_redaction_on_loop.py",
     **dict.fromkeys(
         ("calls.watch", "calls.shows", "session.console", "api.console", "api.console_close"),
