@@ -518,6 +518,40 @@ def test_a_generator_that_is_told_to_end_answers_as_without_us(
     assert [one.abandoned for one in watched.of("agent")][:2] == [True, True]
 
 
+class _Remote:
+    """A stand-in for something remote, as of ``xmlrpc``: it answers whatever it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return _Remote()
+
+    def __call__(self, *args: Any) -> Any:
+        return args
+
+
+class _Gone(_Remote):
+    """One that answers with an error."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize("remote", [_Remote, _Gone])
+def test_a_stand_in_for_something_remote_is_a_tool(remote: type[_Remote], watched: Watched) -> None:
+    """It is called by what names it here."""
+    assert spantally.wrap_tools({"search": remote()})["search"]("a") == ("a",)
+    assert spantally.tool(remote())("b") == ("b",)
+    assert [one.name for one in watched.of("tool")] == ["search", remote.__name__]
+
+
+def test_a_partial_is_the_tool_of_its_function(watched: Watched) -> None:
+    """Its name and description are the function's; those of ``functools.partial`` tell of no tool."""
+    fixed = functools.partial(functools.partial(importable, value=3))
+    assert (spantally.tool(fixed)(), spantally.wrap_tools({"six": fixed})["six"]()) == (6, 6)
+    told = [attributes(span) for span in watched.spans]
+    assert {one["gen_ai.tool.name"] for one in told} == {"importable", "six"}
+    assert {one["gen_ai.tool.description"] for one in told} == {"Doubles a value."}
+
+
 class _Thing:
     """Something that can be waited for to go."""
 

@@ -66,11 +66,11 @@ def wrap_function(
     kind: Any = function
     if not inspect.isroutine(function) and not isinstance(function, functools.partial):
         kind = type(function).__call__  # an object is of the kind of its method
-    if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(kind):
+    if _is(inspect.isasyncgenfunction, function, kind):
         wrapped: Any = _wrap_async_generator(function, opener)
-    elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(kind):
+    elif _is(inspect.iscoroutinefunction, function, kind):
         wrapped = _wrap_coroutine(function, opener, beside)
-    elif inspect.isgeneratorfunction(function) or inspect.isgeneratorfunction(kind):
+    elif _is(inspect.isgeneratorfunction, function, kind):
         wrapped = _wrap_generator(function, opener)
         if _is_awaitable(function):
             wrapped = types.coroutine(wrapped)
@@ -86,12 +86,34 @@ _OF_CACHES: Final = ("cache_info", "cache_clear", "cache_parameters")
 """What programs ask of a function behind ``functools.lru_cache``, beside calling it."""
 
 
+def _is(check: Callable[[Any], bool], function: Any, kind: Any) -> bool:
+    try:
+        return check(function) or check(kind)
+    except Exception:  # an object that answers what it is asked with an error
+        return check(kind)
+
+
 def _is_awaitable(function: Any) -> bool:
     """True for a generator function that ``types.coroutine`` has made one of coroutines."""
     while isinstance(function, functools.partial):
         function = function.func
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     return code is not None and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)
+
+
+def _as(function: Callable[..., Any]) -> Callable[[_F], _F]:
+    """``functools.wraps`` for whatever can be called: a stand-in for something remote answers anything."""
+
+    def decorate(run: _F) -> _F:
+        for name in functools.WRAPPER_ASSIGNMENTS:
+            try:
+                setattr(run, name, getattr(function, name))
+            except Exception:  # has none, gives none, or something of another type
+                continue
+        functools.update_wrapper(run, function, assigned=())
+        return run
+
+    return decorate
 
 
 def _tell(method: Callable[..., None], *args: Any) -> None:
@@ -110,7 +132,7 @@ def _enter(running: Running) -> Entered | None:
 
 
 def _wrap_plain(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
-    @functools.wraps(function)
+    @_as(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         running = opener(args, kwargs)
         if running is None:
@@ -134,7 +156,7 @@ def _wrap_plain(function: Callable[..., Any], opener: Opener) -> Callable[..., A
 def _wrap_coroutine(
     function: Callable[..., Any], opener: Opener, beside: Callable[[Any], Awaitable[None]] | None
 ) -> Callable[..., Any]:
-    @functools.wraps(function)
+    @_as(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
         if beside is not None:
             await beside((args, kwargs))
@@ -172,7 +194,7 @@ def _wrap_coroutine(
 
 
 def _wrap_generator(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
-    @functools.wraps(function)
+    @_as(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         running = opener(args, kwargs)
         if running is None:
@@ -220,7 +242,7 @@ def _wrap_generator(function: Callable[..., Any], opener: Opener) -> Callable[..
 
 
 def _wrap_async_generator(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
-    @functools.wraps(function)
+    @_as(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
         running = opener(args, kwargs)
         if running is None:
