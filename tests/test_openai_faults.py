@@ -320,6 +320,22 @@ _STARTS = {"responses stream": RESPONSE_EVENTS[:1]}
 """What comes before anything is made."""
 
 
+@pytest.mark.parametrize(
+    "body", [{"object": "list", "data": []}, {"object": "list", "data": [], "usage": USAGE}]
+)
+def test_an_answer_that_the_sdk_refuses_is_possibly_billed(body: dict[str, Any], watched: Watched) -> None:
+    """It has come, whatever error is raised of it; one that tells its usage is billed for that."""
+    reply = Reply(body=json.dumps(body).encode(), headers={"content-type": "application/json"})
+    with (
+        ScriptedServer(reply) as server,
+        client_of(server) as client,
+        pytest.raises(ValueError, match="No embedding"),
+    ):
+        client.embeddings.create(model="text-embedding-3-small", input="hi")
+    (record,) = watched.records
+    assert (record.status, record.possibly_billed) == ("error", "usage" not in body)
+
+
 class SoftTimeLimit(Exception):
     """What a worker raises in a task that takes too long, as Celery does."""
 
