@@ -33,6 +33,27 @@ class Slim:
     __slots__ = ()
 
 
+class Shop:
+    """What has tools for methods."""
+
+    def search(self, query: str) -> int:
+        return 1
+
+    @spantally.tool
+    @classmethod
+    def find(cls, query: str) -> int:
+        return 1
+
+
+@spantally.tool
+def label(cls: str) -> int:
+    """A function whose parameter happens to be called as that of a class method."""
+    return 1
+
+
+TOOLS = spantally.wrap_tools({"search": Shop().search})
+
+
 class Level(enum.IntEnum):
     """A number by name."""
 
@@ -65,6 +86,10 @@ DIFFERENT: dict[str, Callable[[int], Any]] = {
     "decimals": lambda number: search(decimal.Decimal(number)),
     "sets": lambda number: search({number}),
     "ids": lambda number: search(uuid.UUID(int=number)),
+    "bound methods": lambda number: TOOLS["search"](str(number)),
+    "class methods": lambda number: Shop.find(str(number)),
+    "parameters called cls": lambda number: label(str(number)),
+    "parameters called cls, by name": lambda number: label(cls=str(number)),
     "within": lambda number: search({"at": [dt.date(2025, 1, 1 + number)]}),
 }
 SAME: dict[str, Callable[[int], Any]] = {
@@ -75,6 +100,8 @@ SAME: dict[str, Callable[[int], Any]] = {
     "sets": lambda number: search({1, 2} if number % 2 else {2, 1}),
     "order of keys": lambda number: search({"a": 1, "b": 2} if number % 2 else {"b": 2, "a": 1}),
     "order of names": lambda number: search(a=1, b=2) if number % 2 else search(b=2, a=1),
+    "bound methods": lambda number: TOOLS["search"]("a"),
+    "class methods": lambda number: Shop.find("a"),
     "members": lambda number: search(Level.HIGH),
 }
 

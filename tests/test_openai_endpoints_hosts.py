@@ -20,6 +20,7 @@ LIMITS = {
     "x-ratelimit-limit-requests": "500",
     "x-ratelimit-remaining-tokens": "29987",
     "x-ratelimit-reset-tokens": "26ms",
+    "x-ratelimit-limit-tokens": "18446744073709551615",
 }
 
 
@@ -73,6 +74,8 @@ def test_each_failed_attempt_is_an_event(watched: Watched, mode: str) -> None:
         "openai.response.rate_limit.limit_requests": 500,
         "openai.response.rate_limit.remaining_tokens": 29987,
         "openai.response.rate_limit.reset_tokens": "26ms",
+        # "No limit", of more than 64 bits: no exporter takes such a number.
+        "openai.response.rate_limit.limit_tokens": "18446744073709551615",
     }
     assert second == {
         "spantally.attempt": 2,

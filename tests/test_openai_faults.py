@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import signal
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -317,6 +318,49 @@ _FAILS: dict[str, dict[str, Any]] = {
 _BEGINS = {"chat stream": CHUNKS[:2], "chat bytes": CHUNKS[:2], "responses stream": RESPONSE_EVENTS[:2]}
 _STARTS = {"responses stream": RESPONSE_EVENTS[:1]}
 """What comes before anything is made."""
+
+
+@pytest.mark.parametrize(
+    "body", [{"object": "list", "data": []}, {"object": "list", "data": [], "usage": USAGE}]
+)
+def test_an_answer_that_the_sdk_refuses_is_possibly_billed(body: dict[str, Any], watched: Watched) -> None:
+    """It has come, whatever error is raised of it; one that tells its usage is billed for that."""
+    reply = Reply(body=json.dumps(body).encode(), headers={"content-type": "application/json"})
+    with (
+        ScriptedServer(reply) as server,
+        client_of(server) as client,
+        pytest.raises(ValueError, match="No embedding"),
+    ):
+        client.embeddings.create(model="text-embedding-3-small", input="hi")
+    (record,) = watched.records
+    assert (record.status, record.possibly_billed) == ("error", "usage" not in body)
+
+
+class SoftTimeLimit(Exception):
+    """What a worker raises in a task that takes too long, as Celery does."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such signal")
+@pytest.mark.parametrize("name", ["chat", "chat stream"])
+def test_a_time_limit_of_a_worker_is_possibly_billed(name: str) -> None:
+    """It comes up where the program waits for the answer, which is made and billed all the same."""
+
+    def limit(*_: Any) -> None:
+        raise SoftTimeLimit
+
+    before = signal.signal(signal.SIGALRM, limit)
+    watched = Watched()
+    try:
+        with ScriptedServer(Reply(delay=3)) as server, client_of(server) as client:
+            signal.setitimer(signal.ITIMER_REAL, 1)
+            with pytest.raises(SoftTimeLimit):
+                CALLS[name](client)
+        (record,) = watched.records
+        assert (record.status, record.possibly_billed) == ("error", True)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        watched.close()
 
 
 @pytest.mark.parametrize("mode", MEET)

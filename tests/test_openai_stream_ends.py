@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -234,3 +235,38 @@ def test_the_first_end_of_a_stream_is_its_end(watched: Watched, kind: str) -> No
     (record,) = watched.records
     assert (record.status, record.abandoned) == ("ok", True)
     assert watched.spans[0].status.code == 0
+
+
+def _left_to_the_loop(kind: str) -> list[str]:
+    """Which generators the event loop has to close after the program has closed its own."""
+    left: list[str] = []
+
+    async def main(server: ScriptedServer) -> None:
+        before = sys.get_asyncgen_hooks()
+
+        def finalizer(generator: Any) -> None:
+            left.append(generator.__qualname__)
+            if before.finalizer is not None:
+                before.finalizer(generator)
+
+        sys.set_asyncgen_hooks(before.firstiter, finalizer)
+        async with async_client_of(server) as client, RAW["chat lines"](client) as response:
+            chunks = getattr(response.http_response, kind)()
+            await anext(chunks)
+            await chunks.aclose()
+
+    with ScriptedServer(Reply(text="one two three four", chunk_delay=0.05)) as server:
+        asyncio.run(main(server))
+    return sorted(left)
+
+
+@pytest.mark.parametrize("kind", ["aiter_raw", "aiter_bytes"])
+def test_closing_an_iterator_closes_what_it_reads(kind: str) -> None:
+    """At once, as far as the HTTP library does so: of what is left to it trio, for one, complains."""
+    expected = _left_to_the_loop(kind)
+    watched = Watched()
+    try:
+        assert _left_to_the_loop(kind) == expected
+        assert [record.abandoned for record in watched.records] == [True]
+    finally:
+        watched.close()

@@ -149,6 +149,38 @@ def test_tools_keep_arguments_and_results(kept: Watched) -> None:
     ]
 
 
+def test_arguments_of_methods_are_by_their_names(kept: Watched) -> None:
+    """Bound before or after they are decorated; a parameter is not left out for what it is called."""
+
+    class Shop:
+        def search(self, query: str, limit: int = 1) -> int:
+            return limit
+
+        @spantally.tool
+        def found(self, query: str) -> int:
+            return 1
+
+        @spantally.tool
+        @classmethod
+        def kinds(cls, query: str) -> int:
+            return 1
+
+    @spantally.tool
+    def label(cls: str, text: str) -> int:
+        return 1
+
+    spantally.wrap_tools({"search": Shop().search})["search"]("motors", 3)
+    Shop().found("a")
+    Shop.kinds("b")
+    label("dog", text="Rex")
+    assert [dict(record.content or {})["arguments"] for record in kept.records] == [
+        {"query": "motors", "limit": 3},
+        {"query": "a"},
+        {"query": "b"},
+        {"cls": "dog", "text": "Rex"},
+    ]
+
+
 def test_nothing_is_kept_with_false(kept: Watched) -> None:
     """``capture=False`` holds for every decorator, whatever the policy."""
 

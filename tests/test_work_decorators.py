@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import inspect
 import pickle
 import types
-from collections.abc import AsyncIterator, Generator, Iterator
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
 import openai
@@ -432,6 +434,226 @@ def test_closing_gives_what_the_body_gives(watched: Watched) -> None:
         next(running)
         closed.append(running.close())  # type: ignore[func-returns-value]
     assert closed[0] == closed[1]
+
+
+def _told(act: Callable[[], Any]) -> Any:
+    """What comes of something: a value, or an error with all that it stands in."""
+    try:
+        return act()
+    except BaseException as error:
+        chain: list[Any] = []
+        at: BaseException | None = error
+        while at is not None:
+            chain.append((type(at), at.args))
+            at = at.__context__
+        return chain
+
+
+def _generator_ends(decorate: Callable[[Any], Any]) -> list[Any]:
+    def fails(value: int) -> Iterator[int]:
+        try:
+            yield value
+        finally:
+            raise ValueError("in the end")
+
+    def stays(value: int) -> Iterator[int]:
+        while True:
+            try:
+                yield value
+            except GeneratorExit:
+                yield -value
+
+    found: list[Any] = []
+    for body in (fails, stays):
+        for act in (lambda one: one.close(), lambda one: (one.throw(GeneratorExit()), next(one))):
+            running = decorate(body)(3)
+            next(running)
+            found.append(_told(functools.partial(act, running)))
+            _told(running.close)
+    return found
+
+
+def _async_generator_ends(decorate: Callable[[Any], Any]) -> list[Any]:
+    async def fails(value: int) -> AsyncIterator[int]:
+        try:
+            yield value
+        finally:
+            await asyncio.sleep(0)
+            raise ValueError("in the end")
+
+    async def stays(value: int) -> AsyncIterator[int]:
+        for _ in range(2):
+            try:
+                yield value
+            except GeneratorExit:
+                yield -value
+
+    async def thrown(one: Any) -> Any:
+        return await one.athrow(GeneratorExit()), await anext(one)
+
+    async def main(body: Any, act: Callable[[Any], Any]) -> Any:
+        running = decorate(body)(3)
+        await anext(running)
+        try:
+            return await act(running)
+        finally:
+            async for _ in running:
+                pass
+
+    acts: tuple[Callable[[Any], Any], ...] = (lambda one: one.aclose(), thrown)
+    return [
+        _told(lambda body=body, act=act: asyncio.run(main(body, act)))  # type: ignore[misc]
+        for body in (fails, stays)
+        for act in acts
+    ]
+
+
+@pytest.mark.parametrize("ends", [_generator_ends, _async_generator_ends])
+def test_a_generator_that_is_told_to_end_answers_as_without_us(
+    ends: Callable[[Callable[[Any], Any]], list[Any]], watched: Watched
+) -> None:
+    """Its errors stand in what they stand in, and what it yields still is yielded."""
+    expected = ends(lambda function: function)
+    assert ends(spantally.agent) == expected
+    assert [one.abandoned for one in watched.of("agent")][:2] == [True, True]
+
+
+class _Remote:
+    """A stand-in for something remote, as of ``xmlrpc``: it answers whatever it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return _Remote()
+
+    def __call__(self, *args: Any) -> Any:
+        return args
+
+
+class _Gone(_Remote):
+    """One that answers with an error."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize("remote", [_Remote, _Gone])
+def test_a_stand_in_for_something_remote_is_a_tool(remote: type[_Remote], watched: Watched) -> None:
+    """It is called by what names it here."""
+    assert spantally.wrap_tools({"search": remote()})["search"]("a") == ("a",)
+    assert spantally.tool(remote())("b") == ("b",)
+    assert [one.name for one in watched.of("tool")] == ["search", remote.__name__]
+
+
+def test_a_partial_is_the_tool_of_its_function(watched: Watched) -> None:
+    """Its name and description are the function's; those of ``functools.partial`` tell of no tool."""
+    fixed = functools.partial(functools.partial(importable, value=3))
+    assert (spantally.tool(fixed)(), spantally.wrap_tools({"six": fixed})["six"]()) == (6, 6)
+    told = [attributes(span) for span in watched.spans]
+    assert {one["gen_ai.tool.name"] for one in told} == {"importable", "six"}
+    assert {one["gen_ai.tool.description"] for one in told} == {"Doubles a value."}
+
+
+class _Thing:
+    """Something that can be waited for to go."""
+
+
+def _generator_keeps(decorate: Callable[[Any], Any]) -> dict[str, bool]:
+    things: dict[str, weakref.ref[_Thing]] = {}
+
+    def made(name: str) -> _Thing:
+        thing = _Thing()
+        things[name] = weakref.ref(thing)
+        return thing
+
+    def body(given: Any) -> Generator[Any, Any, None]:
+        del given
+        held = made("of a body that an error has ended")
+        yield made("an item")
+        yield None
+        del held
+
+    running = decorate(body)(made("an argument"))
+    assert next(running) is not None
+    found = {name: things[name]() is None for name in ("an item", "an argument")}
+    running.send(made("what was sent"))
+    with contextlib.suppress(KeyError):
+        running.throw(KeyError())
+    return found | {name: thing() is None for name, thing in things.items()}
+
+
+def _async_keeps(decorate: Callable[[Any], Any]) -> dict[str, bool]:
+    things: dict[str, weakref.ref[_Thing]] = {}
+
+    def made(name: str) -> _Thing:
+        thing = _Thing()
+        things[name] = weakref.ref(thing)
+        return thing
+
+    async def body(given: Any) -> AsyncGenerator[Any, Any]:
+        del given
+        held = made("of a body that an error has ended")
+        yield made("an item")
+        yield None
+        del held
+
+    async def coroutine(given: Any) -> None:
+        del given
+        await asyncio.sleep(0)
+        found["an argument of a coroutine"] = things["of a coroutine"]() is None
+
+    found: dict[str, bool] = {}
+
+    async def main() -> None:
+        running = decorate(body)(made("an argument"))
+        assert await anext(running) is not None
+        found.update({name: things[name]() is None for name in ("an item", "an argument")})
+        await running.asend(made("what was sent"))
+        with contextlib.suppress(KeyError):
+            await running.athrow(KeyError())
+        found.update({name: thing() is None for name, thing in things.items()})
+        await decorate(coroutine)(made("of a coroutine"))
+
+    asyncio.run(main())
+    return found
+
+
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize("keeps", [_generator_keeps, _async_keeps])
+def test_what_the_program_lets_go_goes(
+    keeps: Callable[[Callable[[Any], Any]], dict[str, bool]], on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arguments, items and what an error held are as soon gone as without us, with no collection."""
+    if not on:
+        monkeypatch.setenv("SPANTALLY_DISABLED", "true")
+    watched = Watched()
+    gc.disable()
+    try:
+        expected = keeps(lambda function: function)
+        assert all(expected.values())
+        assert keeps(spantally.tool) == expected
+    finally:
+        gc.enable()
+        watched.close()
+
+
+@pytest.mark.parametrize("decorate", [spantally.tool, spantally.session("s-args")])
+def test_a_generator_that_cannot_be_called_has_ended(watched: Watched, decorate: Any) -> None:
+    """Wrong arguments, as models give them: the error is the program's, and nothing stays open."""
+
+    def rows(number: int) -> Iterator[int]:
+        yield number
+
+    async def later_rows(number: int) -> AsyncIterator[int]:
+        yield number
+
+    async def read() -> None:
+        await anext(decorate(later_rows)(wrong=1))
+
+    with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'"):
+        next(decorate(rows)(wrong=1))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'"):
+        asyncio.run(read())
+    ended: list[Any] = [*watched.of("tool"), *(one for one in watched.sessions if one.end_ns is not None)]
+    assert [one.status for one in ended] == ["error" if decorate is spantally.tool else "failed"] * 2
 
 
 @pytest.mark.parametrize("on", [True, False])

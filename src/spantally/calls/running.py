@@ -66,11 +66,11 @@ def wrap_function(
     kind: Any = function
     if not inspect.isroutine(function) and not isinstance(function, functools.partial):
         kind = type(function).__call__  # an object is of the kind of its method
-    if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(kind):
+    if _is(inspect.isasyncgenfunction, function, kind):
         wrapped: Any = _wrap_async_generator(function, opener)
-    elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(kind):
+    elif _is(inspect.iscoroutinefunction, function, kind):
         wrapped = _wrap_coroutine(function, opener, beside)
-    elif inspect.isgeneratorfunction(function) or inspect.isgeneratorfunction(kind):
+    elif _is(inspect.isgeneratorfunction, function, kind):
         wrapped = _wrap_generator(function, opener)
         if _is_awaitable(function):
             wrapped = types.coroutine(wrapped)
@@ -86,12 +86,34 @@ _OF_CACHES: Final = ("cache_info", "cache_clear", "cache_parameters")
 """What programs ask of a function behind ``functools.lru_cache``, beside calling it."""
 
 
+def _is(check: Callable[[Any], bool], function: Any, kind: Any) -> bool:
+    try:
+        return check(function) or check(kind)
+    except Exception:  # an object that answers what it is asked with an error
+        return check(kind)
+
+
 def _is_awaitable(function: Any) -> bool:
     """True for a generator function that ``types.coroutine`` has made one of coroutines."""
     while isinstance(function, functools.partial):
         function = function.func
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     return code is not None and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)
+
+
+def _as(function: Callable[..., Any]) -> Callable[[_F], _F]:
+    """``functools.wraps`` for whatever can be called: a stand-in for something remote answers anything."""
+
+    def decorate(run: _F) -> _F:
+        for name in functools.WRAPPER_ASSIGNMENTS:
+            try:
+                setattr(run, name, getattr(function, name))
+            except Exception:  # has none, gives none, or something of another type
+                continue
+        functools.update_wrapper(run, function, assigned=())
+        return run
+
+    return decorate
 
 
 def _tell(method: Callable[..., None], *args: Any) -> None:
@@ -110,7 +132,7 @@ def _enter(running: Running) -> Entered | None:
 
 
 def _wrap_plain(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
-    @functools.wraps(function)
+    @_as(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         running = opener(args, kwargs)
         if running is None:
@@ -134,16 +156,20 @@ def _wrap_plain(function: Callable[..., Any], opener: Opener) -> Callable[..., A
 def _wrap_coroutine(
     function: Callable[..., Any], opener: Opener, beside: Callable[[Any], Awaitable[None]] | None
 ) -> Callable[..., Any]:
-    @functools.wraps(function)
+    @_as(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
         if beside is not None:
             await beside((args, kwargs))
         running = opener(args, kwargs)
         if running is None:
-            return await function(*args, **kwargs)
+            body = function(*args, **kwargs)
+            del args, kwargs  # what the body drops goes
+            return await body
         entered = _enter(running)
         try:
-            value = await function(*args, **kwargs)
+            body = function(*args, **kwargs)
+            del args, kwargs
+            value = await body
         except BaseException as error:
             if entered is not None:
                 entered.leave()
@@ -163,56 +189,60 @@ def _wrap_coroutine(
     return run
 
 
+# A generator's frame outlives its steps, and an exception that it raises holds the frame: so neither an item,
+# nor what was sent or thrown in, nor the arguments may stay in it, or they would live longer than without us.
+
+
 def _wrap_generator(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
-    @functools.wraps(function)
+    @_as(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         running = opener(args, kwargs)
         if running is None:
-            return (yield from function(*args, **kwargs))
+            generator = function(*args, **kwargs)
+            del args, kwargs
+            return (yield from generator)
         steps = Steps(running.context)
         steps.enter()
         try:
             generator = function(*args, **kwargs)
-        finally:
+        except BaseException as error:
             steps.leave()
-        step, given = generator.send, None
+            _tell(running.error, error)
+            raise
+        del args, kwargs
+        steps.leave()
+        step, given, left = generator.send, None, False
         taken = getattr(running, "item", None)
+        items: list[Any] = []
         while True:
             steps.enter()
             try:
-                item, given = step(given), None
+                items.append(step(given))
             except StopIteration as stop:
                 steps.leave()
-                _tell(running.result, stop.value)
-                return stop.value
+                _tell(running.left) if left else _tell(running.result, stop.value)
+                return stop.value  # of a generator that is closed, from 3.13 on, what close() returns
             except BaseException as error:
                 steps.leave()
-                _tell(running.error, error)
+                given = None
+                _tell(running.left) if left else _tell(running.error, error)
                 raise
             steps.leave()
+            given, left = None, False
             if taken is not None:
-                _tell(taken, item)
+                _tell(taken, items[0])
             try:
-                given = yield item
+                given = yield items.pop()
                 step = generator.send
-            except GeneratorExit:
-                _tell(running.left)
-                steps.enter()
-                try:
-                    value = generator.close()
-                finally:
-                    steps.leave()
-                if value is not None:
-                    return value  # from 3.13 it is what the body returns then
-                raise
             except BaseException as error:
-                step, given = generator.throw, error
+                # Thrown in, never closed: the body's own errors, and what it still yields, are as without us.
+                step, given, left = generator.throw, error, isinstance(error, GeneratorExit)
 
     return run
 
 
 def _wrap_async_generator(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
-    @functools.wraps(function)
+    @_as(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
         running = opener(args, kwargs)
         if running is None:
@@ -221,37 +251,37 @@ def _wrap_async_generator(function: Callable[..., Any], opener: Opener) -> Calla
             running = cast("Running", _NothingRunning())
         else:
             steps = Steps(running.context)
-        generator = function(*args, **kwargs)
-        step, given = _unannounced(generator.asend), None
+        try:
+            generator = function(*args, **kwargs)
+        except BaseException as error:
+            _tell(running.error, error)
+            raise
+        del args, kwargs
+        step, given, left = _unannounced(generator.asend), None, False
         taken = getattr(running, "item", None)
+        items: list[Any] = []
         while True:
             steps.enter()
             try:
-                item, given = await step(given), None
+                items.append(await step(given))
             except StopAsyncIteration:
                 steps.leave()
-                _tell(running.result, None)
+                _tell(running.left) if left else _tell(running.result, None)
                 return
             except BaseException as error:
                 steps.leave()
-                _tell(running.error, error)
+                given = None
+                _tell(running.left) if left else _tell(running.error, error)
                 raise
             steps.leave()
+            given, left = None, False
             if taken is not None:
-                _tell(taken, item)
+                _tell(taken, items[0])
             try:
-                given = yield item
+                given = yield items.pop()
                 step = generator.asend
-            except GeneratorExit:
-                _tell(running.left)
-                steps.enter()
-                try:
-                    await generator.aclose()
-                finally:
-                    steps.leave()
-                raise
             except BaseException as error:
-                step, given = generator.athrow, error
+                step, given, left = generator.athrow, error, isinstance(error, GeneratorExit)
 
     return run
 

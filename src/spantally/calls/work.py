@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from spantally.calls import admission, starting
 from spantally.calls import telemetry as telemetry_module
 from spantally.calls.capturing import Captured, capture_of
 from spantally.calls.entering import Entered, take_entry
+from spantally.calls.json_text import printable
 from spantally.calls.operation import Operation
 from spantally.calls.plans import Plan
 from spantally.calls.rollup import Rollup
@@ -268,7 +270,10 @@ class ToolWork(Work):
     word = "tool"
 
     def _describe(self, function: Callable[..., Any]) -> str | None:
-        text = inspect.getdoc(function) or ""
+        try:
+            text = inspect.getdoc(_told_by(function)) or ""
+        except Exception:  # an object that answers what it is asked with an error
+            return None
         return text.partition("\n")[0].strip() or None
 
     def _attributes(self, name: str, description: str | None) -> dict[str, Any]:
@@ -284,6 +289,18 @@ class ToolWork(Work):
             made.end_attributes[semconv.TOOL_CALL_ID] = claimed
 
 
+def _told_by(function: Any) -> Any:
+    """The function that says what a tool is called and does: behind a partial, another's."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
 def _name_of(function: Any) -> str:
-    inner = getattr(function, "__func__", function)
-    return getattr(inner, "__name__", None) or type(inner).__name__
+    inner = _told_by(function)
+    try:
+        found = getattr(inner, "__name__", None)
+    except Exception:
+        found = None
+    # A stand-in for something remote answers with another one, whatever it is asked for.
+    return printable(found) if isinstance(found, str) and found else type(inner).__name__

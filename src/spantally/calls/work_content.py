@@ -56,9 +56,20 @@ def _put(operation: Operation, key: str, name: str, value: Any) -> None:
 
 
 def named(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a call by parameter name, without ``self``."""
+    """The arguments of a call by parameter name, without the object or class whose method it is."""
+    if isinstance(function, (classmethod, staticmethod)):
+        function = function.__func__
     try:
-        bound = inspect.signature(getattr(function, "__func__", function)).bind_partial(*args, **kwargs)
-    except (TypeError, ValueError):
+        bound = inspect.signature(function).bind_partial(*args, **kwargs).arguments
+    except Exception:  # takes others, or is an object that answers what it is asked with anything
         return {**{str(index): value for index, value in enumerate(args)}, **kwargs}
-    return {name: value for name, value in bound.arguments.items() if name not in ("self", "cls")}
+    first = next(iter(bound), None) if args else None
+    return {name: value for name, value in bound.items() if name != first or not _is_owner(name, function)}
+
+
+def _is_owner(name: str, function: Any) -> bool:
+    """True for the first parameter of a method that is given its object or class."""
+    if name != "cls":
+        return name == "self"
+    within, _, _ = str(getattr(function, "__qualname__", "")).rpartition(".")
+    return bool(within) and not within.endswith("<locals>")  # else a parameter that happens to be called so

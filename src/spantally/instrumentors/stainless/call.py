@@ -364,7 +364,8 @@ class SdkCall:
         """Whether a call that failed without usage may be billed: see docs/decisions/0005."""
         if errors.is_rejection(error):
             return False
-        if not self.streaming:  # a websocket has no answer of its own to each request
+        # A websocket has no answer of its own to each request.
+        if not (self.answered or self.streaming):
             return errors.was_sent(error) or had_begun or self.operation.response_id is not None
         return had_begun or not errors.told_refusal(error)
 

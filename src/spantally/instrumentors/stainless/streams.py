@@ -359,11 +359,14 @@ def _sync_class(base: type) -> type:
 
         def __iter__(self) -> Iterator[bytes]:
             self._first()
+            chunks = iter(self._inner)
             try:
-                for chunk in self._inner:
+                for chunk in chunks:
                     self._feed(chunk)
                     yield chunk
             except GeneratorExit:
+                if isinstance(chunks, Generator):
+                    chunks.close()  # whoever closes us means it, and gets what it raises
                 raise
             except BaseException as error:
                 self._failed(error)
@@ -380,6 +383,57 @@ def _sync_class(base: type) -> type:
     return WatchedByteStream
 
 
+class _Chunks:
+    """The chunks of an asynchronous byte stream, watched.
+
+    No generator: the event loop would know it beside the one within, and close both at once when it ends; and
+    the one within would be left to the loop where somebody closes the outer one.
+    """
+
+    __slots__ = ("_begun", "_chunks", "_stream")
+
+    def __init__(self, stream: _Bytes, chunks: Any) -> None:
+        self._stream = stream
+        self._chunks = chunks
+        self._begun = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        stream = self._stream
+        if not self._begun:
+            self._begun = True
+            stream._first()
+        try:
+            chunk: bytes = await self._chunks.__anext__()
+        except GeneratorExit:
+            raise
+        except StopAsyncIteration:
+            stream._ended()
+            raise
+        except BaseException as error:
+            stream._failed(error)
+            raise
+        stream._feed(chunk)
+        return chunk
+
+
+class _GeneratorChunks(_Chunks):
+    """Those of a generator, which can be closed."""
+
+    __slots__ = ()
+
+    async def asend(self, value: Any) -> Any:
+        return await (self.__anext__() if value is None else self._chunks.asend(value))
+
+    async def athrow(self, *error: Any) -> Any:
+        return await self._chunks.athrow(*error)
+
+    async def aclose(self) -> None:
+        await self._chunks.aclose()
+
+
 @functools.cache
 def _async_class(base: type) -> type:
     class WatchedAsyncByteStream(_Bytes, base):  # type: ignore[misc]
@@ -388,18 +442,9 @@ def _async_class(base: type) -> type:
         def __init__(self, call: SdkCall, inner: Any, headers: Any) -> None:
             self._begin(call, inner, headers)
 
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            self._first()
-            try:
-                async for chunk in self._inner:
-                    self._feed(chunk)
-                    yield chunk
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                self._failed(error)
-                raise
-            self._ended()
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            chunks = self._inner.__aiter__()
+            return (_GeneratorChunks if isinstance(chunks, AsyncGenerator) else _Chunks)(self, chunks)
 
         async def aclose(self) -> None:
             self._closed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import traceback
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -161,7 +162,8 @@ def was_sent(exc: BaseException) -> bool:
     """True if the request may have reached the provider, so that a call without usage may be billed.
 
     A failure to connect was not sent; a timeout, a lost connection, a cancellation and a bad answer may
-    have been. An exception that has nothing to do with HTTP was raised before the request left.
+    have been. An exception that has nothing to do with HTTP was raised before the request left, unless it
+    came up where an answer was waited for, as a worker's time limit does.
     """
     if status_of(exc) is not None:
         return True
@@ -172,7 +174,21 @@ def was_sent(exc: BaseException) -> bool:
         names = {base.__name__ for base in type(one).__mro__}
         refused = refused or not names.isdisjoint(_NOT_SENT)
         sent = sent or not names.isdisjoint(_SENT)
-    return sent and not refused
+    return (sent or _while_waiting(exc)) and not refused
+
+
+def _while_waiting(exc: BaseException) -> bool:
+    """True if it came up, from a signal say, in the HTTP library while that was receiving.
+
+    Limits of workers raise what they like where the program happens to be (Celery's
+    ``SoftTimeLimitExceeded``, ``gevent.Timeout``), and so do exceptions that are set from another thread.
+    """
+    for frame, _ in traceback.walk_tb(exc.__traceback__):
+        if frame.f_code.co_name.startswith("_receive"):
+            library = str(frame.f_globals.get("__name__"))
+            if library.startswith("httpcore"):
+                return True
+    return False
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:

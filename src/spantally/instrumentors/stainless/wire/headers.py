@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from spantally.instrumentors.stainless.wire.fields import AttributeValue
+from spantally.instrumentors.stainless.wire.fields import AttributeValue, integer
 
 _TYPE: Final = b"content-type"
 _TYPE_LENGTH: Final = len(_TYPE)
@@ -39,5 +39,6 @@ def head_facts(
         elif name[:length].lower() == mark and len(value) <= _MAX_VALUE and len(found) < _MOST:
             key = name[length:].decode("ascii", "replace").lower().replace("-", "_")
             said = value.decode("latin-1").strip()
-            found[prefix + key] = int(said) if said.isdecimal() else said
+            number = integer(int(said)) if said.isdecimal() else None  # "no limit" may be more than 64 bits
+            found[prefix + key] = said if number is None else number
     return kind, found
