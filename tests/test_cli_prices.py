@@ -277,9 +277,9 @@ def test_what_the_ledger_has_no_rate_for() -> None:
 
 
 @pytest.mark.usefixtures("unpriced")
-def test_what_is_missing_is_grouped_in_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_grouped_in_the_ledger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No row of a call is read for it; a store that cannot group answers the same."""
-    with open_ledger() as ledger:
+    with open_ledger(tmp_path / "ledger.db") as ledger:
         grouped = missing_rates(ledger.store, None)
         monkeypatch.delattr(SQLiteStore, "unpriced")
         assert missing_rates(ledger.store, None) == grouped
