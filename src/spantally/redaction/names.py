@@ -172,6 +172,8 @@ def classify(name: str) -> int:
     """What the name of a key says about its value: one of the classes of this module."""
     if name == "_auth":
         return TOKEN  # of .npmrc
+    if name == "data-key":
+        return NONE  # an attribute of an element
     known = _memo.get(name)
     if known is not None:
         return known

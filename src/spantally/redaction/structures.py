@@ -21,6 +21,10 @@ Check = Callable[[], None]
 Handler: TypeAlias = Callable[[str, Iterable[int], list[Span]], None]
 
 _USERINFO: Final = re.compile(r"""([^\s:/?\#@\[\]"'<>\\|`]{0,128}+):([^\s"'<>\\|`/]{1,256}+)""")
+_DEFAULT: Final = re.compile(r"[^{}@]{0,128}\}:")
+_BEHIND_DEFAULT: Final = re.compile(r"""()(?<=\}):([^\s"'<>\\|`/]{1,256}+)""")
+_GIVEN: Final = re.compile(r"\$\{\w{1,64}:?-([^{}$\s]{4,256})\}\Z")
+"""A password that holds where a variable is not set: ``${PASSWORD:-...}``."""
 _USER_ONLY: Final = re.compile(r"""([^\s:/?\#@\[\]"'<>\\|`]{16,256}+)@[A-Za-z0-9\[]""")
 _ENCODED_USERINFO: Final = re.compile(
     r"((?:[A-Za-z0-9_.-]|%(?!3A|40|2F)[0-9A-F]{2}){0,128}+)%3A((?:[A-Za-z0-9_.~!*()-]|%(?!40|2F)[0-9A-F]{2}){1,256}+)%40",
@@ -208,11 +212,21 @@ def _userinfo(text: str, at: int, taken: list[Span]) -> int:
             taken.append(Span(alone.start(1), alone.end(1), STRUCTURE, "url-password"))
         return at
     secret = hit[2]
+    if hit[1].startswith("${") and (default := _DEFAULT.match(secret)) is not None and default.end() > 1:
+        # The user is a variable with a default or a fault: ${USER:-bob}:...
+        hit = _BEHIND_DEFAULT.match(text, hit.start(2) + default.end() - 1)
+        if hit is None:
+            return at
+        secret = hit[2]
     cut = secret.rfind("@")
     if cut < 0 and _is_cut_off(secret, text[hit.end() : hit.end() + 1]):
         taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
         return hit.end()
     if cut < 3 or shapes.is_placeholder(secret[:cut]) or "://" in secret[:cut]:
+        given = _GIVEN.match(secret[:cut])
+        if given is not None and not shapes.is_placeholder(given[1]):
+            start = hit.start(2) + given.start(1)
+            taken.append(Span(start, start + len(given[1]), STRUCTURE, "url-password"))
         return at
     if _PORT.match(secret[:cut]) and ("?" in secret[:cut] or "#" in secret[:cut]):
         return at

@@ -37,6 +37,10 @@ _SPREAD: Final = re.compile(
 NEVER_SPREAD: Final = frozenset("/=")
 """How words begin in which that is not looked for."""
 _SEPARATOR: Final = re.compile("[_.-]")
+_BEFORE_UUID: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?:[a-z0-9]{2,12}[_-]){0,2}(?:[a-z0-9]{0,10}(?:pat|secret|token|apikey)|[a-z0-9]{0,8}(?<![a-z])sk)[_-]\Z"
+)
+_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![\w-])")
 _KINDS_OF_IDS: Final = frozenset({"test", "live", "bdrk", "vrtx", "tool", "call", "pro", "v1", "v2"})
 _HASHES: Final = frozenset(
     """
@@ -66,8 +70,10 @@ def find_in_query(start: int, word: str, taken: list[Span]) -> bool:
     if hit is not None and hit["name"].lower() == "appid" and len(hit["value"]) == _LONG_HEX:
         taken.append(Span(start + hit.start("value"), start + hit.end("value"), GENERIC, "unknown-vendor"))
         return True
-    if hit is None or hit["name"].lower() in _PLAIN_PARAMETERS or hit["name"].endswith(("id", "Id", "ID")):
-        return False
+    if hit is None or hit["name"].endswith(("id", "Id", "ID")):
+        return hit is not None and hit["name"].lower() in _PLAIN_PARAMETERS
+    if hit["name"].lower() in _PLAIN_PARAMETERS:
+        return not _TELLING.match(hit["value"])
     value = hit["value"]
     body = value.rstrip("=").replace("_", "").replace("-", "")
     if (
@@ -139,6 +145,16 @@ def _no_words(body: str) -> bool:
     )
 
 
+def find_uuid(start: int, word: str, taken: list[Span]) -> bool:
+    """``ctx7sk-`` and a UUID: the id of an object has another word before it."""
+    for hit in _UUID.finditer(word):
+        prefix = _BEFORE_UUID.search(word, max(0, hit.start() - 40), hit.start())
+        if prefix is not None:
+            taken.append(Span(start + prefix.start(), start + hit.end(), GENERIC, "unknown-vendor"))
+            return True
+    return False
+
+
 def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: bool) -> None:
     """Append a span for noise behind a short prefix: the form that vendors have settled on, whoever they are.
 
@@ -151,6 +167,8 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
     """
     if start > 2 and text[max(0, start - 20) : start].rstrip('\\"').endswith("W/"):
         return  # an ETag
+    if text[start - 1 : start] == "<" and text[start + len(word) : start + len(word) + 1] == "@":
+        return  # the id of a mail
     for hit in _FOREIGN.finditer(word) if long else ():
         prefix, body = hit["prefix"], hit["body"]
         if (

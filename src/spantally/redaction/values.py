@@ -157,7 +157,7 @@ def _named_like_a_secret(value: str) -> bool:
     if len(value) > 48 or shapes.has_digit(value) or not _IDENTIFIER.match(value):
         return False
     words = names.words_of(value)
-    return len(words) > 1 and names.judge(words) != names.NONE
+    return (len(words) > 1 or value.isupper()) and names.judge(words) != names.NONE
 
 
 def is_call(text: str, value: str, end: int, site: Site) -> bool:

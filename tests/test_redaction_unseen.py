@@ -1,0 +1,76 @@
+"""Forms that a corpus of services and contexts showed which no rule had been written for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import string
+import uuid
+
+import pytest
+
+from spantally.redaction import Redactor
+
+REDACTOR = Redactor()
+LETTERS = string.ascii_letters + string.digits
+HEX = "0123456789abcdef"
+
+
+def drawn(seed: str, size: int, alphabet: str = LETTERS) -> str:
+    """Made-up characters, always the same."""
+    return "".join(alphabet[byte % len(alphabet)] for byte in hashlib.shake_256(seed.encode()).digest(size))
+
+
+def hidden(text: str, secret: str) -> None:
+    """It goes as it stands, in JSON, and in JSON in JSON, and what is left stays as it is."""
+    for form in (text, json.dumps({"content": text}), json.dumps({"a": json.dumps({"content": text})})):
+        shown = REDACTOR.text(form)
+        assert secret not in shown
+        assert "[REDACTED:" in shown
+        assert REDACTOR.text(shown) == shown
+
+
+def test_tokens_of_two_parts_go() -> None:
+    """Where what stands before says whose they are."""
+    secret = drawn("asana", 32, HEX)
+    for text in ("asana pat: 2/93{d}/403{d}:{v}", "(2/93{d}/403{d}:{v})", "x=2/93{d}/403{d}:{v}"):
+        hidden(text.replace("{d}", "0173300173").replace("{v}", secret), secret)
+    account = "AC" + drawn("account", 32, HEX)
+    for text in ('Client("{a}", "{v}")', "twilio('{a}','{v}')", "{a}:{v}"):
+        hidden(
+            text.replace("{a}", account).replace("{v}", drawn("twilio", 32, HEX)), drawn("twilio", 32, HEX)
+        )
+
+
+@pytest.mark.parametrize("prefix", ["acme-pat-", "foo9sk-", "sk-", "x_secret_", "apikey-"])
+def test_uuids_behind_a_telling_prefix_go(prefix: str) -> None:
+    """As services give them away that make their keys of UUIDs."""
+    secret = str(uuid.UUID(drawn(prefix, 32, HEX)))
+    hidden(f"try {prefix}{secret} then", secret)
+
+
+def test_passwords_that_are_defaults_of_variables_go() -> None:
+    """In a URL and by itself; a fault that a shell would tell is none."""
+    hidden("POSTGRES_PASSWORD: ${DB_PASSWORD:-Copper784x}", "Copper784x")
+    hidden("export API_TOKEN=${API_TOKEN:-" + drawn("token", 24) + "}", drawn("token", 24))
+    hidden("postgres://app:${DB_PASSWORD:-Copper784x}@db/x", "Copper784x")
+    hidden("postgres://${DB_USER:-app}:Copper784x@db/x", "Copper784x")
+    hidden("postgres://${DB_USER:-app}:${DB_PASSWORD:-Copper784x}@db/x", "Copper784x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: ${DB_PASSWORD:-postgres} ${API_KEY:-none} ${TOKEN:-default1} ${DB_PASSWORD:?err0r!}",
+        "postgresql://${DB_USER:?error}:${DB_PASSWORD:?error}@db/x",
+        "annotations:\n  checksum/secret: " + drawn("chart", 64, HEX),
+        '<li key="item-d17c" data-key="9a81c4d0-8fc7-441d-a6d0-7984d747d644">',
+        "task-9a81c4d0-8fc7-441d-a6d0-7984d747d644 disk-9a81c4d0-8fc7-441d-a6d0-7984d747d644",
+        "Message-ID: <CAFXi-" + drawn("mail", 12) + "_" + drawn("id", 26) + "@mail.example.com>",
+        "https://example.com/?gclid=Cj0KCQ-" + drawn("click", 40) + "&list=PL_" + drawn("list", 30),
+        "keys that name a credential: `REQUIREPASS` and `MASTERAUTH`; redis-server --requirepass $$REDIS_PASSWORD",
+    ],
+)
+def test_what_looks_like_it_stays(text: str) -> None:
+    """Hashes, attributes, ids, names."""
+    assert REDACTOR.text(text) == text
