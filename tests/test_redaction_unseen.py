@@ -68,9 +68,55 @@ def test_passwords_that_are_defaults_of_variables_go() -> None:
         "task-9a81c4d0-8fc7-441d-a6d0-7984d747d644 disk-9a81c4d0-8fc7-441d-a6d0-7984d747d644",
         "Message-ID: <CAFXi-" + drawn("mail", 12) + "_" + drawn("id", 26) + "@mail.example.com>",
         "https://example.com/?gclid=Cj0KCQ-" + drawn("click", 40) + "&list=PL_" + drawn("list", 30),
-        "keys that name a credential: `REQUIREPASS` and `MASTERAUTH`; redis-server --requirepass $$REDIS_PASSWORD",
+        "that name a credential: `REQUIREPASS`, `MASTERAUTH`; redis-server --requirepass $$REDIS_PASSWORD",
     ],
 )
 def test_what_looks_like_it_stays(text: str) -> None:
     """Hashes, attributes, ids, names."""
+    assert REDACTOR.text(text) == text
+
+
+TYPED = [
+    "await page.getByLabel('Password').fill('{v}')",
+    'page.get_by_role("textbox", name="Password").fill("{v}")',
+    "page.get_by_label('Password', exact=True).press_sequentially('{v}')",
+    'await page.locator("input[type=\'password\']").fill("{v}")',
+    "await page.locator('#password').first().pressSequentially('{v}');",
+    "driver.find_element(By.ID, 'password').send_keys('{v}')",
+    'driver.FindElement(By.Id("password")).SendKeys("{v}");',
+    'driver.findElement(By.name("password-field")).sendKeys("{v}");',
+    "cy.get('input[name=password]').type('{v}')",
+    "cy.get('[data-cy=passwordInput]').clear().type('{v}')",
+    "userEvent.type(screen.getByLabelText(/password/i), '{v}')",
+    "$('#password').val('{v}')",
+    "fill_in 'Password', with: '{v}'",
+    "browser_type(ref='e12', element='Password field', text='{v}')",
+    '{"element": "Password input", "ref": "e7", "text": "{v}"}',
+    '{"action": "type", "selector": "#password", "text": "{v}"}',
+    '{"selector": "input[name=password]", "submit": true, "value": "{v}"}',
+    '{"text": "{v}", "element": "Password field"}',
+]
+
+
+@pytest.mark.parametrize("text", TYPED)
+def test_passwords_that_are_typed_into_a_field_go(text: str) -> None:
+    """By tests and by agents that use a browser."""
+    for secret in ("Copper7!84x", drawn(text, 14) + "4Zq"):
+        hidden(text.replace("{v}", secret), secret)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "page.getByLabel('Password').fill('secret'); cy.get('#password').type('{enter}')",
+        "await expect(page.getByLabel('Password')).toHaveAttribute('type', 'password')",
+        '{"element": "Password input", "ref": "e7", "text": "Enter your password"}',
+        '{"name": "password", "type": "text", "value": "", "label": "Field1"}',
+        "driver.find_element(By.ID, 'password').send_keys(Keys.RETURN); x.find('#field2').type('abc123def')",
+        "page.getByLabel('Password').fill(process.env.PASSWORD2)",
+        "const passwordField = useRef(); expect(form.get('password').value).toBe('step2of3')",
+    ],
+)
+def test_other_things_that_are_done_to_a_field_stay(text: str) -> None:
+    """Words, keys, variables, other fields."""
     assert REDACTOR.text(text) == text

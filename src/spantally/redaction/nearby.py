@@ -56,7 +56,8 @@ _FIRST: Final = re.compile(
       | \s{{1,4}} (?i:where) \s{{1,4}} ["'`]? \w{{0,24}} (?:name|key|id|field|variable) ["'`]? \s{{0,2}} =
         \s{{0,2}} ["']
       | (?:[ ][a-z-]{{1,20}}=["'][\w -]{{1,40}}["']){{0,3}}
-        ,?\s{{1,4}} ["']?(?:name|key|id|field|variable)["']? \s{{0,2}} [:=] \s{{0,2}} ["']
+        \\{{0,16}}["']?,?\s{{1,4}} \\{{0,16}}["']?(?:name|key|id|field|variable|element|label|forHTTPHeaderField)
+        \\{{0,16}}["']? \s{{0,2}} [:=] \s{{0,2}} \\{{0,16}}["']
     ) \Z
     """
 )
@@ -65,7 +66,8 @@ _BETWEEN: Final = re.compile(
     (?: (?: \# | // | --[ ] | /\* | <!-- | <- | \( | => | -> | \u2190 ) [ \t]{0,4}
         (?:[A-Za-z][\w'\u2019-]{0,15}[ ]){0,4}
       | [ ] (?:is|was|as|for) [ ] (?:(?:the|my|our|your|a|an|their|this)[ ])? (?:[\w./-]{1,24}[ ]){0,3}
-      | (?:name|key|id|field|variable)["']? \s{0,2} [:=] \s{0,2} ["']
+      | (?:name|key|id|field|variable|element|label|forHTTPHeaderField)
+        \\{0,16}["']? \s{0,2} [:=] \s{0,2} \\{0,16}["']
     ) \Z
     """
 )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from spantally.redaction import commands, devices, languages, logins, names, nearby, shapes, snippets
+from spantally.redaction import commands, devices, languages, logins, names, nearby, shapes, snippets, typed
 from spantally.redaction.columns import HEAD_END
 from spantally.redaction.pair_names import (
     INNER,
@@ -85,6 +85,8 @@ _FAR: Final = frozenset(snippets.BY_NAME)
 _SHORTEST_KEY: Final = 12
 _CHECKSUM: Final = "checksum/"
 """Before the name of a file of a chart of Helm's, of which a hash follows."""
+_FIELD_ENDS: Final = frozenset("dDtTxX")
+"""How the words end that say of a name that it is one of a field."""
 _STORES: Final = frozenset({"secret", "secrets"})
 
 
@@ -147,6 +149,8 @@ def find_pairs(
         ):
             beside[name][following](text, name_start, name_end, taken)
         if kind == names.NONE:
+            if name[-1] in _FIELD_ENDS and name[:1] in "pP" and typed.kind_of_field(name) == names.PASSWORD:
+                typed.find_typed(text, name_end, taken)
             continue
         if tagged and _has_gone(text, name_end):
             continue
@@ -155,6 +159,13 @@ def find_pairs(
         if kind == names.PASSWORD and len(name) >= LONGEST_SHORT and is_id(name):
             continue
         _read_commands(text, (name_start, name_end), kind, name, following, taken)
+        if (
+            kind == names.PASSWORD
+            and name not in VERBS
+            and following != "="
+            and may_hold_value(name_end, name_end + typed.REACH)
+        ):
+            typed.find_typed(text, name_end, taken)
         known_form = following in _MAY_FOLLOW
         in_words = False
         if known_form:

@@ -88,6 +88,11 @@ def find_shaped(text: str, start: int, word: str, taken: list[Span], *, long: bo
         taken: receives the span.
         long: whether the word has eighteen letters and digits in a row.
     """
+    if start > _SHORTEST_ASANA and text[start - 1] == ":":
+        last = _ASANA_HEX.match(word)
+        if last is not None and (ids := _ASANA.search(text, start - 52, start - 1)) is not None:
+            taken.append(Span(ids.start(), start + last.end(), VENDOR, "asana-token"))
+            return True
     if start and text[start - 1] in _BEFORE_HASH and _hashed(text, start, word, taken):
         return True
     if len(word) == _ACCOUNT_KEY_LENGTH and word[-1] == "=" and _AZURE_ACCOUNT_KEY.match(word) is not None:
@@ -97,11 +102,6 @@ def find_shaped(text: str, start: int, word: str, taken: list[Span], *, long: bo
     if start > 15 and text[start - 1] == "!" and _SALESFORCE.match(text, start - 16, start - 1):
         taken.append(Span(start - 16, start + len(word), VENDOR, "salesforce-token"))
         return True
-    if start > _SHORTEST_ASANA and text[start - 1] == ":":
-        digits = _ASANA_HEX.match(word)
-        if digits is not None and (ids := _ASANA.search(text, start - 52, start - 1)) is not None:
-            taken.append(Span(ids.start(), start + digits.end(), VENDOR, "asana-token"))
-            return True
     if len(word) == TWILIO_LENGTH and _NT_HASH.match(word) is not None:
         if _TWILIO.search(text, max(0, start - 52), start) is None:
             return False

@@ -43,7 +43,8 @@ _STAND_INS: Final = frozenset(
     """.split()  # noqa: SIM905
 )
 _PLACEHOLDER: Final = r"""(?xi)
-      \${1,2} [A-Za-z_]\w* | \$ [{(\[] .* | % [(sd{] .* | % \w+ % | < [^>]* >? | \{ [^}]* \}{0,2} | \( .* | \#\{ .*
+      \${1,2} [A-Za-z_]\w* | \${1,2} [{(\[] .* | % [(sd{] .* | % \w+ % | < [^>]* >? | \{ [^}]* \}{0,2} | \( .*
+    | \#\{ .*
     | (?: \*+ | \.{2,} | -+ | _+ | \?+ | \u2026+ | \u2022+ ) .{0,8}     # *****, ..., ---
     | .{0,12} (?: \*{3} | \.{3} | \u2026 | \u2022{3} ) [*.\u2022]* .{0,8}  # sk-...abcd: shortened
     | x{3,} .{0,4} | .{0,12} x{6,}
@@ -53,7 +54,7 @@ _PLACEHOLDER: Final = r"""(?xi)
     | (?: example | placeholder | redacted | filtered | hidden | masked | scrubbed | dummy | fake | sample )
       (?: [-_ ] [a-z_-]* )?
     | (?: env | keyring | ssm | kv | keyvault | sm | gcp | aws | file | cmd | pass ) : [A-Za-z_/.-]*
-    | ! [A-Za-z]+
+    | ! [A-Za-z]{2,14}
     | @ Microsoft\.KeyVault .* | \\{0,16} u003c .*
     | same-origin | include | omit
     | \[ (?: redacted | filtered | scrubbed | hidden | masked ) .*

@@ -316,6 +316,7 @@ context7-key|ctx7sk-|w|20|Context7 docs, API keys
 ai71-key|api71-api-|w|20|AI71 docs, API keys
 convex-key|eyJ2MiI6|b|24|Convex docs, Deploy keys
 pubnub-key|sec-c-|b|30|PubNub docs, Secret keys
+mem0-key|m0-|a|30|Mem0 docs, API keys
 k3s-token|K10|h|56|K3s docs, Server and agent tokens
 telnyx-key|KEY01|w|40|Telnyx docs, API keys
 configcat-key|configcat-sdk-1/|b|30|ConfigCat docs, SDK keys
