@@ -120,3 +120,27 @@ def test_passwords_that_are_typed_into_a_field_go(text: str) -> None:
 def test_other_things_that_are_done_to_a_field_stay(text: str) -> None:
     """Words, keys, variables, other fields."""
     assert REDACTOR.text(text) == text
+
+
+COOKIES = [
+    '{"cookies": [{"name": "theme", "value": "dark"}, {"name": "connect.sid", "value": "{v}", "path": "/"}]}',
+    "driver.add_cookie({'name': 'SESSION', 'value': '{v}'})",
+    "await page.setCookie({ name: 'auth', value: '{v}', domain: 'example.com' })",
+    "[{'domain': 'example.com', 'httpOnly': True, 'name': 'sid', 'path': '/', 'value': '{v}'}]",
+    '[{"domain": "x.org", "name": "_t", "value": "{v}", "httpOnly": true, "sameSite": "Lax"}]',
+    ".ASPXAUTH={v}; expires=Tue, 01-Dec-2026; path=/",
+]
+
+
+@pytest.mark.parametrize("text", COOKIES)
+def test_cookies_in_objects_go(text: str) -> None:
+    """As browsers and what drives them keep them."""
+    hidden(text.replace("{v}", drawn(text, 32)), drawn(text, 32))
+
+
+def test_cookies_that_open_nothing_stay() -> None:
+    """Settings, and the attributes of cookies."""
+    text = '{"cookies": [{"name": "theme", "value": "dark-mode", "httpOnly": false, "path": "/a1"}]}'
+    assert REDACTOR.text(text) == text
+    text = "Set-Cookie: theme=dark1; HttpOnly\nfunction x() { const value = 'session1'; }"
+    assert REDACTOR.text(text) == text

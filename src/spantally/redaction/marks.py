@@ -114,6 +114,7 @@ OTHERS: Final = (
     "clave",
     "chiave",
     "chave",
+    "httponly",
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 
@@ -206,6 +207,7 @@ _RARE_AT: Final = {
     "clave": 0,
     "chiave": 0,
     "chave": 0,
+    "httponly": 3,
 }
 """Marks that are found by one letter that is rare in texts, with its place in each."""
 

@@ -56,7 +56,8 @@ _FIRST: Final = re.compile(
       | \s{{1,4}} (?i:where) \s{{1,4}} ["'`]? \w{{0,24}} (?:name|key|id|field|variable) ["'`]? \s{{0,2}} =
         \s{{0,2}} ["']
       | (?:[ ][a-z-]{{1,20}}=["'][\w -]{{1,40}}["']){{0,3}}
-        \\{{0,16}}["']?,?\s{{1,4}} \\{{0,16}}["']?(?:name|key|id|field|variable|element|label|forHTTPHeaderField)
+        \\{{0,16}}["']?,?\s{{1,4}}
+        \\{{0,16}}["']?(?:name|key|id|field|variable|element|label|forHTTPHeaderField)
         \\{{0,16}}["']? \s{{0,2}} [:=] \s{{0,2}} \\{{0,16}}["']
     ) \Z
     """

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from spantally.redaction import commands, devices, hosts, languages, logins, shapes, snippets
+from spantally.redaction import commands, devices, hosts, jars, languages, logins, shapes, snippets
 from spantally.redaction.marks import LISTED_FLAGS, URL, URL_ENCODED, URL_ESCAPED
 from spantally.redaction.spans import STRUCTURE, Span
 
@@ -72,9 +72,6 @@ _COOKIE_PAIR: Final = re.compile(
 )
 _COOKIE_ATTRIBUTES: Final = frozenset(
     {"path", "domain", "expires", "max-age", "samesite", "version", "comment", "theme", "lang", "locale"}
-)
-_SESSION_COOKIE: Final = re.compile(
-    r"(?i)sess|sid|auth|token|jwt|csrf|xsrf|secret|login|remember|access|refresh|key"
 )
 
 _LONGEST_PREFIX: Final = 200
@@ -308,9 +305,9 @@ def _cookie(text: str, start: int, stop: int, quoted: bool, certain: bool, taken
         name = name.strip().lower()
         if " " in name:
             continue  # talk of cookies
-        if name in _COOKIE_ATTRIBUTES or len(value) < 6 or shapes.is_placeholder(value):
+        if name in _COOKIE_ATTRIBUTES:
             continue
-        if _SESSION_COOKIE.search(name) or (shapes.is_mixed(value) and shapes.looks_random(value, 12)):
+        if jars.is_secret(name, value):
             taken.append(Span(begin, begin + len(value), STRUCTURE, "cookie"))
 
 
@@ -323,12 +320,15 @@ def _sent_cookie(text: str, at: int, taken: list[Span]) -> None:
 
 def _cookie_file(text: str, at: int, taken: list[Span]) -> int:
     """The lines of a cookie jar behind its title; where reading may go on."""
+    end = jars.listed(text, at, taken)
+    if end > at:
+        return end
     given = _COOKIE_MAP.match(text, at)
     if given is not None:
         taken.extend(
             Span(*pair.span("value"), STRUCTURE, "cookie")
             for pair in _COOKIE_PAIR.finditer(text, given.start("pairs"), given.end("pairs"))
-            if _SESSION_COOKIE.search(pair["name"]) and not shapes.is_placeholder(pair["value"])
+            if jars.SESSION.search(pair["name"]) and not shapes.is_placeholder(pair["value"])
         )
         return given.end()
     if text.startswith("--", max(0, at - 2)):
@@ -340,10 +340,7 @@ def _cookie_file(text: str, at: int, taken: list[Span]) -> int:
         line = _COOKIE_LINE.match(text, begin)
         if line is not None:
             name, value = line["name"].lower(), line["value"]
-            secret = _SESSION_COOKIE.search(name) or (
-                shapes.is_mixed(value) and shapes.looks_random(value, 12)
-            )
-            if secret and len(value) >= 6 and not shapes.is_placeholder(value):
+            if jars.is_secret(name, value):
                 taken.append(Span(*line.span("value"), STRUCTURE, "cookie"))
         elif not text.startswith(("#", "\n", "\r"), begin):
             break
@@ -425,7 +422,7 @@ def _behind_prefixes(text: str, begin: re.Match[str]) -> tuple[int, int]:
 def _header(read: Callable[..., None]) -> Handler:
     def at_header(text: str, at: int, taken: list[Span]) -> int:
         hit = _HEADER.match(text, at)
-        if hit is None:
+        if hit is None or (text[at] in "cC" and text.startswith(("{", "[{"), hit.end())):
             return _cookie_file(text, at, taken)
         if text.rfind("::", max(0, at - 64), at) > text.rfind(" ", max(0, at - 64), at):
             return hit.end()  # the name of a type
@@ -466,6 +463,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "basic": _each(_basic),
     "authorization": _header(_authorization),
     "cookie": _header(_cookie),
+    "httponly": _following(jars.marked),
     **dict.fromkeys((" -u", '"-u', "'-u"), _each(logins.user_flag_behind_space)),
     "--user": _each(logins.user_flag),
     "--proxy-user": _each(logins.user_flag),

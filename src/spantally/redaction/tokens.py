@@ -39,9 +39,16 @@ _SHORTEST_DOTTED: Final = 34
 """Characters of a token of Airtable's, the shortest of those that a dot is in."""
 _DIGESTS: Final = ("sha256=", "sha384=", "sha512=")
 """Before what a file of the files of a package, or a lock, says of each; in base64 it looks like a key."""
-_SESSION: Final = ("jsessionid", "phpsessid", "asp.net_sessionid", "connect.sid", "laravel_session")
+_SESSION: Final = (
+    "jsessionid",
+    "phpsessid",
+    "asp.net_sessionid",
+    "connect.sid",
+    "laravel_session",
+    ".aspxauth",
+)
 """Cookies that servers keep sessions by, wherever they stand."""
-_NAMES_END: Final = frozenset("dDnNtT")
+_NAMES_END: Final = frozenset("dDhHnNtT")
 """How the names of those, and of personal access tokens, end."""
 _IN_QUERY: Final = frozenset("?&")
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9_.%!~-]{16,}")

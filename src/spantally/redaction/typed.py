@@ -36,7 +36,8 @@ _FIELDS: Final = re.compile(
     {_REST} {_QUOTE} \s{{0,4}}
     (?: , \s{{0,12}} {_QUOTE}? \w{{1,24}}+ {_QUOTE}? \s{{0,4}} [:=] \s{{0,4}}
         (?: {_QUOTE} [^"'`\\\n]{{0,80}}+ {_QUOTE} | [\w.-]{{1,24}}+ ) \s{{0,4}} ){{0,4}}?
-    , \s{{0,12}} {_QUOTE}? (?:text|value|keys|input|content|with|string) {_QUOTE}? \s{{0,4}} [:=] \s{{0,4}} {_VALUE}
+    , \s{{0,12}} {_QUOTE}? (?:text|value|keys|input|content|with|string) {_QUOTE}? \s{{0,4}} [:=] \s{{0,4}}
+    {_VALUE}
     """
 )
 _MATCHED: Final = re.compile(rf"/[a-z]{{0,3}}\)\s?,\s{{0,8}}{_VALUE}")
