@@ -144,3 +144,101 @@ def test_cookies_that_open_nothing_stay() -> None:
     assert REDACTOR.text(text) == text
     text = "Set-Cookie: theme=dark1; HttpOnly\nfunction x() { const value = 'session1'; }"
     assert REDACTOR.text(text) == text
+
+
+OPENVPN = "-----BEGIN OpenVPN Static key V1-----"
+SSH2 = "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----"
+WORDS = "orbit canvas lemon walnut ticket marble copper saddle velvet harbor pepper window"
+TALK = [
+    "Klucz API to {v}",
+    "De API-sleutel is {v}.",
+    "API anahtar\u0131: {v}",
+    "API-nyckel: {v}",
+    "kunci API: {v}",
+    "Te paso la clave de API de Acme: {v}",
+    "Bearer {v}",
+]
+CHOSEN = [
+    "WiFi key: {v}",
+    "Wi-Fi key is {v}",
+    "wifi password? it's {v}",
+    "salasana on {v}",
+    "\u015fifreniz {v}",
+    "Login: admin / {v}",
+    "Creds: bob@example.com : {v}",
+    "recovery code: {v}",
+    "your backup code is {v}",
+]
+
+
+@pytest.mark.parametrize("text", TALK)
+def test_keys_in_talk_go(text: str) -> None:
+    """Random ones and, but for headers, hex and UUIDs."""
+    hidden(text.replace("{v}", drawn(text, 36)), drawn(text, 36))
+    hidden(text.replace("{v}", "gCwFCVgTAscSTYvlxseGdU"), "gCwFCVgTAscSTYvlxseGdU")
+    hidden(text.replace("{v}", str(uuid.UUID(drawn(text, 32, HEX)))), str(uuid.UUID(drawn(text, 32, HEX))))
+
+
+@pytest.mark.parametrize("text", CHOSEN)
+def test_passwords_in_talk_go(text: str) -> None:
+    """Chosen ones."""
+    for secret in ("Copper7!84x", "k7Lan!ter5z"):
+        hidden(text.replace("{v}", secret), secret)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'MNEMONIC="{v}"',
+        "wallet seed phrase: {v}",
+        "My secret recovery phrase is\n{v}\nkeep it",
+        '"seedPhrase": "{v}"',
+        "const mnemonic = '{v}';",
+    ],
+)
+def test_words_of_a_wallet_go(text: str) -> None:
+    """Twelve of them or twenty-four."""
+    hidden(text.replace("{v}", WORDS), WORDS)
+    longer = f"{WORDS} {' '.join(reversed(WORDS.split()))}"
+    hidden(text.replace("{v}", longer), longer)
+
+
+def test_other_blocks_of_keys_go() -> None:
+    """Of OpenVPN, of SSH2, and in pages."""
+    lines = [drawn(f"line{number}", 32, HEX) for number in range(4)]
+    body = "\n".join(lines)
+    for text in (
+        f"<tls-auth>\n{OPENVPN}\n{body}\n{OPENVPN.replace('BEGIN', 'END')}\n</tls-auth>",
+        f'{SSH2}\nComment: "x"\n{body}\n{SSH2.replace("BEGIN", "END")}',
+        f"-----BEGIN PRIVATE KEY-----<br>{body}<br/>-----END PRIVATE KEY-----".replace("\n", "<br>"),
+    ):
+        for line in lines:
+            hidden(text, line)
+        assert "END" not in REDACTOR.text(text)
+
+
+def test_halves_of_a_login_go() -> None:
+    """What a provider of identities answers, and what only the client knows."""
+    for text in (
+        '<input type="hidden" name="SAMLResponse" value="{v}"/>',
+        "SAMLResponse={v}&RelayState=x",
+        "code_verifier={v}&grant_type=authorization_code",
+        '{"codeVerifier": "{v}"}',
+    ):
+        hidden(text.replace("{v}", drawn(text, 80)), drawn(text, 80))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "klucz: warto\u015b\u01071, klucz obcy id_uzytkownika2; de sleutel is verlopen; nyckel: namn2",
+        "A mnemonic: every good boy deserves fudge. The seed phrase is a list of twelve words or more.",
+        "The catch phrase: never give up. mnemonic = None; seed_phrase: str; recovery phrase: see page 12",
+        "recovery code: 404; error recovery code is E1001x? no; backup code: src/backup2.py",
+        "login: bob / alice2; Login: required | 2 attempts; wifi key: none; code_verifier: str = generate()",
+        "Bearer authentication; bearer AuthenticationTokenProvider",
+    ],
+)
+def test_talk_of_these_stays(text: str) -> None:
+    """Words, stand-ins, files."""
+    assert REDACTOR.text(text) == text

@@ -243,6 +243,8 @@ def _judge_key(words: list[str], before: str, last: str) -> int:
         return WEAK if last not in ("monkey", "turkey", "hotkey", "donkey", "hockey", "whiskey") else NONE
     if not before:
         return WEAK
+    if before in ("wifi", "fi", "wlan", "wpa", "wep"):
+        return PASSWORD
     if before in ("primary", "public", "publishable"):
         return WEAK if before == "primary" else NONE
     if before in _PLAIN_KEY:

@@ -92,6 +92,20 @@ _CODES: Final = re.compile(
     rf"codes?(?:[ ]\([^()\n]{{1,40}}\))?(?:[ ][a-z0-9]{{1,12}}){{0,4}}:?[ ]{{0,2}}"
     rf"(?P<lines>(?:{_CODE.replace('?P<value>', '?:')}){{2,20}})"
 )
+_SINGLE: Final = re.compile(
+    r"""codes?(?:[ ](?:is|was)|:)[ ]{1,2}["'`*]{0,3}(?P<value>[A-Za-z0-9][^\s"'`\\<>*,;/]{5,40})"""
+)
+_SHORTEST_CODE: Final = 8
+_SEED_BEFORE: Final = re.compile(r"(?i)(?:seed|recovery|secret|backup|wallet)[ _-]?\Z")
+_SEED_WORDS: Final = re.compile(
+    r"""(?xi) (?:mnemonic|phrase)s? (?:[ _-](?:phrase|words|seed|code))?
+    (?:[ ][(][^()\n]{1,24}[)])? (?:[\\]{0,16}["'`*]){0,3} [ ]{0,3}
+    (?: [:=]>? | -> | [ ](?:is|are|was) [ ]?:? ) (?:\s|[\\]{1,16}[nrt]){0,8}+ (?:[\\]{0,16}["'`*\[]){0,3}
+    (?-i: (?P<value> (?: (?:[0-9]{1,2}[.)][ ]?)? [a-z]{3,8} (?:[ ]|,[ ]?|\n|[\\]{1,16}n) ){11,23}
+        (?:[0-9]{1,2}[.)][ ]?)? [a-z]{3,8} ) (?![a-z]) )"""
+)
+_SEED_WORD: Final = re.compile(r"(?:(?<=\\n)|(?<![a-z\\]))[a-z]{3,8}(?![a-z])")
+_SEED_SIZES: Final = (24, 21, 18, 15, 12)
 _ONE_CODE: Final = re.compile(_CODE)
 _ADDRESS: Final = re.compile(r"[\w.+-]{0,64}@(?:[\w-]{1,64}\.)*[\w-]{0,64}\Z")
 _ERROR: Final = 4
@@ -224,8 +238,18 @@ def pin(text: str, at: int, taken: list[Span]) -> None:
 
 
 def codes(text: str, at: int, taken: list[Span]) -> None:
-    """A list of backup codes, one a line."""
-    hit = _CODES.match(text, text.find("codes", at))
+    """A list of backup codes, one a line, or one of them by itself."""
+    at += text[at : at + 16].lower().find("code")
+    single = _SINGLE.match(text, at)
+    if single is not None:
+        value = single["value"].rstrip(_TRAILING)
+        if shapes.has_digit(value) and (
+            value.isdigit() or (len(value) >= _SHORTEST_CODE and is_chosen(value))
+        ):
+            start = single.start("value")
+            taken.append(Span(start, start + len(value), STRUCTURE, "secret"))
+        return
+    hit = _CODES.match(text, at)
     if hit is None:
         return
     found = list(_ONE_CODE.finditer(text, *hit.span("lines")))
@@ -234,6 +258,20 @@ def codes(text: str, at: int, taken: list[Span]) -> None:
         taken.extend(
             Span(*one.span("value"), STRUCTURE, "secret") for one in found if len(one["value"]) > _ERROR
         )
+
+
+def seed(text: str, at: int, taken: list[Span]) -> int:
+    """Twelve to twenty-four words of a wallet behind ``seed phrase:``; where reading may go on."""
+    if text[at : at + 1] in "pP" and _SEED_BEFORE.search(text, max(0, at - 12), at) is None:
+        return at
+    hit = _SEED_WORDS.match(text, at)
+    if hit is None:
+        return at
+    words = list(_SEED_WORD.finditer(text, *hit.span("value")))
+    size = next((size for size in _SEED_SIZES if size <= len(words)), 0)
+    if size:
+        taken.append(Span(hit.start("value"), words[size - 1].end(), STRUCTURE, "secret"))
+    return hit.end()
 
 
 BY_NAME: Final[Mapping[str, Mapping[str, Callable[[str, int, int, list[Span]], None]]]] = {

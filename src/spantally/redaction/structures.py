@@ -78,13 +78,18 @@ _LONGEST_PREFIX: Final = 200
 _PEM_LETTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 _PEM_WORD: Final = re.compile(r"([A-Za-z0-9+/]{4,100}={0,2})[\"',;\\]{0,4}[ \t\r]*\Z")
 _PEM_CLOSED: Final = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]{0,40}?)PRIVATE KEY(?: BLOCK)?-----")
-_PEM_HEADERS: Final = re.compile(r"(?:(?:\s|\\+[nr]){1,8}[A-Z][A-Za-z-]{2,24}: [^\r\n\\]{0,120}){1,8}+")
-_PEM_LINE: Final = re.compile(
-    r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];|[>|#*;]|(?<=\n)//[ ]){0,64}+([A-Za-z0-9+/=_%]{4,})"""
+_PEM: Final = re.compile(
+    r"-----BEGIN (?:([A-Z0-9 ]{0,40}?)PRIVATE KEY(?: BLOCK)?"
+    r"|OpenVPN (?:Static key|tls-crypt-v2 (?:client|server) key)(?: V[0-9])?)-----"
+    r"|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----"
 )
+_PEM_HEADERS: Final = re.compile(
+    r"(?:(?:\s|\\+[nr]){1,8}[A-Z][A-Za-z-]{2,24}: (?:[^\r\n\\]|\\{1,16}[\"']){0,120}+){1,8}+"
+)
+_PEM_GAP: Final = r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];|<br[ ]?/?>|[>|#*;]|(?<=\n)//[ ]){0,64}+"""
+_PEM_LINE: Final = re.compile(_PEM_GAP + r"([A-Za-z0-9+/=_%]{4,})")
 _PEM_END: Final = re.compile(
-    r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];|[>|#*;]|(?<=\n)//[ ]){0,64}+-----END [A-Z0-9 ]{0,48}-----"""
+    _PEM_GAP + r"""(?:-----END [A-Za-z0-9 -]{0,48}-----|---- END SSH2 [A-Z ]{0,48}----)"""
 )
 _PUTTY: Final = re.compile(
     r"private-lines: ?[0-9]{1,4}(?:\r?\n|(?:\\{1,16}r)?\\{1,16}n)"
@@ -99,6 +104,10 @@ _COOKIE_LINE: Final = re.compile(
     r"""(?P<name>[^\t\n]{1,128})\t(?P<value>[^\s]{1,4096})"""
 )
 
+_ASSERTION: Final = re.compile(
+    rf"""(?i)(?:samlresponse|code_?verifier)(?:{_QUOTE})?(?:\s{{1,4}}value)?\s{{0,4}}(?:=|:|%3D)\s{{0,4}}(?:{_QUOTE})?"""
+    r"""(?P<value>[A-Za-z0-9+/=%._~-]{40,65536}+)"""
+)
 _CODE: Final = re.compile(r"[?&;](?:code|sas|hmac)=([A-Za-z0-9._/~%-]{16,2048})")
 _HOOKS: Final = (
     (
@@ -173,6 +182,15 @@ def _code(text: str, at: int, taken: list[Span]) -> None:
         taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "secret"))
 
 
+def _assertion(text: str, at: int, taken: list[Span]) -> int:
+    """What a provider of identities says of somebody, and the half of a login that nobody else may know."""
+    hit = _ASSERTION.match(text, at)
+    if hit is None or not shapes.has_digit(hit["value"]):
+        return at
+    taken.append(Span(*hit.span("value"), STRUCTURE, "secret"))
+    return hit.end()
+
+
 def _hook(pattern: re.Pattern[str]) -> Handler:
     def read(text: str, at: int, taken: list[Span]) -> None:
         hit = pattern.match(text, at)
@@ -241,7 +259,12 @@ def _bearer(text: str, at: int, taken: list[Span]) -> None:
     value = hit[1].rstrip(".,:=" if hit[1].endswith((".", ",", ":")) else ".,:")
     if shapes.is_placeholder(value) or len(value) < 8:
         return
-    if shapes.has_digit(value) or shapes.looks_random(value, 8) or (len(value) >= 32 and not value.islower()):
+    if (
+        shapes.has_digit(value)
+        or shapes.looks_random(value, 8)
+        or (len(value) >= 32 and not value.islower())
+        or (len(value) >= 16 and value.isalnum() and (shapes.case_noise(value) or shapes.even_case(value)))
+    ):
         taken.append(Span(hit.start(1), hit.start(1) + len(value), STRUCTURE, "bearer"))
 
 
@@ -458,6 +481,8 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "hmac=": _each(_code),
     **{mark: _hook(pattern) for mark, pattern in _HOOKS},
     "-----begin ": _following(_pem),
+    " begin ssh2 ": _following(lambda text, at, taken: _pem(text, max(0, at - 4), taken)),
+    **dict.fromkeys(("samlresponse", "code_verifier", "codeverifier"), _following(_assertion)),
     "private-lines:": _each(_putty),
     "bearer": _each(_bearer),
     "basic": _each(_basic),
@@ -502,10 +527,15 @@ _HANDLERS: Final[dict[str, Handler]] = {
     **dict.fromkeys(("ftp(", "ftp_tls("), _each(snippets.ftp)),
     "kty": _following(snippets.jwk),
     **dict.fromkeys(("pin is ", "pin code", "pin: "), _each(snippets.pin)),
-    **dict.fromkeys(("backup codes", "recovery codes"), _each(snippets.codes)),
+    **dict.fromkeys(("backup code", "recovery code"), _each(snippets.codes)),
+    **dict.fromkeys(("mnemonic", "phrase"), _following(snippets.seed)),
     **dict.fromkeys(("log in as ", "log in with ", "login with "), _each(snippets.told)),
-    **{word: _each(languages.named_in(word)) for word in ("clave", "chiave", "chave")},
-    "kata sandi": _each(languages.named_in("kata sandi", clear=True)),
+    **{
+        word: _each(languages.named_in(word))
+        for word in ("clave", "chiave", "chave", "klucz", "sleutel", "nyckel", "kunci", "kulcs")
+    },
+    **{word: _each(languages.named_in(word, clear=True)) for word in ("kata sandi", "salasana")},
+    "login: ": _each(languages.find_strong_login),
     "totp": _each(commands.totp),
     "add_user": _each(commands.add_user),
     " <<<": _each(logins.here_string),
