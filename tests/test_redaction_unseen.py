@@ -242,3 +242,64 @@ def test_halves_of_a_login_go() -> None:
 def test_talk_of_these_stays(text: str) -> None:
     """Words, stand-ins, files."""
     assert REDACTOR.text(text) == text
+
+
+CODE = [
+    'headers["Authorization"] = "Basic " + btoa("bob:{v}")',
+    "base64.b64encode(b'bob:{v}')",
+    'base64.StdEncoding.EncodeToString([]byte("bob:{v}"))',
+    "Buffer.from('bob:{v}').toString('base64')",
+    "User.objects.create_user('bob', 'bob@example.com', '{v}')",
+    'User.objects.create_superuser(username, email, "{v}")',
+    "signInWithEmailAndPassword(auth, 'bob@example.com', '{v}')",
+    "security add-generic-password -a bob -s mail -w {v}",
+    "supabase link --project-ref x -p {v}",
+    "cryptsetup luksOpen /dev/sda x <<< '{v}'",
+    "echo -n '{v}' | gcloud secrets create db --data-file=-",
+    "[Environment]::SetEnvironmentVariable('JWT_SECRET','{v}','User')",
+    "Here is the keystore password:\n\n{v}\n\nThanks!",
+]
+RANDOM = [
+    "wandb login {v}",
+    "sonar-scanner -Dsonar.login={v}",
+    "HKEY_CURRENT_USER\\Environment\n    ACME_TOKEN    REG_SZ    {v}\n",
+    "Fernet(b'{v}')",
+]
+
+
+@pytest.mark.parametrize("text", CODE)
+def test_passwords_in_calls_and_commands_go(text: str) -> None:
+    """At their places."""
+    for secret in ("Copper7!84x", "k7Lan!ter5z"):
+        hidden(text.replace("{v}", secret), secret)
+
+
+@pytest.mark.parametrize("text", RANDOM)
+def test_keys_in_calls_and_commands_go(text: str) -> None:
+    """Noise."""
+    hidden(text.replace("{v}", drawn(text, 40)), drawn(text, 40))
+
+
+def test_tokens_without_a_digit_or_before_a_full_stop_go() -> None:
+    """One in some hundreds has none."""
+    hidden("a|glpat-" + "aLdbfprYwjmTwkdJxdFZ|b", "aLdbfprYwjmTwkdJxdFZ")
+    secret = drawn("bot", 33)
+    hidden(f"try 939475{4481}:AA{secret}.", secret)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Buffer.from('data:image/png;base64,iVBORw0KGgo'); btoa('a:b'); []byte(\"level:info\")",
+        "create_user('bob', 'bob2@example.com'); create_user(name, mail, password)",
+        "createUserWithEmailAndPassword(auth, email, password1)",
+        "docker login 123456789012.dkr.ecr.us-east-1.amazonaws.com",
+        "az login --tenant 9a81c4d0-8fc7-441d-a6d0-7984d747d644; login page-2024-11-02-final-v2",
+        "gcloud secrets create db --data-file=key2.txt; echo done2 | tee x; gcloud secrets versions list db1",
+        "sonar.login=admin; supabase start -p 5432; security find-generic-password -w",
+        "['JWT_SECRET', 'PORT2', 'DB_HOST1'] setValue('client_secret', 'value1')",
+    ],
+)
+def test_other_calls_and_commands_stay(text: str) -> None:
+    """Data, addresses, hosts, ids, words."""
+    assert REDACTOR.text(text) == text

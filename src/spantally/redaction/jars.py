@@ -43,26 +43,29 @@ def listed(text: str, at: int, taken: list[Span]) -> int:
     if opening is None:
         return at
     begin = opening.end()
+    there = False
     for _ in range(_MOST):
-        end = _object(text, begin, taken)
+        end, is_cookie = _object(text, begin, taken)
+        there = there or is_cookie
         following = _NEXT.match(text, end)
         if following is None:
             break
         begin = following.end()
-    return end
+    return end if there else at
 
 
 def marked(text: str, at: int, taken: list[Span]) -> int:
     """The object around ``httpOnly``; where reading may go on."""
     begin = text.rfind("{", max(0, at - _LONGEST), at)
-    return at if begin < 0 else max(at, _object(text, begin, taken))
+    return at if begin < 0 else max(at, _object(text, begin, taken)[0])
 
 
-def _object(text: str, begin: int, taken: list[Span]) -> int:
+def _object(text: str, begin: int, taken: list[Span]) -> tuple[int, bool]:
+    """Where an object ends, and whether it is a cookie."""
     end = text.find("}", begin, begin + _LONGEST)
     end = min(len(text), begin + _LONGEST) if end < 0 else end + 1
     name = _NAME.search(text, begin, end)
     value = None if name is None else _VALUE.search(text, begin, end)
     if name is not None and value is not None and is_secret(name["name"], value["value"]):
         taken.append(Span(*value.span("value"), STRUCTURE, "cookie"))
-    return end
+    return end, value is not None

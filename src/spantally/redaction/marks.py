@@ -128,6 +128,16 @@ OTHERS: Final = (
     "code_verifier",
     "codeverifier",
     " begin ssh2 ",
+    "btoa(",
+    "b64encode(",
+    "base64_encode(",
+    "encode64(",
+    "buffer.from(",
+    "[]byte(",
+    "create_user(",
+    "create_superuser(",
+    "fernet(b",
+    "sonar.login",
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 
@@ -233,6 +243,16 @@ _RARE_AT: Final = {
     "code_verifier": 0,
     "codeverifier": 0,
     " begin ssh2 ": 1,
+    "btoa(": 0,
+    "b64encode(": 0,
+    "base64_encode(": 0,
+    "encode64(": 2,
+    "buffer.from(": 0,
+    "[]byte(": 2,
+    "create_user(": 0,
+    "create_superuser(": 0,
+    "fernet(b": 7,
+    "sonar.login": 8,
 }
 """Marks that are found by one letter that is rare in texts, with its place in each."""
 

@@ -270,6 +270,8 @@ def _read_commands(
     if following == "(" or (following == "=" and text[name_end + 1 : name_end + 2] == "("):
         if name.lower().endswith(_TAKE_LOGINS):
             logins.arguments(text, name_end, taken)
+        elif name.endswith("AndPassword"):
+            snippets.address_and_password(text, name_end, taken)
     elif following == "]" and text.startswith("]::new(", name_end):
         if name.lower().endswith("credential"):
             logins.arguments(text, name_end + len("]::new"), taken)
@@ -279,6 +281,8 @@ def _read_commands(
     elif following == " " and name in _STORES:
         if text.startswith(" set ", name_end):
             commands.kept(text, name_end, taken)
+        elif text.startswith((" create ", " versions add "), name_end):
+            logins.piped(text, name_start, taken)
         elif name != "secret":
             pass
         elif text.startswith(" generic ", name_end):

@@ -21,7 +21,7 @@ _AZURE_KEY: Final = re.compile(
 )
 _ZHIPU: Final = re.compile(r"(?<![A-Za-z0-9])[a-f0-9]{32}\.[A-Za-z0-9]{16}(?![A-Za-z0-9])")
 _TWITTER: Final = re.compile(r"(?<![A-Za-z0-9])A{20,24}[A-Za-z0-9%]{20,100}%3D[A-Za-z0-9%]{20,100}")
-_ASANA: Final = re.compile(r"(?<![\w/])2/[0-9]{10,24}/[0-9]{10,24}\Z")
+_ASANA: Final = re.compile(r"(?<![A-Za-z0-9/])2/[0-9]{10,24}/[0-9]{10,24}\Z")
 _ASANA_HEX: Final = re.compile(r"[a-f0-9]{16,64}")
 _SHORTEST_ASANA: Final = 24
 _TWILIO: Final = re.compile(
@@ -110,7 +110,7 @@ def find_shaped(text: str, start: int, word: str, taken: list[Span], *, long: bo
     telegram = _TELEGRAM.match(word) if start and text[start - 1] == ":" else None
     if (
         telegram is not None
-        and word[telegram.end() :][:1] in ("", "/")
+        and word[telegram.end() :].rstrip(".")[:1] in ("", "/")
         and shapes.looks_random(telegram[0], 32)
     ):
         digits = text[max(0, start - 14) : start - 1]

@@ -39,6 +39,16 @@ _SYMMETRIC: Final = re.compile(
 _FTP: Final = re.compile(rf"ftp(?:_tls)?\({_GAP}{_ARGUMENT}{_ARGUMENT}{_LITERAL}", re.IGNORECASE)
 _LOGIN: Final = re.compile(rf"login\({_GAP}{_NAMED}{_GAP},{_GAP}{_LITERAL}", re.IGNORECASE)
 
+_CREATED_USER: Final = re.compile(
+    rf"create_(?:super)?user\({_GAP}(?:{_ARGUMENT}){{1,2}}{_LITERAL}", re.IGNORECASE
+)
+_BEHIND_ADDRESS: Final = re.compile(rf"\({_GAP}(?:{_ARGUMENT}){{1,2}}{_LITERAL}")
+_ENCODED: Final = re.compile(
+    rf"""(?i)(?:btoa|b64encode|base64_encode|encode64|buffer\.from|\[\]byte)\(\s{{0,8}}[bf]?{_QUOTE}"""
+    r"""(?!(?:data|file|urn|did|sha[0-9]{1,3}|https?):)[\w.@+-]{1,64}:(?P<value>[^"'`\\\s/,$]{6,256})(?=\\{0,16}["'`])"""
+)
+_FERNET: Final = re.compile(rf"fernet\({_GAP}{_LITERAL}", re.IGNORECASE)
+_SONAR: Final = re.compile(r"""sonar\.login["']?\s{0,2}[=:,]\s{0,2}["']?(?P<value>[A-Za-z0-9_]{20,256})""")
 _JWK_REACH: Final = 6_000
 _JWK_PART: Final = re.compile(
     rf"""{_QUOTE}(?:d|k|p|q|dp|dq|qi){_QUOTE}\s{{0,4}}:\s{{0,4}}{_QUOTE}(?P<value>[A-Za-z0-9_-]{{16,1400}}=*)"""
@@ -136,6 +146,31 @@ symmetric: Final = _reader(_SYMMETRIC, "password")
 """``pgp_sym_encrypt(column, 'password')``."""
 login_call: Final = _reader(_LOGIN, "password")
 """``smtp.login(user, "password")``; logins.py reads a user that is written out."""
+
+
+encoded: Final = _reader(_ENCODED, "password")
+"""``btoa("user:password")``."""
+fernet: Final = _reader(_FERNET)
+"""``Fernet(b"key")``."""
+sonar: Final = _reader(_SONAR, "token")
+"""``-Dsonar.login=token``."""
+
+
+def _behind_address(pattern: re.Pattern[str]) -> Callable[[str, int, list[Span]], None]:
+    """What reads a password behind a user, who may have an address as well."""
+
+    def read(text: str, at: int, taken: list[Span]) -> None:
+        hit = pattern.match(text, at)
+        if hit is not None and _ADDRESS.match(hit["value"]) is None:
+            _append(hit, taken, "password")
+
+    return read
+
+
+created_user: Final = _behind_address(_CREATED_USER)
+"""``create_user("bob", "bob@example.com", "password")``."""
+address_and_password: Final = _behind_address(_BEHIND_ADDRESS)
+"""``signInWithEmailAndPassword(auth, "bob@example.com", "password")`` behind the name."""
 
 
 def ftp(text: str, at: int, taken: list[Span]) -> None:

@@ -525,6 +525,13 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "createhmac(": _each(snippets.created),
     **dict.fromkeys(("pgp_sym_", "aes_encrypt(", "aes_decrypt("), _each(snippets.symmetric)),
     **dict.fromkeys(("ftp(", "ftp_tls("), _each(snippets.ftp)),
+    **dict.fromkeys(
+        ("btoa(", "b64encode(", "base64_encode(", "encode64(", "buffer.from(", "[]byte("),
+        _each(snippets.encoded),
+    ),
+    **dict.fromkeys(("create_user(", "create_superuser("), _each(snippets.created_user)),
+    "fernet(b": _each(snippets.fernet),
+    "sonar.login": _each(snippets.sonar),
     "kty": _following(snippets.jwk),
     **dict.fromkeys(("pin is ", "pin code", "pin: "), _each(snippets.pin)),
     **dict.fromkeys(("backup code", "recovery code"), _each(snippets.codes)),

@@ -25,7 +25,7 @@ from spantally.redaction.vendor_tokens import PREFIX, PREFIX_BY_PARTS, PREFIX_ST
 
 LONGEST_GENERIC: Final = 512
 """A longer word without a known prefix is data (media, a certificate), not a key."""
-_CASES: Final = re.compile("[A-Z][a-z][A-Z]|[a-z][A-Z]{2,4}[a-z]")
+_CASES: Final = re.compile("[A-Z][a-z][A-Z]|[a-z][A-Z]{2,4}(?:[a-z]|(?![A-Za-z]))")
 _AWS_LETTERS: Final = re.compile("A(?:[KSB]IA|CCA)[A-Z]{16}")
 """One in thirty ids of AWS has no digit."""
 _GLUED: Final = re.compile(r"u[0-9a-fA-F]{4}|[nrtbf]")

@@ -82,8 +82,8 @@ def _loose(value: str, site: Site) -> bool:
         return len(value) >= 6 and not value.isdigit() and (site.how != "list" or len(value) >= 8)
     if shapes.looks_random(value, 12) or (len(value) >= 16 and shapes.case_noise(value)):
         return not shapes.is_provider_id(value)
-    if site.kind == names.SECRET and site.how == "prose" and _is_chosen(value):
-        return True
+    if site.kind == names.SECRET and site.how in ("prose", "list") and _is_chosen(value):
+        return site.how == "prose" or _CHOSEN.search(value) is not None
     if site.kind != names.WEAK and site.how == "space" and len(value) >= 10 and value.isalnum():
         return shapes.has_digit(value) and len(_CASE_CHANGES.findall(value)) >= 4
     if len(value) >= 16 and value.isalnum() and shapes.even_case("".join(filter(str.isalpha, value))):
