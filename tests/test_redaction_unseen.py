@@ -303,3 +303,28 @@ def test_tokens_without_a_digit_or_before_a_full_stop_go() -> None:
 def test_other_calls_and_commands_stay(text: str) -> None:
     """Data, addresses, hosts, ids, words."""
     assert REDACTOR.text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "u := archsimd.LoadInt8x16SlicePart(a)",
+        "// isToken reports whether v is a valid token (https://www.rfc-editor.org/rfc/rfc2616#section-2.2).",
+        'cmd.Env = append(cmd.Env, "PWD="+cmd.Dir)',
+        "sign(test512Key, crypto.SHA512, buf, &PSSOptions{SaltLength: PSSSaltLengthEqualsHash})",
+        "var rsaPrivateKey = test1024Key",
+        "serviceStartName *uint16, password *uint16) (handle Handle, err error)",
+        'data("AQEAOzAAAAEAABIAAQCwlhIAAQMBoGAAASmidzswAQADAAAIAAEACAADAMnYAwD95wIABvkBAAMANQoDAJwMAgCOHQEA+w==")',
+        "AAAA8/" + "A" * 80 + "YKCAf6Dh4B" + "A" * 40,
+        'net::UCred\\">UCred</a>",0],["impl <a href=\\"std/fmt/trait.Debug2.html\\" title=\\"x\\"',
+        "#hupSig = process.platform === 'win32'",
+        "--kms-key=projects/my-project/locations/us/keyRings/my-kr --secret=projects/p/secrets/s/versions/1",
+        "encryption-key:\n  api_field: cluster.gcpConfig.kmsKey\n",
+        '--client-secret-value="client-secret"',
+        "bind($dn, password => $this->{bindpasswd}); pass => $self->causes_fail ? 0 : 1,",
+        "['USERPWD', 'HTTP200ALIASES', 'KEYPASSWD', 'KRB4LEVEL', 'SSH_HOST']",
+    ],
+)
+def test_code_stays(text: str) -> None:
+    """What files of Go, JavaScript, Perl and descriptions of commands have."""
+    assert REDACTOR.text(text) == text

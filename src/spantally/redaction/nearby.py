@@ -79,7 +79,7 @@ _ASSIGNED: Final = re.compile(r"(?:--[a-z-]{0,40})?[A-Za-z_]\w{0,40}=\w")
 _NEXT_FIELD: Final = re.compile(r"&[A-Za-z_]\w{0,24}=")
 """Of a form: a value ends there."""
 _FIELD: Final = ('value="', "value='")
-_LINKED: Final = ('href="', "href='", 'src="', "src='")
+_LINKED: Final = ('href="', "href='", 'src="', "src='", 'href=\\"', 'src=\\"')
 """Behind ``accesskey="n"`` of HTML."""
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 AFTER: Final = 80
@@ -113,7 +113,7 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
         return
     if hit is None or not _is_secret(hit["value"].rstrip(_TRAILING), kind):
         hit = _FAR.match(text, name_end) if kind in _STRONG else None
-        if hit is None or not _is_noise(hit["value"]):
+        if hit is None or not shapes.has_digit(hit["value"]) or not _is_noise(hit["value"]):
             return
     if not text.endswith(_LINKED, 0, hit.start("value")):
         _take(hit, kind, taken)
@@ -181,9 +181,13 @@ def _is_key(value: str) -> bool:
 def _is_noise(value: str) -> bool:
     if _ASSIGNED.match(value):
         return False  # a further name with a value of its own
+    if value.startswith("//"):
+        return False  # of a URL
     value = value.strip(".-=_/")
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or shapes.is_placeholder(value):
         return False
+    if "." in value and not shapes.has_digit(value):
+        return False  # fields of fields
     if value.count("/") > 3 or value.count(".") > 2 or value.count("_") > 3 or value.count("-") > 4:
         return False
     if value.islower() or value.isupper():
@@ -194,7 +198,7 @@ def _is_noise(value: str) -> bool:
 def _is_password(value: str) -> bool:
     if shapes.joined_words(value) >= 4 or (len(value) >= 10 and value.isalnum() and shapes.case_noise(value)):
         return True
-    if len(value) >= 24 and shapes.is_hex(value):
+    if len(value) >= 24 and (shapes.is_hex(value) or (len(value) >= 32 and _is_noise(value))):
         return True
     if shapes.is_plain_id(value) or value.count("/") > 1 or value.count(".") > 1 or value[0] in "/~-@":
         return False

@@ -27,6 +27,7 @@ VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _IS_ABOUT: Final = re.compile(r"(?:arn:[a-z-]{2,16}:[\w:/.-]{0,72}:|--- )\Z")
 """Before ``secret:`` of a secret's place, and ``PASS:`` of a test."""
+_JOINS: Final = ("+", " +")
 _FLAG: Final = re.compile(r"--[A-Za-z][A-Za-z-]{1,40}=")
 """A further flag of a command, behind one whose value is asked for or stands elsewhere."""
 _EXPORT: Final = re.compile(
@@ -58,6 +59,8 @@ def read_pair(
     end = -1 if opening is None else quoted_end(text, start, opening)
     is_closed = end >= 0
     if not is_closed:
+        if opening is not None and text.startswith(_JOINS, start):
+            return name_end, start  # a text that ends with the separator: "PWD=" + directory
         plain = _UNQUOTED.match(text, start)
         if plain is None:
             return name_end, start

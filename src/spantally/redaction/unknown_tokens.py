@@ -180,6 +180,8 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         if shapes.is_hex(body):
             if len(body) < 24 or (_TELLING.search(prefix) is None and not _is_vendors(prefix, body)):
                 continue
+        elif prefix[-1] == "." and text[start + hit.end() : start + hit.end() + 1] == "(":
+            continue  # a call of a function in a module
         elif not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20) and not (
             len(body) >= _LONG_BODY and _SAYS_KEY.search(prefix) is not None and _no_words(body)
         ):

@@ -16,6 +16,14 @@ _WORD_AND_COUNT: Final = re.compile(r"[A-Za-z_.-]+[0-9]{0,2}\Z")
 _PATH: Final = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*\Z|[A-Za-z]:\\\\?[\w.-]+.*")
 _SNAKE: Final = re.compile(r"[a-z]{2,}(?:[_-][a-z]{2,})+(?:[_-]?[0-9]{1,4})?\Z")
 """``created_at_desc_2024``: words and a number."""
+_OTHER_KEY: Final = re.compile(r"[a-z]+[0-9]{1,4}[A-Z][a-z]{2,}\Z")
+"""``test1024Key``: a variable."""
+_CONSTANT: Final = re.compile(r"[A-Z]{2,}[0-9]{1,3}[A-Z]{3,}\Z")
+"""``HTTP200ALIASES`` in a list of constants."""
+_RESOURCE_PART: Final = re.compile(
+    r"(?:[A-Za-z][a-z]*(?:[A-Z][a-z]+)*(?:[._@-][A-Za-z]?[a-z]*){0,8}[0-9]{0,4}|[0-9]{1,4})\Z"
+)
+_RESOURCE_PARTS: Final = 4
 _ODD: Final = re.compile(r"[!?~^#*;,@$%]")
 """Marks that no argument of a call has by itself."""
 _CHOSEN: Final = re.compile(r"[!@#$%^&*+=?~]")
@@ -79,6 +87,8 @@ def _loose(value: str, site: Site) -> bool:
             return True
         return len(value) >= 10 and shapes.case_noise(value)
     if site.kind == names.PASSWORD:
+        if site.how == "list" and _CONSTANT.match(value):
+            return False
         return len(value) >= 6 and not value.isdigit() and (site.how != "list" or len(value) >= 8)
     if shapes.looks_random(value, 12) or (len(value) >= 16 and shapes.case_noise(value)):
         return not shapes.is_provider_id(value)
@@ -140,8 +150,10 @@ def _token(value: str, site: Site) -> bool:
         return False
     if _PATH.match(value) or "://" in value:
         return False
+    if _is_resource(value):
+        return False
     if site.kind == names.SIGNATURE:
-        return len(value) >= 16
+        return len(value) >= 16 and (shapes.has_digit(value) or shapes.case_noise(value))
     if not shapes.has_digit(value):
         # random text of this length without a digit is rare
         if site.kind == names.SECRET and site.quoted and "_" not in value and "." not in value:
@@ -149,12 +161,24 @@ def _token(value: str, site: Site) -> bool:
         return shapes.case_noise(value) or shapes.is_gibberish(value)
     if _WORD_AND_COUNT.match(value) and len(value) < 24 and not (site.kind == names.SECRET and site.quoted):
         return shapes.looks_random(value, 8) or shapes.case_noise(value)
+    if not site.quoted and not site.tight and _OTHER_KEY.match(value):
+        return False
     return site.quoted or not _IDENTIFIER.match(value) or "." not in value or shapes.looks_random(value, 8)
+
+
+def _is_resource(value: str) -> bool:
+    """``projects/my-project/locations/us/keyRings/my-ring``: where something stands."""
+    parts = value.split("/")
+    return len(parts) >= _RESOURCE_PARTS and all(map(_RESOURCE_PART.match, parts))
 
 
 def _named_like_a_secret(value: str) -> bool:
     """``api_key=api_key``, ``token=OPENAI_API_KEY``: the value is itself a name, not a secret."""
-    if len(value) > 48 or shapes.has_digit(value) or not _IDENTIFIER.match(value):
+    if len(value) > 48 or shapes.has_digit(value):
+        return False
+    if value.count("-") == 1:
+        value = value.replace("-", "_")
+    if not _IDENTIFIER.match(value):
         return False
     words = names.words_of(value)
     return (len(words) > 1 or value.isupper()) and names.judge(words) != names.NONE
