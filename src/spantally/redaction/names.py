@@ -240,7 +240,12 @@ def _pairs(words: list[str]) -> list[str]:
 
 def _judge_key(words: list[str], before: str, last: str) -> int:
     if last != "key":
-        return WEAK if last not in ("monkey", "turkey", "hotkey", "donkey", "hockey", "whiskey") else NONE
+        return (
+            WEAK
+            if last
+            not in ("monkey", "pubkey", "publickey", "turkey", "hotkey", "donkey", "hockey", "whiskey")
+            else NONE
+        )
     if not before:
         return WEAK
     if before in ("wifi", "fi", "wlan", "wpa", "wep"):

@@ -76,10 +76,12 @@ _BETWEEN: Final = re.compile(
 """What :data:`_FIRST` ends with; it takes a tenth of the time, and mostly there is none."""
 _BETWEEN_REACH: Final = 128
 _ASSIGNED: Final = re.compile(r"(?:--[a-z-]{0,40})?[A-Za-z_]\w{0,40}=\w")
+_OF_CODE: Final = re.compile(r"\(|[ ]\*{1,2}[A-Za-z_]")
+_FILE: Final = re.compile(r"\.[a-z]{1,5}\Z")
 _NEXT_FIELD: Final = re.compile(r"&[A-Za-z_]\w{0,24}=")
 """Of a form: a value ends there."""
 _FIELD: Final = ('value="', "value='")
-_LINKED: Final = ('href="', "href='", 'src="', "src='", 'href=\\"', 'src=\\"')
+_LINKED: Final = ('href="', "href='", 'src="', "src='", 'href=\\"', 'src=\\"', "](", "](/")
 """Behind ``accesskey="n"`` of HTML."""
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 AFTER: Final = 80
@@ -160,6 +162,8 @@ def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> Non
 
 def _take(hit: re.Match[str], kind: int, taken: list[Span]) -> None:
     start = hit.start("value")
+    if hit["value"].lstrip("*").isidentifier() and _OF_CODE.match(hit.string, hit.end("value")) is not None:
+        return  # a function, or the type of an argument
     value = _NEXT_FIELD.split(hit["value"], maxsplit=1)[0]
     taken.append(Span(start, start + len(value.rstrip(_TRAILING)), PAIR, names.TYPES[kind]))
 
@@ -183,11 +187,12 @@ def _is_noise(value: str) -> bool:
         return False  # a further name with a value of its own
     if value.startswith("//"):
         return False  # of a URL
+    is_file = value.startswith(("/", "./", "~/")) and _FILE.search(value) is not None
     value = value.strip(".-=_/")
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or shapes.is_placeholder(value):
         return False
-    if "." in value and not shapes.has_digit(value):
-        return False  # fields of fields
+    if is_file or ("." in value and not shapes.has_digit(value)):
+        return False  # fields of fields, files
     if value.count("/") > 3 or value.count(".") > 2 or value.count("_") > 3 or value.count("-") > 4:
         return False
     if value.islower() or value.isupper():

@@ -27,6 +27,7 @@ VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _IS_ABOUT: Final = re.compile(r"(?:arn:[a-z-]{2,16}:[\w:/.-]{0,72}:|--- )\Z")
 """Before ``secret:`` of a secret's place, and ``PASS:`` of a test."""
+_DECLARED: Final = re.compile(r"[ ][*&]{0,2}[A-Za-z_]")
 _JOINS: Final = ("+", " +")
 _FLAG: Final = re.compile(r"--[A-Za-z][A-Za-z-]{1,40}=")
 """A further flag of a command, behind one whose value is asked for or stands elsewhere."""
@@ -120,6 +121,8 @@ def read_pair(
                 taken.append(Span(low, high, PAIR, names.TYPES[kind]))
         taken.append(Span(start, end, PAIR, names.TYPES[kind]))
         return behind, behind
+    if how == "cell" and separator == "(" and _DECLARED.match(text, end) is not None:
+        return name_end, end  # a function's argument with its type
     end, good = plain_end(text, start, end, site)
     if not good and not (_is_sent(name, kind, how) and _is_long_hex(text[start:end])):
         return name_end, end

@@ -36,6 +36,8 @@ _SPREAD: Final = re.compile(
 )
 NEVER_SPREAD: Final = frozenset("/=")
 """How words begin in which that is not looked for."""
+_CAPITALISED: Final = re.compile("[A-Z][a-z]{2,}")
+_VOWEL: Final = re.compile("[aeiouy]")
 _SEPARATOR: Final = re.compile("[_.-]")
 _BEFORE_UUID: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:[a-z0-9]{2,12}[_-]){0,2}(?:[a-z0-9]{0,10}(?:pat|secret|token|apikey)|[a-z0-9]{0,8}(?<![a-z])sk)[_-]\Z"
@@ -145,6 +147,12 @@ def _no_words(body: str) -> bool:
     )
 
 
+def _is_camel(body: str) -> bool:
+    """``PKCS12PrivateKeyBagStr``: more than half of it are words that begin with a capital."""
+    words = [word for word in _CAPITALISED.findall(body) if _VOWEL.search(word)]
+    return len(words) > 1 and sum(map(len, words)) > 0.55 * len(body)
+
+
 def find_uuid(start: int, word: str, taken: list[Span]) -> bool:
     """``ctx7sk-`` and a UUID: the id of an object has another word before it."""
     for hit in _UUID.finditer(word):
@@ -182,6 +190,8 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
                 continue
         elif prefix[-1] == "." and text[start + hit.end() : start + hit.end() + 1] == "(":
             continue  # a call of a function in a module
+        elif prefix.isupper() and _is_camel(body):
+            continue  # a name of C's
         elif not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20) and not (
             len(body) >= _LONG_BODY and _SAYS_KEY.search(prefix) is not None and _no_words(body)
         ):
@@ -193,7 +203,11 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
         return
     spread = None if word[0] in NEVER_SPREAD or _TEXINFO in word else _SPREAD.search(word)
-    if spread is not None and not _is_objects(spread["prefix"]):
+    if (
+        spread is not None
+        and not _is_objects(spread["prefix"])
+        and not (spread["prefix"].isupper() and _is_camel(spread["body"]))
+    ):
         body = spread["body"].replace("_", "").replace("-", "")
         if len(body) >= 22 and not shapes.is_hex(body) and not _WORDY.search(spread["body"]):
             mixed = not body.islower() and not body.isupper()

@@ -12,6 +12,7 @@ SHORTEST: Final = 4
 """Characters of a value that may be a secret."""
 _CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(|=(?!=|$))")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
+_PATH_OF_NAMES: Final = re.compile(r"\*?[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)*\Z")
 _WORD_AND_COUNT: Final = re.compile(r"[A-Za-z_.-]+[0-9]{0,2}\Z")
 _PATH: Final = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*\Z|[A-Za-z]:\\\\?[\w.-]+.*")
 _SNAKE: Final = re.compile(r"[a-z]{2,}(?:[_-][a-z]{2,})+(?:[_-]?[0-9]{1,4})?\Z")
@@ -54,6 +55,10 @@ def acceptable(value: str, site: Site) -> bool:
         value = without_tags(value)  # the digits of a tag are noise, and say nothing of what stands beside it
     if len(value) < SHORTEST or shapes.is_placeholder(value) or _named_like_a_secret(value):
         return False
+    if "a-z" in value and ("A-Z" in value or "0-9" in value):
+        return False  # a pattern
+    if site.kind == names.TOKEN and _named_like_a_secret(value.rstrip("0123456789")):
+        return False
     if site.kind == names.WEAK and not site.in_url:
         return _weak(value, site)
     if site.how in ("space", "cell", "prose", "list") or site.far:
@@ -77,6 +82,8 @@ def _loose(value: str, site: Site) -> bool:
     if " " in value or "://" in value or _PATH.match(value) or _is_code(value, site):
         return False
     if site.how == "space" and site.kind == names.WEAK:
+        return False
+    if "." in value and not shapes.has_digit(value) and _IDENTIFIER.match(value):
         return False
     if not shapes.is_mixed(value):
         if site.kind == names.PASSWORD and (
@@ -158,7 +165,11 @@ def _token(value: str, site: Site) -> bool:
         # random text of this length without a digit is rare
         if site.kind == names.SECRET and site.quoted and "_" not in value and "." not in value:
             return True
-        return shapes.case_noise(value) or shapes.is_gibberish(value)
+        return (
+            shapes.case_noise(value)
+            or shapes.is_gibberish(value)
+            or (len(value) >= 16 and shapes.even_case(value))
+        )
     if _WORD_AND_COUNT.match(value) and len(value) < 24 and not (site.kind == names.SECRET and site.quoted):
         return shapes.looks_random(value, 8) or shapes.case_noise(value)
     if not site.quoted and not site.tight and _OTHER_KEY.match(value):
@@ -189,4 +200,4 @@ def is_call(text: str, value: str, end: int, site: Site) -> bool:
     following = text[end : end + 1]
     if site.quoted or not following or following not in "([{":
         return False
-    return _IDENTIFIER.match(value) is not None and not shapes.looks_random(value, 12)
+    return _PATH_OF_NAMES.match(value) is not None and not shapes.looks_random(value, 12)
