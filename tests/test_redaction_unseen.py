@@ -280,6 +280,22 @@ def test_keys_in_calls_and_commands_go(text: str) -> None:
     hidden(text.replace("{v}", drawn(text, 40)), drawn(text, 40))
 
 
+def test_secrets_that_people_choose_go() -> None:
+    """In an environment in YAML, in a hash of Perl, in a list."""
+    hidden("APP_SECRET=nickel-nectar-nimbus-fennel\nDEBUG=0", "nickel-nectar-nimbus-fennel")
+    hidden('env:\n- name: WEBHOOK_SECRET\n  value: "p4rol-m6lot"\n', "p4rol-m6lot")
+    hidden("$ENV{WEBHOOK_SECRET} = 'p4rol-m6lot';", "p4rol-m6lot")
+    hidden("define('ENCRYPTION_KEY', 'Kpx4AEXQd!NUhU');", "Kpx4AEXQd!NUhU")
+
+
+def test_noise_in_lower_case_behind_a_prefix_goes() -> None:
+    """Though it holds a long run of letters, as it may if it is long itself."""
+    hidden(
+        "try acmetool_01fs1mn2pr8cc018zdqxzn54juolph0zqouomplqd6",
+        "01fs1mn2pr8cc018zdqxzn54juolph0zqouomplqd6",
+    )
+
+
 def test_tokens_without_a_digit_or_before_a_full_stop_go() -> None:
     """One in some hundreds has none."""
     hidden("a|glpat-" + "aLdbfprYwjmTwkdJxdFZ|b", "aLdbfprYwjmTwkdJxdFZ")
@@ -326,6 +342,8 @@ def test_other_calls_and_commands_stay(text: str) -> None:
         "typedef struct SEC_PKCS7GetDecryptKeyCallback; FKF_IsAlignedDownTo32Bits = (1 << 1)",
         "EC_KEY *d2i_ECPrivateKey_fp(FILE *fp, EC_KEY **key); i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &buf)",
         "initializeLiveVariablesPass(*PassRegistry::getPassRegistry());",
+        "void initializeAAResultsWrapperPassPass(PassRegistry&); PKCS12_NO_PERSIST_KEY = 0x00008000",
+        "#define siv_cmac_aes128_set_key nettle_siv_cmac_aes128_set_key",
         '# "trust", "md5", "password", "scram-sha-256", "gss"',
         "made [`ParsePKCS1PrivateKey`](/pkg/crypto/x509/#ParsePKCS1PrivateKey) use and validate the key",
         "gpg --default-key YOURKEY --digest-algo SHA256 --clearsign /path/to/SHASUMS256.txt",

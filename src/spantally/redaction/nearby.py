@@ -162,6 +162,8 @@ def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> Non
 
 def _take(hit: re.Match[str], kind: int, taken: list[Span]) -> None:
     start = hit.start("value")
+    if hit.string[start - 1] == "(" and hit["value"][:-1].isalpha() and hit["value"][-1] in "&*":
+        return  # the type of an argument
     if hit["value"].lstrip("*").isidentifier() and _OF_CODE.match(hit.string, hit.end("value")) is not None:
         return  # a function, or the type of an argument
     value = _NEXT_FIELD.split(hit["value"], maxsplit=1)[0]

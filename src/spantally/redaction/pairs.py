@@ -85,6 +85,8 @@ _FAR: Final = frozenset(snippets.BY_NAME)
 _SHORTEST_KEY: Final = 12
 _CHECKSUM: Final = "checksum/"
 """Before the name of a file of a chart of Helm's, of which a hash follows."""
+_OF_A_HASH: Final = ("} =", "}=")
+"""Behind a name in a hash of Perl."""
 _FIELD_ENDS: Final = frozenset("dDtTxX")
 """How the words end that say of a name that it is one of a field."""
 _STORES: Final = frozenset({"secret", "secrets"})
@@ -166,7 +168,7 @@ def find_pairs(
             and may_hold_value(name_end, name_end + typed.REACH)
         ):
             typed.find_typed(text, name_end, taken)
-        known_form = following in _MAY_FOLLOW
+        known_form = following in _MAY_FOLLOW or (following == "}" and text.startswith(_OF_A_HASH, name_end))
         in_words = False
         if known_form:
             if (

@@ -37,6 +37,7 @@ _SPREAD: Final = re.compile(
 NEVER_SPREAD: Final = frozenset("/=")
 """How words begin in which that is not looked for."""
 _CAPITALISED: Final = re.compile("[A-Z][a-z]{2,}")
+_TURNS: Final = re.compile("(?<=[0-9])[A-Za-z]|(?<=[A-Za-z])[0-9]")
 _VOWEL: Final = re.compile("[aeiouy]")
 _SEPARATOR: Final = re.compile("[_.-]")
 _BEFORE_UUID: Final = re.compile(
@@ -147,6 +148,11 @@ def _no_words(body: str) -> bool:
     )
 
 
+def _turns(body: str) -> int:
+    """How often letters and digits follow each other, which in noise they do all the time."""
+    return len(_TURNS.findall(body[:128]))
+
+
 def _is_camel(body: str) -> bool:
     """``PKCS12PrivateKeyBagStr``: more than half of it are words that begin with a capital."""
     words = [word for word in _CAPITALISED.findall(body) if _VOWEL.search(word)]
@@ -192,8 +198,10 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
             continue  # a call of a function in a module
         elif prefix.isupper() and _is_camel(body):
             continue  # a name of C's
-        elif not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20) and not (
-            len(body) >= _LONG_BODY and _SAYS_KEY.search(prefix) is not None and _no_words(body)
+        elif (
+            not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20)
+            and not (len(body) >= _LONG_BODY and _SAYS_KEY.search(prefix) is not None and _no_words(body))
+            and not (_is_vendors(prefix, body) and _turns(body) >= len(body) // 5)
         ):
             continue
         end = hit.end()

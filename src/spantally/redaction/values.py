@@ -24,6 +24,7 @@ _CONSTANT: Final = re.compile(r"[A-Z]{2,}[0-9]{1,3}[A-Z]{3,}\Z")
 _RESOURCE_PART: Final = re.compile(
     r"(?:[A-Za-z][a-z]*(?:[A-Z][a-z]+)*(?:[._@-][A-Za-z]?[a-z]*){0,8}[0-9]{0,4}|[0-9]{1,4})\Z"
 )
+_LONGEST_NUMBER: Final = 10
 _RESOURCE_PARTS: Final = 4
 _ODD: Final = re.compile(r"[!?~^#*;,@$%]")
 """Marks that no argument of a call has by itself."""
@@ -85,6 +86,8 @@ def _loose(value: str, site: Site) -> bool:
         return False
     if "." in value and not shapes.has_digit(value) and _IDENTIFIER.match(value):
         return False
+    if value.count("_") > 1 and value.islower() and names.judge(names.words_of(value)) != names.NONE:
+        return False  # another name
     if not shapes.is_mixed(value):
         if site.kind == names.PASSWORD and (
             shapes.joined_words(value) >= 4 or (site.how != "list" and shapes.even_case(value))
@@ -99,8 +102,10 @@ def _loose(value: str, site: Site) -> bool:
         return len(value) >= 6 and not value.isdigit() and (site.how != "list" or len(value) >= 8)
     if shapes.looks_random(value, 12) or (len(value) >= 16 and shapes.case_noise(value)):
         return not shapes.is_provider_id(value)
-    if site.kind == names.SECRET and site.how in ("prose", "list") and _is_chosen(value):
-        return site.how == "prose" or _CHOSEN.search(value) is not None
+    if site.kind == names.SECRET and site.how == "prose" and _is_chosen(value):
+        return True
+    if site.kind != names.WEAK and site.how == "list" and _is_chosen(value) and _CHOSEN.search(value):
+        return site.kind == names.SECRET or len(value) >= 10
     if site.kind != names.WEAK and site.how == "space" and len(value) >= 10 and value.isalnum():
         return shapes.has_digit(value) and len(_CASE_CHANGES.findall(value)) >= 4
     if len(value) >= 16 and value.isalnum() and shapes.even_case("".join(filter(str.isalpha, value))):
@@ -157,7 +162,7 @@ def _token(value: str, site: Site) -> bool:
         return False
     if _PATH.match(value) or "://" in value:
         return False
-    if _is_resource(value):
+    if _is_resource(value) or (value.startswith("0x") and len(value) <= _LONGEST_NUMBER):
         return False
     if site.kind == names.SIGNATURE:
         return len(value) >= 16 and (shapes.has_digit(value) or shapes.case_noise(value))
@@ -169,6 +174,7 @@ def _token(value: str, site: Site) -> bool:
             shapes.case_noise(value)
             or shapes.is_gibberish(value)
             or (len(value) >= 16 and shapes.even_case(value))
+            or (site.kind == names.SECRET and site.tight and shapes.joined_words(value) >= 4)
         )
     if _WORD_AND_COUNT.match(value) and len(value) < 24 and not (site.kind == names.SECRET and site.quoted):
         return shapes.looks_random(value, 8) or shapes.case_noise(value)
