@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import string
+import time
 import uuid
 
 import pytest
@@ -294,6 +295,15 @@ def test_noise_in_lower_case_behind_a_prefix_goes() -> None:
         "try acmetool_01fs1mn2pr8cc018zdqxzn54juolph0zqouomplqd6",
         "01fs1mn2pr8cc018zdqxzn54juolph0zqouomplqd6",
     )
+
+
+@pytest.mark.parametrize("piece", ["samlresponse=", "btoa('a:b", "seed phrase: abandon ", '{"httpOnly": 1, '])
+def test_time_stays_linear(piece: str) -> None:
+    """A megabyte of what a reader begins at takes no more than a second or two."""
+    text = piece * (1_000_000 // len(piece))
+    begun = time.process_time()
+    Redactor(budget_seconds=60).text(text)
+    assert time.process_time() - begun < 5
 
 
 def test_tokens_without_a_digit_or_before_a_full_stop_go() -> None:

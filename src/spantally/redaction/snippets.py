@@ -45,7 +45,7 @@ _CREATED_USER: Final = re.compile(
 _BEHIND_ADDRESS: Final = re.compile(rf"\({_GAP}(?:{_ARGUMENT}){{1,2}}{_LITERAL}")
 _ENCODED: Final = re.compile(
     rf"""(?i)(?:btoa|b64encode|base64_encode|encode64|buffer\.from|\[\]byte)\(\s{{0,8}}[bf]?{_QUOTE}"""
-    r"""(?!(?:data|file|urn|did|sha[0-9]{1,3}|https?):)[\w.@+-]{1,64}:(?P<value>[^"'`\\\s/,$]{6,256})(?=\\{0,16}["'`])"""
+    r"""(?!(?:data|file|urn|did|sha[0-9]{1,3}|https?):)[\w.@+-]{1,64}:(?P<value>[^"'`\\\s/,$]{6,256}+)(?=\\{0,16}["'`])"""
 )
 _FERNET: Final = re.compile(rf"fernet\({_GAP}{_LITERAL}", re.IGNORECASE)
 _SONAR: Final = re.compile(r"""sonar\.login["']?\s{0,2}[=:,]\s{0,2}["']?(?P<value>[A-Za-z0-9_]{20,256})""")

@@ -185,10 +185,11 @@ def _code(text: str, at: int, taken: list[Span]) -> None:
 def _assertion(text: str, at: int, taken: list[Span]) -> int:
     """What a provider of identities says of somebody, and the half of a login that nobody else may know."""
     hit = _ASSERTION.match(text, at)
-    if hit is None or not shapes.has_digit(hit["value"]):
+    if hit is None:
         return at
-    taken.append(Span(*hit.span("value"), STRUCTURE, "secret"))
-    return hit.end()
+    if shapes.has_digit(hit["value"]):
+        taken.append(Span(*hit.span("value"), STRUCTURE, "secret"))
+    return hit.end()  # also behind what is none, or a text of such names would be read again from each
 
 
 def _hook(pattern: re.Pattern[str]) -> Handler:
