@@ -38,7 +38,8 @@ _FLAGS: Final[dict[str, tuple[str, int]]] = {
     **dict.fromkeys(("certutil", "altool", "login", "winrs"), ("p", _SPACED)),
     "redis-cli": ("a", _SPACED),
     "sshpass": ("p", _ATTACHED | _SPACED),
-    "security": ("pP", _SPACED),
+    "security": ("pPw", _SPACED),
+    "supabase": ("p", _SPACED),
     **dict.fromkeys(
         ("ldapsearch", "ldapmodify", "ldapadd", "ldapdelete", "ldapwhoami", "ldappasswd", "ldapcompare"),
         ("w", _ATTACHED | _SPACED),

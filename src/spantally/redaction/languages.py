@@ -29,7 +29,7 @@ _PASSWORDS: Final = (
         "كلمة المرور",
         "كلمة السر",
     ),
-    *("סיסמה", "סיסמא", "पासवर्ड", "şifre", "Şifre", "şifresi", "Şifresi"),
+    *("סיסמה", "סיסמא", "पासवर्ड", "şifre", "Şifre", "şifresi", "Şifresi", "şifreniz", "Şifreniz"),
     # A word that begins with a letter of ASCII is found by what follows, so that every choice begins rarely.
     *("ło(?<=[Hh]asło)", "łem(?<=[Hh]asłem)", "ösenord(?<=[Ll]ösenord)", "ó(?<=[Jj]elszó)"),
     "ật khẩu(?<=[Mm]ật khẩu)",
@@ -38,7 +38,7 @@ _KEYS: Final = (
     *("é API(?<=[Cc]lé API)", "é d['’]API(?<=[Cc]lé d.API)", "é secrète(?<=[Cc]lé secrète)"),
     *("üssel(?<=[Ss]chlüssel)", "øgle(?<=API-nøgle)"),
     *("ключ", "Ключ", "токен", "Токен", "секрет", "Секрет", "密钥", "密鑰", "秘钥", "令牌", "トークン"),
-    *("é(?<=[Cc]lé)", "üssel(?<=chlüssel)"),
+    *("é(?<=[Cc]lé)", "üssel(?<=chlüssel)", "ı(?<=[Aa]nahtarı)", "økkel(?<=[Nn]økkel)", "íč(?<=[Kk]líč)"),
     *("アクセスキー", "シークレット", "キー", "토큰", "비밀키", "키", "κλειδί", "מפתח", "مفتاح"),
 )
 
@@ -54,7 +54,7 @@ _ASCII: Final = bytes(range(128))
 _KEY_NAMES: Final = re.compile(_any_of(_KEYS))
 _AFTER: Final = re.compile(
     r"""(?xi)
-    (?: (?: [ ] [\w./-]{1,24} ){0,3}? [*"'`»」』”]{0,2} [ ]?
+    (?: (?: [ ] [\w./-]{1,24} ){0,4}? [*"'`»」』”]{0,2} [ ]?
         (?: [:=] | \b (?:to|jest|ist|lautet|est) ) (?=[ ]|\b)
     |   (?: [ ] [\w./-]{1,24} ){0,2}? )
     [*"'`»」』”]{0,2} [^\S\n]{0,4}
@@ -89,7 +89,7 @@ _USES: Final = frozenset(
 )
 _LOGIN: Final = re.compile(
     r"""(?xi) (?:credentials|creds|login|логин) ["'`]? [^\S\n]{0,3} [:=] [^\S\n]{0,3} ["'`]?
-    [\w.@+-]{2,64} [ ]? [/|] [ ]? (?P<value> [^\s"'`\\<>]{6,128} )"""
+    [\w.@+-]{2,64} (?: [ ]? [/|] [ ]? | [ ]:[ ] ) (?P<value> [^\s"'`\\<>]{6,128} )"""
 )
 
 
@@ -179,6 +179,13 @@ def find_login(text: str, at: int, taken: list[Span]) -> None:
         value = hit["value"].rstrip(_CLOSING)
         start = hit.start("value")
         taken.append(Span(start, start + len(value), PAIR, names.TYPES[names.PASSWORD]))
+
+
+def find_strong_login(text: str, at: int, taken: list[Span]) -> None:
+    """The same behind ``Login:``, of which people write other things as well."""
+    hit = _LOGIN.match(text, at)
+    if hit is not None and is_strong(hit["value"].rstrip(_CLOSING)):
+        find_login(text, at, taken)
 
 
 def _is_secret(value: str, *, loose: bool) -> bool:

@@ -65,6 +65,9 @@ _COMMA: Final = re.compile(r"""-u[ ](?:\\{0,16}["'])?[\w.@-]{1,64},(?P<value>[^\
 _VAULT: Final = re.compile(
     r"""[ ]login[ ](?:-[a-z-]{2,24}(?:=\S{1,64})?[ ]){0,3}(?P<value>[A-Za-z0-9._-]{20,256})"""
 )
+_ANY_LOGIN: Final = re.compile(
+    r"""[ ]login[ ](?:\\{0,16}["'])?(?P<value>[A-Za-z0-9_]{20,256})(?![\w./:@-])"""
+)
 _BITWARDEN: Final = re.compile(
     r"""[ ]login[ ][^\s@]{1,64}@[^\s]{1,128}[ ](?:\\{0,16}["'])?(?P<value>[^\s"'\\-][^\s"'\\]{5,256})"""
 )
@@ -92,7 +95,8 @@ _PAIR: Final = re.compile(
     r"""[ ]?=?[ ]?(?:[A-Za-z_][\w.]{0,40})?\(\s{0,16}\\{0,8}["'][^"'\\\n]{1,64}\\{0,8}["']\s?,\s{0,16}"""
     r"""(?P<quote>\\{0,8}["'])(?P<value>[^"'\\\s/]{4,256})(?=(?P=quote)\s{0,16}[,)])"""
 )
-_TELLING: Final = ("pass", "sudo -s", "login", "secret", "token", "auth", "key")
+_TELLING: Final = ("pass", "cryptsetup", "sudo -s", "login", "secret", "token", "auth", "key")
+_LONG_HEX: Final = 32
 _OFTEN: Final = 128
 
 
@@ -154,10 +158,21 @@ def login(text: str, at: int, taken: list[Span]) -> None:
             shapes.looks_random(token["value"], 20) or shapes.is_plain_id(token["value"])
         ):
             taken.append(Span(*token.span("value"), STRUCTURE, "token"))
-    elif text.endswith("bw", max(0, at - 2), at):
+    else:
+        any_login(text, at, taken)
+    if text.endswith("bw", max(0, at - 2), at):
         _take(_BITWARDEN.match(text, at), "password", taken)
     if text.startswith(" LOGIN ", at) and _IMAP_TAG.search(text, max(0, at - 16), at) is not None:
         _take(_IMAP.match(text, at), "password", taken)
+
+
+def any_login(text: str, at: int, taken: list[Span]) -> None:
+    """``wandb login KEY``: noise, of whichever program."""
+    hit = _ANY_LOGIN.match(text, at)
+    if hit is not None and not shapes.is_provider_id(hit["value"]):
+        value = hit["value"]
+        if shapes.looks_random(value, 20) or (shapes.is_hex(value) and len(value) >= _LONG_HEX):
+            taken.append(Span(*hit.span("value"), STRUCTURE, "token"))
 
 
 def arguments(text: str, at: int, taken: list[Span]) -> None:
@@ -226,6 +241,13 @@ def echo(text: str, at: int, taken: list[Span]) -> None:
     start = max(text.rfind("echo ", low, at), text.rfind("printf ", low, at))
     if start >= 0:
         _take(_ECHO.match(text, start, at), "password", taken)
+
+
+def piped(text: str, at: int, taken: list[Span]) -> None:
+    """``echo value | gcloud secrets create name --data-file=-``, from its name on."""
+    pipe = text.rfind("|", max(0, at - 160), at)
+    if pipe >= 0 and text.find("-", at, at + 240) >= 0:
+        echo(text, pipe + 1, taken)
 
 
 def pair(text: str, at: int, taken: list[Span]) -> None:

@@ -172,6 +172,8 @@ def classify(name: str) -> int:
     """What the name of a key says about its value: one of the classes of this module."""
     if name == "_auth":
         return TOKEN  # of .npmrc
+    if name == "data-key":
+        return NONE  # an attribute of an element
     known = _memo.get(name)
     if known is not None:
         return known
@@ -238,9 +240,16 @@ def _pairs(words: list[str]) -> list[str]:
 
 def _judge_key(words: list[str], before: str, last: str) -> int:
     if last != "key":
-        return WEAK if last not in ("monkey", "turkey", "hotkey", "donkey", "hockey", "whiskey") else NONE
+        return (
+            WEAK
+            if last
+            not in ("monkey", "pubkey", "publickey", "turkey", "hotkey", "donkey", "hockey", "whiskey")
+            else NONE
+        )
     if not before:
         return WEAK
+    if before in ("wifi", "fi", "wlan", "wpa", "wep"):
+        return PASSWORD
     if before in ("primary", "public", "publishable"):
         return WEAK if before == "primary" else NONE
     if before in _PLAIN_KEY:

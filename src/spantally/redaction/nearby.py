@@ -25,8 +25,9 @@ _ADJACENT: Final = re.compile(
           |ist|lautet|est|es|er|\xe9|\xe8|\xe4r)
         [^\w\n]{{1,6}}
       | (?: [^\w\n&;,|]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{1,4}} [^\w\n]{{0,2}} (?:[:=]|->) [^\w\n]{{0,4}}
+      | \?[ ]{{1,2}}(?:[Ii]t(?:'s|[ ]is)|[Tt]hat(?:'s|[ ]is)|[Uu]se|[Tt]ry)[ ][^\w\n]{{0,2}}
       | (?:[ ](?:is|below|follows))? [^\w\n]{{0,3}} [:?=] [^\w\n]{{0,3}}   # the next line
-        (?: \n [^\S\n]{{0,8}} (?:{_LEAD} [^\S\n]{{0,4}})? ){{1,3}}
+        (?: (?:\n|(?:\\{{1,16}}r)?\\{{1,16}}n) [^\S\n]{{0,8}} (?:{_LEAD} [^\S\n]{{0,4}})? ){{1,3}}
         (?:[Ii]t(?:'s|[ ]is)[ ])? [^\w\n]{{0,2}}
       | ["'\s:{{,]{{1,12}}                                                        # its own object
         (?: ["']?(?i:type|kind|tier)["']? \s{{0,2}} : \s{{0,2}} ["']? \w{{1,24}} ["']? , \s{{0,4}} )?
@@ -56,7 +57,9 @@ _FIRST: Final = re.compile(
       | \s{{1,4}} (?i:where) \s{{1,4}} ["'`]? \w{{0,24}} (?:name|key|id|field|variable) ["'`]? \s{{0,2}} =
         \s{{0,2}} ["']
       | (?:[ ][a-z-]{{1,20}}=["'][\w -]{{1,40}}["']){{0,3}}
-        ,?\s{{1,4}} ["']?(?:name|key|id|field|variable)["']? \s{{0,2}} [:=] \s{{0,2}} ["']
+        \\{{0,16}}["']?,?\s{{1,4}}
+        \\{{0,16}}["']?(?:name|key|id|field|variable|element|label|forHTTPHeaderField)
+        \\{{0,16}}["']? \s{{0,2}} [:=] \s{{0,2}} \\{{0,16}}["']
     ) \Z
     """
 )
@@ -65,17 +68,20 @@ _BETWEEN: Final = re.compile(
     (?: (?: \# | // | --[ ] | /\* | <!-- | <- | \( | => | -> | \u2190 ) [ \t]{0,4}
         (?:[A-Za-z][\w'\u2019-]{0,15}[ ]){0,4}
       | [ ] (?:is|was|as|for) [ ] (?:(?:the|my|our|your|a|an|their|this)[ ])? (?:[\w./-]{1,24}[ ]){0,3}
-      | (?:name|key|id|field|variable)["']? \s{0,2} [:=] \s{0,2} ["']
+      | (?:name|key|id|field|variable|element|label|forHTTPHeaderField)
+        \\{0,16}["']? \s{0,2} [:=] \s{0,2} \\{0,16}["']
     ) \Z
     """
 )
 """What :data:`_FIRST` ends with; it takes a tenth of the time, and mostly there is none."""
 _BETWEEN_REACH: Final = 128
 _ASSIGNED: Final = re.compile(r"(?:--[a-z-]{0,40})?[A-Za-z_]\w{0,40}=\w")
+_OF_CODE: Final = re.compile(r"\(|[ ]\*{1,2}[A-Za-z_]")
+_FILE: Final = re.compile(r"\.[a-z]{1,5}\Z")
 _NEXT_FIELD: Final = re.compile(r"&[A-Za-z_]\w{0,24}=")
 """Of a form: a value ends there."""
 _FIELD: Final = ('value="', "value='")
-_LINKED: Final = ('href="', "href='", 'src="', "src='")
+_LINKED: Final = ('href="', "href='", 'src="', "src='", 'href=\\"', 'src=\\"', "](", "](/")
 """Behind ``accesskey="n"`` of HTML."""
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 AFTER: Final = 80
@@ -109,7 +115,7 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
         return
     if hit is None or not _is_secret(hit["value"].rstrip(_TRAILING), kind):
         hit = _FAR.match(text, name_end) if kind in _STRONG else None
-        if hit is None or not _is_noise(hit["value"]):
+        if hit is None or not shapes.has_digit(hit["value"]) or not _is_noise(hit["value"]):
             return
     if not text.endswith(_LINKED, 0, hit.start("value")):
         _take(hit, kind, taken)
@@ -156,6 +162,10 @@ def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> Non
 
 def _take(hit: re.Match[str], kind: int, taken: list[Span]) -> None:
     start = hit.start("value")
+    if hit.string[start - 1] == "(" and hit["value"][:-1].isalpha() and hit["value"][-1] in "&*":
+        return  # the type of an argument
+    if hit["value"].lstrip("*").isidentifier() and _OF_CODE.match(hit.string, hit.end("value")) is not None:
+        return  # a function, or the type of an argument
     value = _NEXT_FIELD.split(hit["value"], maxsplit=1)[0]
     taken.append(Span(start, start + len(value.rstrip(_TRAILING)), PAIR, names.TYPES[kind]))
 
@@ -177,9 +187,14 @@ def _is_key(value: str) -> bool:
 def _is_noise(value: str) -> bool:
     if _ASSIGNED.match(value):
         return False  # a further name with a value of its own
+    if value.startswith("//"):
+        return False  # of a URL
+    is_file = value.startswith(("/", "./", "~/")) and _FILE.search(value) is not None
     value = value.strip(".-=_/")
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or shapes.is_placeholder(value):
         return False
+    if is_file or ("." in value and not shapes.has_digit(value)):
+        return False  # fields of fields, files
     if value.count("/") > 3 or value.count(".") > 2 or value.count("_") > 3 or value.count("-") > 4:
         return False
     if value.islower() or value.isupper():
@@ -190,7 +205,7 @@ def _is_noise(value: str) -> bool:
 def _is_password(value: str) -> bool:
     if shapes.joined_words(value) >= 4 or (len(value) >= 10 and value.isalnum() and shapes.case_noise(value)):
         return True
-    if len(value) >= 24 and shapes.is_hex(value):
+    if len(value) >= 24 and (shapes.is_hex(value) or (len(value) >= 32 and _is_noise(value))):
         return True
     if shapes.is_plain_id(value) or value.count("/") > 1 or value.count(".") > 1 or value[0] in "/~-@":
         return False

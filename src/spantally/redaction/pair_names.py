@@ -65,6 +65,8 @@ def with_word_before(text: str, start: int, name: str) -> int:
     if not word.isalpha():  # the end of something longer: <td>secret
         found = _LAST_WORD.search(before)
         word = "" if found is None else found[1]
+        if found is not None and before[: found.start()].endswith("<"):
+            return names.WEAK  # an attribute: <li key=
         if found is not None and word[0] in "nrt" and before[: found.start()].endswith("\\"):
             word = word[1:]  # of an escaped line break
     if (

@@ -27,6 +27,10 @@ VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _IS_ABOUT: Final = re.compile(r"(?:arn:[a-z-]{2,16}:[\w:/.-]{0,72}:|--- )\Z")
 """Before ``secret:`` of a secret's place, and ``PASS:`` of a test."""
+_ITS_VALUE: Final = re.compile(r"[vV]alue\s{0,8}:\s{0,8}\Z")
+"""Of an environment in YAML, where the value of a name stands on the next line."""
+_DECLARED: Final = re.compile(r"[ ][*&]{0,2}[A-Za-z_]")
+_JOINS: Final = ("+", " +")
 _FLAG: Final = re.compile(r"--[A-Za-z][A-Za-z-]{1,40}=")
 """A further flag of a command, behind one whose value is asked for or stands elsewhere."""
 _EXPORT: Final = re.compile(
@@ -58,6 +62,8 @@ def read_pair(
     end = -1 if opening is None else quoted_end(text, start, opening)
     is_closed = end >= 0
     if not is_closed:
+        if opening is not None and text.startswith(_JOINS, start):
+            return name_end, start  # a text that ends with the separator: "PWD=" + directory
         plain = _UNQUOTED.match(text, start)
         if plain is None:
             return name_end, start
@@ -99,7 +105,7 @@ def read_pair(
         tight=not separator[-1:].isspace(),
         line_start=_starts_line(text, name_start),
         in_url=in_url,
-        far="\n" in separator,
+        far="\n" in separator and not (name.isupper() and _ITS_VALUE.search(separator) is not None),
     )
     if how == "operator" and "%3" in separator and text.find("%", start, end) >= 0:
         return name_end, end  # all of it is encoded; what it says is read once it is decoded
@@ -117,6 +123,12 @@ def read_pair(
                 taken.append(Span(low, high, PAIR, names.TYPES[kind]))
         taken.append(Span(start, end, PAIR, names.TYPES[kind]))
         return behind, behind
+    if (
+        how == "cell"
+        and separator == "("
+        and (_DECLARED.match(text, end) or (text[end - 1] in "&*" and text[start : end - 1].isalpha()))
+    ):
+        return name_end, end  # a function's argument with its type
     end, good = plain_end(text, start, end, site)
     if not good and not (_is_sent(name, kind, how) and _is_long_hex(text[start:end])):
         return name_end, end

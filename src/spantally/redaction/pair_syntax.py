@@ -18,7 +18,7 @@ AFTER_NAME: Final = re.compile(
     (?P<closing>{_QUOTE})?
     (?:
       (?P<operator>
-          \*{{0,2}} [^\S\n]{{0,16}} \]? [^\S\n]{{0,16}}
+          \*{{0,2}} [^\S\n]{{0,16}} (?:\]|\}}(?=[ ]?=[ ]?["']))? [^\S\n]{{0,16}}
             (?: => | := | -> | ={{1,3}} | [|?]{{1,2}}= | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}+
           (?! [tT]ype: )
           (?: (?=[SPFJ(|>&!s<q\[{{])
@@ -64,7 +64,7 @@ AFTER_NAME: Final = re.compile(
               (?: [ ] (?:is|was|=|est|ist|es|\xe9|\xe8|lautet) [ ]{{0,2}} :? | : ) \s{{1,4}}
           )
         )
-      | (?P<space> [^\S\n]{{1,8}} (?: [0-9][ ] )?
+      | (?P<space> [^\S\n]{{1,8}} (?: [0-9][ ] | REG_[A-Z_]{{2,12}} [ ]{{1,8}} )?
           (?: --? (?: body | value | data | plaintext | secret-string | password | p ) [= ]{{1,2}} )? )
     )
     (?P<array> \[ \s{{0,8}} )?

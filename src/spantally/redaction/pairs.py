@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from spantally.redaction import commands, devices, languages, logins, names, nearby, snippets
+from spantally.redaction import commands, devices, languages, logins, names, nearby, shapes, snippets, typed
 from spantally.redaction.columns import HEAD_END
 from spantally.redaction.pair_names import (
     INNER,
@@ -64,6 +64,7 @@ _PIPE_REACH: Final = 160
 """Characters of a command, ``| docker login --password-stdin``, behind which its password is told."""
 _PROPERTY_DEFAULT: Final = re.compile(r":[^-+?={}$\s][^{}$\s]{3,256}\}")
 """``${openai.api.key:value}`` of Spring: a property's default, where a shell has no dots."""
+_DEFAULT: Final = re.compile(r"""[:]?[-=][\"']?(?P<value>[^{}$\s"'`\\]{4,256})[\"']?\}""")
 _TAKE_LOGINS: Final = ("auth", "credential", "credentials", "cred", "creds")
 """How names end that a user and a password follow in brackets."""
 _BY_NAME: Final = {
@@ -81,6 +82,13 @@ _BESIDE: Final = {**devices.BY_NAME, **snippets.BY_NAME}
 """Names that something else may follow beside, by what stands next."""
 _FAR: Final = frozenset(snippets.BY_NAME)
 """Those of them whose values stand far behind."""
+_SHORTEST_KEY: Final = 12
+_CHECKSUM: Final = "checksum/"
+"""Before the name of a file of a chart of Helm's, of which a hash follows."""
+_OF_A_HASH: Final = ("} =", "}=")
+"""Behind a name in a hash of Perl."""
+_FIELD_ENDS: Final = frozenset("dDtTxX")
+"""How the words end that say of a name that it is one of a field."""
 _STORES: Final = frozenset({"secret", "secrets"})
 
 
@@ -143,13 +151,24 @@ def find_pairs(
         ):
             beside[name][following](text, name_start, name_end, taken)
         if kind == names.NONE:
+            if name[-1] in _FIELD_ENDS and name[:1] in "pP" and typed.kind_of_field(name) == names.PASSWORD:
+                typed.find_typed(text, name_end, taken)
             continue
         if tagged and _has_gone(text, name_end):
+            continue
+        if text[name_start - 1 : name_start] == "/" and text.endswith(_CHECKSUM, 0, name_start):
             continue
         if kind == names.PASSWORD and len(name) >= LONGEST_SHORT and is_id(name):
             continue
         _read_commands(text, (name_start, name_end), kind, name, following, taken)
-        known_form = following in _MAY_FOLLOW
+        if (
+            kind == names.PASSWORD
+            and name not in VERBS
+            and following != "="
+            and may_hold_value(name_end, name_end + typed.REACH)
+        ):
+            typed.find_typed(text, name_end, taken)
+        known_form = following in _MAY_FOLLOW or (following == "}" and text.startswith(_OF_A_HASH, name_end))
         in_words = False
         if known_form:
             if (
@@ -157,6 +176,8 @@ def find_pairs(
                 and text.startswith("${", name_start - 2)
                 and not ("." in name and _PROPERTY_DEFAULT.match(text, name_end))
             ):
+                if kind in _CLEAR:
+                    _read_default(text, name_end, kind, taken)
                 continue  # a variable of a shell: what follows is its default or its fault
             if following == ":" and is_tag_at(text, name_start):
                 continue  # a type: [REDACTED:token:0123abcd]
@@ -251,6 +272,8 @@ def _read_commands(
     if following == "(" or (following == "=" and text[name_end + 1 : name_end + 2] == "("):
         if name.lower().endswith(_TAKE_LOGINS):
             logins.arguments(text, name_end, taken)
+        elif name.endswith("AndPassword"):
+            snippets.address_and_password(text, name_end, taken)
     elif following == "]" and text.startswith("]::new(", name_end):
         if name.lower().endswith("credential"):
             logins.arguments(text, name_end + len("]::new"), taken)
@@ -260,6 +283,8 @@ def _read_commands(
     elif following == " " and name in _STORES:
         if text.startswith(" set ", name_end):
             commands.kept(text, name_end, taken)
+        elif text.startswith((" create ", " versions add "), name_end):
+            logins.piped(text, name_start, taken)
         elif name != "secret":
             pass
         elif text.startswith(" generic ", name_end):
@@ -269,6 +294,18 @@ def _read_commands(
             logins.echo(text, pipe + 1, taken)
     elif kind == names.PASSWORD and name in _BY_NAME:
         _BY_NAME[name](text, name_end, taken)
+
+
+def _read_default(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
+    """``${DB_PASSWORD:-hunter2}``: what holds where a variable is not set."""
+    hit = _DEFAULT.match(text, name_end)
+    if hit is None or OPENING in hit["value"]:
+        return
+    value = hit["value"]
+    if commands.is_chosen(value) and (
+        kind == names.PASSWORD or (len(value) >= _SHORTEST_KEY and shapes.looks_random(value, _SHORTEST_KEY))
+    ):
+        taken.append(Span(*hit.span("value"), PAIR, names.TYPES[kind]))
 
 
 def _has_gone(text: str, name_end: int) -> bool:

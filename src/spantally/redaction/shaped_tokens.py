@@ -21,6 +21,14 @@ _AZURE_KEY: Final = re.compile(
 )
 _ZHIPU: Final = re.compile(r"(?<![A-Za-z0-9])[a-f0-9]{32}\.[A-Za-z0-9]{16}(?![A-Za-z0-9])")
 _TWITTER: Final = re.compile(r"(?<![A-Za-z0-9])A{20,24}[A-Za-z0-9%]{20,100}%3D[A-Za-z0-9%]{20,100}")
+_ASANA: Final = re.compile(r"(?<![A-Za-z0-9/])2/[0-9]{10,24}/[0-9]{10,24}\Z")
+_ASANA_HEX: Final = re.compile(r"[a-f0-9]{16,64}")
+_SHORTEST_ASANA: Final = 24
+_TWILIO: Final = re.compile(
+    r"""(?<![A-Za-z0-9])AC[a-f0-9]{32}\\{0,16}["']?\s{0,4}[,:;/]\s{0,8}\\{0,16}["']?\Z"""
+)
+"""Before the token of an account: its id."""
+TWILIO_LENGTH: Final = 32
 _NEW_RELIC: Final = re.compile(r"(?<![A-Za-z0-9])(?:eu01xx)?[a-f0-9]{30,36}FFFFNRAL\Z")
 AZURE_KEY_LENGTH: Final = 52
 """Characters of the shortest of them."""
@@ -59,8 +67,10 @@ know_types(
             "azure-secret",
             "discord-token",
             "password-hash",
+            "asana-token",
             "salesforce-token",
             "telegram-token",
+            "twilio-token",
             "twitter-token",
             "zhipu-key",
         }
@@ -78,6 +88,11 @@ def find_shaped(text: str, start: int, word: str, taken: list[Span], *, long: bo
         taken: receives the span.
         long: whether the word has eighteen letters and digits in a row.
     """
+    if start > _SHORTEST_ASANA and text[start - 1] == ":":
+        last = _ASANA_HEX.match(word)
+        if last is not None and (ids := _ASANA.search(text, start - 52, start - 1)) is not None:
+            taken.append(Span(ids.start(), start + last.end(), VENDOR, "asana-token"))
+            return True
     if start and text[start - 1] in _BEFORE_HASH and _hashed(text, start, word, taken):
         return True
     if len(word) == _ACCOUNT_KEY_LENGTH and word[-1] == "=" and _AZURE_ACCOUNT_KEY.match(word) is not None:
@@ -87,10 +102,15 @@ def find_shaped(text: str, start: int, word: str, taken: list[Span], *, long: bo
     if start > 15 and text[start - 1] == "!" and _SALESFORCE.match(text, start - 16, start - 1):
         taken.append(Span(start - 16, start + len(word), VENDOR, "salesforce-token"))
         return True
+    if len(word) == TWILIO_LENGTH and _NT_HASH.match(word) is not None:
+        if _TWILIO.search(text, max(0, start - 52), start) is None:
+            return False
+        taken.append(Span(start, start + len(word), VENDOR, "twilio-token"))
+        return True
     telegram = _TELEGRAM.match(word) if start and text[start - 1] == ":" else None
     if (
         telegram is not None
-        and word[telegram.end() :][:1] in ("", "/")
+        and word[telegram.end() :].rstrip(".")[:1] in ("", "/")
         and shapes.looks_random(telegram[0], 32)
     ):
         digits = text[max(0, start - 14) : start - 1]

@@ -36,14 +36,17 @@ KEPT_PREFIXES: Final = frozenset(
 
 _STAND_INS: Final = frozenset(
     """
-    any bool boolean bytes change-me changeme default disabled empty enabled expired false float
-    hash hidden incorrect int integer invalid login missing n/a na nil no none null number object
-    optional passwd password plain required secret secretstr str string tbd text todo token true
-    type undefined unknown unset user username valid yes
+    any bool boolean bytes change-me changeme default disabled empty enabled expired false float float32
+    float64 hash hidden incorrect int int16 int32 int64 integer invalid login missing n/a na nil no none
+    null number object optional passwd password plain required scram-sha-1 scram-sha-256 scram-sha-512
+    secret secretstr str string tbd text todo token true type uint16 uint32 uint64 undefined unknown unset
+    user username valid yes
     """.split()  # noqa: SIM905
 )
 _PLACEHOLDER: Final = r"""(?xi)
-      \$ [A-Za-z_]\w* | \$ [{(\[] .* | % [(sd{] .* | % \w+ % | < [^>]* >? | \{ [^}]* \}{0,2} | \( .* | \#\{ .*
+      \${1,2} [A-Za-z_]\w* (?: - (?: > .* )? )?
+    | \${1,2} [{(\[] .* | % [(sd{] .* | % \w+ % | < [^>]* >? | \{ [^}]* \}{0,2} | \( .*
+    | \#\{ .*
     | (?: \*+ | \.{2,} | -+ | _+ | \?+ | \u2026+ | \u2022+ ) .{0,8}     # *****, ..., ---
     | .{0,12} (?: \*{3} | \.{3} | \u2026 | \u2022{3} ) [*.\u2022]* .{0,8}  # sk-...abcd: shortened
     | x{3,} .{0,4} | .{0,12} x{6,}
@@ -53,7 +56,7 @@ _PLACEHOLDER: Final = r"""(?xi)
     | (?: example | placeholder | redacted | filtered | hidden | masked | scrubbed | dummy | fake | sample )
       (?: [-_ ] [a-z_-]* )?
     | (?: env | keyring | ssm | kv | keyvault | sm | gcp | aws | file | cmd | pass ) : [A-Za-z_/.-]*
-    | ! [A-Za-z]+
+    | ! [A-Za-z]{2,14}
     | @ Microsoft\.KeyVault .* | \\{0,16} u003c .*
     | same-origin | include | omit
     | \[ (?: redacted | filtered | scrubbed | hidden | masked ) .*

@@ -39,6 +39,16 @@ _SYMMETRIC: Final = re.compile(
 _FTP: Final = re.compile(rf"ftp(?:_tls)?\({_GAP}{_ARGUMENT}{_ARGUMENT}{_LITERAL}", re.IGNORECASE)
 _LOGIN: Final = re.compile(rf"login\({_GAP}{_NAMED}{_GAP},{_GAP}{_LITERAL}", re.IGNORECASE)
 
+_CREATED_USER: Final = re.compile(
+    rf"create_(?:super)?user\({_GAP}(?:{_ARGUMENT}){{1,2}}{_LITERAL}", re.IGNORECASE
+)
+_BEHIND_ADDRESS: Final = re.compile(rf"\({_GAP}(?:{_ARGUMENT}){{1,2}}{_LITERAL}")
+_ENCODED: Final = re.compile(
+    rf"""(?i)(?:btoa|b64encode|base64_encode|encode64|buffer\.from|\[\]byte)\(\s{{0,8}}[bf]?{_QUOTE}"""
+    r"""(?!(?:data|file|urn|did|sha[0-9]{1,3}|https?):)[\w.@+-]{1,64}:(?P<value>[^"'`\\\s/,$]{6,256}+)(?=\\{0,16}["'`])"""
+)
+_FERNET: Final = re.compile(rf"fernet\({_GAP}{_LITERAL}", re.IGNORECASE)
+_SONAR: Final = re.compile(r"""sonar\.login["']?\s{0,2}[=:,]\s{0,2}["']?(?P<value>[A-Za-z0-9_]{20,256})""")
 _JWK_REACH: Final = 6_000
 _JWK_PART: Final = re.compile(
     rf"""{_QUOTE}(?:d|k|p|q|dp|dq|qi){_QUOTE}\s{{0,4}}:\s{{0,4}}{_QUOTE}(?P<value>[A-Za-z0-9_-]{{16,1400}}=*)"""
@@ -92,6 +102,20 @@ _CODES: Final = re.compile(
     rf"codes?(?:[ ]\([^()\n]{{1,40}}\))?(?:[ ][a-z0-9]{{1,12}}){{0,4}}:?[ ]{{0,2}}"
     rf"(?P<lines>(?:{_CODE.replace('?P<value>', '?:')}){{2,20}})"
 )
+_SINGLE: Final = re.compile(
+    r"""codes?(?:[ ](?:is|was)|:)[ ]{1,2}["'`*]{0,3}(?P<value>[A-Za-z0-9][^\s"'`\\<>*,;/]{5,40})"""
+)
+_SHORTEST_CODE: Final = 8
+_SEED_BEFORE: Final = re.compile(r"(?i)(?:seed|recovery|secret|backup|wallet)[ _-]?\Z")
+_SEED_WORDS: Final = re.compile(
+    r"""(?xi) (?:mnemonic|phrase)s? (?:[ _-](?:phrase|words|seed|code))?
+    (?:[ ][(][^()\n]{1,24}[)])? (?:[\\]{0,16}["'`*]){0,3} [ ]{0,3}
+    (?: [:=]>? | -> | [ ](?:is|are|was) [ ]?:? ) (?:\s|[\\]{1,16}[nrt]){0,8}+ (?:[\\]{0,16}["'`*\[]){0,3}
+    (?-i: (?P<value> (?: (?:[0-9]{1,2}[.)][ ]?)? [a-z]{3,8} (?:[ ]|,[ ]?|\n|[\\]{1,16}n) ){11,23}
+        (?:[0-9]{1,2}[.)][ ]?)? [a-z]{3,8} ) (?![a-z]) )"""
+)
+_SEED_WORD: Final = re.compile(r"(?:(?<=\\n)|(?<![a-z\\]))[a-z]{3,8}(?![a-z])")
+_SEED_SIZES: Final = (24, 21, 18, 15, 12)
 _ONE_CODE: Final = re.compile(_CODE)
 _ADDRESS: Final = re.compile(r"[\w.+-]{0,64}@(?:[\w-]{1,64}\.)*[\w-]{0,64}\Z")
 _ERROR: Final = 4
@@ -122,6 +146,31 @@ symmetric: Final = _reader(_SYMMETRIC, "password")
 """``pgp_sym_encrypt(column, 'password')``."""
 login_call: Final = _reader(_LOGIN, "password")
 """``smtp.login(user, "password")``; logins.py reads a user that is written out."""
+
+
+encoded: Final = _reader(_ENCODED, "password")
+"""``btoa("user:password")``."""
+fernet: Final = _reader(_FERNET)
+"""``Fernet(b"key")``."""
+sonar: Final = _reader(_SONAR, "token")
+"""``-Dsonar.login=token``."""
+
+
+def _behind_address(pattern: re.Pattern[str]) -> Callable[[str, int, list[Span]], None]:
+    """What reads a password behind a user, who may have an address as well."""
+
+    def read(text: str, at: int, taken: list[Span]) -> None:
+        hit = pattern.match(text, at)
+        if hit is not None and _ADDRESS.match(hit["value"]) is None:
+            _append(hit, taken, "password")
+
+    return read
+
+
+created_user: Final = _behind_address(_CREATED_USER)
+"""``create_user("bob", "bob@example.com", "password")``."""
+address_and_password: Final = _behind_address(_BEHIND_ADDRESS)
+"""``signInWithEmailAndPassword(auth, "bob@example.com", "password")`` behind the name."""
 
 
 def ftp(text: str, at: int, taken: list[Span]) -> None:
@@ -224,8 +273,18 @@ def pin(text: str, at: int, taken: list[Span]) -> None:
 
 
 def codes(text: str, at: int, taken: list[Span]) -> None:
-    """A list of backup codes, one a line."""
-    hit = _CODES.match(text, text.find("codes", at))
+    """A list of backup codes, one a line, or one of them by itself."""
+    at += text[at : at + 16].lower().find("code")
+    single = _SINGLE.match(text, at)
+    if single is not None:
+        value = single["value"].rstrip(_TRAILING)
+        if shapes.has_digit(value) and (
+            value.isdigit() or (len(value) >= _SHORTEST_CODE and is_chosen(value))
+        ):
+            start = single.start("value")
+            taken.append(Span(start, start + len(value), STRUCTURE, "secret"))
+        return
+    hit = _CODES.match(text, at)
     if hit is None:
         return
     found = list(_ONE_CODE.finditer(text, *hit.span("lines")))
@@ -234,6 +293,20 @@ def codes(text: str, at: int, taken: list[Span]) -> None:
         taken.extend(
             Span(*one.span("value"), STRUCTURE, "secret") for one in found if len(one["value"]) > _ERROR
         )
+
+
+def seed(text: str, at: int, taken: list[Span]) -> int:
+    """Twelve to twenty-four words of a wallet behind ``seed phrase:``; where reading may go on."""
+    if text[at : at + 1] in "pP" and _SEED_BEFORE.search(text, max(0, at - 12), at) is None:
+        return at
+    hit = _SEED_WORDS.match(text, at)
+    if hit is None:
+        return at
+    words = list(_SEED_WORD.finditer(text, *hit.span("value")))
+    size = next((size for size in _SEED_SIZES if size <= len(words)), 0)
+    if size:
+        taken.append(Span(hit.start("value"), words[size - 1].end(), STRUCTURE, "secret"))
+    return hit.end()
 
 
 BY_NAME: Final[Mapping[str, Mapping[str, Callable[[str, int, int, list[Span]], None]]]] = {

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from spantally.redaction import commands, devices, hosts, languages, logins, shapes, snippets
+from spantally.redaction import commands, devices, hosts, jars, languages, logins, shapes, snippets
 from spantally.redaction.marks import LISTED_FLAGS, URL, URL_ENCODED, URL_ESCAPED
 from spantally.redaction.spans import STRUCTURE, Span
 
@@ -21,6 +21,10 @@ Check = Callable[[], None]
 Handler: TypeAlias = Callable[[str, Iterable[int], list[Span]], None]
 
 _USERINFO: Final = re.compile(r"""([^\s:/?\#@\[\]"'<>\\|`]{0,128}+):([^\s"'<>\\|`/]{1,256}+)""")
+_DEFAULT: Final = re.compile(r"[^{}@]{0,128}\}:")
+_BEHIND_DEFAULT: Final = re.compile(r"""()(?<=\}):([^\s"'<>\\|`/]{1,256}+)""")
+_GIVEN: Final = re.compile(r"\$\{\w{1,64}:?-([^{}$\s]{4,256})\}\Z")
+"""A password that holds where a variable is not set: ``${PASSWORD:-...}``."""
 _USER_ONLY: Final = re.compile(r"""([^\s:/?\#@\[\]"'<>\\|`]{16,256}+)@[A-Za-z0-9\[]""")
 _ENCODED_USERINFO: Final = re.compile(
     r"((?:[A-Za-z0-9_.-]|%(?!3A|40|2F)[0-9A-F]{2}){0,128}+)%3A((?:[A-Za-z0-9_.~!*()-]|%(?!40|2F)[0-9A-F]{2}){1,256}+)%40",
@@ -69,21 +73,23 @@ _COOKIE_PAIR: Final = re.compile(
 _COOKIE_ATTRIBUTES: Final = frozenset(
     {"path", "domain", "expires", "max-age", "samesite", "version", "comment", "theme", "lang", "locale"}
 )
-_SESSION_COOKIE: Final = re.compile(
-    r"(?i)sess|sid|auth|token|jwt|csrf|xsrf|secret|login|remember|access|refresh|key"
-)
 
 _LONGEST_PREFIX: Final = 200
 _PEM_LETTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 _PEM_WORD: Final = re.compile(r"([A-Za-z0-9+/]{4,100}={0,2})[\"',;\\]{0,4}[ \t\r]*\Z")
 _PEM_CLOSED: Final = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]{0,40}?)PRIVATE KEY(?: BLOCK)?-----")
-_PEM_HEADERS: Final = re.compile(r"(?:(?:\s|\\+[nr]){1,8}[A-Z][A-Za-z-]{2,24}: [^\r\n\\]{0,120}){1,8}+")
-_PEM_LINE: Final = re.compile(
-    r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];|[>|#*;]|(?<=\n)//[ ]){0,64}+([A-Za-z0-9+/=_%]{4,})"""
+_PEM: Final = re.compile(
+    r"-----BEGIN (?:([A-Z0-9 ]{0,40}?)PRIVATE KEY(?: BLOCK)?"
+    r"|OpenVPN (?:Static key|tls-crypt-v2 (?:client|server) key)(?: V[0-9])?)-----"
+    r"|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----"
 )
+_PEM_HEADERS: Final = re.compile(
+    r"(?:(?:\s|\\+[nr]){1,8}[A-Z][A-Za-z-]{2,24}: (?:[^\r\n\\]|\\{1,16}[\"']){0,120}+){1,8}+"
+)
+_PEM_GAP: Final = r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];|<br[ ]?/?>|[>|#*;]|(?<=\n)//[ ]){0,64}+"""
+_PEM_LINE: Final = re.compile(_PEM_GAP + r"([A-Za-z0-9+/=_%]{4,})")
 _PEM_END: Final = re.compile(
-    r"""(?:\s|\\+[nrt]|["',+\\]|%0[AaDd]|&#1[03];|[>|#*;]|(?<=\n)//[ ]){0,64}+-----END [A-Z0-9 ]{0,48}-----"""
+    _PEM_GAP + r"""(?:-----END [A-Za-z0-9 -]{0,48}-----|---- END SSH2 [A-Z ]{0,48}----)"""
 )
 _PUTTY: Final = re.compile(
     r"private-lines: ?[0-9]{1,4}(?:\r?\n|(?:\\{1,16}r)?\\{1,16}n)"
@@ -98,6 +104,10 @@ _COOKIE_LINE: Final = re.compile(
     r"""(?P<name>[^\t\n]{1,128})\t(?P<value>[^\s]{1,4096})"""
 )
 
+_ASSERTION: Final = re.compile(
+    rf"""(?i)(?:samlresponse|code_?verifier)(?:{_QUOTE})?(?:\s{{1,4}}value)?\s{{0,4}}(?:=|:|%3D)\s{{0,4}}(?:{_QUOTE})?"""
+    r"""(?P<value>[A-Za-z0-9+/=%._~-]{40,65536}+)"""
+)
 _CODE: Final = re.compile(r"[?&;](?:code|sas|hmac)=([A-Za-z0-9._/~%-]{16,2048})")
 _HOOKS: Final = (
     (
@@ -172,6 +182,16 @@ def _code(text: str, at: int, taken: list[Span]) -> None:
         taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "secret"))
 
 
+def _assertion(text: str, at: int, taken: list[Span]) -> int:
+    """What a provider of identities says of somebody, and the half of a login that nobody else may know."""
+    hit = _ASSERTION.match(text, at)
+    if hit is None:
+        return at
+    if shapes.has_digit(hit["value"]):
+        taken.append(Span(*hit.span("value"), STRUCTURE, "secret"))
+    return hit.end()  # also behind what is none, or a text of such names would be read again from each
+
+
 def _hook(pattern: re.Pattern[str]) -> Handler:
     def read(text: str, at: int, taken: list[Span]) -> None:
         hit = pattern.match(text, at)
@@ -208,11 +228,21 @@ def _userinfo(text: str, at: int, taken: list[Span]) -> int:
             taken.append(Span(alone.start(1), alone.end(1), STRUCTURE, "url-password"))
         return at
     secret = hit[2]
+    if hit[1].startswith("${") and (default := _DEFAULT.match(secret)) is not None and default.end() > 1:
+        # The user is a variable with a default or a fault: ${USER:-bob}:...
+        hit = _BEHIND_DEFAULT.match(text, hit.start(2) + default.end() - 1)
+        if hit is None:
+            return at
+        secret = hit[2]
     cut = secret.rfind("@")
     if cut < 0 and _is_cut_off(secret, text[hit.end() : hit.end() + 1]):
         taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
         return hit.end()
     if cut < 3 or shapes.is_placeholder(secret[:cut]) or "://" in secret[:cut]:
+        given = _GIVEN.match(secret[:cut])
+        if given is not None and not shapes.is_placeholder(given[1]):
+            start = hit.start(2) + given.start(1)
+            taken.append(Span(start, start + len(given[1]), STRUCTURE, "url-password"))
         return at
     if _PORT.match(secret[:cut]) and ("?" in secret[:cut] or "#" in secret[:cut]):
         return at
@@ -230,7 +260,12 @@ def _bearer(text: str, at: int, taken: list[Span]) -> None:
     value = hit[1].rstrip(".,:=" if hit[1].endswith((".", ",", ":")) else ".,:")
     if shapes.is_placeholder(value) or len(value) < 8:
         return
-    if shapes.has_digit(value) or shapes.looks_random(value, 8) or (len(value) >= 32 and not value.islower()):
+    if (
+        shapes.has_digit(value)
+        or shapes.looks_random(value, 8)
+        or (len(value) >= 32 and not value.islower())
+        or (len(value) >= 16 and value.isalnum() and (shapes.case_noise(value) or shapes.even_case(value)))
+    ):
         taken.append(Span(hit.start(1), hit.start(1) + len(value), STRUCTURE, "bearer"))
 
 
@@ -294,9 +329,9 @@ def _cookie(text: str, start: int, stop: int, quoted: bool, certain: bool, taken
         name = name.strip().lower()
         if " " in name:
             continue  # talk of cookies
-        if name in _COOKIE_ATTRIBUTES or len(value) < 6 or shapes.is_placeholder(value):
+        if name in _COOKIE_ATTRIBUTES:
             continue
-        if _SESSION_COOKIE.search(name) or (shapes.is_mixed(value) and shapes.looks_random(value, 12)):
+        if jars.is_secret(name, value):
             taken.append(Span(begin, begin + len(value), STRUCTURE, "cookie"))
 
 
@@ -309,12 +344,15 @@ def _sent_cookie(text: str, at: int, taken: list[Span]) -> None:
 
 def _cookie_file(text: str, at: int, taken: list[Span]) -> int:
     """The lines of a cookie jar behind its title; where reading may go on."""
+    end = jars.listed(text, at, taken)
+    if end > at:
+        return end
     given = _COOKIE_MAP.match(text, at)
     if given is not None:
         taken.extend(
             Span(*pair.span("value"), STRUCTURE, "cookie")
             for pair in _COOKIE_PAIR.finditer(text, given.start("pairs"), given.end("pairs"))
-            if _SESSION_COOKIE.search(pair["name"]) and not shapes.is_placeholder(pair["value"])
+            if jars.SESSION.search(pair["name"]) and not shapes.is_placeholder(pair["value"])
         )
         return given.end()
     if text.startswith("--", max(0, at - 2)):
@@ -326,10 +364,7 @@ def _cookie_file(text: str, at: int, taken: list[Span]) -> int:
         line = _COOKIE_LINE.match(text, begin)
         if line is not None:
             name, value = line["name"].lower(), line["value"]
-            secret = _SESSION_COOKIE.search(name) or (
-                shapes.is_mixed(value) and shapes.looks_random(value, 12)
-            )
-            if secret and len(value) >= 6 and not shapes.is_placeholder(value):
+            if jars.is_secret(name, value):
                 taken.append(Span(*line.span("value"), STRUCTURE, "cookie"))
         elif not text.startswith(("#", "\n", "\r"), begin):
             break
@@ -411,7 +446,7 @@ def _behind_prefixes(text: str, begin: re.Match[str]) -> tuple[int, int]:
 def _header(read: Callable[..., None]) -> Handler:
     def at_header(text: str, at: int, taken: list[Span]) -> int:
         hit = _HEADER.match(text, at)
-        if hit is None:
+        if hit is None or (text[at] in "cC" and text.startswith(("{", "[{"), hit.end())):
             return _cookie_file(text, at, taken)
         if text.rfind("::", max(0, at - 64), at) > text.rfind(" ", max(0, at - 64), at):
             return hit.end()  # the name of a type
@@ -447,11 +482,14 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "hmac=": _each(_code),
     **{mark: _hook(pattern) for mark, pattern in _HOOKS},
     "-----begin ": _following(_pem),
+    " begin ssh2 ": _following(lambda text, at, taken: _pem(text, max(0, at - 4), taken)),
+    **dict.fromkeys(("samlresponse", "code_verifier", "codeverifier"), _following(_assertion)),
     "private-lines:": _each(_putty),
     "bearer": _each(_bearer),
     "basic": _each(_basic),
     "authorization": _header(_authorization),
     "cookie": _header(_cookie),
+    "httponly": _following(jars.marked),
     **dict.fromkeys((" -u", '"-u', "'-u"), _each(logins.user_flag_behind_space)),
     "--user": _each(logins.user_flag),
     "--proxy-user": _each(logins.user_flag),
@@ -488,12 +526,24 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "createhmac(": _each(snippets.created),
     **dict.fromkeys(("pgp_sym_", "aes_encrypt(", "aes_decrypt("), _each(snippets.symmetric)),
     **dict.fromkeys(("ftp(", "ftp_tls("), _each(snippets.ftp)),
+    **dict.fromkeys(
+        ("btoa(", "b64encode(", "base64_encode(", "encode64(", "buffer.from(", "[]byte("),
+        _each(snippets.encoded),
+    ),
+    **dict.fromkeys(("create_user(", "create_superuser("), _each(snippets.created_user)),
+    "fernet(b": _each(snippets.fernet),
+    "sonar.login": _each(snippets.sonar),
     "kty": _following(snippets.jwk),
     **dict.fromkeys(("pin is ", "pin code", "pin: "), _each(snippets.pin)),
-    **dict.fromkeys(("backup codes", "recovery codes"), _each(snippets.codes)),
+    **dict.fromkeys(("backup code", "recovery code"), _each(snippets.codes)),
+    **dict.fromkeys(("mnemonic", "phrase"), _following(snippets.seed)),
     **dict.fromkeys(("log in as ", "log in with ", "login with "), _each(snippets.told)),
-    **{word: _each(languages.named_in(word)) for word in ("clave", "chiave", "chave")},
-    "kata sandi": _each(languages.named_in("kata sandi", clear=True)),
+    **{
+        word: _each(languages.named_in(word))
+        for word in ("clave", "chiave", "chave", "klucz", "sleutel", "nyckel", "kunci", "kulcs")
+    },
+    **{word: _each(languages.named_in(word, clear=True)) for word in ("kata sandi", "salasana")},
+    "login: ": _each(languages.find_strong_login),
     "totp": _each(commands.totp),
     "add_user": _each(commands.add_user),
     " <<<": _each(logins.here_string),

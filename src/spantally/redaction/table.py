@@ -309,6 +309,22 @@ trigger-key|tr_prod_|a|16|Trigger.dev docs, API keys
 trigger-key|tr_dev_|a|16|Trigger.dev docs, API keys
 inngest-key|signkey-|w|24|Inngest docs, Signing keys
 neptune-token|eyJhcGlfYWRkcmVzcyI6|b|40|Neptune docs, API tokens
+axiom-token|xaat-|w|24|Axiom docs, API tokens
+axiom-token|xapt-|w|24|Axiom docs, Personal access tokens
+cloudflare-key|cfk_|w|20|Cloudflare docs, API token formats
+context7-key|ctx7sk-|w|20|Context7 docs, API keys
+ai71-key|api71-api-|w|20|AI71 docs, API keys
+convex-key|eyJ2MiI6|b|24|Convex docs, Deploy keys
+pubnub-key|sec-c-|b|30|PubNub docs, Secret keys
+mem0-key|m0-|a|30|Mem0 docs, API keys
+k3s-token|K10|h|56|K3s docs, Server and agent tokens
+telnyx-key|KEY01|w|40|Telnyx docs, API keys
+configcat-key|configcat-sdk-1/|b|30|ConfigCat docs, SDK keys
+anyscale-key|esecret_|a|20|Anyscale docs, API keys
+chutes-key|cpk_|d|60|Chutes docs, API keys
+creem-key|creem_|a|18|Creem docs, API keys
+unkey-key|unkey_|a|18|Unkey docs, Root keys
+devcycle-key|dvc_server_|w|24|DevCycle docs, SDK keys
 """
 
 

@@ -11,15 +11,21 @@ from typing import Final
 
 from spantally.redaction import shapes
 from spantally.redaction.runs import Runs
-from spantally.redaction.shaped_tokens import AZURE_KEY_LENGTH, find_shaped
+from spantally.redaction.shaped_tokens import AZURE_KEY_LENGTH, TWILIO_LENGTH, find_shaped
 from spantally.redaction.spans import VENDOR, Span
 from spantally.redaction.tags import know_types
-from spantally.redaction.unknown_tokens import NEVER_SPREAD, find_in_environment, find_in_query, find_unknown
+from spantally.redaction.unknown_tokens import (
+    NEVER_SPREAD,
+    find_in_environment,
+    find_in_query,
+    find_unknown,
+    find_uuid,
+)
 from spantally.redaction.vendor_tokens import PREFIX, PREFIX_BY_PARTS, PREFIX_STARTS, take_vendor
 
 LONGEST_GENERIC: Final = 512
 """A longer word without a known prefix is data (media, a certificate), not a key."""
-_CASES: Final = re.compile("[A-Z][a-z][A-Z]|[a-z][A-Z]{2,4}[a-z]")
+_CASES: Final = re.compile("[A-Z][a-z][A-Z]|[a-z][A-Z]{2,4}(?:[a-z]|(?![A-Za-z]))")
 _AWS_LETTERS: Final = re.compile("A(?:[KSB]IA|CCA)[A-Z]{16}")
 """One in thirty ids of AWS has no digit."""
 _GLUED: Final = re.compile(r"u[0-9a-fA-F]{4}|[nrtbf]")
@@ -28,13 +34,21 @@ _BEFORE_GLUED: Final = frozenset("\\[;")
 """Behind these a word may begin with the end of an escape, as in ``\\x1b[1;32mword``."""
 _MAILCHIMP: Final = re.compile(r"(?<![A-Za-z0-9])[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9_-])")
 _BEFORE_SPECIAL: Final = frozenset("!:$}")
+_BEFORE_TWILIO: Final = frozenset("\"' /")
 _SHORTEST_DOTTED: Final = 34
 """Characters of a token of Airtable's, the shortest of those that a dot is in."""
 _DIGESTS: Final = ("sha256=", "sha384=", "sha512=")
 """Before what a file of the files of a package, or a lock, says of each; in base64 it looks like a key."""
-_SESSION: Final = ("jsessionid", "phpsessid", "asp.net_sessionid", "connect.sid", "laravel_session")
+_SESSION: Final = (
+    "jsessionid",
+    "phpsessid",
+    "asp.net_sessionid",
+    "connect.sid",
+    "laravel_session",
+    ".aspxauth",
+)
 """Cookies that servers keep sessions by, wherever they stand."""
-_NAMES_END: Final = frozenset("dDnNtT")
+_NAMES_END: Final = frozenset("dDhHnNtT")
 """How the names of those, and of personal access tokens, end."""
 _IN_QUERY: Final = frozenset("?&")
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9_.%!~-]{16,}")
@@ -44,6 +58,9 @@ _LONG_RUN: Final = re.compile("[A-Za-z0-9]{9}")
 """The signs of base64 that vendors use in keys stand in one place of thirty."""
 _LONGER_RUN: Final = re.compile("[A-Za-z0-9]{18}")
 _LONG_WORD: Final = 28
+_UUID_LENGTH: Final = 36
+_HYPHENS: Final = 4
+"""In a UUID."""
 know_types(frozenset({"mailchimp-key"}))
 _OBJECT_ID: Final = re.compile(r"([a-z]{2,12})[-_][A-Za-z0-9]{8,}")
 _LONGEST_ID: Final = 51
@@ -121,6 +138,7 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
         or "Q~" in word
         or length >= AZURE_KEY_LENGTH
         or (word[-1] == "L" and word.endswith("NRAL"))
+        or (length == TWILIO_LENGTH and before in _BEFORE_TWILIO)
     ) and find_shaped(text, start, word, taken, long=long):
         return
     equals = word.find("=")
@@ -132,6 +150,8 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
         and generic
         and find_in_environment(start, word, equals, taken)
     ):
+        return
+    if generic and length > _UUID_LENGTH and word.count("-") >= _HYPHENS and find_uuid(start, word, taken):
         return
     if equals > 3 and word[equals - 1] not in _NAMES_END:
         equals = 0  # most words

@@ -36,7 +36,14 @@ _SPREAD: Final = re.compile(
 )
 NEVER_SPREAD: Final = frozenset("/=")
 """How words begin in which that is not looked for."""
+_CAPITALISED: Final = re.compile("[A-Z][a-z]{2,}")
+_TURNS: Final = re.compile("(?<=[0-9])[A-Za-z]|(?<=[A-Za-z])[0-9]")
+_VOWEL: Final = re.compile("[aeiouy]")
 _SEPARATOR: Final = re.compile("[_.-]")
+_BEFORE_UUID: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?:[a-z0-9]{2,12}[_-]){0,2}(?:[a-z0-9]{0,10}(?:pat|secret|token|apikey)|[a-z0-9]{0,8}(?<![a-z])sk)[_-]\Z"
+)
+_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![\w-])")
 _KINDS_OF_IDS: Final = frozenset({"test", "live", "bdrk", "vrtx", "tool", "call", "pro", "v1", "v2"})
 _HASHES: Final = frozenset(
     """
@@ -66,8 +73,10 @@ def find_in_query(start: int, word: str, taken: list[Span]) -> bool:
     if hit is not None and hit["name"].lower() == "appid" and len(hit["value"]) == _LONG_HEX:
         taken.append(Span(start + hit.start("value"), start + hit.end("value"), GENERIC, "unknown-vendor"))
         return True
-    if hit is None or hit["name"].lower() in _PLAIN_PARAMETERS or hit["name"].endswith(("id", "Id", "ID")):
-        return False
+    if hit is None or hit["name"].endswith(("id", "Id", "ID")):
+        return hit is not None and hit["name"].lower() in _PLAIN_PARAMETERS
+    if hit["name"].lower() in _PLAIN_PARAMETERS:
+        return not _TELLING.match(hit["value"])
     value = hit["value"]
     body = value.rstrip("=").replace("_", "").replace("-", "")
     if (
@@ -139,6 +148,27 @@ def _no_words(body: str) -> bool:
     )
 
 
+def _turns(body: str) -> int:
+    """How often letters and digits follow each other, which in noise they do all the time."""
+    return len(_TURNS.findall(body[:128]))
+
+
+def _is_camel(body: str) -> bool:
+    """``PKCS12PrivateKeyBagStr``: more than half of it are words that begin with a capital."""
+    words = [word for word in _CAPITALISED.findall(body) if _VOWEL.search(word)]
+    return len(words) > 1 and sum(map(len, words)) > 0.55 * len(body)
+
+
+def find_uuid(start: int, word: str, taken: list[Span]) -> bool:
+    """``ctx7sk-`` and a UUID: the id of an object has another word before it."""
+    for hit in _UUID.finditer(word):
+        prefix = _BEFORE_UUID.search(word, max(0, hit.start() - 40), hit.start())
+        if prefix is not None:
+            taken.append(Span(start + prefix.start(), start + hit.end(), GENERIC, "unknown-vendor"))
+            return True
+    return False
+
+
 def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: bool) -> None:
     """Append a span for noise behind a short prefix: the form that vendors have settled on, whoever they are.
 
@@ -151,6 +181,8 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
     """
     if start > 2 and text[max(0, start - 20) : start].rstrip('\\"').endswith("W/"):
         return  # an ETag
+    if text[start - 1 : start] == "<" and text[start + len(word) : start + len(word) + 1] == "@":
+        return  # the id of a mail
     for hit in _FOREIGN.finditer(word) if long else ():
         prefix, body = hit["prefix"], hit["body"]
         if (
@@ -162,8 +194,14 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         if shapes.is_hex(body):
             if len(body) < 24 or (_TELLING.search(prefix) is None and not _is_vendors(prefix, body)):
                 continue
-        elif not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20) and not (
-            len(body) >= _LONG_BODY and _SAYS_KEY.search(prefix) is not None and _no_words(body)
+        elif prefix[-1] == "." and text[start + hit.end() : start + hit.end() + 1] == "(":
+            continue  # a call of a function in a module
+        elif prefix.isupper() and _is_camel(body):
+            continue  # a name of C's
+        elif (
+            not shapes.looks_random(body, 18 if _TELLING.search(prefix) else 20)
+            and not (len(body) >= _LONG_BODY and _SAYS_KEY.search(prefix) is not None and _no_words(body))
+            and not (_is_vendors(prefix, body) and _turns(body) >= len(body) // 5)
         ):
             continue
         end = hit.end()
@@ -173,7 +211,11 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
         return
     spread = None if word[0] in NEVER_SPREAD or _TEXINFO in word else _SPREAD.search(word)
-    if spread is not None and not _is_objects(spread["prefix"]):
+    if (
+        spread is not None
+        and not _is_objects(spread["prefix"])
+        and not (spread["prefix"].isupper() and _is_camel(spread["body"]))
+    ):
         body = spread["body"].replace("_", "").replace("-", "")
         if len(body) >= 22 and not shapes.is_hex(body) and not _WORDY.search(spread["body"]):
             mixed = not body.islower() and not body.isupper()

@@ -12,10 +12,20 @@ SHORTEST: Final = 4
 """Characters of a value that may be a secret."""
 _CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(|=(?!=|$))")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
+_PATH_OF_NAMES: Final = re.compile(r"\*?[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)*\Z")
 _WORD_AND_COUNT: Final = re.compile(r"[A-Za-z_.-]+[0-9]{0,2}\Z")
 _PATH: Final = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*\Z|[A-Za-z]:\\\\?[\w.-]+.*")
 _SNAKE: Final = re.compile(r"[a-z]{2,}(?:[_-][a-z]{2,})+(?:[_-]?[0-9]{1,4})?\Z")
 """``created_at_desc_2024``: words and a number."""
+_OTHER_KEY: Final = re.compile(r"[a-z]+[0-9]{1,4}[A-Z][a-z]{2,}\Z")
+"""``test1024Key``: a variable."""
+_CONSTANT: Final = re.compile(r"[A-Z]{2,}[0-9]{1,3}[A-Z]{3,}\Z")
+"""``HTTP200ALIASES`` in a list of constants."""
+_RESOURCE_PART: Final = re.compile(
+    r"(?:[A-Za-z][a-z]*(?:[A-Z][a-z]+)*(?:[._@-][A-Za-z]?[a-z]*){0,8}[0-9]{0,4}|[0-9]{1,4})\Z"
+)
+_LONGEST_NUMBER: Final = 10
+_RESOURCE_PARTS: Final = 4
 _ODD: Final = re.compile(r"[!?~^#*;,@$%]")
 """Marks that no argument of a call has by itself."""
 _CHOSEN: Final = re.compile(r"[!@#$%^&*+=?~]")
@@ -46,6 +56,10 @@ def acceptable(value: str, site: Site) -> bool:
         value = without_tags(value)  # the digits of a tag are noise, and say nothing of what stands beside it
     if len(value) < SHORTEST or shapes.is_placeholder(value) or _named_like_a_secret(value):
         return False
+    if "a-z" in value and ("A-Z" in value or "0-9" in value):
+        return False  # a pattern
+    if site.kind == names.TOKEN and _named_like_a_secret(value.rstrip("0123456789")):
+        return False
     if site.kind == names.WEAK and not site.in_url:
         return _weak(value, site)
     if site.how in ("space", "cell", "prose", "list") or site.far:
@@ -70,6 +84,10 @@ def _loose(value: str, site: Site) -> bool:
         return False
     if site.how == "space" and site.kind == names.WEAK:
         return False
+    if "." in value and not shapes.has_digit(value) and _IDENTIFIER.match(value):
+        return False
+    if value.count("_") > 1 and value.islower() and names.judge(names.words_of(value)) != names.NONE:
+        return False  # another name
     if not shapes.is_mixed(value):
         if site.kind == names.PASSWORD and (
             shapes.joined_words(value) >= 4 or (site.how != "list" and shapes.even_case(value))
@@ -79,11 +97,15 @@ def _loose(value: str, site: Site) -> bool:
             return True
         return len(value) >= 10 and shapes.case_noise(value)
     if site.kind == names.PASSWORD:
+        if site.how == "list" and _CONSTANT.match(value):
+            return False
         return len(value) >= 6 and not value.isdigit() and (site.how != "list" or len(value) >= 8)
     if shapes.looks_random(value, 12) or (len(value) >= 16 and shapes.case_noise(value)):
         return not shapes.is_provider_id(value)
     if site.kind == names.SECRET and site.how == "prose" and _is_chosen(value):
         return True
+    if site.kind != names.WEAK and site.how == "list" and _is_chosen(value) and _CHOSEN.search(value):
+        return site.kind == names.SECRET or len(value) >= 10
     if site.kind != names.WEAK and site.how == "space" and len(value) >= 10 and value.isalnum():
         return shapes.has_digit(value) and len(_CASE_CHANGES.findall(value)) >= 4
     if len(value) >= 16 and value.isalnum() and shapes.even_case("".join(filter(str.isalpha, value))):
@@ -140,24 +162,43 @@ def _token(value: str, site: Site) -> bool:
         return False
     if _PATH.match(value) or "://" in value:
         return False
+    if _is_resource(value) or (value.startswith("0x") and len(value) <= _LONGEST_NUMBER):
+        return False
     if site.kind == names.SIGNATURE:
-        return len(value) >= 16
+        return len(value) >= 16 and (shapes.has_digit(value) or shapes.case_noise(value))
     if not shapes.has_digit(value):
         # random text of this length without a digit is rare
         if site.kind == names.SECRET and site.quoted and "_" not in value and "." not in value:
             return True
-        return shapes.case_noise(value) or shapes.is_gibberish(value)
+        return (
+            shapes.case_noise(value)
+            or shapes.is_gibberish(value)
+            or (len(value) >= 16 and shapes.even_case(value))
+            or (site.kind == names.SECRET and site.tight and shapes.joined_words(value) >= 4)
+        )
     if _WORD_AND_COUNT.match(value) and len(value) < 24 and not (site.kind == names.SECRET and site.quoted):
         return shapes.looks_random(value, 8) or shapes.case_noise(value)
+    if not site.quoted and not site.tight and _OTHER_KEY.match(value):
+        return False
     return site.quoted or not _IDENTIFIER.match(value) or "." not in value or shapes.looks_random(value, 8)
+
+
+def _is_resource(value: str) -> bool:
+    """``projects/my-project/locations/us/keyRings/my-ring``: where something stands."""
+    parts = value.split("/")
+    return len(parts) >= _RESOURCE_PARTS and all(map(_RESOURCE_PART.match, parts))
 
 
 def _named_like_a_secret(value: str) -> bool:
     """``api_key=api_key``, ``token=OPENAI_API_KEY``: the value is itself a name, not a secret."""
-    if len(value) > 48 or shapes.has_digit(value) or not _IDENTIFIER.match(value):
+    if len(value) > 48 or shapes.has_digit(value):
+        return False
+    if value.count("-") == 1:
+        value = value.replace("-", "_")
+    if not _IDENTIFIER.match(value):
         return False
     words = names.words_of(value)
-    return len(words) > 1 and names.judge(words) != names.NONE
+    return (len(words) > 1 or value.isupper()) and names.judge(words) != names.NONE
 
 
 def is_call(text: str, value: str, end: int, site: Site) -> bool:
@@ -165,4 +206,4 @@ def is_call(text: str, value: str, end: int, site: Site) -> bool:
     following = text[end : end + 1]
     if site.quoted or not following or following not in "([{":
         return False
-    return _IDENTIFIER.match(value) is not None and not shapes.looks_random(value, 12)
+    return _PATH_OF_NAMES.match(value) is not None and not shapes.looks_random(value, 12)
