@@ -119,6 +119,24 @@ def test_words_are_found_in_any_order_and_case() -> None:
         assert found.search(text) == [], text
 
 
+@pytest.mark.parametrize(
+    ("said_so", "text"),
+    [
+        ("Hauptstraße", "STRASSE"),
+        ("HAUPTSTRASSE", "straße"),
+        ("o\ufb03ce", "office"),
+        ("\ufb02aw", "flaw"),
+        ("fir\ufb06", "first"),
+        ("\u017feas", "seas"),
+        ("300 \u212a", "k"),
+        ("why\u037e", "why;"),
+    ],
+)
+def test_what_is_one_in_either_case_is_found(said_so: str, text: str) -> None:
+    """A letter beyond ASCII may be several of ASCII in the other case, and is found by these."""
+    assert len(ledger_of(([said("user", said_so)], [])).search(text)) == 1
+
+
 def test_search_takes_filters_and_a_limit() -> None:
     """Sessions are chosen as elsewhere, and a wrong argument is an error before anything is read."""
     call: tuple[list[Any], list[Any]] = ([said("user", "Time?")], [])
