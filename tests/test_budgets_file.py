@@ -60,6 +60,37 @@ def test_budget_of_each_user(billing: ScriptedServer, with_file: Callable[..., W
 
 
 @pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('user = "*"', 'user = "*"'),
+        ('name = "x"\nuser = "*"', 'name = "x"\nuser = "alice"'),
+        ('name = "x"\ntag = "a=b"', 'name = "x"\ntag = "a=*"'),
+        ("", ""),
+    ],
+)
+def test_budgets_of_the_same_calls_all_hold(
+    first: str, second: str, billing: ScriptedServer, with_file: Callable[..., Watched]
+) -> None:
+    """One that warns stands in the way of none that refuses, whatever their names, and each counts once."""
+    with_file(f'[[budget]]\n{first}\ncalls = 1\n[[budget]]\n{second}\ncalls = 4\non_exceed = "hard"\n')
+    with client(billing) as made, spantally.session(user="alice", tags={"a": "b"}):
+        for _ in range(4):
+            ask(made)
+        with pytest.raises(spantally.BudgetExceeded, match=r"\(2\)"):
+            ask(made)
+    assert len(billing.requests) == 4
+
+
+def test_names_that_no_call_could_mix_up_stay(tmp_path: Path) -> None:
+    """Budgets of one name keep it where their calls, periods or zones differ."""
+    others = ('tag = "t=a"', 'tag = "t=b"', 'tag = "u=a"', 'user = "*"', 'per = "month"', 'tz = "UTC"', "")
+    path = tmp_path / "spantally.toml"
+    path.write_text("".join(f'[[budget]]\nname = "x"\n{other}\ncalls = 1\n' for other in others))
+    rules, wrong = read_rules(path)
+    assert ([rule.name for rule in rules], wrong) == (["x"] * len(others), [])
+
+
+@pytest.mark.parametrize(
     ("line", "inside", "outside"),
     [
         ('user = "alice"', {"user": "alice"}, {"user": "bob"}),
