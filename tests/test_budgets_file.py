@@ -330,3 +330,16 @@ def test_periods_are_those_of_the_zone(
     found = file._period_of(read_rules(path)[0][0], now)
     assert found[2] == int(datetime(*begin, tzinfo=zone).timestamp()) * 10**9
     assert found[0] == int(datetime(*end, tzinfo=zone).timestamp()) * 10**9
+
+
+def test_a_day_begins_at_the_first_of_two_midnights(tmp_path: Path) -> None:
+    """Where clocks go back from 1 to 0 o'clock, the first hour is of the day in the second one, too."""
+    path = tmp_path / "spantally.toml"
+    path.write_text('[[budget]]\ncalls = 1\nper = "day"\ntz = "America/Havana"\n')
+    zone = ZoneInfo("America/Havana")
+    begin = int(datetime(2026, 11, 1, tzinfo=zone).timestamp())
+    assert begin != int(datetime(2026, 11, 1, fold=1, tzinfo=zone).timestamp())
+    (rule,), _ = read_rules(path)
+    for hours in (0.5, 1.5, 2.5, 24.5):
+        found = file._period_of(rule, int((begin + hours * 3600) * 10**9))
+        assert (found[2], found[0]) == (begin * 10**9, (begin + 25 * 3600) * 10**9)

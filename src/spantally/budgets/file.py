@@ -142,7 +142,7 @@ _MOST_LINES: Final = 10_000
 def _period_of(rule: Rule, now_ns: int) -> tuple[int, str, int]:
     """End, name and beginning of the day or month that a moment is in."""
     now = datetime.fromtimestamp(now_ns // 1_000_000_000, rule.zone)
-    begin = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    begin = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)  # the first, where there are two
     if rule.per == "month":
         begin = begin.replace(day=1)
         end = (begin + timedelta(days=32)).replace(day=1)
