@@ -60,6 +60,37 @@ def test_budget_of_each_user(billing: ScriptedServer, with_file: Callable[..., W
 
 
 @pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('user = "*"', 'user = "*"'),
+        ('name = "x"\nuser = "*"', 'name = "x"\nuser = "alice"'),
+        ('name = "x"\ntag = "a=b"', 'name = "x"\ntag = "a=*"'),
+        ("", ""),
+    ],
+)
+def test_budgets_of_the_same_calls_all_hold(
+    first: str, second: str, billing: ScriptedServer, with_file: Callable[..., Watched]
+) -> None:
+    """One that warns stands in the way of none that refuses, whatever their names, and each counts once."""
+    with_file(f'[[budget]]\n{first}\ncalls = 1\n[[budget]]\n{second}\ncalls = 4\non_exceed = "hard"\n')
+    with client(billing) as made, spantally.session(user="alice", tags={"a": "b"}):
+        for _ in range(4):
+            ask(made)
+        with pytest.raises(spantally.BudgetExceeded, match=r"\(2\)"):
+            ask(made)
+    assert len(billing.requests) == 4
+
+
+def test_names_that_no_call_could_mix_up_stay(tmp_path: Path) -> None:
+    """Budgets of one name keep it where their calls, periods or zones differ."""
+    others = ('tag = "t=a"', 'tag = "t=b"', 'tag = "u=a"', 'user = "*"', 'per = "month"', 'tz = "UTC"', "")
+    path = tmp_path / "spantally.toml"
+    path.write_text("".join(f'[[budget]]\nname = "x"\n{other}\ncalls = 1\n' for other in others))
+    rules, wrong = read_rules(path)
+    assert ([rule.name for rule in rules], wrong) == (["x"] * len(others), [])
+
+
+@pytest.mark.parametrize(
     ("line", "inside", "outside"),
     [
         ('user = "alice"', {"user": "alice"}, {"user": "bob"}),
@@ -299,3 +330,16 @@ def test_periods_are_those_of_the_zone(
     found = file._period_of(read_rules(path)[0][0], now)
     assert found[2] == int(datetime(*begin, tzinfo=zone).timestamp()) * 10**9
     assert found[0] == int(datetime(*end, tzinfo=zone).timestamp()) * 10**9
+
+
+def test_a_day_begins_at_the_first_of_two_midnights(tmp_path: Path) -> None:
+    """Where clocks go back from 1 to 0 o'clock, the first hour is of the day in the second one, too."""
+    path = tmp_path / "spantally.toml"
+    path.write_text('[[budget]]\ncalls = 1\nper = "day"\ntz = "America/Havana"\n')
+    zone = ZoneInfo("America/Havana")
+    begin = int(datetime(2026, 11, 1, tzinfo=zone).timestamp())
+    assert begin != int(datetime(2026, 11, 1, fold=1, tzinfo=zone).timestamp())
+    (rule,), _ = read_rules(path)
+    for hours in (0.5, 1.5, 2.5, 24.5):
+        found = file._period_of(rule, int((begin + hours * 3600) * 10**9))
+        assert (found[2], found[0]) == (begin * 10**9, (begin + 25 * 3600) * 10**9)

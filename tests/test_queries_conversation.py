@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from cli_ledger import invoke
 from ledger_kit import SECOND, T0, chat, rate, session
 from spantally.ground.errors import ArgumentError
 from spantally.ledger.sqlite.store import SQLiteStore
-from spantally.queries import Ledger
+from spantally.queries import Ledger, transcripts
+from spantally.queries.conversation import Message
 from watching import Watched
 
 
@@ -119,6 +122,24 @@ def test_words_are_found_in_any_order_and_case() -> None:
         assert found.search(text) == [], text
 
 
+@pytest.mark.parametrize(
+    ("said_so", "text"),
+    [
+        ("Hauptstraße", "STRASSE"),
+        ("HAUPTSTRASSE", "straße"),
+        ("o\ufb03ce", "office"),
+        ("\ufb02aw", "flaw"),
+        ("fir\ufb06", "first"),
+        ("\u017feas", "seas"),
+        ("300 \u212a", "k"),
+        ("why\u037e", "why;"),
+    ],
+)
+def test_what_is_one_in_either_case_is_found(said_so: str, text: str) -> None:
+    """A letter beyond ASCII may be several of ASCII in the other case, and is found by these."""
+    assert len(ledger_of(([said("user", said_so)], [])).search(text)) == 1
+
+
 def test_search_takes_filters_and_a_limit() -> None:
     """Sessions are chosen as elsewhere, and a wrong argument is an error before anything is read."""
     call: tuple[list[Any], list[Any]] = ([said("user", "Time?")], [])
@@ -146,6 +167,14 @@ def test_a_wrong_command_line_is_refused(tmp_path: Path) -> None:
     assert (nothing.exit_code, nothing.stdout) == (0, "")
     assert "SPANTALLY_LEDGER_CONTENT=all" in nothing.stderr
     assert json.loads(invoke("--ledger", str(path), "search", "word", "--json").stdout) == []
+
+
+def test_whatever_a_message_holds_is_one_row_of_the_table() -> None:
+    """Line ends of every kind are within a cell, so that none begins with what a spreadsheet would run."""
+    texts = ["a\r=1+1", "a\r\nb", "a\nb", 'say "x", y', "\r", "=1", "é", ""]
+    found = [Message(session_id="s", role="user", content=text, time_ns=T0, agent_path=()) for text in texts]
+    heading, *rows = csv.reader(io.StringIO(transcripts.table(found), newline=""))
+    assert [row[heading.index("content")] for row in rows] == [*texts[:4], "'\r", "'=1", "é", ""]
 
 
 def test_tool_calls_become_examples_to_train_with(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cli_ledger import invoke
-from ledger_kit import T0, chat
+from ledger_kit import T0, chat, tool
 from spantally.ground.errors import ArgumentError
 from spantally.ledger.sqlite.store import SQLiteStore
 from spantally.pricing.rate import rate
@@ -266,6 +266,15 @@ def test_each_format_is_known_by_its_shape(
         (f"date,cost\n{ONE},free\n", "line 2: cost='free' is not an amount"),
         ("date,calls\nyesterday,1\n", "line 2: date='yesterday' is not a time"),
         (f"date,calls\n{ONE},1,2\n", "3 values in 2 columns"),
+        (f"date;cost\n{ONE};0,0125\n", r"line 2: cost='0,0125' is not an amount; .* decimal point"),
+        (f"date;cost\n{ONE};1,234\n", "line 2: cost='1,234' is not an amount"),
+        (f"date;calls\n{ONE};12,5\n", "line 2: calls='12,5' is not a count"),
+        ("calls,date\n5\n", "line 2: date='' is not a time"),
+        ("date,calls\n9999-12-31,1\n", "line 2: date='9999-12-31' is not a time"),
+        (
+            {"data": [{"start_time": SECONDS * 1000, "results": [{"num_model_requests": 1}]}]},
+            f"start_time={SECONDS}000 is not a time",
+        ),
         (
             {
                 **ANTHROPIC_COST,
@@ -279,6 +288,16 @@ def test_what_is_no_export_is_said_with_what_is_allowed(content: Any, said: str,
     """The error names what was found, where, and what is known."""
     with pytest.raises(ExportError, match=said):
         read_export(file_of(tmp_path, content, "{" if content == "{" else "export"))
+
+
+def test_thousands_apart(tmp_path: Path) -> None:
+    """Commas between thousands are read where they cannot be the decimal one."""
+    content = f'date,calls,cost\n{ONE},"1,234","$1,234.50"\n{TWO},"1,000,000","1,000,000"\n'
+    export = read_export(file_of(tmp_path, content))
+    assert [(one.calls, one.cost_nano_usd) for one in export.lines] == [
+        (1234, 1_234_500_000_000),
+        (1_000_000, 10**15),
+    ]
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
@@ -393,6 +412,15 @@ def test_other_providers_and_kinds_are_not_compared(tmp_path: Path) -> None:
     assert compared(tmp_path, Ledger(store), content).agrees
     found = compared(tmp_path, Ledger(store), content, provider="azure.openai")
     assert found.agrees  # the same figures, by coincidence of this test
+
+
+def test_a_paid_tool_hides_no_line_without_a_model(tmp_path: Path) -> None:
+    """A fee stays one of no model on a day on which the ledger has a paid tool."""
+    store = SQLiteStore(":memory:")
+    paid = tool("t1", usage={"cost_nano_usd": 5}, usage_format="recorded", start_ns=MIDNIGHT + HOUR)
+    store.write([paid], rate)
+    (found,) = compared(tmp_path, Ledger(store), f"date,model,calls,cost\n{ONE},,1,5.00\n{ONE},a,,\n").rows
+    assert (found.cause, found.ledger) == ("no_model", Numbers(0, None, None, 0))
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ _MOST_LINES: Final = 10_000
 def _period_of(rule: Rule, now_ns: int) -> tuple[int, str, int]:
     """End, name and beginning of the day or month that a moment is in."""
     now = datetime.fromtimestamp(now_ns // 1_000_000_000, rule.zone)
-    begin = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    begin = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)  # the first, where there are two
     if rule.per == "month":
         begin = begin.replace(day=1)
         end = (begin + timedelta(days=32)).replace(day=1)
@@ -179,10 +179,33 @@ def read_rules(path: Path) -> tuple[list[Rule], list[str]]:
     wrong: list[str] = []
     for number, given in enumerate(tables, 1):
         try:
-            rules.append(read_rule(given))
+            rules.append(_apart(read_rule(given), rules))
         except SettingsError as error:
             wrong.append(f"{path}, budget {number}: {error}; it is not in force")
     return rules, wrong
+
+
+def _apart(rule: Rule, before: Sequence[Rule]) -> Rule:
+    """A rule with a name that makes its accounts its own: one that refuses, beside one that warns earlier."""
+    name, number = rule.name, 1
+    while any(_share(rule, other) for other in before):
+        number += 1
+        rule = rule._replace(name=f"{name} ({number})")
+    return rule
+
+
+def _share(one: Rule, other: Rule) -> bool:
+    """Whether both would have the same account for some call."""
+    return (one.name, one.per, one.zone) == (other.name, other.per, other.zone) and all(
+        mine == theirs or (mine is not None and theirs is not None and _overlap(mine, theirs))
+        for mine, theirs in zip(one[1:4], other[1:4], strict=True)
+    )
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    """Whether two users, entities or tags may be of one call."""
+    mine, theirs = ((value,) if isinstance(value, str) else value for value in (one, other))
+    return mine[:-1] == theirs[:-1] and (mine[-1] == theirs[-1] or EACH in (mine[-1], theirs[-1]))
 
 
 def say_wrong(wrong: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Final, TypeAlias
 
 from spantally.queries.export_values import (
@@ -102,7 +103,7 @@ def _rows(text: str, columns: list[str], separator: str, name: str) -> Iterator[
             raise ExportError(
                 f"{name}, line {table.line_num}: {len(values)} values in {len(columns)} columns"
             )
-        yield f"{name}, line {table.line_num}", dict(zip(columns, values, strict=False))
+        yield f"{name}, line {table.line_num}", dict(zip_longest(columns, values, fillvalue=""))
 
 
 def _reader(columns: frozenset[str]) -> Callable[[_Rows], Export] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
@@ -13,6 +14,11 @@ from spantally.ground.money import NANO
 HALF_CENT: Final = 5_000_000
 """Nano-USD: amounts in whole cents may be off by so much."""
 _LARGEST: Final = 10**15
+_COUNT_GROUPS: Final = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.0*)?")
+_AMOUNT_GROUPS: Final = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+(\.\d*|(?<=,\d{3},\d{3}))")
+"""Thousands apart by commas. A lone comma of an amount may be the decimal one: 1,234 is refused."""
+_YEARS: Final = range(1970, 9999)
+"""Others have no neighbouring day, or no time in some zone."""
 
 
 class ExportLine(NamedTuple):
@@ -61,7 +67,7 @@ def count(row: Mapping[str, Any], name: str, place: str) -> int | None:
     if value is None or value == "":
         return None
     try:
-        number = Decimal(str(value).strip().replace(",", ""))
+        number = Decimal(_without_groups(str(value).strip(), _COUNT_GROUPS))
     except InvalidOperation:
         raise ExportError(f"{place}: {name}={value!r} is not a count") from None
     if not number.is_finite() or number != number.to_integral_value() or not 0 <= number < _LARGEST:
@@ -83,11 +89,13 @@ def amount(value: Any, name: str, place: str, *, cents: bool = False) -> tuple[i
     """
     if value is None or value == "":
         return None
-    text = str(value).strip().replace(",", "").removeprefix("$")
+    text = str(value).strip().removeprefix("$")
     try:
-        number = Decimal(text)
+        number = Decimal(_without_groups(text, _AMOUNT_GROUPS))
     except InvalidOperation:
-        raise ExportError(f"{place}: {name}={value!r} is not an amount") from None
+        raise ExportError(
+            f"{place}: {name}={value!r} is not an amount; use dollars with a decimal point, such as 1234.56"
+        ) from None
     if not number.is_finite() or abs(number) > 10**9:
         raise ExportError(f"{place}: {name}={value!r} is not an amount")
     dollars = number / 100 if cents else number
@@ -97,31 +105,45 @@ def amount(value: Any, name: str, place: str, *, cents: bool = False) -> tuple[i
     return nano, HALF_CENT if rounded else 1000
 
 
+def _without_groups(text: str, groups: re.Pattern[str]) -> str:
+    return text.replace(",", "") if groups.fullmatch(text) else text
+
+
 def moment(value: Any, name: str, place: str) -> tuple[int | None, str | None]:
     """A UNIX time in nanoseconds, or a day where the text is only that.
 
     Raises:
         ExportError: it is neither.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return int(value) * 1_000_000_000, None
-    text = str(value or "").strip()
-    if text.isdigit() and len(text) in (9, 10):
-        return int(text) * 1_000_000_000, None
     try:
-        if len(text) == 10:
-            return None, datetime.strptime(text.replace("/", "-"), "%Y-%m-%d").replace(
-                tzinfo=UTC
-            ).date().isoformat()
-        found = datetime.fromisoformat(text.replace("/", "-"))
-    except ValueError:
+        found = _moment(value)
+    except (ValueError, OverflowError, OSError):
+        found = None
+    if found is None or found.year not in _YEARS:
         raise ExportError(
             f"{place}: {name}={value!r} is not a time; use 2026-11-30, 2026-11-30T12:00:00Z or UNIX seconds"
-        ) from None
-    aware = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-    if found.tzinfo is None and not (found.hour or found.minute or found.second):
-        return None, found.date().isoformat()  # a day, written as its midnight
-    return int(aware.timestamp()) * 1_000_000_000, None
+        )
+    if found.tzinfo is None:
+        return None, found.date().isoformat()
+    return int(found.timestamp()) * 1_000_000_000, None
+
+
+def _moment(value: Any) -> datetime:
+    """A time; without a zone where only a day is told."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return datetime.fromtimestamp(int(value), UTC)
+    text = str(value or "").strip()
+    if text.isdigit() and len(text) in (9, 10):
+        return datetime.fromtimestamp(int(text), UTC)
+    text = text.replace("/", "-")
+    if len(text) == 10:
+        return datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007 - a day
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is not None:
+        return found.astimezone(UTC)
+    if not (found.hour or found.minute or found.second):
+        return found  # a day, written as its midnight
+    return found.replace(tzinfo=UTC)
 
 
 def model_of_item(item: Any) -> str | None:

@@ -259,7 +259,7 @@ def _cause(cell: _Cell, theirs: Numbers, ours: Numbers, less: Numbers) -> tuple[
     counts = [one for one in (less.calls, less.input_tokens, less.output_tokens) if one is not None]
     if not any(counts) and _is_same_cost(cell, less):
         return None, None
-    if not cell.ours:
+    if not any(cell.ours.values()):  # a paid tool of that day may have left zeros
         if cell.name is None:
             return NO_MODEL, "the export tells this of no model: fees, or lines without one"
         return MISSING, "no call of this model is in the ledger: another program, key or host made them"

@@ -78,9 +78,7 @@ def markdown(session: SessionRow, messages: Sequence[Message]) -> str:
 
 def table(messages: Iterable[Message]) -> str:
     """CSV with a heading. A text that a spreadsheet would take for a formula has a ``'`` before it."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    lines = [_csv_line(COLUMNS)]
     for one in messages:
         values: tuple[Any, ...] = (
             one.session_id,
@@ -96,8 +94,15 @@ def table(messages: Iterable[Message]) -> str:
             one.message_id,
             json.dumps(dict(one.metadata), ensure_ascii=False) if one.metadata else None,
         )
-        writer.writerow([_cell(value) for value in values])
-    return out.getvalue().rstrip("\n")
+        lines.append(_csv_line([_cell(value) for value in values]))
+    return "\n".join(lines)
+
+
+def _csv_line(values: Sequence[Any]) -> str:
+    out = io.StringIO()
+    # Before Python 3.13 only the signs that end a line are quoted, and a reader takes either for its end.
+    csv.writer(out, lineterminator="\r\n").writerow(values)
+    return out.getvalue()[:-2]
 
 
 def chats(messages: Iterable[Message]) -> list[dict[str, Any]]:

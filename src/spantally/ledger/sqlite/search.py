@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Sequence
+from typing import Final
 
 # ruff: noqa: S608 - only names that stand here are put into SQL; values are bound.
 
 _PLACES = (("call", "content"), ("event", "attributes"), ("session", "said"))
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9 .,:_-]+")
+_FOLDED: Final = re.compile(r"s[st]+|f[fil]+|[ks]", re.IGNORECASE)
+"""What one letter beyond ASCII is in the other case: ``ß``, ligatures, the long s, the sign of Kelvin."""
 
 
 def sessions_holding(db: sqlite3.Connection, words: Sequence[str]) -> set[str]:
@@ -21,7 +26,7 @@ def sessions_holding(db: sqlite3.Connection, words: Sequence[str]) -> set[str]:
         db: the ledger.
         words: what to look for.
     """
-    runs = [max(re.findall(r"[A-Za-z0-9 .,:;_-]+", word), key=len, default="") for word in words]
+    runs = [max(_PLAIN.findall(_FOLDED.sub("/", word)), key=len, default="") for word in words]
     patterns = [f"%{run.replace('_', '~_')}%" for run in runs if run]
     found: set[str] = set()
     for table, column in _PLACES:
