@@ -353,7 +353,8 @@ def test_a_time_limit_of_a_worker_is_possibly_billed(name: str) -> None:
     try:
         with ScriptedServer(Reply(delay=3)) as server, client_of(server) as client:
             signal.setitimer(signal.ITIMER_REAL, 1)
-            with pytest.raises(SoftTimeLimit):
+            # openai 2 makes an error of its own of it, of which it is the cause.
+            with pytest.raises((SoftTimeLimit, openai.APIConnectionError)):
                 CALLS[name](client)
         (record,) = watched.records
         assert (record.status, record.possibly_billed) == ("error", True)
