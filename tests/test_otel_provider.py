@@ -167,7 +167,7 @@ def test_a_setter_of_another_shape_is_refused_as_ever() -> None:
     _run("""
         from spantally.ground import guard
         seen = []
-        once = global_providers.RefusingOnce(seen.append)
+        once = global_providers.WatchedOnce(None, seen.append, used=True)
         assert once.do_once(lambda: None) is False
         assert (seen, sum(guard.failures.values())) == ([], 1), guard.failures
     """)
@@ -305,3 +305,27 @@ def test_our_ids_leave_the_programs_random_alone() -> None:
     assert OsRandomIds().generate_trace_id() > 0
     assert OsRandomIds().generate_span_id() > 0
     assert random.random() == expected
+
+
+def test_each_provider_that_comes_after_the_first_is_redacted() -> None:
+    """The program's own takes our place; one that the API then refuses is used all the same."""
+    source = """
+import spantally
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+spantally.instrument(ledger=False)
+for _ in range(3):
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    with provider.get_tracer("x").start_as_current_span("s", attributes={"password": "hunter2hunter2X9"}):
+        pass
+    (span,) = exporter.get_finished_spans()
+    print(span.attributes["password"][:18])
+spantally.uninstrument()
+print(type(trace._TRACER_PROVIDER_SET_ONCE).__module__)
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [*["[REDACTED:password"] * 3, "opentelemetry.util._once"]

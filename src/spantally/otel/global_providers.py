@@ -40,62 +40,58 @@ _PLACES: Final = {
 
 
 class WatchedOnce(Once):
-    """A once-flag that tells when it was used."""
+    """A once-flag that tells when it was used, and which providers it refuses from then on."""
 
-    def __init__(self, on_set: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_set: Callable[[], None] | None,
+        on_refused: Callable[[Any], None] | None = None,
+        *,
+        used: bool = False,
+    ) -> None:
         super().__init__()
-        self.on_set: Callable[[], None] | None = on_set
+        self._done = used
+        self.on_set = on_set
+        self.on_refused = on_refused
+        self.instead_of: Any = None
 
     def do_once(self, func: Callable[[], None]) -> bool:
         """Run ``func`` the first time, as the API's own flag does, then tell."""
         did = super().do_once(func)
-        if did and self.on_set is not None:
-            try:
+        try:
+            if did and self.on_set is not None:
                 self.on_set()
-            except Exception as error:
-                swallowed("otel.handover", error)
-        return did
-
-
-class RefusingOnce(Once):
-    """A once-flag that is used up, and tells which provider it refused."""
-
-    def __init__(self, on_refused: Callable[[Any], None]) -> None:
-        super().__init__()
-        self._done = True
-        self.on_set: Callable[[Any], None] | None = on_refused
-
-    def do_once(self, func: Callable[[], None]) -> bool:
-        """Refuse, as the API's own flag does, then tell."""
-        did = super().do_once(func)
-        if not did and self.on_set is not None:
-            try:
+            elif not did and self.on_refused is not None:
                 (held,) = func.__closure__ or ()  # of the API's setter: the provider alone
-                self.on_set(held.cell_contents)
-            except Exception as error:
-                swallowed("otel.refused", error)
+                self.on_refused(held.cell_contents)
+        except Exception as error:
+            swallowed("otel.handover" if did else "otel.refused", error)
         return did
 
 
 class Watch:
     """The watch over one signal's global provider, until :meth:`stop`."""
 
-    def __init__(self, signal: str, module: ModuleType, flag: str, mine: WatchedOnce | RefusingOnce) -> None:
+    def __init__(self, signal: str, module: ModuleType, flag: str, mine: WatchedOnce) -> None:
         self.signal = signal
         self._module = module
         self._flag = flag
         self._before: Any = getattr(module, flag)
         self._mine = mine
+        mine.instead_of = self._before
         setattr(module, flag, self._mine)
 
     @guarded("otel.watch_stop")
     def stop(self) -> None:
         """Put the API's own flag back, used up if a provider was set meanwhile."""
-        self._mine.on_set = None
+        self._mine.on_set = self._mine.on_refused = None
         if getattr(self._module, self._flag) is not self._mine:
             return
-        self._before._done = bool(self._mine._done)
-        setattr(self._module, self._flag, self._before)
+        before = self._before
+        while isinstance(before, WatchedOnce) and before.on_set is None and before.on_refused is None:
+            before = before.instead_of  # of a watch that was stopped before this later one
+        before._done = bool(self._mine._done)
+        setattr(self._module, self._flag, before)
 
 
 def can_watch(signal: str) -> bool:
@@ -125,12 +121,15 @@ def is_set(signal: str) -> bool:
     return getattr(importlib.import_module(module_name), provider, None) is not None
 
 
-def watch(signal: str, on_set: Callable[[], None]) -> Watch | None:
+def watch(
+    signal: str, on_set: Callable[[], None], on_refused: Callable[[Any], None] | None = None
+) -> Watch | None:
     """Call ``on_set`` when somebody next sets the global provider of a signal, and let them succeed.
 
     Args:
         signal: ``tracer``, ``logger`` or ``meter``.
         on_set: runs on the setter's thread, after the provider is in place; what it raises is swallowed.
+        on_refused: runs with each provider that comes after it and is refused.
 
     Returns:
         The watch, or None where this API cannot be watched.
@@ -138,7 +137,7 @@ def watch(signal: str, on_set: Callable[[], None]) -> Watch | None:
     if not can_watch(signal):
         return None
     module_name, flag, _, _ = _PLACES[signal]
-    return Watch(signal, importlib.import_module(module_name), flag, WatchedOnce(on_set))
+    return Watch(signal, importlib.import_module(module_name), flag, WatchedOnce(on_set, on_refused))
 
 
 def watch_refused(signal: str, on_refused: Callable[[Any], None]) -> Watch | None:
@@ -156,4 +155,4 @@ def watch_refused(signal: str, on_refused: Callable[[Any], None]) -> Watch | Non
     if not can_watch(signal):
         return None
     module_name, flag, _, _ = _PLACES[signal]
-    return Watch(signal, importlib.import_module(module_name), flag, RefusingOnce(on_refused))
+    return Watch(signal, importlib.import_module(module_name), flag, WatchedOnce(None, on_refused, used=True))

@@ -291,7 +291,7 @@ class Handover:
         trace.set_tracer_provider(self.provider)
         if trace.get_tracer_provider() is not self.provider:
             return False
-        self._watch = global_providers.watch("tracer", self._taken_over)
+        self._watch = global_providers.watch("tracer", self._taken_over, self._on_handover)
         return self._watch is not None
 
     def _taken_over(self) -> None:
@@ -370,23 +370,23 @@ class GlobalInstallation:
                 self.adopt_tracer_provider(trace.get_tracer_provider())
                 self._look_after("tracer", self.adopt_tracer_provider)
             else:
-                self._wait_for("tracer", lambda: self.adopt_tracer_provider(trace.get_tracer_provider()))
+                self._wait_for("tracer", trace.get_tracer_provider, self.adopt_tracer_provider)
         if self.make_log_processor is not None:
             if global_providers.is_set("logger"):
                 self.adopt_logger_provider(_logs.get_logger_provider())
                 self._look_after("logger", self.adopt_logger_provider)
             else:
-                self._wait_for("logger", lambda: self.adopt_logger_provider(_logs.get_logger_provider()))
+                self._wait_for("logger", _logs.get_logger_provider, self.adopt_logger_provider)
         if self.make_metric_net is not None:
             if global_providers.is_set("meter"):
                 self.adopt_meter_provider(metrics.get_meter_provider())
                 self._look_after("meter", self.adopt_meter_provider)
             else:
-                self._wait_for("meter", lambda: self.adopt_meter_provider(metrics.get_meter_provider()))
+                self._wait_for("meter", metrics.get_meter_provider, self.adopt_meter_provider)
         return self
 
-    def _wait_for(self, signal: str, on_set: Callable[[], None]) -> None:
-        made = global_providers.watch(signal, on_set)
+    def _wait_for(self, signal: str, get: Callable[[], Any], adopt: Callable[[Any], None]) -> None:
+        made = global_providers.watch(signal, lambda: adopt(get()), adopt)
         if made is not None:
             self._watches.append(made)
 
