@@ -65,10 +65,19 @@ def test_missing_taps_that_versions_may_lack_are_a_note() -> None:
 
 
 def test_websockets_are_among_what_is_patched() -> None:
-    """Parts of an SDK that it imports only when they are used are imported to be told of."""
+    """Parts of an SDK that it imports only when they are used are told of by their source."""
     values = " ".join(one.value for one in process.check(os.environ))
-    assert "places of openai.resources.realtime.realtime" in values
+    assert "places of openai.resources.realtime.realtime, once it is imported" in values
     assert "places of openai.resources.responses.responses" in values
+
+
+def test_places_of_what_is_not_imported_are_counted_by_module() -> None:
+    """They are patched with their module, and no place that is missing."""
+    found = told(patches=patch(applied=False, required=False, awaited=True) * 2)["spantally_openai"]
+    assert (found.level, found.value) == (
+        Level.OK,
+        "patches 2 places of openai._base_client, once it is imported",
+    )
 
 
 def test_other_patchers_are_named() -> None:

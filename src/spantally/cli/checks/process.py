@@ -96,6 +96,10 @@ def _patched(name: str, patches: Sequence[Mapping[str, Any]]) -> list[Finding]:
         Finding(SECTION, name, f"patches {count} places of {module}")
         for module, count in _optional(applied).items()
     ]
+    found += [
+        Finding(SECTION, name, f"patches {count} places of {module}, once it is imported")
+        for module, count in _by_module([patch for patch in patches if patch.get("awaited")]).items()
+    ]
     found = found or [Finding(SECTION, name, "patches nothing that is imported here")]
     missing = [patch for patch in patches if patch["missing"]]
     found.extend(
@@ -123,7 +127,11 @@ def _patched(name: str, patches: Sequence[Mapping[str, Any]]) -> list[Finding]:
 
 def _optional(patches: Sequence[Mapping[str, Any]]) -> Counter[str]:
     """How many places of each module a version of the SDK may lack."""
-    return Counter(patch["target"].partition(":")[0] for patch in patches if not patch["required"])
+    return _by_module([patch for patch in patches if not patch["required"]])
+
+
+def _by_module(patches: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    return Counter(patch["target"].partition(":")[0] for patch in patches)
 
 
 def _coexist(told: Mapping[str, Any]) -> list[Finding]:
