@@ -202,9 +202,9 @@ bench: .venv-bench/.ready ## CPU, start-up and import time beside the SDK alone 
 	@$(call INSTALL,.venv-bench) --editable . --group bench
 	@touch $@
 
-bench-redaction: .venv-bench-redaction/.ready ## what redaction finds and costs, beside others (SIZE=smoke, CORPUS=FILE)
+bench-redaction: .venv-bench-redaction/.ready ## what redaction finds and costs, beside others (SIZE=smoke, SIDES=, CORPUS=FILE)
 	@.venv-bench-redaction/bin/python bench/run_redaction.py --size $(or $(SIZE),full) \
-		$(if $(CORPUS),--corpus $(CORPUS)) $(if $(JSON),--json $(JSON))
+		$(if $(SIDES),--sides $(SIDES)) $(if $(CORPUS),--corpus $(CORPUS)) $(if $(JSON),--json $(JSON))
 
 .venv-bench-redaction/.ready: pyproject.toml
 	@$(FIND_PYTHON); echo "setting up .venv-bench-redaction with $$("$$found" --version)"; \

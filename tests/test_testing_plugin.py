@@ -23,13 +23,17 @@ def ask(model="gpt-4o-mini"):
         messages = [{"role": "user", "content": "hello"}]
         return client.chat.completions.create(model=model, messages=messages).choices[0].message.content
 """
+NO_CALLS = "import pytest\n"
+"""For tests that ask no model: importing its SDK takes a second."""
 PRICE = "0.0000021"
 """Of one call: 10 tokens in at $0.15 and 1 out at $0.60 a million."""
 
 
-def run(folder: Path, body: str, *options: str, plugin: bool = True, **environ: str) -> tuple[int, str]:
+def run(
+    folder: Path, body: str, *options: str, plugin: bool = True, head: str = HEAD, **environ: str
+) -> tuple[int, str]:
     """Run a file of tests in a pytest of its own, on the scripted server; exit code and output."""
-    (folder / "test_user.py").write_text(HEAD + body)
+    (folder / "test_user.py").write_text(head + body)
     with ScriptedServer([Reply(text="hi", usage=Usage(input=10, output=1))] * 40) as server:
         done = subprocess.run(
             [
@@ -232,7 +236,7 @@ def test_it():
 )
 def test_a_wrong_mark(tmp_path: Path, mark: str, text: str) -> None:
     """A wrong argument of the mark ends the run before any test, naming test, value and what is allowed."""
-    code, output = run(tmp_path, f"@pytest.mark.{mark}\ndef test_it():\n    pass\n")
+    code, output = run(tmp_path, f"@pytest.mark.{mark}\ndef test_it():\n    pass\n", head=NO_CALLS)
     assert code == 4, output
     assert text in output
     assert "test_user.py::test_it" in output
@@ -246,7 +250,7 @@ def test_wrong(): pass
 
 def test_right(): pass
 """
-    code, output = run(tmp_path, body, "-n", "1")
+    code, output = run(tmp_path, body, "-n", "1", head=NO_CALLS)
     assert code == 1, output
     assert "@pytest.mark.cost(max_usd)=-1: use dollars from 0 up" in output
     assert "1 passed, 1 error" in output
@@ -269,12 +273,13 @@ class TestOld(unittest.TestCase):
 
 def test_a_wrong_option(tmp_path: Path) -> None:
     """A wrong number of rows is a usage error."""
-    code, output = run(tmp_path, "def test_it(): pass\n", "--spantally-costs=few")
+    code, output = run(tmp_path, "def test_it(): pass\n", "--spantally-costs=few", head=NO_CALLS)
     assert (code, "use a number, all or off" in output) == (4, True), output
 
 
 def test_nobody_gets_it_unasked(tmp_path: Path) -> None:
     """Without being named the plugin is not there: the mark is unknown."""
-    code, output = run(tmp_path, "@pytest.mark.cost(max_usd=1)\ndef test_it(): pass\n", plugin=False)
+    body = "@pytest.mark.cost(max_usd=1)\ndef test_it(): pass\n"
+    code, output = run(tmp_path, body, plugin=False, head=NO_CALLS)
     assert code != 0
     assert "'cost' not found in `markers`" in output
