@@ -31,6 +31,7 @@ NEVER_SECRET: Final = frozenset({semconv.OPERATION_NAME, semconv.CALL_ID, semcon
 _PLAIN: Final = frozenset({str, bool, int, float, tuple})
 _TEXT: Final = frozenset({str})
 _IS_TUPLE: Final = frozenset({tuple}).__contains__
+_HOLDS_TEXT: Final = frozenset({str, tuple}).__contains__
 
 
 def revision_of(redactor: Any) -> int | None:
@@ -182,9 +183,10 @@ def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> tuple[dict[str, A
     # As little Python as can be: each function and table that is touched once in a call is out of the
     # processor's caches by the next call, and costs more than what it does.
     pairs: Any = attributes.items()
-    if _PLAIN.issuperset(map(type, attributes.values())):
+    kinds = list(map(type, attributes.values()))
+    if _PLAIN.issuperset(kinds):
         try:
-            pairs = set(pairs).difference(clean)
+            pairs = set(compress(pairs, map(_HOLDS_TEXT, kinds))).difference(clean)
         except TypeError:
             pass  # a tuple of what has no hash
     for key, value in pairs:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from itertools import compress
+from operator import not_
 from typing import Any, Final
 
 from spantally.calls.secrets import known_secrets, note_known, opens, remember_secret
@@ -29,7 +31,12 @@ _PLAIN: Final = frozenset(
         "traceparent",
     }
 )
-_OWN_CLIENT: Final = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
+_STEADY: Final = frozenset({"accept", "accept-encoding", "connection", "content-type", "host"})
+"""Those of them that say the same with most requests."""
+_LONGEST_STEADY: Final = 48
+"""Longest value of such a header that is remembered: what is longer has a boundary of its own in it."""
+
+OWN_CLIENTS: Final = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
 """What the SDKs make for themselves: it adds no header."""
 
 
@@ -39,7 +46,7 @@ def may_add_headers(http_client: Any) -> bool:
     Args:
         http_client: of an SDK's client.
     """
-    return http_client is not None and type(http_client).__name__ not in _OWN_CLIENT
+    return http_client is not None and type(http_client).__name__ not in OWN_CLIENTS
 
 
 def remember_sent(request: Any) -> None:
@@ -55,12 +62,15 @@ def remember_sent(request: Any) -> None:
     if type(raw) is not list:  # of a library that is not httpx
         remember_headers(sent)
         return
-    for header in raw:
-        if hash(header) not in known:
-            name = header[0].decode("latin-1").lower()
-            # What differs from request to request would fill the table, and holds no secret.
-            if name not in _PLAIN and _remember_header(name, header[1].decode("latin-1")):
-                note_known(hash(header))
+    # Without a line of Python for each that is known.
+    for header in list(compress(raw, map(not_, map(known.__contains__, map(hash, raw))))):
+        name, value = header[0].decode("latin-1").lower(), header[1]
+        # What differs from request to request would fill the table, and holds no secret.
+        done = name in _STEADY and len(value) <= _LONGEST_STEADY
+        if name not in _PLAIN:
+            done = _remember_header(name, value.decode("latin-1"))
+        if done:
+            note_known(hash(header))
 
 
 def remember_headers(headers: Any) -> None:
