@@ -262,12 +262,15 @@ class Operation:
             if status == Status.RUNNING:
                 # What is known now: the rest is settled later, on this same object.
                 record = self._record(status, error_type, end, self.telemetry.project)
-                self._emit(record._replace(end_ns=None, price_context=None))
-                return True
-            ended = Ended(self, status, error_type, end)
-            if self.kind in COUNTED_KINDS or is_paid(self):
-                self._tally(ended)
-            self._emit(ended)
+                ended: LateRecord | CallRecord = record._replace(end_ns=None, price_context=None)
+            else:
+                ended = Ended(self, status, error_type, end)
+                if self.kind in COUNTED_KINDS or is_paid(self):
+                    self._tally(ended)
+            if self.joined is None:
+                pipeline.emit(ended)
+            else:
+                self.joined.emit(ended)
         except Exception as failure:
             swallowed("calls.record", failure)
         return True
@@ -286,12 +289,6 @@ class Operation:
             pipeline.emit(record)
         except Exception as failure:
             swallowed("calls.settle", failure)
-
-    def _emit(self, record: LateRecord | CallRecord) -> None:
-        if self.joined is None:
-            pipeline.emit(record)
-        else:
-            self.joined.emit(record)
 
     def _tally(self, ended: LateRecord | CallRecord) -> None:
         try:
@@ -353,7 +350,7 @@ class Operation:
         if not mark.genai:
             attributes, content = without_genai(attributes), _NOTHING
         if attributes or content:
-            safe, plain = safe_at_end(self.telemetry, attributes)
+            safe, plain = safe_at_end(self.telemetry, attributes, mark)
             if content:
                 safe, plain = {**safe, **content}, False
             fill(span, safe, plain=plain)

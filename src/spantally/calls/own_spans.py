@@ -67,9 +67,10 @@ class OwnSpan:
         genai: whether it says an operation that the profile knows.
         title: its name, redacted.
         values: its attributes as they were set, in the order in which they were set.
+        asked: the redactor's revision as its end has just asked for it, for the net that looks at it next.
     """
 
-    __slots__ = ("genai", "generation", "redactor", "revision", "title", "values")
+    __slots__ = ("asked", "genai", "generation", "redactor", "revision", "title", "values")
 
     def __init__(
         self, redactor: Any, revision: int | None, title: str, values: dict[str, Any], *, genai: bool = True
@@ -80,9 +81,13 @@ class OwnSpan:
         self.generation = generation_now() if revision is None else 0
         self.title = title
         self.values = values
+        self.asked: int | None = None
 
     def is_of(self, redactor: Any) -> bool:
         """Whether this redactor gave the values, and would give the same ones now."""
+        asked, self.asked = self.asked, None
+        if asked is not None:  # of the same redactor
+            return self.redactor is redactor and self.revision == asked
         return (
             self.redactor is redactor
             and self.revision == revision_of(redactor)
@@ -161,11 +166,16 @@ def safe_of(
     return safe
 
 
-def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+def safe_at_end(telemetry: Any, attributes: dict[str, Any], mark: OwnSpan) -> tuple[dict[str, Any], bool]:
     """The same for what our own calls set at their end.
 
     Their numbers are counts and times, never secrets. Models, tiers and finish reasons repeat with every
     call: those that were found clean are remembered as pairs of name and value.
+
+    Args:
+        telemetry: gives redactor and spellings.
+        attributes: as they are.
+        mark: of the span, which ends next.
 
     Returns:
         The redacted attributes, and whether all of them are known to be of the types that :func:`fill` may
@@ -175,6 +185,8 @@ def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> tuple[dict[str, A
     revision = revision_of(redactor)
     if renames or revision is None:
         return safe_of(redactor, renames, attributes), False
+    if mark.redactor is redactor:
+        mark.asked = revision
     known = telemetry.clean
     if known is None or known[0] is not redactor or known[1] != revision:
         known = telemetry.clean = (redactor, revision, set())

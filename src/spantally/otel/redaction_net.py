@@ -144,7 +144,7 @@ def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
         swallowed("redaction.attributes", error)
         made = SafeAttributes(attributes={}, immutable=True)
     span._attributes = made
-    if mark is None or not mark.is_of(redactor) or span._name is not mark.title:
+    if mark is None or span._name is not mark.title or not mark.is_of(redactor):
         _part(span, "_name", _redact_name, bounded)
     if span._status is not None and span._status.description:
         _part(span, "_status", _redact_status, bounded)

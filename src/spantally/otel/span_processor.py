@@ -160,7 +160,21 @@ class SpanProcessor(SdkSpanProcessor):
             if made is None or hasattr(span, STATE):
                 self._start(span, parent_context, made)
                 return
-            setattr(span, STATE, self._inherit_own(span, parent_context, made))
+            # A running operation of ours knows its scope and has stamped its span.
+            around: SpanState | None = None
+            if parent_context:
+                around = getattr(parent_context.get(SPAN_KEY), STATE, None)
+                if around is not None:
+                    around.has_children = True
+            parent = span.parent
+            state = SpanState.of_own(made, around, local_root=parent is None or parent.is_remote)
+            setattr(span, STATE, state)
+            if self.only_genai:
+                state.place = Place(span, None if around is None else around.place)
+            traces = self._genai_traces
+            traces[span._context.trace_id] = None
+            if len(traces) > TRACES_LIMIT:
+                self._forget_trace()
             if made.telemetry.redactor is not self.redactor:
                 self._guard_start(span)
         except Exception as error:
@@ -250,23 +264,6 @@ class SpanProcessor(SdkSpanProcessor):
             recognise(span, state)
         except Exception as error:
             swallowed("otel.join", error)
-
-    def _inherit_own(self, span: Any, context: Context, made: Operation) -> SpanState:
-        """The same for a running operation of ours: it knows its scope and has stamped its span."""
-        around: SpanState | None = None
-        if context:
-            around = getattr(context.get(SPAN_KEY), STATE, None)
-            if around is not None:
-                around.has_children = True
-        parent = span.parent
-        state = SpanState.of_own(made, around, local_root=parent is None or parent.is_remote)
-        if self.only_genai:
-            state.place = Place(span, None if around is None else around.place)
-        traces = self._genai_traces
-        traces[span.get_span_context().trace_id] = None
-        if len(traces) > TRACES_LIMIT:
-            self._forget_trace()
-        return state
 
     def _inherit(self, span: Any, context: Context) -> SpanState:
         """Find whose the span is, stamp it, and make the state its children will inherit from."""

@@ -208,8 +208,6 @@ class SdkCall:
 
     def _learn_key(self, http_message: Any) -> None:
         """Where a function of the program gave the key, it is known by what was sent."""
-        if not self.key_is_given:
-            return
         try:
             request = getattr(http_message, "request", None)
             if request is not None:  # it failed before there was one, as where a token cannot be fetched
@@ -386,7 +384,8 @@ class SdkCall:
 
     def _take_error_head(self, error: BaseException) -> None:
         """Rate limits of the answer that refused, and what was refused; the SDK's exception has both."""
-        self._learn_key(error)
+        if self.key_is_given:
+            self._learn_key(error)
         http_response = getattr(error, "response", None)
         if http_response is not None:
             try:

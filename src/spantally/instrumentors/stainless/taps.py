@@ -27,7 +27,8 @@ MIDDLEWARE: Final = "_middleware"
 
 
 def _returned(call: SdkCall, result: Any) -> None:
-    call = call.latest()
+    if call.successor is not None:
+        call = call.latest()
     try:
         if not call.answered and call.has_middleware:
             call.operation.finish()  # middleware answered: the provider was not asked
