@@ -85,9 +85,6 @@ class OwnSpan:
 
     def is_of(self, redactor: Any) -> bool:
         """Whether this redactor gave the values, and would give the same ones now."""
-        asked, self.asked = self.asked, None
-        if asked is not None:  # of the same redactor
-            return self.redactor is redactor and self.revision == asked
         return (
             self.redactor is redactor
             and self.revision == revision_of(redactor)

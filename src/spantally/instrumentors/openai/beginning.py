@@ -22,7 +22,7 @@ from spantally.instrumentors.openai.keys import remember_keys
 from spantally.instrumentors.openai.wire import endpoints, estimate, provider, request
 from spantally.instrumentors.openai.wire.operation import Operation as WireOperation
 from spantally.instrumentors.openai.wire.operation import classify, path_attributes
-from spantally.instrumentors.stainless.binding import bound_of
+from spantally.instrumentors.stainless.binding import BOUND, bound_of
 from spantally.instrumentors.stainless.places import Place, Shape, attempt, body_of, place_of
 
 
@@ -72,7 +72,7 @@ def begin(
         conversation_id=_text(varying.get(semconv.CONVERSATION_ID)) if varying else None,
         start_ns=start_ns,
         joins=peers.where_spans_are(wire.api, options),
-        within=bound_of(client),
+        within=bound_of(client) if BOUND in getattr(client, "__dict__", ()) else None,
     )
     if target is None:
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar, Final
 
-from spantally.calls.operation import Operation
 from spantally.calls.tool_results import expect_tool_calls
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
@@ -20,7 +19,6 @@ from spantally.instrumentors.openai.wire.usage import parts_beyond, quick_counts
 from spantally.instrumentors.stainless.agent_sessions import Events
 from spantally.instrumentors.stainless.batches import ResultLines
 from spantally.instrumentors.stainless.call import SdkCall
-from spantally.instrumentors.stainless.capture import Capture
 from spantally.instrumentors.stainless.wire import headers
 
 _CHOOSING: Final = frozenset({"chat_completions", "completions"})
@@ -36,14 +34,9 @@ _BEYOND: Final = frozenset({"transcriptions", "images", "speech", "live"})
 class OpenAICall(SdkCall):
     """A call of the OpenAI SDK."""
 
-    __slots__ = ("counted",)
+    __slots__ = ()
 
     file_api: ClassVar[str] = "file_content"
-
-    def __init__(self, operation: Operation, wire: Any, capture: Capture | None) -> None:
-        super().__init__(operation, wire, capture)
-        self.counted: dict[str, int] | None = None
-        """What is billed of the request by itself, where the answer reports no usage."""
 
     def head_facts(self, raw: Any) -> tuple[bytes, dict[str, Any]]:
         """The content type and the rate limits that the headers of a response tell."""
@@ -159,8 +152,10 @@ class OpenAICall(SdkCall):
             target.usage_format = endpoints.usage_format_of(wire, usage)
         context = target.price_context
         if carries and context is not None:
-            if tier is not None or server_tools:
-                background.add_price_facts(context, facts)
+            if tier is not None:
+                context["service_tier"] = tier
+            if server_tools:
+                context["server_tools"] = dict(server_tools)
             # Where the answer does not say which tier served, it is the one that was asked for.
             if tier is None and usage is not None and context.get("service_tier") is None:
                 requested = context.get("requested_tier")
