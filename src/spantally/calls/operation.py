@@ -221,7 +221,7 @@ class Operation:
         put(inner, SCOPE_KEY, self._inner_scope() if self.kind in _NAMED else self.scope.inside(self.call_id))
         if self.span is not INVALID_SPAN:
             put(inner, SPAN_KEY, self.span)
-        if strip_baggage:
+        if strip_baggage and context:
             carried = context.get(BAGGAGE_KEY)
             if isinstance(carried, dict) and any(semconv.is_own_baggage(key) for key in carried):
                 put(

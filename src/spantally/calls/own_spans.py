@@ -179,15 +179,18 @@ def safe_at_end(telemetry: Any, attributes: dict[str, Any], mark: OwnSpan) -> tu
         put in as they are.
     """
     redactor, renames = telemetry.redactor, telemetry.renames
-    revision = revision_of(redactor)
-    if renames or revision is None:
+    try:  # as revision_of() does
+        revision = redactor.revision
+    except Exception:
+        revision = None
+    if renames or type(revision) is not int:
         return safe_of(redactor, renames, attributes), False
     if mark.redactor is redactor:
         mark.asked = revision
-    known = telemetry.clean
-    if known is None or known[0] is not redactor or known[1] != revision:
-        known = telemetry.clean = (redactor, revision, set())
-    clean: set[Any] = known[2]
+    by, when, clean = telemetry.clean or _NOBODY
+    if by is not redactor or when != revision:
+        clean = set()
+        telemetry.clean = (redactor, revision, clean)
     texts: dict[str, Any] = {}
     # As little Python as can be: each function and table that is touched once in a call is out of the
     # processor's caches by the next call, and costs more than what it does.
@@ -227,6 +230,7 @@ def _scanned_at_end(
     return {key: value for key, value in attributes.items() if key not in texts} | found
 
 
+_NOBODY: Final[tuple[None, None, set[Any]]] = (None, None, set())
 _NO_NAMES: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 

@@ -102,7 +102,7 @@ class Scope:
         self.beneath: Scope | None = None
         """A suspended generator's scope that the Context held when this one was entered: when the
         generator runs again under this scope, its own is in force."""
-        self.stamps: object = None
+        self.stamps: Any = None
         """The redacted span attributes that it gives; belongs to the room that makes spans."""
         self.rollup: Any = None
         """Takes the sums of calls for the agents around, where a span of theirs is recorded."""

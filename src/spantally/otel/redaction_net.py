@@ -114,8 +114,8 @@ def passes_whole(span: Any, redactor: RedactorLike) -> bool:
         or len(inner) != len(known)
         or span._name is not mark.title
         or not attributes._immutable
-        or len(span._events)
-        or len(span._links)
+        or span._events
+        or span._links
         or (status is not None and status.description)
         or (state and safe_state(state, redactor) is not state)
         or not all(map(is_, inner, known))

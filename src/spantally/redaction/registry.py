@@ -158,8 +158,8 @@ def look() -> None:
     comparing all of them would cost more than most texts.
     """
     if _followed is not None:
-        raw = getattr(os.environ, "_data", os.environ)
-        if len(raw) != len(_followed) or time.monotonic() >= _look_due:
+        environ = os.environ
+        if len(getattr(environ, "_data", environ)) != len(_followed) or time.monotonic() >= _look_due:
             _look_at_environment()
 
 

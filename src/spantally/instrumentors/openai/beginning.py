@@ -107,7 +107,13 @@ def begin(
             results = request.tool_results(wire, body, latest=True)
             if results:
                 infer_tool_results(target, results)
-        if telemetry.wants_content or telemetry.emit_details:
+        # The usual policy, asked without another function: Telemetry.wants_content.
+        if (
+            telemetry.capture_spans
+            or telemetry.keep_content
+            or telemetry.capture_events
+            or telemetry.emit_details
+        ):
             wanted = wants_content(target)
             if wanted or sends_details(target):
                 asked = {**shape.plan.attributes, **(varying or {})}

@@ -42,11 +42,13 @@ def remember_keys(client: Any, options: Any) -> bool:
         held = {name: getattr(client, name, None) for name in _HELD}
     get = held.get
     seldom = any(map(is_not, map(get, _SELDOM), _NONE))
-    for name in _HELD if seldom else _HELD[:1]:
-        value = get(name)
-        # Mostly the same key as at the call before, and known.
-        if value is not None and (type(value) is not str or hash(value) not in known_secrets):
-            remember_secret(value)
+    key = get("api_key")
+    # Mostly the same key as at the call before, and known.
+    if key is not None and (type(key) is not str or hash(key) not in known_secrets):
+        remember_secret(key)
+    if seldom:
+        for name in _HELD[1:]:
+            remember_secret(get(name))
     given = (
         get("_custom_headers"),
         get("_custom_query"),

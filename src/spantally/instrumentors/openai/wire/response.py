@@ -163,7 +163,7 @@ def of_choices(op: Operation, body: Any, *, owned: bool = False) -> ResponseFact
             for call in items(field(field(choice, "message"), "tool_calls")) or ()
             if (pair := _call(call)) is not None
         )
-    if failure is None and "error" in reasons:
+    if failure is None and reasons is not _STOPPED and "error" in reasons:
         failure = failure_of(choices)
     if not (_SAID.issuperset(map(type, said)) and "" not in said and "".join(filter(None, said)).isascii()):
         said = [value if value is None else text(value) for value in said]
