@@ -47,6 +47,7 @@ SPAN_KEY: Final = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 
 _FAILED: Final = frozenset({Status.ERROR, Status.CANCELLED, Status.INTERRUPTED})
 
+_RUNNING: Final = Status.RUNNING
 _METERED: Final = int(Precedence.METERED)
 
 _NAMED: Final = frozenset({Kind.AGENT, Kind.TOOL})
@@ -171,7 +172,7 @@ class Operation:
         self.call_id = ids.new_call_id()
         self.start_ns = start_ns = time.time_ns()
         self._since = start_ns - steady_ns()
-        self.status = Status.RUNNING
+        self.status = _RUNNING
         self.span = INVALID_SPAN
         self.attempts = 1
         self.end_attributes = {}
@@ -281,7 +282,7 @@ class Operation:
             return False
         open_operations.pop(self.call_id, None)
         self.status = status
-        self.end_ns = end = self._now() if end_ns is None else end_ns
+        self.end_ns = end = self._since + steady_ns() if end_ns is None else end_ns
         if error_type is None and error is not None:
             with guard("calls.error_type"):
                 error_type = type_name(error)
@@ -301,7 +302,7 @@ class Operation:
         if self.joined is not None and self.joined.span is not None and self.kind in COUNTED_KINDS:
             tell_cost(self, self.joined.span)
         try:
-            if status == Status.RUNNING:
+            if status == _RUNNING:
                 # What is known now: the rest is settled later, on this same object.
                 record = self._record(status, error_type, end, self.telemetry.project)
                 ended: LateRecord | CallRecord = record._replace(end_ns=None, price_context=None)
@@ -393,7 +394,7 @@ class Operation:
             attributes[semconv.CALL_POSSIBLY_BILLED] = True
         if error_type is not None:
             attributes[semconv.ERROR_TYPE] = error_type
-        if (self.kind in COUNTED_KINDS and self.status != Status.RUNNING) or is_paid(self):
+        if (self.kind in COUNTED_KINDS and self.status != _RUNNING) or is_paid(self):
             attributes.update(cost_of(self))
         content = self.safe_attributes
         if not mark.genai:

@@ -143,7 +143,6 @@ class OpenAICall(SdkCall):
         if usage is None and self.counted is not None and error_type is None:
             usage = self.counted
         target.response_model = model
-        target.response_id = response_id or target.response_id
         target.usage = usage
         counts = None if usage is None else quick_counts(wire, usage, target.provider)
         if usage is None or counts is not None:
@@ -165,7 +164,7 @@ class OpenAICall(SdkCall):
         if model is not None:
             put[semconv.RESPONSE_MODEL] = model
         if response_id is not None:
-            put[semconv.RESPONSE_ID] = response_id
+            target.response_id = put[semconv.RESPONSE_ID] = response_id
         if tier is not None:
             put[semconv.OPENAI_RESPONSE_SERVICE_TIER] = tier
         if fingerprint is not None:
