@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spantally.ground import semconv
+from spantally.ground.records import UsageFormat
 from spantally.instrumentors.openai.wire import usage as reading
 from spantally.instrumentors.openai.wire.operation import CHAT, EMBEDDINGS, IMAGES, RESPONSES, RUN
 from spantally.instrumentors.openai.wire.usage import quick_counts, usage_attributes
@@ -96,3 +97,13 @@ def test_usage_objects_of_ever_other_keys_are_not_kept() -> None:
     assert quick_counts(CHAT, {"prompt_tokens": 1, "k" * 5000: 1}, "openai") is not None
     assert len(reading._ways) <= reading._MOST_WAYS
     assert all(len("".join(map(str, keys))) < 2000 for keys in reading._ways)
+
+
+def test_what_is_no_usage_of_tokens_goes_the_long_way() -> None:
+    """Other formats, other objects, and details that are none."""
+    usage = {"prompt_tokens": 1}
+    assert quick_counts(CHAT._replace(usage_format=UsageFormat.PARTS), usage, None) is None
+    assert quick_counts(CHAT, [usage], None) is None
+    assert quick_counts(CHAT, {**usage, "prompt_tokens_details": "?"}, None) is None
+    for _ in range(2):
+        assert quick_counts(CHAT, {"characters": 1}, None) is None

@@ -359,6 +359,9 @@ def test_settings_that_are_texts_are_not_kept() -> None:
     assert not may_be_kept(long)
     assert quick_shape(op.RESPONSES, {"model": "m", "prompt": {"id": "p"}}) is None
     assert quick_shape(op.CHAT, {"model": ["m"]}) is None
+    assert quick_shape(op.CHAT, ("model", "m")) is None
+    for _ in range(2):
+        assert quick_shape(op.CHAT._replace(api="stored"), {"model": "m"}) is None
 
 
 def test_keys_of_ever_other_requests_are_not_kept() -> None:

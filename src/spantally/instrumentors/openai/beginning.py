@@ -139,7 +139,7 @@ def _shape_of(
             key = request.shape_of(wire, body)
             shape = place.shapes.get(key)
             if shape is not None and quick is not None and request.may_be_kept(quick):
-                place.shapes[quick] = shape
+                _keep(place, quick, shape)
     except Exception as error:
         swallowed("sdk.request", error)
         key = None
@@ -180,10 +180,14 @@ def _new_shape(
     made = Shape(plan, model, attempt(request.expected_choices, body) or 1, _has_tools(body))
     sound = sum(guard.failures.values()) == failures
     if key is not None and sound and attempt(plan.may_be_kept, telemetry.redactor):
-        if len(place.shapes) >= _MOST_SHAPES:
-            place.shapes.clear()
-        place.shapes[key] = made
+        _keep(place, key, made)
     return made
+
+
+def _keep(place: Place, key: Any, shape: Shape) -> None:
+    if len(place.shapes) >= _MOST_SHAPES:
+        place.shapes.clear()
+    place.shapes[key] = shape
 
 
 _MOST_SHAPES: Final = 512
