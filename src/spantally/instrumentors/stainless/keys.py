@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from itertools import compress
-from operator import not_
+from itertools import compress, repeat
+from operator import itemgetter, ne, not_
 from typing import Any, Final
 
 from spantally.calls.secrets import known_secrets, note_known, opens, remember_secret
@@ -33,6 +33,8 @@ _PLAIN: Final = frozenset(
 )
 _STEADY: Final = frozenset({"accept", "accept-encoding", "connection", "content-type", "host"})
 """Those of them that say the same with most requests."""
+_LENGTH_NAME: Final = b"Content-Length"
+_LENGTH: Final = repeat(_LENGTH_NAME)
 _LONGEST_STEADY: Final = 48
 """Longest value of such a header that is remembered: what is longer has a boundary of its own in it."""
 
@@ -62,7 +64,11 @@ def remember_sent(request: Any) -> None:
     if type(raw) is not list:  # of a library that is not httpx
         remember_headers(sent)
         return
-    # Without a line of Python for each that is known.
+    # All of them but the length of the body are mostly those of some request before: one look tells.
+    steady = hash(tuple(compress(raw, map(ne, map(itemgetter(0), raw), _LENGTH))))
+    if steady in known:
+        return
+    learned = True
     for header in list(compress(raw, map(not_, map(known.__contains__, map(hash, raw))))):
         name, value = header[0].decode("latin-1").lower(), header[1]
         # What differs from request to request would fill the table, and holds no secret.
@@ -71,6 +77,10 @@ def remember_sent(request: Any) -> None:
             done = _remember_header(name, value.decode("latin-1"))
         if done:
             note_known(hash(header))
+        else:
+            learned = learned and header[0] == _LENGTH_NAME
+    if learned:
+        note_known(steady)
 
 
 def remember_headers(headers: Any) -> None:
