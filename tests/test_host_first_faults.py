@@ -67,6 +67,7 @@ FAULTS = (
     Fault(f"{BEGINNING}:request.request_attributes", ("sdk.request",)),
     Fault(f"{BEGINNING}:request.varying_attributes", ("sdk.request",)),
     Fault(f"{BEGINNING}:request.shape_of", ("sdk.request",)),
+    Fault(f"{BEGINNING}:request.quick_shape", ("sdk.request",)),
     Fault(f"{BEGINNING}:request.request_model", ("sdk.request",)),
     Fault(f"{BEGINNING}:provider.provider_of", ("sdk.request",)),
     Fault(f"{PLACES}:vendor_of_rates", ("sdk.request_facts",)),

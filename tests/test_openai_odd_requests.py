@@ -21,6 +21,11 @@ from openai_forms_kit import (
     unwatched,
     watched_run,
 )
+from spantally.calls.telemetry import Telemetry
+from spantally.instrumentors.openai import beginning
+from spantally.instrumentors.openai.wire.operation import CHAT as WIRE_CHAT
+from spantally.instrumentors.openai.wire.request import quick_shape
+from spantally.instrumentors.stainless.places import Place
 from spantally.testing import Reply, ScriptedServer, Usage
 from watching import Watched, attributes
 
@@ -308,3 +313,13 @@ def test_usage_of_a_large_answer(watched: Watched, form: str) -> None:
     assert record.usage is not None
     assert record.response_model == "text-embedding-3-small"
     assert attributes(watched.spans[0])["gen_ai.usage.input_tokens"] > 0
+
+
+def test_requests_of_ever_other_keys_fill_no_memory() -> None:
+    """A program that sends other keys each time has as many shapes kept as any."""
+    telemetry, place = Telemetry(), Place("h", 1, "openai", lambda: None)
+    for number in range(3000):
+        body = {"model": "gpt-4o", f"key-{number % 1500}": 1}
+        shape = beginning._shape_of(telemetry, place, WIRE_CHAT, body, None, quick_shape(WIRE_CHAT, body))
+        assert shape.model == "gpt-4o"
+    assert 1 < len(place.shapes) <= beginning._MOST_SHAPES

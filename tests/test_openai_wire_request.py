@@ -12,10 +12,13 @@ from openai.types.chat import ChatCompletionMessage
 
 from spantally.calls.tool_results import ToolResult
 from spantally.instrumentors.openai.wire import operation as op
+from spantally.instrumentors.openai.wire import request
 from spantally.instrumentors.openai.wire.request import (
     expected_choices,
+    may_be_kept,
     newest_message_is_user,
     newest_of,
+    quick_shape,
     request_attributes,
     request_model,
     shape_of,
@@ -324,6 +327,10 @@ def test_requests_of_one_shape_say_the_same(left: dict[str, Any], right: dict[st
         assert {key: type(value) for key, value in said.items()} == {
             key: type(value) for key, value in others.items()
         }
+    quick = quick_shape(op.CHAT, left)
+    if quick is not None and quick == quick_shape(op.CHAT, right):
+        assert said == others
+        assert shape == other
     repeated = _shape_and_attributes(dict(left))
     assert (shape, said) == repeated or shape != shape
 
@@ -339,3 +346,28 @@ def test_shape_holds_no_content() -> None:
     )
     for operation, body in bodies:
         assert secret not in repr(shape_of(operation, body))
+        assert secret not in repr(quick_shape(operation, body))
+
+
+def test_settings_that_are_texts_are_not_kept() -> None:
+    """What stands where a setting is expected may be anything: only what is short is kept."""
+    usual = quick_shape(op.CHAT, {"model": "gpt-4o", "temperature": 0.5})
+    assert usual is not None
+    assert may_be_kept(usual)
+    long = quick_shape(op.CHAT, {"model": "m" * 500})
+    assert long is not None
+    assert not may_be_kept(long)
+    assert quick_shape(op.RESPONSES, {"model": "m", "prompt": {"id": "p"}}) is None
+    assert quick_shape(op.CHAT, {"model": ["m"]}) is None
+    assert quick_shape(op.CHAT, ("model", "m")) is None
+    for _ in range(2):
+        assert quick_shape(op.CHAT._replace(api="stored"), {"model": "m"}) is None
+
+
+def test_keys_of_ever_other_requests_are_not_kept() -> None:
+    """A program that sends other keys each time fills no memory."""
+    for number in range(1000):
+        assert quick_shape(op.CHAT, {"model": "m", f"key-{number}": 1}) is not None
+    assert quick_shape(op.CHAT, {"model": "m", "k" * 5000: 1, 7: 8}) is not None
+    assert len(request._asked) <= request._MOST_ASKED
+    assert all(len(repr(keys)) < 3000 for keys in request._asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,7 @@ from own_rates_kit import UseOwn, own
 from pricing_cases import CASES
 from pricing_cases.case import Case
 from pricing_records import NOVEMBER, chat, record
+from spantally.calls.price_basis import basis_of
 from spantally.ground.records import CallRecord, Kind, Precedence, Status, UsageFormat
 from spantally.pricing import ordinary, rates
 from spantally.pricing.body import facts_of
@@ -47,7 +48,9 @@ def short(call: CallRecord) -> Said:
     elif parts is not None:  # rated by just what the usage says
         said = {name: count for name, count in (call.usage or {}).items() if name in _TOTALS}
         assert sorted(said.values()) == sorted((parts.input_total, parts.output_total))
-    return found._replace(parts=None)
+    if found.plain:
+        assert basis_of(cast("Any", call), needed=False) is None
+    return found._replace(parts=None, plain=False)
 
 
 _TOTALS = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")

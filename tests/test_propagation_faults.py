@@ -302,7 +302,10 @@ def test_failure_of_taking_headers_out_stays_ours(active: Watched) -> None:
             host = "service.internal"
 
     with spantally.session("s"):
-        assert httpx2._send(lambda request: request.headers["baggage"], None, (Request(),), {})
+        send = httpx2._around_send(
+            spantally.HTTPX2Instrumentor(), lambda _, request: request.headers["baggage"]
+        )
+        assert send(None, Request())
     assert "httpx2.take_out" in _met()
 
 

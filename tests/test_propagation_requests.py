@@ -105,6 +105,27 @@ def test_nothing_outside_and_when_suppressed(watched: Watched, service: Service,
     assert not any({"baggage", "traceparent"} & set(sent) for sent in service.headers)
 
 
+def test_a_method_that_was_kept_tells_nothing_any_more(
+    watched: Watched, service: Service, client: Any
+) -> None:
+    """Who took the method while it was instrumented calls what it was, from uninstrument() on."""
+    kept = httpx2.Client._send_single_request
+    kept_async = httpx2.AsyncClient._send_single_request
+
+    async def get() -> None:
+        async with httpx2.AsyncClient(trust_env=False) as made:
+            await made.get(service.url)
+
+    spantally.HTTPX2Instrumentor().uninstrument()
+    with pytest.MonkeyPatch.context() as patch, spantally.session("s"):
+        patch.setattr(httpx2.Client, "_send_single_request", kept)
+        patch.setattr(httpx2.AsyncClient, "_send_single_request", kept_async)
+        client.get(service.url)
+        asyncio.run(get())
+    assert len(service.headers) == 2
+    assert not any({"baggage", "traceparent"} & set(sent) for sent in service.headers)
+
+
 def test_another_instrumentation_wins(watched: Watched, service: Service, client: Any) -> None:
     """Where somebody has written a traceparent, nothing is added."""
     with spantally.session("s"):

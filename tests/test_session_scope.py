@@ -13,10 +13,12 @@ import openai
 import pytest
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 import spantally
-from spantally.ground.scope import current_scope
+from spantally.ground.scope import Scope, current_scope
+from spantally.ground.session_state import SessionState
 from spantally.testing import ScriptedServer
 from watching import Watched, attributes
 
@@ -323,3 +325,46 @@ def test_reason_is_not_kept_where_nothing_may_be() -> None:
         assert watched.sessions[-1].status == "failed"
     finally:
         watched.close()
+
+
+_NAMES = ("session", "user_id", "entity_type", "entity_id", "tags", "conversation_id", "agent_path", "run_id")
+
+
+@pytest.mark.parametrize(
+    "name", [*_NAMES, "tool", "stamps", "rollup", "beneath", "_frame", "_thread", "_task"]
+)
+def test_the_scope_within_a_call_says_what_the_one_around_it_says(name: str) -> None:
+    """But for the call itself, and also of a scope within one within it."""
+    state = SessionState("s", start_ns=1)
+    around = Scope(
+        state,
+        user_id="u",
+        entity_type="customer",
+        entity_id="acme",
+        tags=(("a", "b"),),
+        conversation_id="c",
+        agent_path=("planner",),
+        call_id="1",
+        run_id="2",
+        tool="search",
+    )
+    around.stamps = ("stamps",)
+    around.rollup = ("sums",)
+    within = around.inside("3").inside("4")
+    assert getattr(within, name) == getattr(around, name)
+    assert getattr(within, name) is getattr(within, name)
+    assert (within.call_id, around.call_id) == ("4", "1")
+    child = within.child(call_id="5")
+    assert (child.parent, child.user_id, child.run_id, child.rollup) == (within, "u", "2", ("sums",))
+
+
+def test_the_scope_within_a_call_is_not_left_because_that_around_it_is() -> None:
+    """Whether a scope was entered and left is its own; a name that nobody has is an AttributeError."""
+    around = Scope(SessionState("s", start_ns=1))
+    around.hold_to(None)
+    within = around.inside("1")
+    around.release(Context())
+    assert around._thread < 0
+    assert within._thread == 0
+    assert not hasattr(within, "_left_to")
+    assert not hasattr(around, "nothing")

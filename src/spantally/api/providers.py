@@ -48,7 +48,13 @@ def _quote(operation: Any) -> Said | None:
     # Not imported here: the first call of a program would wait for it. Another thread may be importing it;
     # the package has the function once its module is whole.
     price_of = getattr(sys.modules.get("spantally.pricing"), "price_of", None)
-    return None if price_of is None else price_of(operation)
+    if price_of is None:
+        return None
+    telemetry = operation.telemetry
+    if telemetry.quote is _quote:
+        telemetry.quote = price_of  # it is there to stay
+    said: Said | None = price_of(operation)
+    return said
 
 
 def _on_prices(callback: Callable[[], None]) -> None:

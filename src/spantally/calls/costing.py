@@ -42,12 +42,16 @@ def cost_of(operation: Operation, *, later: bool = False) -> dict[str, Any]:
         rating = quote(operation)
         if rating is None:
             return {}
-        basis = None
-        if operation.usage is not None:
-            needed = rating.status == _BAD_USAGE or _says_otherwise(operation.end_attributes, rating.parts)
-            basis = basis_of(operation, needed=needed, later=later)
-        if basis is not None:
-            found[semconv.COST_BASIS] = basis
+        # What nothing but counts had a say in needs no basis where the counts are told.
+        if not (rating.plain and semconv.USAGE_INPUT_TOKENS in operation.end_attributes):
+            basis = None
+            if operation.usage is not None:
+                needed = rating.status == _BAD_USAGE or _says_otherwise(
+                    operation.end_attributes, rating.parts
+                )
+                basis = basis_of(operation, needed=needed, later=later)
+            if basis is not None:
+                found[semconv.COST_BASIS] = basis
         if rating.status == PENDING:
             return found
         found[semconv.COST_STATUS] = str(rating.status)

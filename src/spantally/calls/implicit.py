@@ -54,16 +54,17 @@ def implicit_scope(context: Context, telemetry: Telemetry, conversation_id: str 
     # session have neither.
     if not context and not conversation_id:
         known = telemetry.process_scope
-        if (
-            known is not None
-            and known[0].session is _process_session
-            and known[1] is telemetry.user
-            and known[2] is telemetry.entity
-            and known[3] is telemetry.tags
-            and not _environment_names_session()
-        ):
-            process_scope: Scope = known[0]
-            return process_scope
+        if known is not None:
+            process_scope: Scope
+            process_scope, user, entity, tags = known
+            if (
+                process_scope.session is _process_session
+                and user is telemetry.user
+                and entity is telemetry.entity
+                and tags is telemetry.tags
+                and not _environment_names_session()
+            ):
+                return process_scope
     bare = BAGGAGE_KEY not in context and not trace.get_current_span(context).get_span_context().is_valid
     found = None if bare else _resolve(baggage_resolvers, context)
     if isinstance(found, Scope):

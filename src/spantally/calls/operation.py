@@ -47,6 +47,7 @@ SPAN_KEY: Final = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 
 _FAILED: Final = frozenset({Status.ERROR, Status.CANCELLED, Status.INTERRUPTED})
 
+_RUNNING: Final = Status.RUNNING
 _METERED: Final = int(Precedence.METERED)
 
 _NAMED: Final = frozenset({Kind.AGENT, Kind.TOOL})
@@ -59,6 +60,10 @@ MAX_MESSAGE: Final = 1024
 
 open_operations: Final[dict[str, Operation]] = {}
 """Operations that began and have not ended, by call id: what exit and SIGTERM end as interrupted."""
+
+
+_NO: Final[Any] = (False,) * 4
+_NONE: Final[Any] = (None,) * 18
 
 
 class Operation:
@@ -111,53 +116,91 @@ class Operation:
     precedence: Final = _METERED
     """What its record says; who prices an operation reads it as if it were one."""
 
+    telemetry: Telemetry
+    kind: str
+    operation: str
+    scope: Scope
+    scope_name: str
+    """What the row says of who saw the call: rows of one response id and different names are one call."""
+    call_id: str
+    start_ns: int
+    _since: int
+    """The time of day, less the steady clock: what times of this operation are reckoned by."""
+    end_ns: int | None
+    status: str
+    name: str | None
+    span: Span
+    mark: OwnSpan | None
+    """What is known of the span while it records."""
+    joined: Joined | None
+    """Another instrumentor's span that stands for it, in the place of one of ours."""
+    parent_context: Context | None
+    provider: str | None
+    request_model: str | None
+    response_model: str | None
+    response_id: str | None
+    first_chunk_ns: int | None
+    attempts: int
+    possibly_billed: bool
+    abandoned: bool
+    estimated: bool
+    usage: Mapping[str, Any] | None
+    usage_format: str | None
+    price_context: dict[str, Any] | None
+    server_address: str | None
+    server_port: int | None
+    turn: bool
+    tool_call_id: str | None
+    content: Mapping[str, Any] | None
+    end_attributes: dict[str, Any]
+    safe_attributes: Mapping[str, Any]
+    """Attributes for the end that are redacted already: content, put in by making another mapping."""
+    later: tuple[Callable[[], None], ...]
+    """Put content into ``content`` on the worker, before the record is made."""
+    rollup: Rollup | None
+    """Sums of what runs beneath, of an agent whose span is recorded."""
+    listeners: tuple[Any, ...]
+    """Get its record, beside its session."""
+    _ending: list[None]
+
     def __init__(self, telemetry: Telemetry, kind: str, operation: str, scope: Scope) -> None:
         self.telemetry = telemetry
         self.kind = kind
         self.operation = operation
         self.scope = scope
         self.scope_name = SCOPE_NAME
-        """What the row says of who saw the call: rows of one response id and different names are one call."""
         self.call_id = ids.new_call_id()
-        self.start_ns = time.time_ns()
-        self._since = self.start_ns - steady_ns()
-        """The time of day, less the steady clock: what times of this operation are reckoned by."""
-        self.end_ns: int | None = None
-        self.status: str = Status.RUNNING
-        self.name: str | None = None
-        self.span: Span = INVALID_SPAN
-        self.mark: OwnSpan | None = None
-        """What is known of the span while it records."""
-        self.joined: Joined | None = None
-        """Another instrumentor's span that stands for it, in the place of one of ours."""
-        self.parent_context: Context | None = None
-        self.provider: str | None = None
-        self.request_model: str | None = None
-        self.response_model: str | None = None
-        self.response_id: str | None = None
-        self.first_chunk_ns: int | None = None
+        self.start_ns = start_ns = time.time_ns()
+        self._since = start_ns - steady_ns()
+        self.status = _RUNNING
+        self.span = INVALID_SPAN
         self.attempts = 1
-        self.possibly_billed = False
-        self.abandoned = False
-        self.estimated = False
-        self.usage: Mapping[str, Any] | None = None
-        self.usage_format: str | None = None
-        self.price_context: dict[str, Any] | None = None
-        self.server_address: str | None = None
-        self.server_port: int | None = None
-        self.turn = False
-        self.tool_call_id: str | None = None
-        self.content: Mapping[str, Any] | None = None
-        self.end_attributes: dict[str, Any] = {}
-        self.safe_attributes: Mapping[str, Any] = _NOTHING
-        """Attributes for the end that are redacted already: content, put in by making another mapping."""
-        self.later: tuple[Callable[[], None], ...] = ()
-        """Put content into ``content`` on the worker, before the record is made."""
-        self.rollup: Rollup | None = None
-        """Sums of what runs beneath, of an agent whose span is recorded."""
-        self.listeners: tuple[Any, ...] = ()
-        """Get its record, beside its session."""
-        self._ending: list[None] = [None]
+        self.end_attributes = {}
+        self.safe_attributes = _NOTHING
+        self.later = self.listeners = ()
+        self._ending = [None]
+        # By the handful: it is done for each call.
+        self.possibly_billed, self.abandoned, self.estimated, self.turn = _NO
+        (
+            self.end_ns,
+            self.name,
+            self.mark,
+            self.joined,
+            self.parent_context,
+            self.provider,
+            self.request_model,
+            self.response_model,
+            self.response_id,
+            self.first_chunk_ns,
+            self.usage,
+            self.usage_format,
+            self.price_context,
+            self.server_address,
+            self.server_port,
+            self.tool_call_id,
+            self.content,
+            self.rollup,
+        ) = _NONE
 
     # -- while it runs -------------------------------------------------------------------------------
 
@@ -179,7 +222,7 @@ class Operation:
         put(inner, SCOPE_KEY, self._inner_scope() if self.kind in _NAMED else self.scope.inside(self.call_id))
         if self.span is not INVALID_SPAN:
             put(inner, SPAN_KEY, self.span)
-        if strip_baggage:
+        if strip_baggage and context:
             carried = context.get(BAGGAGE_KEY)
             if isinstance(carried, dict) and any(semconv.is_own_baggage(key) for key in carried):
                 put(
@@ -239,7 +282,7 @@ class Operation:
             return False
         open_operations.pop(self.call_id, None)
         self.status = status
-        self.end_ns = end = self._now() if end_ns is None else end_ns
+        self.end_ns = end = self._since + steady_ns() if end_ns is None else end_ns
         if error_type is None and error is not None:
             with guard("calls.error_type"):
                 error_type = type_name(error)
@@ -259,15 +302,25 @@ class Operation:
         if self.joined is not None and self.joined.span is not None and self.kind in COUNTED_KINDS:
             tell_cost(self, self.joined.span)
         try:
-            if status == Status.RUNNING:
+            if status == _RUNNING:
                 # What is known now: the rest is settled later, on this same object.
                 record = self._record(status, error_type, end, self.telemetry.project)
-                self._emit(record._replace(end_ns=None, price_context=None))
-                return True
-            ended = Ended(self, status, error_type, end)
-            if self.kind in COUNTED_KINDS or is_paid(self):
-                self._tally(ended)
-            self._emit(ended)
+                ended: LateRecord | CallRecord = record._replace(end_ns=None, price_context=None)
+            else:
+                ended = Ended(self, status, error_type, end)
+                if self.kind not in COUNTED_KINDS and not is_paid(self):
+                    pass  # it costs nothing
+                elif self.listeners:
+                    self._tally(ended)
+                else:
+                    try:
+                        self.scope.session.add(ended)
+                    except Exception as failure:
+                        swallowed("calls.tally", failure)
+            if self.joined is None:
+                pipeline.emit(ended)
+            else:
+                self.joined.emit(ended)
         except Exception as failure:
             swallowed("calls.record", failure)
         return True
@@ -286,12 +339,6 @@ class Operation:
             pipeline.emit(record)
         except Exception as failure:
             swallowed("calls.settle", failure)
-
-    def _emit(self, record: LateRecord | CallRecord) -> None:
-        if self.joined is None:
-            pipeline.emit(record)
-        else:
-            self.joined.emit(record)
 
     def _tally(self, ended: LateRecord | CallRecord) -> None:
         try:
@@ -347,13 +394,13 @@ class Operation:
             attributes[semconv.CALL_POSSIBLY_BILLED] = True
         if error_type is not None:
             attributes[semconv.ERROR_TYPE] = error_type
-        if (self.kind in COUNTED_KINDS and self.status != Status.RUNNING) or is_paid(self):
+        if (self.kind in COUNTED_KINDS and self.status != _RUNNING) or is_paid(self):
             attributes.update(cost_of(self))
         content = self.safe_attributes
         if not mark.genai:
             attributes, content = without_genai(attributes), _NOTHING
         if attributes or content:
-            safe, plain = safe_at_end(self.telemetry, attributes)
+            safe, plain = safe_at_end(self.telemetry, attributes, mark)
             if content:
                 safe, plain = {**safe, **content}, False
             fill(span, safe, plain=plain)

@@ -31,6 +31,7 @@ NEVER_SECRET: Final = frozenset({semconv.OPERATION_NAME, semconv.CALL_ID, semcon
 _PLAIN: Final = frozenset({str, bool, int, float, tuple})
 _TEXT: Final = frozenset({str})
 _IS_TUPLE: Final = frozenset({tuple}).__contains__
+_HOLDS_TEXT: Final = frozenset({str, tuple}).__contains__
 
 
 def revision_of(redactor: Any) -> int | None:
@@ -66,9 +67,10 @@ class OwnSpan:
         genai: whether it says an operation that the profile knows.
         title: its name, redacted.
         values: its attributes as they were set, in the order in which they were set.
+        asked: the redactor's revision as its end has just asked for it, for the net that looks at it next.
     """
 
-    __slots__ = ("genai", "generation", "redactor", "revision", "title", "values")
+    __slots__ = ("asked", "genai", "generation", "redactor", "revision", "title", "values")
 
     def __init__(
         self, redactor: Any, revision: int | None, title: str, values: dict[str, Any], *, genai: bool = True
@@ -79,6 +81,7 @@ class OwnSpan:
         self.generation = generation_now() if revision is None else 0
         self.title = title
         self.values = values
+        self.asked: int | None = None
 
     def is_of(self, redactor: Any) -> bool:
         """Whether this redactor gave the values, and would give the same ones now."""
@@ -160,31 +163,42 @@ def safe_of(
     return safe
 
 
-def safe_at_end(telemetry: Any, attributes: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+def safe_at_end(telemetry: Any, attributes: dict[str, Any], mark: OwnSpan) -> tuple[dict[str, Any], bool]:
     """The same for what our own calls set at their end.
 
     Their numbers are counts and times, never secrets. Models, tiers and finish reasons repeat with every
     call: those that were found clean are remembered as pairs of name and value.
+
+    Args:
+        telemetry: gives redactor and spellings.
+        attributes: as they are.
+        mark: of the span, which ends next.
 
     Returns:
         The redacted attributes, and whether all of them are known to be of the types that :func:`fill` may
         put in as they are.
     """
     redactor, renames = telemetry.redactor, telemetry.renames
-    revision = revision_of(redactor)
-    if renames or revision is None:
+    try:  # as revision_of() does
+        revision = redactor.revision
+    except Exception:
+        revision = None
+    if renames or type(revision) is not int:
         return safe_of(redactor, renames, attributes), False
-    known = telemetry.clean
-    if known is None or known[0] is not redactor or known[1] != revision:
-        known = telemetry.clean = (redactor, revision, set())
-    clean: set[Any] = known[2]
+    if mark.redactor is redactor:
+        mark.asked = revision
+    by, when, clean = telemetry.clean or _NOBODY
+    if by is not redactor or when != revision:
+        clean = set()
+        telemetry.clean = (redactor, revision, clean)
     texts: dict[str, Any] = {}
     # As little Python as can be: each function and table that is touched once in a call is out of the
     # processor's caches by the next call, and costs more than what it does.
     pairs: Any = attributes.items()
-    if _PLAIN.issuperset(map(type, attributes.values())):
+    kinds = list(map(type, attributes.values()))
+    if _PLAIN.issuperset(kinds):
         try:
-            pairs = set(pairs).difference(clean)
+            pairs = set(compress(pairs, map(_HOLDS_TEXT, kinds))).difference(clean)
         except TypeError:
             pass  # a tuple of what has no hash
     for key, value in pairs:
@@ -216,6 +230,7 @@ def _scanned_at_end(
     return {key: value for key, value in attributes.items() if key not in texts} | found
 
 
+_NOBODY: Final[tuple[None, None, set[Any]]] = (None, None, set())
 _NO_NAMES: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 

@@ -14,7 +14,7 @@ from spantally.calls import claims, implicit, open_work, watching
 from spantally.calls.hidden import start_hidden
 from spantally.calls.joining import AROUND, NOWHERE, Join, Joined, detached, join
 from spantally.calls.operation import SPAN_KEY, Operation, open_operations
-from spantally.calls.own_spans import MARK, OwnSpan, revision_of, safe_of, stamped, without_genai
+from spantally.calls.own_spans import MARK, OwnSpan, safe_of, stamped, without_genai
 from spantally.calls.plans import Plan
 from spantally.calls.telemetry import Telemetry
 from spantally.ground import semconv
@@ -136,28 +136,31 @@ def _run_first_start() -> None:
             swallowed("calls.first_start", error)
 
 
+_NOT_MADE: Final[tuple[Any, Any, Any, str, dict[str, Any], bool]] = (None, None, None, "", {}, False)
+_NOT_STAMPED: Final = (None, None, None, None)
+
+
 def _start_span(made: Operation, context: Context, plan: Plan, attributes: Mapping[str, Any] | None) -> None:
     try:
         if context and not is_instrumentation_enabled():
             return
         telemetry, scope = made.telemetry, made.scope
-        redactor, renames = telemetry.redactor, telemetry.renames
-        revision = revision_of(redactor)
-        known = plan.made
-        if known is None or known[0] is not redactor or known[1] != revision or known[2] is not renames:
+        redactor: Any = telemetry.redactor
+        renames = telemetry.renames
+        try:  # as revision_of() does
+            revision = redactor.revision
+        except Exception:
+            revision = None
+        if type(revision) is not int:
+            revision = None
+        by, when, named, title, asked, genai = plan.made or _NOT_MADE
+        if by is not redactor or when != revision or named is not renames:
             title, asked, genai = plan.ready(redactor, revision, renames)
-        else:
-            title, asked, genai = known[3], known[4], known[5]
-        stamps: Any = scope.stamps
-        if (
-            stamps is None
-            or stamps[0] is not redactor
-            or stamps[1] != revision
-            or stamps[2] is not renames
-            or not genai
-        ):
-            stamps = stamped(telemetry, scope, revision, genai=genai)
-        safe = {**stamps[3], **asked}
+        stamps: Any
+        by, when, named, stamps = scope.stamps or _NOT_STAMPED
+        if by is not redactor or when != revision or named is not renames or not genai:
+            stamps = stamped(telemetry, scope, revision, genai=genai)[3]
+        safe = {**stamps, **asked}
         if attributes:
             own = safe_of(redactor, renames, attributes)
             safe.update(own if genai else without_genai(own))

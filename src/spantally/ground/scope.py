@@ -22,7 +22,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
@@ -102,7 +102,7 @@ class Scope:
         self.beneath: Scope | None = None
         """A suspended generator's scope that the Context held when this one was entered: when the
         generator runs again under this scope, its own is in force."""
-        self.stamps: object = None
+        self.stamps: Any = None
         """The redacted span attributes that it gives; belongs to the room that makes spans."""
         self.rollup: Any = None
         """Takes the sums of calls for the agents around, where a span of theirs is recorded."""
@@ -150,24 +150,24 @@ class Scope:
             call_id: the call's own id.
         """
         made = _new_scope(Scope)
-        made.session = self.session
-        made.user_id = self.user_id
-        made.entity_type = self.entity_type
-        made.entity_id = self.entity_id
-        made.tags = self.tags
-        made.conversation_id = self.conversation_id
-        made.agent_path = self.agent_path
         made.call_id = call_id
-        made.run_id = self.run_id
-        made.tool = self.tool
         made.parent = self
         made.beneath = self.beneath
-        made.stamps = self.stamps
-        made.rollup = self.rollup
         made._frame = None
-        made._thread = 0
-        made._task = None
         return made
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What :meth:`inside` has left out, asked for the first time: seldom anybody does."""
+            if name in _INHERITED:
+                value = getattr(self.parent, name)
+            elif name in _AT_FIRST:
+                value = _AT_FIRST[name]
+            else:
+                raise AttributeError(name)
+            setattr(self, name, value)
+            return value
 
     def hold_to(self, frame: FrameType | None) -> None:
         """Tie the scope to the thread and task that enter it, and to the frame, if a generator's own body.
@@ -245,6 +245,24 @@ class Scope:
 
 
 _new_scope: Final = Scope.__new__
+
+_INHERITED: Final = frozenset(
+    {
+        "agent_path",
+        "conversation_id",
+        "entity_id",
+        "entity_type",
+        "rollup",
+        "run_id",
+        "session",
+        "stamps",
+        "tags",
+        "tool",
+        "user_id",
+    }
+)
+"""What is the same inside a model call as around it."""
+_AT_FIRST: Final = {"_thread": 0, "_task": None}
 
 
 class _Elsewhere:

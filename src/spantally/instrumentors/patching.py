@@ -12,7 +12,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import wrapt
@@ -212,6 +212,28 @@ def _guarded_by(patches: PatchSet, wrapper: Wrapper) -> Wrapper:
         return wrapper(wrapped, instance, args, kwargs)
 
     return call
+
+
+def callable_with_self(original: Any) -> Any:
+    """What can be called with the object first: somebody else's wrapper wants to be bound to it.
+
+    Args:
+        original: what stands in the place of a method.
+    """
+    if isinstance(original, FunctionType):
+        return original
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bind = getattr(type(original), "__get__", None)
+        # What binds to nobody (a mock, a partial, a callable object) is called without the client.
+        return (original if bind is None else bind(original, self, type(self)))(*args, **kwargs)
+
+    return functools.update_wrapper(call, original, _told_of(original))
+
+
+def _told_of(original: Any) -> tuple[str, ...]:
+    """The names that a stand-in takes over: a mock gives whatever it is asked for, of whatever type."""
+    return tuple(name for name in functools.WRAPPER_ASSIGNMENTS if name in dir(type(original)))
 
 
 def _restore(parent: Any, name: str, wrapper: Any, original: Any) -> None:

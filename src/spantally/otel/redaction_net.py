@@ -96,7 +96,11 @@ def passes_whole(span: Any, redactor: RedactorLike) -> bool:
     """
     mark: OwnSpan | None = getattr(span, MARK, None)
     attributes = span._attributes
-    if mark is None or type(attributes) is not BoundedAttributes or not mark.is_of(redactor):
+    if mark is None or type(attributes) is not BoundedAttributes:
+        return False
+    asked, mark.asked = mark.asked, None
+    just_asked = asked is not None and asked == mark.revision and mark.redactor is redactor
+    if not just_asked and not mark.is_of(redactor):
         return False
     inner, known, status = attributes._dict, mark.values, span._status
     resource = resources.get(id(span._resource))
@@ -110,8 +114,8 @@ def passes_whole(span: Any, redactor: RedactorLike) -> bool:
         or len(inner) != len(known)
         or span._name is not mark.title
         or not attributes._immutable
-        or len(span._events)
-        or len(span._links)
+        or span._events
+        or span._links
         or (status is not None and status.description)
         or (state and safe_state(state, redactor) is not state)
         or not all(map(is_, inner, known))
@@ -144,7 +148,7 @@ def redact_ending_span(span: Any, redactor: RedactorLike) -> SafeAttributes:
         swallowed("redaction.attributes", error)
         made = SafeAttributes(attributes={}, immutable=True)
     span._attributes = made
-    if mark is None or not mark.is_of(redactor) or span._name is not mark.title:
+    if mark is None or span._name is not mark.title or not mark.is_of(redactor):
         _part(span, "_name", _redact_name, bounded)
     if span._status is not None and span._status.description:
         _part(span, "_status", _redact_status, bounded)

@@ -156,11 +156,33 @@ class SpanProcessor(SdkSpanProcessor):
         try:
             if parent_context is None:
                 parent_context = otel_context.get_current()
-            made = _operation_of(span)
+            attributes = span._attributes
+            # Straight from the dict of the SDK's own attributes: their get() runs three functions of Python.
+            known = attributes._dict if type(attributes) is BoundedAttributes else attributes
+            call_id: Any = known.get(semconv.CALL_ID)
+            made: Operation | None = None
+            if call_id is not None:
+                scope = span.instrumentation_scope
+                if scope is not None and scope.name == SCOPE_NAME:
+                    made = open_operations.get(call_id) or _by_part(call_id, span)
             if made is None or hasattr(span, STATE):
                 self._start(span, parent_context, made)
                 return
-            setattr(span, STATE, self._inherit_own(span, parent_context, made))
+            # A running operation of ours knows its scope and has stamped its span.
+            around: SpanState | None = None
+            if parent_context:
+                around = getattr(parent_context.get(SPAN_KEY), STATE, None)
+                if around is not None:
+                    around.has_children = True
+            parent = span.parent
+            state = SpanState.of_own(made, around, local_root=parent is None or parent.is_remote)
+            setattr(span, STATE, state)
+            if self.only_genai:
+                state.place = Place(span, None if around is None else around.place)
+            traces = self._genai_traces
+            traces[span._context.trace_id] = None
+            if len(traces) > TRACES_LIMIT:
+                self._forget_trace()
             if made.telemetry.redactor is not self.redactor:
                 self._guard_start(span)
         except Exception as error:
@@ -250,23 +272,6 @@ class SpanProcessor(SdkSpanProcessor):
             recognise(span, state)
         except Exception as error:
             swallowed("otel.join", error)
-
-    def _inherit_own(self, span: Any, context: Context, made: Operation) -> SpanState:
-        """The same for a running operation of ours: it knows its scope and has stamped its span."""
-        around: SpanState | None = None
-        if context:
-            around = getattr(context.get(SPAN_KEY), STATE, None)
-            if around is not None:
-                around.has_children = True
-        parent = span.parent
-        state = SpanState.of_own(made, around, local_root=parent is None or parent.is_remote)
-        if self.only_genai:
-            state.place = Place(span, None if around is None else around.place)
-        traces = self._genai_traces
-        traces[span.get_span_context().trace_id] = None
-        if len(traces) > TRACES_LIMIT:
-            self._forget_trace()
-        return state
 
     def _inherit(self, span: Any, context: Context) -> SpanState:
         """Find whose the span is, stamp it, and make the state its children will inherit from."""
@@ -440,25 +445,13 @@ class SpanProcessor(SdkSpanProcessor):
             pass  # another thread has emptied it
 
 
-def _operation_of(span: Any) -> Operation | None:
-    """The operation of ours that is starting this span, or None."""
-    attributes = span._attributes
-    # Straight from the dict of the SDK's own attributes: their get() runs three functions of Python.
-    known = attributes._dict if type(attributes) is BoundedAttributes else attributes
-    call_id: Any = known.get(semconv.CALL_ID)
-    if call_id is None:
-        return None
-    scope = span.instrumentation_scope
-    if scope is None or scope.name != SCOPE_NAME:
-        return None
-    made = open_operations.get(call_id)
-    if made is None and len(call_id) == getattr(attributes, "max_value_len", None):
-        return _by_part(call_id, span)
-    return made
-
-
 def _by_part(cut: str, span: Any) -> Operation | None:
-    """The same where the SDK was told to keep less of a text than a call id has: by its moment, too."""
+    """The operation that is starting a span where the SDK was told to keep less of a text than a call id has.
+
+    By its moment, too.
+    """
+    if len(cut) != getattr(span._attributes, "max_value_len", None):
+        return None
     for operation in list(open_operations.values()):
         if (
             operation.start_ns == span.start_time

@@ -28,6 +28,8 @@ class Said(NamedTuple):
     source: str | None
     parts: UsageParts | None = None
     """What it was rated by; None where that is just what the usage says."""
+    plain: bool = False
+    """True where nothing had a say but counts of the usage, models, host and tier."""
 
 
 class _Rates(NamedTuple):
@@ -39,6 +41,7 @@ class _Rates(NamedTuple):
     output: int
     fixed: int
     source: str
+    plain: bool
 
 
 class _Names(NamedTuple):
@@ -66,6 +69,9 @@ _COSTS_NOTHING_MORE: Final = frozenset(
     {"reasoning_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens", "text_tokens"}
 )
 """Details of the output that are billed as output, which they are part of (see pricing/usage/openai.py)."""
+
+_TOLD: Final = frozenset({"api", "provider", "requested_tier", "server_address", "service_tier"})
+"""Of a price context, what attributes of the conventions tell."""
 
 _NEEDED: Final = tuple(map(UsageParts._fields.index, ("uncached_input", "cache_read", "output")))
 _REASONING: Final = UsageParts._fields.index("reasoning")
@@ -126,14 +132,18 @@ def price_of(operation: Any) -> Said:
 
 def _sum(operation: Any, known: _Rates) -> Said | None:
     """The price of an ordinary call; None for any other."""
-    usage, names = operation.usage, known.names
-    if type(usage) is not dict or not names.known.issuperset(usage):
+    usage = operation.usage
+    names, uncached_rate, cached_rate, output_rate, fixed, source, plain = known
+    known_names, inputs, outputs, input_details, output_details = names
+    if type(usage) is not dict or not known_names.issuperset(usage):
         return None
-    total_in, total_out = usage.get(names.input), usage.get(names.output)
-    if type(total_in) is not int or type(total_out) is not int or total_in <= 0 or total_out <= 0:
+    total_in, total_out = usage.get(inputs), usage.get(outputs)
+    if type(total_in) is not int or type(total_out) is not int:
+        return None
+    if not (0 < total_in <= MOST_TOKENS and 0 < total_out <= MOST_TOKENS):
         return None
     cached = 0
-    details = usage.get(names.input_details)
+    details = usage.get(input_details)
     if details is not None:
         if type(details) is not dict:
             return None
@@ -142,7 +152,7 @@ def _sum(operation: Any, known: _Rates) -> Said | None:
             others = [name for name, count in details.items() if count and name != "cached_tokens"]
             if others or type(cached) is not int or not 0 <= cached <= total_in:
                 return None
-    details = usage.get(names.output_details)
+    details = usage.get(output_details)
     if details is not None:
         if type(details) is not dict:
             return None
@@ -151,12 +161,8 @@ def _sum(operation: Any, known: _Rates) -> Said | None:
             for name, count in told:
                 if name not in _COSTS_NOTHING_MORE or type(count) is not int or not 0 <= count <= total_out:
                     return None
-    if total_in > MOST_TOKENS or total_out > MOST_TOKENS:
-        return None
-    amount = (
-        (total_in - cached) * known.uncached + cached * known.cached + total_out * known.output + known.fixed
-    )
-    return Said(_PRICED if amount else _FREE, nano_of(amount), known.source)
+    amount = (total_in - cached) * uncached_rate + cached * cached_rate + total_out * output_rate + fixed
+    return Said(_PRICED if amount else _FREE, nano_of(amount), source, None, plain)
 
 
 def _is_plain(operation: Any) -> bool:
@@ -183,7 +189,9 @@ def _keep(key: tuple[Any, ...], operation: Any) -> None:
         return
     if len(_kept) >= MOST:
         _kept.clear()
-    _kept[key] = _Rates(names, *rates_of, source)
+    context = operation.price_context
+    plain = _TOLD.issuperset(context) and context.get("provider", operation.provider) == operation.provider
+    _kept[key] = _Rates(names, *rates_of, source, plain)
 
 
 def _ordinary(card: Card) -> tuple[int, int, int, int] | None:

@@ -158,8 +158,8 @@ def look() -> None:
     comparing all of them would cost more than most texts.
     """
     if _followed is not None:
-        raw = getattr(os.environ, "_data", os.environ)
-        if len(raw) != len(_followed) or time.monotonic() >= _look_due:
+        environ = os.environ
+        if len(getattr(environ, "_data", environ)) != len(_followed) or time.monotonic() >= _look_due:
             _look_at_environment()
 
 
@@ -228,9 +228,8 @@ def _forms_of(value: str) -> set[str]:
 def holds_literal(text: str) -> bool:
     """True if a form of a registered literal stands in ``text``."""
     few = _forms
-    for form in few or tuple(_short):
-        if form in text:
-            return True
+    if any(map(text.__contains__, few or tuple(_short))):
+        return True
     return not few and bool(_grams) and next(_long_literals(text), None) is not None
 
 

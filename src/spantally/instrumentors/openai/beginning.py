@@ -22,7 +22,7 @@ from spantally.instrumentors.openai.keys import remember_keys
 from spantally.instrumentors.openai.wire import endpoints, estimate, provider, request
 from spantally.instrumentors.openai.wire.operation import Operation as WireOperation
 from spantally.instrumentors.openai.wire.operation import classify, path_attributes
-from spantally.instrumentors.stainless.binding import bound_of
+from spantally.instrumentors.stainless.binding import BOUND, bound_of
 from spantally.instrumentors.stainless.places import Place, Shape, attempt, body_of, place_of
 
 
@@ -54,17 +54,17 @@ def begin(
         varying = _varying_of(wire, body, method, url)
         if wire.rereads:
             varying.update(attempt(_cursor_of, options) or {})
-    key: Any = None
     shape: Shape | None = None
+    quick: Any = None
     try:
         if wire.kind is not Kind.RETRIEVAL:  # what is searched names the span, and stands in the path
-            key = request.shape_of(wire, body)
-            shape = place.shapes.get(key)
+            quick = request.quick_shape(wire, body)
+            shape = place.shapes.get(quick)
     except Exception as error:
         swallowed("sdk.request", error)
-        key = None
+        quick = None
     if shape is None:
-        shape = _new_shape(telemetry, place, wire, body, varying, key)
+        shape = _shape_of(telemetry, place, wire, body, varying, quick)
     target = start(
         telemetry,
         shape.plan,
@@ -72,7 +72,7 @@ def begin(
         conversation_id=_text(varying.get(semconv.CONVERSATION_ID)) if varying else None,
         start_ns=start_ns,
         joins=peers.where_spans_are(wire.api, options),
-        within=bound_of(client),
+        within=bound_of(client) if BOUND in getattr(client, "__dict__", ()) else None,
     )
     if target is None:
         return None
@@ -80,7 +80,8 @@ def begin(
     target.request_model = shape.model
     target.server_address = place.host
     target.server_port = place.port
-    target.price_context = context = {"provider": None, "api": wire.api, "server_address": place.host}
+    context: dict[str, Any] = {"provider": None, "api": wire.api, "server_address": place.host}
+    target.price_context = context
     call = OpenAICall(target, wire, None)
     call.choices = shape.choices
     call.wants_tools = shape.wants_tools
@@ -89,7 +90,10 @@ def begin(
     try:
         if varying:
             target.response_id = _text(varying.get(semconv.RESPONSE_ID))
-        _take_rates(context, place, body)
+        context["provider"] = place.rates()
+        tier = body.get("service_tier") if type(body) is dict or isinstance(body, Mapping) else None
+        if tier is not None and isinstance(tier, str) and tier != "auto":
+            context["requested_tier"] = tier  # what else chooses the rate
         if wire.api == "speech":
             call.counted = endpoints.characters_of(wire, body, shape.model)
         is_users, goes_on_from_tools = request.newest_of(wire, body)
@@ -103,7 +107,13 @@ def begin(
             results = request.tool_results(wire, body, latest=True)
             if results:
                 infer_tool_results(target, results)
-        if telemetry.wants_content or telemetry.emit_details:
+        # The usual policy, asked without another function: Telemetry.wants_content.
+        if (
+            telemetry.capture_spans
+            or telemetry.keep_content
+            or telemetry.capture_events
+            or telemetry.emit_details
+        ):
             wanted = wants_content(target)
             if wanted or sends_details(target):
                 asked = {**shape.plan.attributes, **(varying or {})}
@@ -111,6 +121,29 @@ def begin(
     except Exception as error:
         swallowed("sdk.request_content", error)
     return call
+
+
+def _shape_of(
+    telemetry: Telemetry,
+    place: Place,
+    wire: WireOperation,
+    body: Any,
+    varying: Mapping[str, Any] | None,
+    quick: Any,
+) -> Shape:
+    """The shape of a request that is not told by its settings yet; from then on it is, where it can be."""
+    key: Any = None
+    shape: Shape | None = None
+    try:
+        if wire.kind is not Kind.RETRIEVAL:
+            key = request.shape_of(wire, body)
+            shape = place.shapes.get(key)
+            if shape is not None and quick is not None and request.may_be_kept(quick):
+                _keep(place, quick, shape)
+    except Exception as error:
+        swallowed("sdk.request", error)
+        key = None
+    return shape or _new_shape(telemetry, place, wire, body, varying, key)
 
 
 def _new_shape(
@@ -147,10 +180,14 @@ def _new_shape(
     made = Shape(plan, model, attempt(request.expected_choices, body) or 1, _has_tools(body))
     sound = sum(guard.failures.values()) == failures
     if key is not None and sound and attempt(plan.may_be_kept, telemetry.redactor):
-        if len(place.shapes) >= _MOST_SHAPES:
-            place.shapes.clear()
-        place.shapes[key] = made
+        _keep(place, key, made)
     return made
+
+
+def _keep(place: Place, key: Any, shape: Shape) -> None:
+    if len(place.shapes) >= _MOST_SHAPES:
+        place.shapes.clear()
+    place.shapes[key] = shape
 
 
 _MOST_SHAPES: Final = 512
@@ -199,15 +236,6 @@ def _apply_usage_policy(policy: str, call: OpenAICall, options: Any, body: Any) 
         call.hides_usage = call.options is not None
     elif call.wire.kind is Kind.INFERENCE:
         call.estimated_input = estimate.input_tokens(call.wire, body)
-
-
-def _take_rates(context: dict[str, Any], place: Place, body: Any) -> None:
-    """What chooses the rate."""
-    context["provider"] = place.rates()
-    if type(body) is dict or isinstance(body, Mapping):
-        tier = body.get("service_tier")
-        if isinstance(tier, str) and tier != "auto":
-            context["requested_tier"] = tier
 
 
 def _has_tools(body: Any) -> bool:

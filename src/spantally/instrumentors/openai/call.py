@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar, Final
 
-from spantally.calls.operation import Operation
 from spantally.calls.tool_results import expect_tool_calls
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
@@ -16,11 +15,10 @@ from spantally.instrumentors.openai.stream_usage import is_extra
 from spantally.instrumentors.openai.wire import content, endpoints, response
 from spantally.instrumentors.openai.wire.operation import AGENT_SESSIONS
 from spantally.instrumentors.openai.wire.stream import StreamFacts
-from spantally.instrumentors.openai.wire.usage import parts_beyond
+from spantally.instrumentors.openai.wire.usage import parts_beyond, quick_counts
 from spantally.instrumentors.stainless.agent_sessions import Events
 from spantally.instrumentors.stainless.batches import ResultLines
 from spantally.instrumentors.stainless.call import SdkCall
-from spantally.instrumentors.stainless.capture import Capture
 from spantally.instrumentors.stainless.wire import headers
 
 _CHOOSING: Final = frozenset({"chat_completions", "completions"})
@@ -36,14 +34,9 @@ _BEYOND: Final = frozenset({"transcriptions", "images", "speech", "live"})
 class OpenAICall(SdkCall):
     """A call of the OpenAI SDK."""
 
-    __slots__ = ("counted",)
+    __slots__ = ()
 
     file_api: ClassVar[str] = "file_content"
-
-    def __init__(self, operation: Operation, wire: Any, capture: Capture | None) -> None:
-        super().__init__(operation, wire, capture)
-        self.counted: dict[str, int] | None = None
-        """What is billed of the request by itself, where the answer reports no usage."""
 
     def head_facts(self, raw: Any) -> tuple[bytes, dict[str, Any]]:
         """The content type and the rate limits that the headers of a response tell."""
@@ -114,10 +107,15 @@ class OpenAICall(SdkCall):
             self.facts_read = True
             agent_sessions.read(self.operation, body)
             return
-        self.take(response.response_facts(self.wire, body, owned=owned))
+        wire = self.wire
+        if wire.api == "chat_completions":  # most calls of most programs
+            self.take(response.of_choices(wire, body, owned=owned))
+        else:
+            self.take(response.response_facts(wire, body, owned=owned))
         if self.capture is not None:
-            self.capture.take_output(self.wire, body, self.reasons())
-        self.estimate_from(body)
+            self.capture.take_output(wire, body, self.reasons())
+        if self.estimated_input is not None:
+            self.estimate_from(body)
 
     def take(self, facts: response.ResponseFacts) -> None:
         """Put the facts onto the operation."""
@@ -126,54 +124,76 @@ class OpenAICall(SdkCall):
         carries = wire.kind is not Kind.OTHER
         if not carries:
             facts, carries = self._take_other(facts)
-        usage = facts.usage
-        if usage is None and self.counted is not None and facts.error_type is None:
+        (  # at once: a field of a named tuple takes a look-up each
+            model,
+            response_id,
+            reasons,
+            usage,
+            tier,
+            fingerprint,
+            asked,
+            conversation_id,
+            status,
+            error_type,
+            server_tools,
+            in_background,
+            attributes,
+            refused,
+        ) = facts
+        if usage is None and self.counted is not None and error_type is None:
             usage = self.counted
-        target.response_model = facts.model
-        target.response_id = facts.response_id or target.response_id
+        target.response_model = model
         target.usage = usage
-        target.usage_format = wire.usage_format if usage is None else endpoints.usage_format_of(wire, usage)
-        if carries and target.price_context is not None and (facts.service_tier or facts.server_tools):
-            background.add_price_facts(target.price_context, facts)
-        if carries and usage is not None and target.price_context is not None:
+        counts = None if usage is None else quick_counts(wire, usage, target.provider)
+        if usage is None or counts is not None:
+            target.usage_format = wire.usage_format
+        else:
+            target.usage_format = endpoints.usage_format_of(wire, usage)
+        context = target.price_context
+        if carries and context is not None:
+            if tier is not None:
+                context["service_tier"] = tier
+            if server_tools:
+                context["server_tools"] = dict(server_tools)
             # Where the answer does not say which tier served, it is the one that was asked for.
-            asked = target.price_context.get("requested_tier")
-            if asked is not None and target.price_context.get("service_tier") is None:
-                target.price_context["service_tier"] = asked
+            if tier is None and usage is not None and context.get("service_tier") is None:
+                requested = context.get("requested_tier")
+                if requested is not None:
+                    context["service_tier"] = requested
         put = target.end_attributes
-        if facts.model is not None:
-            put[semconv.RESPONSE_MODEL] = facts.model
-        if facts.response_id is not None:
-            put[semconv.RESPONSE_ID] = facts.response_id
-        if facts.service_tier is not None:
-            put[semconv.OPENAI_RESPONSE_SERVICE_TIER] = facts.service_tier
-        if facts.system_fingerprint is not None:
-            put[semconv.OPENAI_RESPONSE_SYSTEM_FINGERPRINT] = facts.system_fingerprint
-        if facts.conversation_id is not None:
-            put[semconv.CONVERSATION_ID] = facts.conversation_id
-        reasons = facts.finish_reasons
+        if model is not None:
+            put[semconv.RESPONSE_MODEL] = model
+        if response_id is not None:
+            target.response_id = put[semconv.RESPONSE_ID] = response_id
+        if tier is not None:
+            put[semconv.OPENAI_RESPONSE_SERVICE_TIER] = tier
+        if fingerprint is not None:
+            put[semconv.OPENAI_RESPONSE_SYSTEM_FINGERPRINT] = fingerprint
+        if conversation_id is not None:
+            put[semconv.CONVERSATION_ID] = conversation_id
         if len(reasons) < self.choices and wire.api in _CHOOSING:
             reasons += ("error",) * (self.choices - len(reasons))  # expected, and not there
         if reasons:
             put[semconv.RESPONSE_FINISH_REASONS] = reasons
-        if facts.status is not None and (facts.background or wire.rereads):
-            put[semconv.RESPONSE_STATUS] = facts.status
-        if facts.attributes:
-            put.update(facts.attributes)
+        if status is not None and (in_background or wire.rereads):
+            put[semconv.RESPONSE_STATUS] = status
+        if attributes:
+            put.update(attributes)
         if not wire.rereads:  # fetched answers have no usage on their spans
-            if usage is not None:
+            if counts is not None:
+                put.update(counts)
+            elif usage is not None:
                 response.add_usage_attributes(put, wire, usage, target.provider, target.usage_format)
-                if facts.server_tools or wire.api in _BEYOND:
-                    counts = response.usage_attributes(wire, usage, target.provider)
-                    self._set_usage_beyond(counts, usage, facts)
-            if facts.error_type is not None:
-                self.error_type, self.refused = facts.error_type, facts.refused
-            if facts.background:
+            if usage is not None and (server_tools or wire.api in _BEYOND):
+                self._set_usage_beyond(usage, server_tools)
+            if error_type is not None:
+                self.error_type, self.refused = error_type, refused
+            if in_background:
                 self.goes_on = facts.goes_on
                 if usage is not None:
-                    background.tell(target.provider, facts.response_id)
-        if facts.tool_calls and carries and not target.hidden:
-            expect_tool_calls(target.scope, facts.tool_calls)
+                    background.tell(target.provider, response_id)
+        if asked and carries and not target.hidden:
+            expect_tool_calls(target.scope, asked)
 
     def exhausted(self) -> None:
         """The stream was read to its end."""
@@ -216,11 +236,10 @@ class OpenAICall(SdkCall):
                 self.operation.kind = Kind.INFERENCE
         return (facts if carries else facts._replace(usage=None)), carries
 
-    def _set_usage_beyond(
-        self, counts: dict[str, int], usage: dict[str, Any], facts: response.ResponseFacts
-    ) -> None:
+    def _set_usage_beyond(self, usage: dict[str, Any], server_tools: tuple[tuple[str, int], ...]) -> None:
         """Usage that no attribute of the conventions carries: searches, seconds of audio, characters."""
-        parts = parts_beyond(counts, usage, facts.server_tools)
+        counts = response.usage_attributes(self.wire, usage, self.operation.provider)
+        parts = parts_beyond(counts, usage, server_tools)
         if parts is not None:
             self.operation.end_attributes[semconv.USAGE] = json.dumps(parts)
 

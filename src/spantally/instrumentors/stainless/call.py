@@ -37,6 +37,10 @@ MAX_LATE_BODY: Final = 16 * 1024 * 1024
 """Largest buffered body, in bytes, that the worker parses where the SDK's object tells nothing."""
 
 
+_NO: Final[Any] = (False,) * 11
+_NONE: Final[Any] = (None,) * 10
+
+
 class SdkCall:
     """The shell's view of one logical call: its operation, and what was read of it so far.
 
@@ -47,6 +51,7 @@ class SdkCall:
         "answered",
         "capture",
         "choices",
+        "counted",
         "error_type",
         "estimated_input",
         "facts_read",
@@ -75,54 +80,89 @@ class SdkCall:
     file_api: ClassVar[str]
     """The API whose answers are files of results."""
 
+    operation: Operation
+    wire: Any
+    """What kind of operation it is, by the SDK's own table."""
+    capture: Capture | None
+    streaming: bool
+    """True once the body outlives ``request()``: the end then is the stream's or the response's."""
+    unread: bytes | None
+    """A body whose facts the worker reads."""
+    large: bytes | None
+    """A body that is too long to be parsed again on the program's thread."""
+    choices: int
+    wants_tools: bool
+    reads_at_once: bool
+    """True for a call that has reserved something: what it used is known before the next one asks."""
+    counted: dict[str, int] | None
+    """What is billed of the request by itself, where the answer reports no usage."""
+    error_type: str | None
+    """What a complete body says of its own failure."""
+    refused: bool
+    """True where that is of a kind that stands for a rejection."""
+    watched: bool
+    """True once a watched Stream object of the SDK is read: it then tells the end, not the bytes."""
+    facts_read: bool
+    watcher: Callable[[], Any] | None
+    """Weak reference to the watched iterator."""
+    stream_facts: Any
+    """What reads the chunks of a stream, and what they told."""
+    options: Any
+    """Changed options to send instead of the program's, where a policy asks for it."""
+    hides_usage: bool
+    """True where the chunk with the usage came only because we asked for it."""
+    estimated_input: int | None
+    """Tokens of the request by estimate, where the policy is to estimate."""
+    lost_attempts: int
+    """Attempts that were sent, ended without an answer, and were made again."""
+    newest_piece: bytes | None
+    """What came last of a stream that a Stream object reads: it may hold more than was read."""
+    left: bool
+    """True once the stream was left early, also while the worker has yet to end the operation."""
+    key_is_given: bool
+    """True where a function of the program gave the key, so that only the request has it."""
+    goes_on: bool
+    """True where the request ends and the provider's work does not."""
+    has_middleware: bool
+    """True where the client has functions that stand around each request."""
+    answered: bool
+    """True once an answer has come by."""
+    successor: SdkCall | None
+    """The call of the next answer within the same ``request()``."""
+
     def __init__(self, operation: Operation, wire: Any, capture: Capture | None) -> None:
         self.operation = operation
         self.wire = wire
-        """What kind of operation it is, by the SDK's own table."""
         self.capture = capture
-        self.streaming = False
-        """True once the body outlives ``request()``: the end then is the stream's or the response's."""
-        self.unread: bytes | None = None
-        """A body whose facts the worker reads."""
-        self.large: bytes | None = None
-        """A body that is too long to be parsed again on the program's thread."""
         self.choices = 1
         self.wants_tools = True
-        self.reads_at_once = False
-        """True for a call that has reserved something: what it used is known before the next one asks."""
-        self.error_type: str | None = None
-        """What a complete body says of its own failure."""
-        self.refused = False
-        """True where that is of a kind that stands for a rejection."""
-        self.watched = False
-        """True once a watched Stream object of the SDK is read: it then tells the end, not the bytes."""
-        self.facts_read = False
-        self.watcher: Callable[[], Any] | None = None
-        """Weak reference to the watched iterator."""
-        self.stream_facts: Any = None
-        """What reads the chunks of a stream, and what they told."""
-        self.options: Any = None
-        """Changed options to send instead of the program's, where a policy asks for it."""
-        self.hides_usage = False
-        """True where the chunk with the usage came only because we asked for it."""
-        self.estimated_input: int | None = None
-        """Tokens of the request by estimate, where the policy is to estimate."""
         self.lost_attempts = 0
-        """Attempts that were sent, ended without an answer, and were made again."""
-        self.newest_piece: bytes | None = None
-        """What came last of a stream that a Stream object reads: it may hold more than was read."""
-        self.left = False
-        """True once the stream was left early, also while the worker has yet to end the operation."""
-        self.key_is_given = False
-        """True where a function of the program gave the key, so that only the request has it."""
-        self.goes_on = False
-        """True where the request ends and the provider's work does not."""
-        self.has_middleware = False
-        """True where the client has functions that stand around each request."""
-        self.answered = False
-        """True once an answer has come by."""
-        self.successor: SdkCall | None = None
-        """The call of the next answer within the same ``request()``."""
+        # By the handful: it is done for each call.
+        (
+            self.streaming,
+            self.reads_at_once,
+            self.refused,
+            self.watched,
+            self.facts_read,
+            self.hides_usage,
+            self.left,
+            self.key_is_given,
+            self.goes_on,
+            self.has_middleware,
+            self.answered,
+        ) = _NO
+        (
+            self.unread,
+            self.large,
+            self.counted,
+            self.error_type,
+            self.watcher,
+            self.stream_facts,
+            self.options,
+            self.estimated_input,
+            self.newest_piece,
+            self.successor,
+        ) = _NONE
 
     def latest(self) -> SdkCall:
         """The call of the newest answer within the same ``request()``."""
@@ -208,8 +248,6 @@ class SdkCall:
 
     def _learn_key(self, http_message: Any) -> None:
         """Where a function of the program gave the key, it is known by what was sent."""
-        if not self.key_is_given:
-            return
         try:
             request = getattr(http_message, "request", None)
             if request is not None:  # it failed before there was one, as where a token cannot be fetched
@@ -386,7 +424,8 @@ class SdkCall:
 
     def _take_error_head(self, error: BaseException) -> None:
         """Rate limits of the answer that refused, and what was refused; the SDK's exception has both."""
-        self._learn_key(error)
+        if self.key_is_given:
+            self._learn_key(error)
         http_response = getattr(error, "response", None)
         if http_response is not None:
             try:

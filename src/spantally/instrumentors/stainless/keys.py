@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from itertools import compress, repeat
+from operator import itemgetter, ne, not_
 from typing import Any, Final
 
 from spantally.calls.secrets import known_secrets, note_known, opens, remember_secret
@@ -29,7 +31,14 @@ _PLAIN: Final = frozenset(
         "traceparent",
     }
 )
-_OWN_CLIENT: Final = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
+_STEADY: Final = frozenset({"accept", "accept-encoding", "connection", "content-type", "host"})
+"""Those of them that say the same with most requests."""
+_LENGTH_NAME: Final = b"Content-Length"
+_LENGTH: Final = repeat(_LENGTH_NAME)
+_LONGEST_STEADY: Final = 48
+"""Longest value of such a header that is remembered: what is longer has a boundary of its own in it."""
+
+OWN_CLIENTS: Final = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
 """What the SDKs make for themselves: it adds no header."""
 
 
@@ -39,7 +48,7 @@ def may_add_headers(http_client: Any) -> bool:
     Args:
         http_client: of an SDK's client.
     """
-    return http_client is not None and type(http_client).__name__ not in _OWN_CLIENT
+    return http_client is not None and type(http_client).__name__ not in OWN_CLIENTS
 
 
 def remember_sent(request: Any) -> None:
@@ -55,12 +64,23 @@ def remember_sent(request: Any) -> None:
     if type(raw) is not list:  # of a library that is not httpx
         remember_headers(sent)
         return
-    for header in raw:
-        if hash(header) not in known:
-            name = header[0].decode("latin-1").lower()
-            # What differs from request to request would fill the table, and holds no secret.
-            if name not in _PLAIN and _remember_header(name, header[1].decode("latin-1")):
-                note_known(hash(header))
+    # All of them but the length of the body are mostly those of some request before: one look tells.
+    steady = hash(tuple(compress(raw, map(ne, map(itemgetter(0), raw), _LENGTH))))
+    if steady in known:
+        return
+    learned = True
+    for header in list(compress(raw, map(not_, map(known.__contains__, map(hash, raw))))):
+        name, value = header[0].decode("latin-1").lower(), header[1]
+        # What differs from request to request would fill the table, and holds no secret.
+        done = name in _STEADY and len(value) <= _LONGEST_STEADY
+        if name not in _PLAIN:
+            done = _remember_header(name, value.decode("latin-1"))
+        if done:
+            note_known(hash(header))
+        else:
+            learned = learned and header[0] == _LENGTH_NAME
+    if learned:
+        note_known(steady)
 
 
 def remember_headers(headers: Any) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import weakref
 from contextvars import ContextVar
-from types import FunctionType
 from typing import Any, Final, Protocol
 
 from opentelemetry import context as otel_context
@@ -17,6 +16,7 @@ from spantally.calls.beside import scan_beside
 from spantally.calls.telemetry import Telemetry
 from spantally.ground.guard import guard, swallowed
 from spantally.instrumentors.base import TableInstrumentor
+from spantally.instrumentors.patching import callable_with_self
 from spantally.instrumentors.stainless import asking
 from spantally.instrumentors.stainless.call import SdkCall
 from spantally.instrumentors.stainless.lazy_stream import iterator_of
@@ -27,7 +27,8 @@ MIDDLEWARE: Final = "_middleware"
 
 
 def _returned(call: SdkCall, result: Any) -> None:
-    call = call.latest()
+    if call.successor is not None:
+        call = call.latest()
     try:
         if not call.answered and call.has_middleware:
             call.operation.finish()  # middleware answered: the provider was not asked
@@ -56,24 +57,6 @@ def _with_options(
     if "options" in kwargs:
         return args, {**kwargs, "options": call.options}
     return (args[0], call.options, *args[2:]), kwargs
-
-
-def _plain(original: Any) -> Any:
-    """What can be called with the client first: somebody else's wrapper wants to be bound to it."""
-    if isinstance(original, FunctionType):
-        return original
-
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        bind = getattr(type(original), "__get__", None)
-        # What binds to nobody (a mock, a partial, a callable object) is called without the client.
-        return (original if bind is None else bind(original, self, type(self)))(*args, **kwargs)
-
-    return functools.update_wrapper(call, original, _told_of(original))
-
-
-def _told_of(original: Any) -> tuple[str, ...]:
-    """The names that a stand-in takes over: a mock gives whatever it is asked for, of whatever type."""
-    return tuple(name for name in functools.WRAPPER_ASSIGNMENTS if name in dir(type(original)))
 
 
 class Sdk(Protocol):
@@ -184,7 +167,7 @@ class Taps:
         """A plain function in the place of the method: it costs less at each call than a wrapper object."""
         taps, current = self, self.current
         made_in = taps.owner.patch_set.generation
-        original = _plain(original)
+        original = callable_with_self(original)
 
         @functools.wraps(original)
         def request(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -216,7 +199,7 @@ class Taps:
         """The same for the asynchronous client."""
         taps, current = self, self.current
         made_in = taps.owner.patch_set.generation
-        original = _plain(original)
+        original = callable_with_self(original)
 
         @functools.wraps(original)
         async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -250,7 +233,7 @@ class Taps:
     def around_response(self, original: Any) -> Any:
         """The wire response of the attempt that succeeded, before the SDK parses it."""
         taps = self
-        original = _plain(original)
+        original = callable_with_self(original)
 
         @functools.wraps(original)
         def process(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -262,7 +245,7 @@ class Taps:
     def around_response_async(self, original: Any) -> Any:
         """The same for the asynchronous client."""
         taps = self
-        original = _plain(original)
+        original = callable_with_self(original)
 
         @functools.wraps(original)
         async def process(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -119,20 +119,31 @@ def response_facts(op: Operation, body: Any, *, owned: bool = False) -> Response
     read = _READERS.get(op.api)
     if read is not None:
         return read(op, body)
-    return _of_choices(op, body, owned=owned)
+    return of_choices(op, body, owned=owned)
 
 
 _SAID: Final = frozenset({str, type(None)})
 
 
-def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
-    """Chat completions, completions and embeddings."""
+_FIELDS: Final = ("model", "id", "service_tier", "system_fingerprint", "choices", "error", "usage")
+
+
+def of_choices(op: Operation, body: Any, *, owned: bool = False) -> ResponseFacts:
+    """Of chat completions, completions and embeddings: see :func:`response_facts`.
+
+    Args:
+        op: what :func:`classify` said.
+        body: parsed JSON, or the SDK's object of it.
+        owned: True for JSON that nobody else holds: its usage need not be copied.
+    """
     get: Callable[[str], Any] = body.get if type(body) is dict else functools.partial(field, body)
     embeds = op.api == "embeddings"
     reasons: tuple[str, ...] = ()
     calls: tuple[tuple[str, str], ...] = ()
-    choices = None if embeds else get("choices")
-    if type(choices) is not list:
+    *said, choices, failure, usage = map(get, _FIELDS)
+    if embeds:
+        choices = None
+    elif type(choices) is not list:
         choices = items(choices)
     if choices and len(choices) == 1:
         choice = choices[0]
@@ -152,10 +163,8 @@ def _of_choices(op: Operation, body: Any, *, owned: bool) -> ResponseFacts:
             for call in items(field(field(choice, "message"), "tool_calls")) or ()
             if (pair := _call(call)) is not None
         )
-    failure, usage = get("error"), get("usage")
-    if failure is None and "error" in reasons:
+    if failure is None and reasons is not _STOPPED and "error" in reasons:
         failure = failure_of(choices)
-    said: list[Any] = [get("model"), get("id"), get("service_tier"), get("system_fingerprint")]
     if not (_SAID.issuperset(map(type, said)) and "" not in said and "".join(filter(None, said)).isascii()):
         said = [value if value is None else text(value) for value in said]
     if not (owned and type(usage) is dict and usage):

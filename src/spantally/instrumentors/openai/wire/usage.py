@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from spantally.ground import semconv
 from spantally.ground.records import UsageFormat
@@ -57,6 +57,92 @@ _FORMATS: Final[Mapping[str, tuple[_Table, tuple[str, _Table], tuple[str, _Table
 
 _PLAIN_COUNT: Final = 1 << 53
 """Counts up to here need no second look."""
+
+
+_INTS: Final = frozenset({int})
+
+
+class _Way(NamedTuple):
+    """How usage objects of the same keys are read: which of them count, and what the counts are called."""
+
+    totals: tuple[str, ...]
+    incoming: tuple[str, ...]
+    outgoing: tuple[str, ...]
+    attributes: tuple[str, ...]
+
+
+_ways: Final[dict[tuple[Any, ...], _Way | None]] = {}
+_MOST_WAYS: Final = 256
+_LONGEST_WAY: Final = 48
+_LONGEST_KEYS: Final = 1_024
+
+_DETAILS: Final[Mapping[str, tuple[str, str]]] = {
+    form: (tables[1][0], tables[2][0]) for form, tables in _FORMATS.items()
+}
+
+
+def quick_counts(op: Operation, usage: Any, provider: str | None) -> Iterable[tuple[str, int]] | None:
+    """What :func:`usage_attributes` says of an ordinary usage object in the format of its endpoint.
+
+    None for any other. A provider's answers have the same keys every time, so which of them are wanted is
+    found once; an object of which each wanted count is a plain one is read without a line of Python for each.
+
+    Args:
+        op: what :func:`classify` said.
+        usage: the provider's usage object.
+        provider: ``gen_ai.provider.name``.
+    """
+    details = _DETAILS.get(op.usage_format)
+    if details is None or type(usage) is not dict:
+        return None
+    incoming, outgoing = usage.get(details[0]) or _EMPTY, usage.get(details[1]) or _EMPTY
+    if type(incoming) is not dict or type(outgoing) is not dict:
+        return None
+    keys = (op.api, op.usage_format, provider, *usage, None, *incoming, None, *outgoing)
+    way = _ways.get(keys)
+    if way is None:
+        if keys in _ways:
+            return None
+        way = _new_way(op, usage, provider, keys)
+        if way is None:
+            return None
+    counts = [
+        *map(usage.__getitem__, way.totals),
+        *map(incoming.__getitem__, way.incoming),
+        *map(outgoing.__getitem__, way.outgoing),
+    ]
+    if _INTS.issuperset(map(type, counts)) and min(counts) >= 0 and max(counts) <= _PLAIN_COUNT:
+        return zip(way.attributes, counts, strict=True)
+    return None
+
+
+_EMPTY: Final[dict[str, Any]] = {}
+
+
+def _new_way(
+    op: Operation, usage: Mapping[str, Any], provider: str | None, keys: tuple[Any, ...]
+) -> _Way | None:
+    """The way of usage objects that were not met before, kept under what they have in common."""
+    totals, (incoming, input_names), (outgoing, output_names) = _FORMATS[op.usage_format]
+    within = usage.get(incoming) or _EMPTY, usage.get(outgoing) or _EMPTY
+    tables = (totals, usage), (input_names, within[0]), (output_names, within[1])
+    read = [tuple(name for name in table if name in source) for table, source in tables]
+    way: _Way | None = None
+    if (
+        not set(tuple(totals)[:2]).isdisjoint(usage)
+        and op.api != "embeddings"
+        and not (provider is not None and may_leave_out(provider))
+        # Other spellings, and details of details.
+        and all(name.replace("_tokens_", "_token_") not in usage for name in (incoming, outgoing))
+        and all("cached_tokens_details" not in source for source in within)
+    ):
+        names = [table[name] for (table, _), found in zip(tables, read, strict=True) for name in found]
+        way = _Way(read[0], read[1], read[2], tuple(names))
+    if len(keys) <= _LONGEST_WAY and sum(len(name) for name in keys if name) <= _LONGEST_KEYS:
+        if len(_ways) >= _MOST_WAYS:
+            _ways.clear()
+        _ways[keys] = way
+    return way
 
 
 def usage_attributes(op: Operation, usage: Any, provider: str | None = None) -> dict[str, int]:
