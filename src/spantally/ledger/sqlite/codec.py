@@ -174,8 +174,8 @@ def normalise(record: CallRecord) -> CallRecord:
             and max(numbers) <= _MOST
             and all(_needed_of(record))
             and are_texts(chain(record.agent_path, record.finish_reasons))
-            and all(map(_is_plain_dict, form.bodies(record)))
             and (not record.tags or _are_plain(record.tags))
+            and all(map(_is_plain_dict, form.bodies(record)))
         ):
             return record
     return _in_plain_types(record, form.odd)

@@ -69,7 +69,7 @@ def rated(record: CallRecord, rate: Rater) -> Rating | None:
     try:
         rating = sane(rate(record))
         if rating.parts is not None and record.usage and reports_cache(record.usage, record.usage_format):
-            rating = rating._replace(cache_reported=True)
+            rating = tuple.__new__(Rating, (*rating[:-1], True))  # a third of the time of _replace()
         return rating
     except Exception as error:
         swallowed("ledger.rate", error)
