@@ -8,7 +8,7 @@ import pytest
 
 from spantally.ground.plain import DEEPEST, are_texts, names_within
 
-KINDS: frozenset[type] = frozenset({int, type(None)})
+KINDS: frozenset[type] = frozenset({int, type(None), dict})
 
 
 class Text(str):

@@ -272,4 +272,4 @@ def _has_text(usage: Any) -> bool:
     return False
 
 
-_NUMBERS: Final[frozenset[type]] = frozenset({int, float, type(None)})
+_NUMBERS: Final[frozenset[type]] = frozenset({int, float, type(None), dict})

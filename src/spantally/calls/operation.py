@@ -385,7 +385,7 @@ class Operation:
             except Exception as error:
                 swallowed("calls.later_content", error)
         trace_id, span_id, parent_span_id = self._span_ids()
-        # By position: with names it takes three times as long. In two parts, since a tuple of more than thirty
+        # By position: with names it takes three times as long. In two parts: a tuple of more than thirty
         # values is made by way of a list.
         first = (
             self.call_id,

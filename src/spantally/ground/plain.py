@@ -13,7 +13,6 @@ DEEPEST: Final = 4
 _text_always: Final = repeat(str)
 _is_dict: Final = dict.__instancecheck__
 _values_of: Final = dict.values
-_DICT: Final = frozenset({dict})
 
 
 def are_texts(values: Iterable[object]) -> bool:
@@ -28,7 +27,7 @@ def names_within(tree: dict[Any, Any], kinds: frozenset[type]) -> list[str] | No
 
     Args:
         tree: a dict, of no class derived from it; so are the dicts within.
-        kinds: the types that all other values have.
+        kinds: the types that all values have, ``dict`` among them.
 
     Returns:
         None where a name is no text or a value of another type, and where dicts lie deeper than is looked;
@@ -37,12 +36,11 @@ def names_within(tree: dict[Any, Any], kinds: frozenset[type]) -> list[str] | No
     names, values = [*tree], [*tree.values()]
     try:
         for _ in range(DEEPEST):
-            found = {*map(type, values)}
-            if found <= kinds:
-                return names if all(map(is_, map(type, names), _text_always)) else None
-            if found - kinds != _DICT:
+            if not kinds.issuperset(map(type, values)):
                 return None
             within: list[dict[Any, Any]] = [*filter(_is_dict, values)]
+            if not within:
+                return names if all(map(is_, map(type, names), _text_always)) else None
             names += chain.from_iterable(within)
             values = [*chain.from_iterable(map(_values_of, within))]
     except Exception:

@@ -228,9 +228,8 @@ def _forms_of(value: str) -> set[str]:
 def holds_literal(text: str) -> bool:
     """True if a form of a registered literal stands in ``text``."""
     few = _forms
-    for form in few or tuple(_short):
-        if form in text:
-            return True
+    if any(map(text.__contains__, few or tuple(_short))):
+        return True
     return not few and bool(_grams) and next(_long_literals(text), None) is not None
 
 

@@ -264,8 +264,9 @@ def _picker(places: Sequence[int]) -> Callable[[CallRecord], tuple[Any, ...]]:
     return itemgetter(slice(first, first + len(places)))
 
 
-_SURE: Final[frozenset[type]] = frozenset({str, int, bool, type(None)})
-_SCALARS: Final = frozenset({*_SURE, float})
+_SCALARS: Final[frozenset[type]] = frozenset({str, int, float, bool, type(None)})
+_SURE: Final[frozenset[type]] = _SCALARS - {float} | {dict}
+"""Types of whose values none is odd."""
 
 
 def _is_plain(place: int, value: Any) -> bool:

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import sqlite3
-from operator import add, neg
+from operator import add, itemgetter, neg
 from typing import Any, Final, TypeAlias
 
+from spantally.ground.records import CallRecord
 from spantally.ledger.tally import (
     QUARTER_NS,
     ROLLUP_FIELDS,
@@ -20,8 +21,27 @@ from spantally.ledger.tally import (
     tags_text,
 )
 
-_Cell: TypeAlias = tuple[Any, ...]
+_Cell: TypeAlias = tuple[int, bool, tuple[Any, ...]]
 """Quarter, standing and all that a rollup, or a name seen, is of."""
+
+_of: Final = itemgetter(
+    *map(
+        CallRecord._fields.index,
+        (
+            "session_id",
+            "project",
+            "provider",
+            "response_model",
+            "request_model",
+            "agent_path",
+            "user_id",
+            "entity_type",
+            "entity_id",
+            "tool",
+            "tags",
+        ),
+    )
+)
 
 _ROWS: Final = Amounts._fields.index("rows")
 
@@ -78,22 +98,8 @@ class Totals:
         """Rows that differ in nothing but their numbers are added up here, and told apart nowhere."""
         if row.hidden:
             return
-        record = row.record
-        cell = (
-            record.start_ns // QUARTER_NS,
-            row.counted,
-            record.session_id,
-            record.project,
-            record.provider,
-            record.response_model,
-            record.request_model,
-            record.agent_path,
-            record.user_id,
-            record.entity_type,
-            record.entity_id,
-            record.tool,
-            record.tags,
-        )
+        record = row.facts.record
+        cell = (record.start_ns // QUARTER_NS, row.counted, _of(record))
         adds: tuple[int, ...] = amounts(row)
         if sign < 0:
             adds = tuple(map(neg, adds))
@@ -103,7 +109,8 @@ class Totals:
     def _spread(self) -> None:
         """From the cells to sessions, names and rollups."""
         for cell, sums in self._cells.items():
-            quarter, counted, session_id, project, provider, response, request, path, *rest = cell
+            quarter, counted, of_record = cell
+            session_id, project, provider, response, request, path, *rest = of_record
             user, entity_type, entity_id, tool, tags = rest
             total = self._sessions.get(session_id)
             self._sessions[session_id] = list(sums if total is None else map(add, total, sums))
