@@ -1,4 +1,4 @@
-"""What compiled code tells of usage objects: never more than a look at each value would."""
+"""What compiled code tells of usage objects and records: never more than a look at each value would."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from spantally.ground.plain import DEEPEST, are_texts, names_within
+from spantally.ground.records import CallRecord, Kind
+from spantally.ledger.sqlite.codec import PoisonError, normalise
 
 KINDS: frozenset[type] = frozenset({int, type(None), dict})
 
@@ -72,3 +74,64 @@ def test_texts_are_no_class_of_the_programs() -> None:
     assert are_texts(("a", ""))
     assert not are_texts(("a", Text("b")))
     assert not are_texts((Odd(),))
+
+
+PLAIN = CallRecord(
+    call_id="c1",
+    session_id="s1",
+    kind="inference",
+    operation="chat",
+    start_ns=1,
+    status="ok",
+    precedence=30,
+    usage={"a": 1, "b": {"c": 0.5}},
+    finish_reasons=("stop",),
+)
+
+
+@pytest.mark.parametrize("tags", [(), (("a", "b"),), (("a", "b"), ("k", "v"))])
+def test_a_plain_record_stays_the_same_object(tags: tuple[tuple[str, str], ...]) -> None:
+    """Then nobody has to work out its price again, which is known by the object."""
+    record = PLAIN._replace(tags=tags)
+    assert normalise(record) is record
+
+
+@pytest.mark.parametrize(
+    ("odd", "plain"),
+    [
+        ({"tags": (("k", "v"), ("a", "b"))}, {"tags": (("a", "b"), ("k", "v"))}),
+        ({"tags": ((Text("a"), "b"),)}, {"tags": (("a", "b"),)}),
+        ({"tags": ("ab",)}, {"tags": (("a", "b"),)}),
+        ({"usage": Fields(a=1)}, {"usage": {"a": 1}}),
+        ({"usage": {"a": (1,)}}, {"usage": {"a": [1]}}),
+        ({"usage": {"a": float("nan")}}, {"usage": {"a": None}}),
+        ({"usage": {1: Text("b")}}, {"usage": {"1": "b"}}),
+        ({"agent_path": (Text("a"),)}, {"agent_path": ("a",)}),
+        ({"finish_reasons": ["stop"]}, {"finish_reasons": ("stop",)}),
+        ({"start_ns": True}, {"start_ns": 1}),
+        ({"kind": Kind.INFERENCE}, {"kind": "inference"}),
+        ({"turn": 1}, {"turn": True}),
+    ],
+)
+def test_an_odd_record_becomes_what_is_read_back(odd: dict[str, Any], plain: dict[str, Any]) -> None:
+    """The types, too."""
+    found = normalise(PLAIN._replace(**odd))
+    expected = PLAIN._replace(**plain)
+    assert found == expected
+    assert repr(found) == repr(expected)
+
+
+@pytest.mark.parametrize(
+    ("odd", "word"),
+    [
+        ({"end_ns": 2**63}, "end_ns is not"),
+        ({"attempts": -(2**63) - 1}, "attempts is not"),
+        ({"precedence": None, "attempts": None, "start_ns": None}, "start_ns is missing"),
+        ({"session_id": ""}, "session_id is missing"),
+        ({"tags": (("a", "b"),), "kind": ""}, "kind is missing"),
+    ],
+)
+def test_what_cannot_be_stored_is_named(odd: dict[str, Any], word: str) -> None:
+    """By the field alone."""
+    with pytest.raises(PoisonError, match=word):
+        normalise(PLAIN._replace(**odd))
