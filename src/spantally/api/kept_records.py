@@ -17,7 +17,6 @@ from spantally.calls.telemetry import PlainRedactor, RedactorLike
 from spantally.calls.tool_results import inferred_id
 from spantally.ground import semconv
 from spantally.ground.guard import swallowed
-from spantally.ground.plain import names_within
 from spantally.ground.records import CallRecord, EventRecord, Record, SessionRecord
 
 RedactorNow = Callable[[], RedactorLike | None]
@@ -258,11 +257,8 @@ def _never(value: Any) -> bool:
 
 def _has_text(usage: Any) -> bool:
     """Whether a usage object holds any text, or a name that no provider's has: most hold numbers alone."""
-    names = names_within(usage, _NUMBERS) if type(usage) is dict else None
-    if names is not None:
-        return max(map(len, names), default=0) > LONGEST_USAGE_NAME
     for name, value in usage.items():
-        if type(name) is str and len(name) > LONGEST_USAGE_NAME:
+        if name not in _USUAL and type(name) is str and len(name) > LONGEST_USAGE_NAME:
             return True
         kind = type(value)
         if kind is int or value is None or kind is float:
@@ -272,4 +268,24 @@ def _has_text(usage: Any) -> bool:
     return False
 
 
-_NUMBERS: Final[frozenset[type]] = frozenset({int, float, type(None), dict})
+_USUAL: Final = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+        "input_tokens_details",
+        "output_tokens_details",
+        "cached_tokens",
+        "audio_tokens",
+        "reasoning_tokens",
+        "accepted_prediction_tokens",
+        "rejected_prediction_tokens",
+        "cache_creation_input_tokens",
+        "cache_read_input_tokens",
+    }
+)
+"""Names of nearly all fields, which need no measuring; no other list has to agree with this one."""

@@ -43,9 +43,7 @@ CACHE_SIZE: Final = 4096
 
 _NO_USAGE: Final = Rating(None, CostStatus.NO_USAGE)
 _BAD_USAGE: Final = Rating(None, CostStatus.BAD_USAGE)
-_CHOOSE: Final = ("service_tier", "batch", "speed", "geography", "search")
-"""What of a price context goes into a query, in its order."""
-_NO_QUERY: Final = (None,) * len(_CHOOSE)
+_NO_QUERY: Final = (None, None, None, None, None)
 _PARTS: Final = UsageParts._fields
 
 _cached_of: Final = itemgetter(
@@ -181,7 +179,13 @@ def _asked(
     if context:
         # The instrumentor may know that the address is not the vendor's: then no price list applies.
         vendor = context.get("provider", vendor)
-        chosen: tuple[Any, ...] = tuple(map(context.get, _CHOOSE))
+        chosen: tuple[Any, ...] = (
+            context.get("service_tier"),
+            context.get("batch"),
+            context.get("speed"),
+            context.get("geography"),
+            context.get("search"),
+        )
         host = host or context.get("server_address")
     else:
         chosen = _NO_QUERY

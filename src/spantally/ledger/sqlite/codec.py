@@ -13,7 +13,6 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from spantally.ground.money import Rating, UsageParts
-from spantally.ground.plain import are_texts, names_within
 from spantally.ground.records import CallRecord, SessionRecord
 from spantally.ledger.merge import Facts
 from spantally.ledger.tally import Row, path_text, tags_text
@@ -173,7 +172,8 @@ def normalise(record: CallRecord) -> CallRecord:
             min(numbers) >= _LEAST
             and max(numbers) <= _MOST
             and all(_needed_of(record))
-            and are_texts(chain(record.agent_path, record.finish_reasons))
+            and _are_texts(record.agent_path)
+            and _are_texts(record.finish_reasons)
             and (not record.tags or _are_plain(record.tags))
             and all(map(_is_plain_dict, form.bodies(record)))
         ):
@@ -264,8 +264,7 @@ def _picker(places: Sequence[int]) -> Callable[[CallRecord], tuple[Any, ...]]:
     return itemgetter(slice(first, first + len(places)))
 
 
-_SCALARS: Final[frozenset[type]] = frozenset({str, int, float, bool, type(None)})
-_SURE: Final[frozenset[type]] = _SCALARS - {float} | {dict}
+_SURE: Final = frozenset({str, int, bool, type(None)})
 """Types of whose values none is odd."""
 
 
@@ -274,24 +273,34 @@ def _is_plain(place: int, value: Any) -> bool:
     if place == _TAGS_PLACE:
         return False
     if place in (_PATH_PLACE, _REASONS_PLACE):
-        return type(value) is tuple and all(type(part) is str for part in value)
+        return type(value) is tuple and _are_texts(value)
     return type(value) is dict and _is_plain_dict(value)
+
+
+def _are_texts(values: tuple[Any, ...]) -> bool:
+    # A loop: compiled functions strung together (map, all) take longer here, and in usage objects four times.
+    for value in values:  # noqa: SIM110
+        if type(value) is not str:
+            return False
+    return True
 
 
 def _are_plain(tags: tuple[Any, ...]) -> bool:
     """Whether tags are what is read back: pairs of texts, sorted."""
-    return all(type(pair) is tuple and are_texts(pair) for pair in tags) and _tags_from(to_json(tags)) == tags
+    return (
+        all(type(pair) is tuple and _are_texts(pair) for pair in tags) and _tags_from(to_json(tags)) == tags
+    )
 
 
 def _is_plain_dict(value: dict[Any, Any]) -> bool:
-    if names_within(value, _SURE) is not None:
-        return True
     for key, inner in value.items():
         if type(key) is not str:
             return False
         kind = type(inner)
-        if kind in _SCALARS:
-            if kind is float and inner * 0 != 0:
+        if kind in _SURE:
+            continue
+        if kind is float:
+            if inner * 0 != 0:
                 return False  # NaN and infinities have no JSON
         elif kind is not dict or not _is_plain_dict(inner):
             return False
