@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ledger_kit import rate
 from spantally.ground.records import CallRecord, Kind
+from spantally.ledger.sqlite import codec
 from spantally.ledger.sqlite.codec import PoisonError, normalise
+from spantally.ledger.sqlite.store import SQLiteStore
 
 
 class Text(str):
@@ -77,3 +83,26 @@ def test_what_cannot_be_stored_is_named(odd: dict[str, Any], word: str) -> None:
     """By the field alone."""
     with pytest.raises(PoisonError, match=word):
         normalise(PLAIN._replace(**odd))
+
+
+@pytest.mark.parametrize("many", [1, 12, 61])
+def test_columns_that_are_used_later_are_written(
+    many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody used before is not bound; once it is, a row that has nothing of it says so."""
+    monkeypatch.setattr(codec, "_empty", tuple(range(len(codec.COLUMNS))))
+    plain = [PLAIN._replace(call_id=f"a{n}") for n in range(many)]
+    more = [
+        one._replace(call_id=f"b{n}", user_id="u", turn=True, first_chunk_ns=0, response_id=f"r{n}")
+        for n, one in enumerate(plain)
+    ]
+    less = [one._replace(call_id=f"c{n}") for n, one in enumerate(plain)]
+    with closing(SQLiteStore(tmp_path / "ledger.db")) as store:
+        for batch in (plain, more, less):
+            store.write(batch, rate)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as db:
+        for batch in (plain, more, less):
+            rows = codec.load(db, [record.call_id for record in batch])
+            assert [rows[record.call_id].record for record in batch] == batch
+        types = "SELECT DISTINCT typeof(turn), typeof(cache_reported), typeof(counted) FROM call"
+        assert db.execute(types).fetchall() == [("integer", "integer", "integer")]

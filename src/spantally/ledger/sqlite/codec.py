@@ -56,8 +56,10 @@ SELECT_SHOWN: Final = ", ".join(_UNSHOWN.get(name, f"call.{name}") for name in C
 the price where they may tell of lost attempts. Their JSON takes most of the time of a long list."""
 
 
-def _upsert(rows: int) -> str:
-    values = f"({', '.join('?' * len(COLUMNS))})"
+@lru_cache(maxsize=64)
+def _upsert(rows: int, empty: tuple[int, ...]) -> str:
+    """The statement for so many rows that have nothing in the columns at these places."""
+    values = f"({', '.join('NULL' if place in empty else '?' for place in range(len(COLUMNS)))})"
     return (
         f"INSERT INTO call ({', '.join(COLUMNS)}) VALUES {', '.join((values,) * rows)} "
         "ON CONFLICT (call_id) DO UPDATE SET "
@@ -65,9 +67,18 @@ def _upsert(rows: int) -> str:
     )
 
 
-UPSERT: Final = _upsert(1)
-_TOGETHER: Final = ((48, _upsert(48)), (12, _upsert(12)))
-"""Rows of one statement, and the statement; SQLite before 3.32 takes no more than 999 values at once."""
+_TOGETHER: Final = (48, 12)
+"""Rows of one statement; SQLite before 3.32 takes no more than 999 values at once."""
+
+_empty: tuple[int, ...] = tuple(range(len(COLUMNS)))
+"""Places of the columns in which nothing was written by this process yet: half of them, in most programs."""
+
+
+@lru_cache(maxsize=64)
+def _filled_of(empty: tuple[int, ...]) -> Callable[[Sequence[tuple[Any, ...]]], tuple[tuple[Any, ...], ...]]:
+    """Gives the other columns; there are several in each row."""
+    return itemgetter(*(place for place in range(len(COLUMNS)) if place not in empty))
+
 
 _PLACE: Final = {name: place for place, name in enumerate(RECORD_COLUMNS)}
 _JSON_PLACES: Final = tuple(_PLACE[name] for name in _JSON)
@@ -375,19 +386,34 @@ def upsert(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     runs meanwhile, each of these is a change of threads that the *program's* thread pays for, dearer than the
     row: so a statement takes as many rows as is reasonable.
 
+    It asks Python's adapters about every None and bool that it binds, for longer than it takes to write them,
+    so bools are bound as the integers that they become, and columns that nobody uses are not bound.
+
     Args:
         db: inside an open transaction.
         rows: their records are normalised.
     """
-    values = [encode(row) for row in rows]
-    most = db.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(COLUMNS)
+    global _empty
+    columns: list[tuple[Any, ...]] = [*zip(*map(encode, rows), strict=True)]
+    if not columns:
+        return
+    for place in _TRUTH_PLACES:
+        columns[place] = tuple(map(int, columns[place]))
+    many = len(columns[0])
+    empty = tuple(place for place in _empty if columns[place].count(None) == many)
+    if empty != _empty:
+        _empty = empty
+    values = [*zip(*_filled_of(empty)(columns), strict=True)]
+    most = db.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(values[0])
     done = 0
-    for together, statement in _TOGETHER:
-        while together <= most and len(values) - done >= together:
-            db.execute(statement, [*chain.from_iterable(values[done : done + together])])
+    for together in _TOGETHER:
+        while together <= most and many - done >= together:
+            db.execute(_upsert(together, empty), [*chain.from_iterable(values[done : done + together])])
             done += together
-    db.executemany(UPSERT, values[done:])
+    db.executemany(_upsert(1, empty), values[done:])
 
+
+_TRUTH_PLACES: Final = (*_FLAG_PLACES, COLUMNS.index("cache_reported"))
 
 _UNRATED: Final = (*((None,) * (len(STATE_COLUMNS) - 4)), 0)
 _PARTS_WIDTH: Final = len(UsageParts._fields)

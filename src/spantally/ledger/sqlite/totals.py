@@ -85,7 +85,7 @@ class Totals:
         self._sessions: dict[str, list[int]] = {}
         self._names: dict[tuple[str, str, str], int] = {}
         self._rollups: dict[tuple[int, Dimension], list[int]] = {}
-        self._cells: dict[_Cell, tuple[int, ...]] = {}
+        self._cells: dict[_Cell, list[tuple[int, ...]]] = {}
 
     def move(self, old: Row | None, new: Row | None) -> None:
         """Take out what a row added before, and put in what it adds now."""
@@ -104,11 +104,15 @@ class Totals:
         if sign < 0:
             adds = tuple(map(neg, adds))
         known = self._cells.get(cell)
-        self._cells[cell] = adds if known is None else tuple(map(add, known, adds))
+        if known is None:
+            self._cells[cell] = [adds]
+        else:
+            known.append(adds)
 
     def _spread(self) -> None:
         """From the cells to sessions, names and rollups."""
-        for cell, sums in self._cells.items():
+        for cell, added in self._cells.items():
+            sums = tuple(map(sum, zip(*added, strict=True)))
             quarter, counted, of_record = cell
             session_id, project, provider, response, request, path, *rest = of_record
             user, entity_type, entity_id, tool, tags = rest
