@@ -91,6 +91,7 @@ def test_columns_that_are_used_later_are_written(
 ) -> None:
     """What nobody used before is not bound; once it is, a row that has nothing of it says so."""
     monkeypatch.setattr(codec, "_empty", tuple(range(len(codec.COLUMNS))))
+    monkeypatch.setattr(codec, "_changes", 0)
     plain = [PLAIN._replace(call_id=f"a{n}") for n in range(many)]
     more = [
         one._replace(call_id=f"b{n}", user_id="u", turn=True, first_chunk_ns=0, response_id=f"r{n}")
@@ -106,3 +107,27 @@ def test_columns_that_are_used_later_are_written(
             assert [rows[record.call_id].record for record in batch] == batch
         types = "SELECT DISTINCT typeof(turn), typeof(cache_reported), typeof(counted) FROM call"
         assert db.execute(types).fetchall() == [("integer", "integer", "integer")]
+
+
+def test_statements_become_no_more_than_a_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is compiled and kept; after some changes all columns are bound."""
+    monkeypatch.setattr(codec, "_empty", tuple(range(len(codec.COLUMNS))))
+    monkeypatch.setattr(codec, "_changes", 0)
+    seen: set[tuple[int, ...]] = set()
+    fields = (
+        "user_id",
+        "name",
+        "provider",
+        "request_model",
+        "response_model",
+        "response_id",
+        "run_id",
+        "tool",
+    )
+    with closing(SQLiteStore(tmp_path / "ledger.db")) as store:
+        for field in fields:
+            used: dict[str, Any] = {"call_id": field, field: "x"}
+            store.write([PLAIN._replace(**used)], rate)
+            seen.add(codec._empty)
+    assert len(seen) == codec._MOST_CHANGES
+    assert codec._empty == ()

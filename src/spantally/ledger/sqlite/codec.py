@@ -73,6 +73,11 @@ _TOGETHER: Final = (48, 12)
 _empty: tuple[int, ...] = tuple(range(len(COLUMNS)))
 """Places of the columns in which nothing was written by this process yet: half of them, in most programs."""
 
+_changes = 0
+_MOST_CHANGES: Final = 6
+"""How often these become fewer before all columns are bound: each time statements are compiled anew, which
+are kept (a third of a megabyte for that of the most rows)."""
+
 
 @lru_cache(maxsize=64)
 def _filled_of(empty: tuple[int, ...]) -> Callable[[Sequence[tuple[Any, ...]]], tuple[tuple[Any, ...], ...]]:
@@ -393,7 +398,7 @@ def upsert(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
         db: inside an open transaction.
         rows: their records are normalised.
     """
-    global _empty
+    global _empty, _changes
     columns: list[tuple[Any, ...]] = [*zip(*map(encode, rows), strict=True)]
     if not columns:
         return
@@ -402,7 +407,8 @@ def upsert(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     many = len(columns[0])
     empty = tuple(place for place in _empty if columns[place].count(None) == many)
     if empty != _empty:
-        _empty = empty
+        _changes += 1
+        _empty = empty = empty if _changes < _MOST_CHANGES else ()
     values = [*zip(*_filled_of(empty)(columns), strict=True)]
     most = db.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(values[0])
     done = 0
