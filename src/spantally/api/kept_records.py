@@ -77,10 +77,12 @@ _PLACES: Final = {
 }
 """The same with the place of the field: a record is a tuple."""
 
-_RESPONSE_ID: Final = tuple(one for one in _PLACES[CallRecord] if one[1] == "response_id")
+_REPEATED: Final = tuple(one for one in _PLACES[CallRecord] if one[1] != "response_id")
+_UNREPEATED: Final = tuple(one for one in _PLACES[CallRecord] if one[1] == "response_id")
 """What no two calls share."""
-_repeated_of: Final = itemgetter(*(place for place, name, _ in _PLACES[CallRecord] if name != "response_id"))
+_repeated_of: Final = itemgetter(*(place for place, _, _ in _REPEATED))
 
+_RESPONSE_ID: Final = CallRecord._fields.index("response_id")
 _USAGE: Final = CallRecord._fields.index("usage")
 _CONTEXT: Final = CallRecord._fields.index("price_context")
 
@@ -114,27 +116,60 @@ class KeptRecords:
             # A secret became known since, or the redactor promises nothing.
             self._clean, self._contexts, self._seen = set(), set(), set()
             self._stamp = stamp
-        return [self._safe(record, redactor) for record in batch]
-
-    def _safe(self, record: Any, redactor: RedactorLike) -> Any:
-        changed: dict[str, Any] = {}
-        clean = self._clean
         is_clean_id = getattr(redactor, "is_clean_id", _never)
-        places = _PLACES.get(type(record), ())
-        is_call = type(record) is CallRecord
-        repeated = _repeated_of(record) if is_call else ()
+        return [
+            self._safe_call(record, redactor, is_clean_id)
+            if type(record) is CallRecord
+            else self._safe_other(record, redactor)
+            for record in batch
+        ]
+
+    def _safe_call(
+        self, record: CallRecord, redactor: RedactorLike, is_clean_id: Callable[[Any], bool]
+    ) -> CallRecord:
+        changed: dict[str, Any] = {}
+        repeated = _repeated_of(record)
         try:
             known = repeated in self._seen
         except TypeError:
             repeated, known = (), False  # something in it has no hash
-        if known:
-            places = _RESPONSE_ID
-        repeats = True
+        if not known and not self._scan(record, _REPEATED, redactor, changed) and repeated:
+            # Nothing but short names that were clean when they came alone.
+            if len(self._seen) >= MOST_KEPT:
+                self._seen.clear()
+            self._seen.add(repeated)
+        response_id = record[_RESPONSE_ID]
+        if response_id and not is_clean_id(response_id):
+            self._scan(record, _UNREPEATED, redactor, changed)
+        if changed and record.inferred and ("session_id" in changed or "tool_call_id" in changed):
+            changed["call_id"] = _safe_inferred(record, changed)
+        usage, context = record[_USAGE], record[_CONTEXT]
+        if usage and _has_text(usage) and (safe := self._safe_mapping(usage, redactor)) != usage:
+            changed["usage"] = safe
+        if context and (safe := self._safe_mapping(context, redactor)) is not context:
+            changed["price_context"] = safe
+        return record._replace(**changed) if changed else record
+
+    def _safe_other(self, record: Any, redactor: RedactorLike) -> Any:
+        changed: dict[str, Any] = {}
+        self._scan(record, _PLACES.get(type(record), ()), redactor, changed)
+        return record._replace(**changed) if changed else record
+
+    def _scan(
+        self,
+        record: Any,
+        places: Sequence[tuple[int, str, str]],
+        redactor: RedactorLike,
+        changed: dict[str, Any],
+    ) -> bool:
+        """Put what names of a record become into ``changed``; True where one was not known to be clean."""
+        clean = self._clean
+        scanned = False
         for place, name, key in places:
             value = record[place]
-            if not value or (name, value) in clean or (name == "response_id" and is_clean_id(value)):
+            if not value or (name, value) in clean:
                 continue
-            repeats = repeats and name == "response_id"
+            scanned = True
             try:
                 safe = _safe_value(value, key, redactor)
             except Exception as error:
@@ -146,20 +181,7 @@ class KeptRecords:
                 if len(clean) >= MOST_KEPT:
                     clean.clear()
                 clean.add((name, value))
-        if repeated and repeats and not known:
-            # Nothing but short names that were clean when they came alone.
-            if len(self._seen) >= MOST_KEPT:
-                self._seen.clear()
-            self._seen.add(repeated)
-        if is_call:
-            if changed and record.inferred and ("session_id" in changed or "tool_call_id" in changed):
-                changed["call_id"] = _safe_inferred(record, changed)
-            usage, context = record[_USAGE], record[_CONTEXT]
-            if usage and _has_text(usage) and (safe := self._safe_mapping(usage, redactor)) != usage:
-                changed["usage"] = safe
-            if context and (safe := self._safe_mapping(context, redactor)) is not context:
-                changed["price_context"] = safe
-        return record._replace(**changed) if changed else record
+        return scanned
 
     def _safe_mapping(self, value: Any, redactor: RedactorLike) -> Any:
         """A usage object or price context; the latter are few, and of plain values."""
@@ -236,7 +258,7 @@ def _never(value: Any) -> bool:
 def _has_text(usage: Any) -> bool:
     """Whether a usage object holds any text, or a name that no provider's has: most hold numbers alone."""
     for name, value in usage.items():
-        if type(name) is str and len(name) > LONGEST_USAGE_NAME:
+        if name not in _USUAL and type(name) is str and len(name) > LONGEST_USAGE_NAME:
             return True
         kind = type(value)
         if kind is int or value is None or kind is float:
@@ -244,3 +266,26 @@ def _has_text(usage: Any) -> bool:
         if kind is not dict or _has_text(value):
             return True
     return False
+
+
+_USUAL: Final = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+        "input_tokens_details",
+        "output_tokens_details",
+        "cached_tokens",
+        "audio_tokens",
+        "reasoning_tokens",
+        "accepted_prediction_tokens",
+        "rejected_prediction_tokens",
+        "cache_creation_input_tokens",
+        "cache_read_input_tokens",
+    }
+)
+"""Names of nearly all fields, which need no measuring; no other list has to agree with this one."""

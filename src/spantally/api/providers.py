@@ -36,11 +36,18 @@ if TYPE_CHECKING:
     from spantally.pricing.ordinary import Said
 
 
+_rate_if_loaded: Callable[[CallRecord], Rating] | None = None
+"""Kept: an import statement costs more with each record than to find the rating that is known already."""
+
+
 def _rate(record: CallRecord) -> Rating:
     """Usage and cost, as the ledger has them too: who comes second finds what the first has made of it."""
-    from spantally.pricing import rate_if_loaded
+    global _rate_if_loaded
+    if _rate_if_loaded is None:
+        from spantally.pricing import rate_if_loaded
 
-    return rate_if_loaded(record)
+        _rate_if_loaded = rate_if_loaded
+    return _rate_if_loaded(record)
 
 
 def _quote(operation: Any) -> Said | None:

@@ -103,23 +103,16 @@ class UsageParts(NamedTuple):
     @property
     def input_total(self) -> int:
         """All input tokens, cached ones included."""
-        return (
-            self.uncached_input
-            + self.cache_read
-            + self.cache_write_5m
-            + self.cache_write_1h
-            + self.audio_input
-            + self.image_input
-            + self.video_input
-            + self.cache_audio_read
-            + self.cache_image_read
-            + self.cache_video_read
-        )
+        return sum(self[:_INPUTS])
 
     @property
     def output_total(self) -> int:
         """All output tokens, reasoning included."""
         return self.output + self.audio_output + self.image_output + self.video_output
+
+
+_INPUTS: Final = UsageParts._fields.index("output")
+"""The parts of the input come first, and nothing else does."""
 
 
 class Rating(NamedTuple):

@@ -8,7 +8,7 @@ never wins. As with calls, each field takes a maximum, so that order and repetit
 from __future__ import annotations
 
 import json
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from spantally.ground.records import CallRecord, SessionRecord, SessionStatus
@@ -44,7 +44,10 @@ _FROM_CALL: Final = (
     ("tags", "tags"),
     ("project", "project"),
 )
-_call_values: Final = attrgetter(*(source for _, source in _FROM_CALL))
+_call_values: Final = itemgetter(
+    *(CallRecord._fields.index(source) for _, source in _FROM_CALL),
+    *map(CallRecord._fields.index, ("entity_type", "entity_id")),
+)
 
 
 _TIMES: Final = '},"last":'
@@ -104,7 +107,7 @@ class SessionFacts:
     again.
     """
 
-    __slots__ = ("_text", "changed", "facts", "last", "start", "told")
+    __slots__ = ("_implied", "_implied_at", "_text", "changed", "facts", "last", "start", "told")
 
     def __init__(self, text: str | None = None) -> None:
         # What dump() wrote ends with the times, and no text before them can hold what divides the two:
@@ -121,6 +124,9 @@ class SessionFacts:
             self._text = ""
             self.facts = loaded.get("facts", {})
             self.start, self.last = loaded.get("start"), loaded.get("last")
+        self._implied: tuple[Any, ...] | None = None
+        self._implied_at = 0
+        """What a call has implied, and when it began: nearly all calls of a batch imply the same."""
         self.changed = False
         self.told = False
         """True where more changed than the times."""
@@ -168,8 +174,12 @@ class SessionFacts:
         """Take in what a call implies of its session."""
         start = record.start_ns
         self._span(start, record.end_ns or start)
+        values = _call_values(record)
+        if values == self._implied and start >= self._implied_at:
+            return  # as a call before it, which began earlier
+        self._implied, self._implied_at = values, start
         facts = self.facts
-        for (name, _), value in zip(_FROM_CALL, _call_values(record), strict=True):
+        for (name, _), value in zip(_FROM_CALL, values, strict=False):
             if value is None or value == ():
                 continue
             fact = facts.get(name)

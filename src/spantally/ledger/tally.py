@@ -134,58 +134,62 @@ def tags_text(tags: tuple[tuple[str, str], ...]) -> str | None:
 
 def amounts(row: Row) -> Amounts:
     """What ``row`` adds to the totals of its session."""
-    if row.hidden:
+    facts, rating, counted, hidden = row
+    if hidden:
         return ZERO
-    record = row.record
+    record = facts.record
     is_model = record.kind in COUNTED_KINDS
-    error = record.status == Status.ERROR
-    turn = bool(record.turn) and (row.counted or not is_model) and not is_mark(record)
-    if row.rating is None:
+    status = record.status
+    error = status == _ERROR
+    turn = (counted or not is_model) and not is_mark(record) if record.turn else False
+    if rating is None:
         return Amounts(rows=1, turns=turn, errors=error)
-    if not row.counted:
-        paid = 0 if is_model else row.rating.nano_usd or 0
+    nano, cost_status, parts, _, _, list_nano, _, _, tells_cache = rating
+    if not counted:
+        paid = 0 if is_model else nano or 0
         return Amounts(rows=1, turns=turn, errors=error, cost=paid)
-    nano, status, parts = row.rating.nano_usd, row.rating.status, row.rating.parts
-    pending = status == CostStatus.PENDING
+    pending = cost_status == _PENDING
     if parts is None:
         tokens_in = tokens_out = 0
     else:
         tokens_in, tokens_out = parts.input_total, parts.output_total
-    billed = possibly_billed(record)
+    billed = possibly_billed(record) if record.possibly_billed else False
     # In the order of the fields: one such row is made for each call.
-    return Amounts(
-        1,
-        1,
-        turn,
-        error,
-        record.status == Status.RUNNING,
-        tokens_in,
-        tokens_out,
-        *(_cache(row.rating) if row.rating.cache_reported else _NO_CACHE),
-        nano or 0,
-        nano is not None,
-        nano is None and not pending,
-        pending,
-        billed,
-        billed and record.usage is not None,
-        status == CostStatus.COVERED,
-        row.rating.list_nano_usd or 0,
+    return _new(
+        Amounts,
+        (1, 1, turn, error, status == _RUNNING, tokens_in, tokens_out)
+        + (_cache(rating, parts, tokens_in) if tells_cache and parts is not None else _NO_CACHE)
+        + (
+            nano or 0,
+            nano is not None,
+            nano is None and not pending,
+            pending,
+            billed,
+            billed and record.usage is not None,
+            cost_status == _COVERED,
+            list_nano or 0,
+        ),
     )
 
+
+# Members of an enum cost a look-up each, and named tuples made the usual way a call of ours.
+_ERROR: Final = Status.ERROR
+_RUNNING: Final = Status.RUNNING
+_PENDING: Final = CostStatus.PENDING
+_COVERED: Final = CostStatus.COVERED
+_new: Final = tuple.__new__
 
 _Cache: TypeAlias = tuple[int, int, int, int, int, int, int]
 _NO_CACHE: Final[_Cache] = (0, 0, 0, 0, 0, 0, 0)
 
 
-def _cache(rating: Rating) -> _Cache:
+def _cache(rating: Rating, parts: UsageParts, tokens_in: int) -> _Cache:
     """What a call of which caching is known adds, in the order of the fields from ``cache_calls`` on."""
-    parts, saving, premium = rating.parts, rating.cache_saving_nano_usd, rating.cache_premium_nano_usd
-    if parts is None:
-        return _NO_CACHE
+    saving, premium = rating.cache_saving_nano_usd, rating.cache_premium_nano_usd
     known = rating.nano_usd is not None and saving is not None and premium is not None
     return (
         1,
-        parts.input_total,
+        tokens_in,
         parts.cache_read + parts.cache_audio_read,
         parts.cache_write_5m + parts.cache_write_1h,
         known,

@@ -50,8 +50,8 @@ class CostMetrics:
         self._on_ready = on_ready
         self._asked = False
         self._waiting: deque[tuple[CallRecord, Point]] = deque()
-        self._nano: dict[Point, int] = {}
-        self._uncovered: dict[Point, int] = {}
+        self._nano: dict[tuple[Point, str], int] = {}
+        self._uncovered: dict[tuple[Point, str], int] = {}
 
     def note(self, record: CallRecord, rating: Rating, point: Point) -> None:
         """Count a call.
@@ -75,11 +75,11 @@ class CostMetrics:
                 swallowed("otel.cost_metrics", error)
 
     def _sum(self, rating: Rating, point: Point) -> None:
-        point = (*point, (semconv.COST_STATUS, str(rating.status)))
+        key = (point, rating.status)
         if rating.nano_usd is None:
-            self._uncovered[point] = self._uncovered.get(point, 0) + 1
+            self._uncovered[key] = self._uncovered.get(key, 0) + 1
         else:
-            self._nano[point] = self._nano.get(point, 0) + rating.nano_usd
+            self._nano[key] = self._nano.get(key, 0) + rating.nano_usd
 
     def price_waiting(self) -> None:
         """Price what waited for the price data; on the worker."""
@@ -93,7 +93,11 @@ class CostMetrics:
         """Add what was summed to the counters."""
         nano, self._nano = self._nano, {}
         uncovered, self._uncovered = self._uncovered, {}
-        for point, amount in nano.items():
-            self._add(semconv.METRIC_COST, amount / 1e9, self._attributes(point))
-        for point, count in uncovered.items():
-            self._add(semconv.METRIC_UNPRICED_CALLS, count, self._attributes(point))
+        for key, amount in nano.items():
+            self._add(semconv.METRIC_COST, amount / 1e9, self._attributes(_with_status(*key)))
+        for key, count in uncovered.items():
+            self._add(semconv.METRIC_UNPRICED_CALLS, count, self._attributes(_with_status(*key)))
+
+
+def _with_status(point: Point, status: str) -> Point:
+    return (*point, (semconv.COST_STATUS, str(status)))

@@ -8,8 +8,9 @@ why, is told in docs/decisions/0008-metrics.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from opentelemetry import metrics
 
@@ -36,6 +37,35 @@ _WITHOUT_TOKENS: Final = "fetch_response"
 
 _OTHER_CLIENT: Final = frozenset({"create_agent", "fetch_response", "invoke_agent", "retrieval"})
 """Operations of a client that have no duration metric of their own."""
+
+
+_NOT_TOLD: Final = ("unknown", "unknown")
+"""A call without usage counts 0 of these."""
+
+# Members of an enum cost a look-up each.
+_METERED: Final = Precedence.METERED
+_INFERRED: Final = Precedence.INFERRED
+_RUNNING: Final = Status.RUNNING
+_INFERENCE: Final = Kind.INFERENCE
+_TOOL: Final = Kind.TOOL
+
+_told_of: Final = itemgetter(
+    *map(
+        CallRecord._fields.index,
+        (
+            "kind",
+            "operation",
+            "provider",
+            "request_model",
+            "response_model",
+            "server_address",
+            "server_port",
+            "name",
+            "error_type",
+        ),
+    )
+)
+"""What the attributes of a record's data points are made of."""
 
 
 class MetricsConsumer:
@@ -73,6 +103,8 @@ class MetricsConsumer:
             swallowed("otel.redaction_metrics", error)
         self._costs = CostMetrics(self._made.add, self._attributes, rate, on_ready)
         self._series: dict[tuple[Any, ...], _Series] = {}
+        self._counts = self._made.has(semconv.METRIC_INPUT_TOKENS)
+        self._counts_agents = self._made.has(semconv.METRIC_AGENT_INFERENCE_CALLS)
         self._distributes = any(
             self._made.has(name)
             for name in (
@@ -90,19 +122,19 @@ class MetricsConsumer:
             self._revision = (self._telemetry.redactor, revision)
             self._series.clear()
             self._safe.clear()
-        sums: dict[_Cell, None] = {}
+        used: _Used = {}
         for record in batch:
             if not isinstance(record, CallRecord):
                 continue
             try:
-                if record.precedence == Precedence.METERED:
-                    self._record(record, sums)
-                elif record.precedence == Precedence.INFERRED:
+                if record.precedence == _METERED:
+                    self._record(record, used)
+                elif record.precedence == _INFERRED:
                     self._agents.note(record)
             except Exception as error:
                 swallowed("otel.metrics", error)
         self._made.flush()
-        for cell in sums:
+        for cell in self._counted(used):
             for name, count in cell.sums.items():
                 try:
                     self._made.add(name, count, cell.attributes)
@@ -114,15 +146,15 @@ class MetricsConsumer:
         except Exception as error:
             swallowed("otel.metrics", error)
 
-    def _record(self, record: CallRecord, sums: dict[_Cell, None]) -> None:
+    def _record(self, record: CallRecord, used: _Used) -> None:
         called = self._agents.note(record)
-        if record.end_ns is None or record.status == Status.RUNNING:
+        if record.end_ns is None or record.status == _RUNNING:
             return
         series = self._series_of(record, None if called is None else called.model)
         if series.duration is not None:
             seconds = (record.end_ns - record.start_ns) / 1e9
             self._made.record(series.duration, seconds, series.failed)
-        if called is not None and self._made.has(semconv.METRIC_AGENT_INFERENCE_CALLS):
+        if called is not None and self._counts_agents:
             named = series.attributes
             if called.model is not None:
                 named = {key: value for key, value in named.items() if key != semconv.REQUEST_MODEL}
@@ -135,8 +167,13 @@ class MetricsConsumer:
         rating = self._rate(record)
         self._costs.note(record, rating, series.point)
         parts = rating.parts if record.usage is not None else None
-        if record.kind == Kind.INFERENCE and self._made.has(semconv.METRIC_INPUT_TOKENS):
-            self._count(record, parts, series, sums)
+        if self._counts and record.kind == _INFERENCE:
+            key = (series, _NOT_TOLD if parts is None else remainders(record))
+            noted = used.get(key)
+            if noted is None:
+                noted = used[key] = []
+            if parts is not None:
+                noted.append(parts)
         if self._distributes:
             self._distribute(record, parts, series)
 
@@ -148,16 +185,8 @@ class MetricsConsumer:
             asked: of an agent, the only model that was asked beneath it.
         """
         key = (
-            record.kind,
-            record.operation,
-            record.provider,
-            record.request_model,
-            record.response_model,
-            record.server_address,
-            record.server_port,
-            record.name,
-            record.error_type,
-            record.agent_path[-1] if record.kind == Kind.TOOL and record.agent_path else None,
+            _told_of(record),
+            record.agent_path[-1] if record.kind == _TOOL and record.agent_path else None,
             asked,
         )
         found = self._series.get(key)
@@ -177,16 +206,23 @@ class MetricsConsumer:
             self._series[key] = found
         return found
 
+    def _counted(self, used: _Used) -> Iterable[_Cell]:
+        """The cells of what the calls of a batch used."""
+        from spantally.ground.money import UsageParts  # loaded with the first call, not with the program
+
+        sums: dict[_Cell, None] = {}
+        for (series, bases), parts in used.items():
+            try:
+                self._count(series, bases, UsageParts(*map(sum, zip(*parts, strict=True))), sums)
+            except Exception as error:
+                swallowed("otel.metrics", error)
+        return sums
+
     def _count(
-        self, record: CallRecord, parts: UsageParts | None, series: _Series, sums: dict[_Cell, None]
+        self, series: _Series, bases: tuple[str, str], parts: UsageParts, sums: dict[_Cell, None]
     ) -> None:
-        """Add a call's tokens by modality; a call without usage counts 0 of an unknown one."""
-        if parts is None:
-            unknown = self._cell_of(series, "unknown", sums)
-            for name in _COUNTERS:
-                unknown[name] = unknown.get(name, 0)
-            return
-        base_in, base_out = remainders(record)
+        """Add the tokens of like calls by modality; the bases are those of what is not told apart."""
+        base_in, base_out = bases
         rest_in, rest_out = self._cell_of(series, base_in, sums), self._cell_of(series, base_out, sums)
         write = parts.cache_write_5m + parts.cache_write_1h
         for cell, name, count in (
@@ -258,6 +294,11 @@ class MetricsConsumer:
         return found
 
 
+_Used: TypeAlias = "dict[tuple[_Series, tuple[str, str]], list[UsageParts]]"
+"""What the calls of a batch used, by series and the modalities of what is not told apart; calls without usage
+are there, and add nothing. Compiled code sums it up at the end of the batch."""
+
+
 class _Cell:
     """Token counts of one set of attributes, summed over a batch."""
 
@@ -300,15 +341,6 @@ _DURATIONS: Final = {
     Kind.AGENT: semconv.METRIC_AGENT_DURATION,
     Kind.WORKFLOW: semconv.METRIC_WORKFLOW_DURATION,
 }
-
-
-_COUNTERS: Final = (
-    semconv.METRIC_INPUT_TOKENS,
-    semconv.METRIC_OUTPUT_TOKENS,
-    semconv.METRIC_CACHE_READ_TOKENS,
-    semconv.METRIC_CACHE_WRITE_TOKENS,
-    semconv.METRIC_REASONING_TOKENS,
-)
 
 
 def _point(record: CallRecord, asked: str | None) -> Point:

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from spantally.ground.records import CallRecord
 
-_MODALITIES: Final = ("text_tokens", "audio_tokens", "image_tokens")
 _INPUT: Final = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
 _OUTPUT: Final = ("completion_tokens_details", "output_tokens_details", "output_token_details")
 
@@ -29,16 +28,23 @@ def remainders(record: CallRecord) -> tuple[str, str]:
     Args:
         record: of a call with a usage.
     """
-    api = (record.price_context or {}).get("api")
-    usage: Mapping[str, Any] = record.usage or {}
+    context, usage = record.price_context, record.usage or _NOTHING
+    api = context.get("api") if context else None
     text_in = api in _TEXT_IN or _is_broken_down(usage, _INPUT)
     text_out = api in _TEXT_OUT or _is_broken_down(usage, _OUTPUT)
     return "text" if text_in else "unknown", "text" if text_out else "unknown"
 
 
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+
 def _is_broken_down(usage: Mapping[str, Any], names: tuple[str, ...]) -> bool:
     for name in names:
         details = usage.get(name)
-        if isinstance(details, Mapping):
-            return any(details.get(one) is not None for one in _MODALITIES)
+        if type(details) is dict or isinstance(details, Mapping):
+            return (
+                details.get("text_tokens") is not None
+                or details.get("audio_tokens") is not None
+                or details.get("image_tokens") is not None
+            )
     return False

@@ -91,14 +91,19 @@ class _Shared:
         wanted = consumer._sdk_config.exemplar_filter
         made: list[tuple[Any, bool]] = []
         sampled: bool | None = None
+        heeds = type(wanted) not in self._heedless
+        alike = {
+            "time_unix_nano": now,
+            "instrument": instrument,
+            "context": context,
+            "attributes": attributes,
+        }
         for value in values:
-            if sampled is None or type(wanted) not in self._heedless:
+            if heeds or sampled is None:
                 sampled = wanted.should_sample(value, now, attributes, context)
             measurement = object.__new__(self._measurement)
             # Its own __init__ would clean the attributes once more.
-            measurement.__dict__.update(
-                value=value, time_unix_nano=now, instrument=instrument, context=context, attributes=attributes
-            )
+            measurement.__dict__.update(alike, value=value)
             made.append((measurement, sampled))
         for storage in consumer._reader_storages.values():
             for match in storage._get_or_init_view_instrument_match(instrument):

@@ -8,7 +8,7 @@ not depend on the order in which calls, or the parts of one, are added.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import mul
+from operator import itemgetter, mul
 from typing import Any, Final
 
 from spantally.ground.guard import swallowed
@@ -46,12 +46,11 @@ _BAD_USAGE: Final = Rating(None, CostStatus.BAD_USAGE)
 _NO_QUERY: Final = (None, None, None, None, None)
 _PARTS: Final = UsageParts._fields
 
-_INPUTS: Final = _PARTS.index("output")
-"""The parts of the input come first; adding a slice is a third of the property's time."""
-
-_CACHE_READ, _WRITE_5M, _WRITE_1H, _AUDIO_READ = map(
-    _PARTS.index, ("cache_read", "cache_write_5m", "cache_write_1h", "cache_audio_read")
+_cached_of: Final = itemgetter(
+    *map(_PARTS.index, ("cache_read", "cache_write_5m", "cache_write_1h", "cache_audio_read"))
 )
+_new: Final = tuple.__new__
+"""Named tuples made the usual way take a call of ours each."""
 
 # Members of an enum cost a look-up each on a path that has 5 microseconds in all.
 _PRICED: Final = CostStatus.PRICED
@@ -336,7 +335,7 @@ def _step_for(card: Card, parts: UsageParts) -> Step:
     """The rates by the whole input."""
     step = card.steps[0]
     if step.above >= 0:
-        total_input = sum(parts[:_INPUTS])
+        total_input = parts.input_total
         for step in card.steps:  # the last one is above -1
             if total_input > step.above:
                 break
@@ -345,7 +344,9 @@ def _step_for(card: Card, parts: UsageParts) -> Step:
 
 def _price(record: CallRecord, reading: Reading, card: Card, source: str) -> Rating:
     parts = reading.parts
-    step = card.steps[0] if card.steps[0].above < 0 else _step_for(card, parts)
+    step = card.steps[0]
+    if step.above >= 0:
+        step = _step_for(card, parts)
     source = card.source or source
     lacking = None
     if any(step.gap_counts(parts)):
@@ -358,9 +359,8 @@ def _price(record: CallRecord, reading: Reading, card: Card, source: str) -> Rat
     fixed = card.per_call if own is None else own.fixed(record, card.per_call)
     amount = sum(map(mul, step.rated(parts), step.rates), fixed)
     status = _status(record, reading, card, lacking, amount)
-    cached = parts[_CACHE_READ] or parts[_WRITE_5M] or parts[_WRITE_1H] or parts[_AUDIO_READ]
-    effect = cache_effect(parts, step) if cached else NOTHING
-    return Rating(nano_of(amount), status, parts, source, step.price_id, None, *effect)
+    saving, premium = cache_effect(parts, step) if any(_cached_of(parts)) else NOTHING
+    return _new(Rating, (nano_of(amount), status, parts, source, step.price_id, None, saving, premium, False))
 
 
 def _has_known(parts: UsageParts, step: Step) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from spantally.ground.money import Rating, UsageParts
 from spantally.ground.records import CallRecord, SessionRecord
@@ -56,8 +56,10 @@ SELECT_SHOWN: Final = ", ".join(_UNSHOWN.get(name, f"call.{name}") for name in C
 the price where they may tell of lost attempts. Their JSON takes most of the time of a long list."""
 
 
-def _upsert(rows: int) -> str:
-    values = f"({', '.join('?' * len(COLUMNS))})"
+@lru_cache(maxsize=64)
+def _upsert(rows: int, empty: tuple[int, ...]) -> str:
+    """The statement for so many rows that have nothing in the columns at these places."""
+    values = f"({', '.join('NULL' if place in empty else '?' for place in range(len(COLUMNS)))})"
     return (
         f"INSERT INTO call ({', '.join(COLUMNS)}) VALUES {', '.join((values,) * rows)} "
         "ON CONFLICT (call_id) DO UPDATE SET "
@@ -65,15 +67,32 @@ def _upsert(rows: int) -> str:
     )
 
 
-UPSERT: Final = _upsert(1)
-_TOGETHER: Final = ((48, _upsert(48)), (12, _upsert(12)))
-"""Rows of one statement, and the statement; SQLite before 3.32 takes no more than 999 values at once."""
+_TOGETHER: Final = (48, 12)
+"""Rows of one statement; SQLite before 3.32 takes no more than 999 values at once."""
+
+_empty: tuple[int, ...] = tuple(range(len(COLUMNS)))
+"""Places of the columns in which nothing was written by this process yet: half of them, in most programs."""
+
+_changes = 0
+_MOST_CHANGES: Final = 6
+"""How often these become fewer before all columns are bound: each time statements are compiled anew, which
+are kept (a third of a megabyte for that of the most rows)."""
+
+
+@lru_cache(maxsize=64)
+def _filled_of(empty: tuple[int, ...]) -> Callable[[Sequence[tuple[Any, ...]]], tuple[tuple[Any, ...], ...]]:
+    """Gives the other columns; there are several in each row."""
+    return itemgetter(*(place for place in range(len(COLUMNS)) if place not in empty))
+
 
 _PLACE: Final = {name: place for place, name in enumerate(RECORD_COLUMNS)}
 _JSON_PLACES: Final = tuple(_PLACE[name] for name in _JSON)
-_BODY_PLACES: Final = tuple(
-    _PLACE[name] for name in _JSON if name not in ("tags", "agent_path", "finish_reasons")
-)
+_USAGE_PLACE: Final = _PLACE["usage"]
+_CONTEXT_PLACE: Final = _PLACE["price_context"]
+_CONTENT_PLACE: Final = _PLACE["content"]
+_ATTRIBUTES_PLACE: Final = _PLACE["attributes"]
+_BODY_PLACES: Final = (_USAGE_PLACE, _CONTEXT_PLACE, _CONTENT_PLACE, _ATTRIBUTES_PLACE)
+_bodies_of: Final = itemgetter(*_BODY_PLACES)
 _INTEGER_PLACES: Final = tuple(_PLACE[name] for name in _INTEGERS)
 _FLAG_PLACES: Final = tuple(_PLACE[name] for name in _FLAGS)
 _INTEGER_SET: Final = frozenset(_INTEGER_PLACES)
@@ -87,6 +106,7 @@ _MOST: Final = 2**63 - 1
 _PATH_PLACE: Final = _PLACE["agent_path"]
 _REASONS_PLACE: Final = _PLACE["finish_reasons"]
 _TAGS_PLACE: Final = _PLACE["tags"]
+_TUPLE_PLACES: Final = (_TAGS_PLACE, _PATH_PLACE, _REASONS_PLACE)
 _TEXT_PLACES: Final = tuple(
     place for name, place in _PLACE.items() if name not in {*_JSON, *_INTEGERS, *_FLAGS}
 )
@@ -161,9 +181,23 @@ def normalise(record: CallRecord) -> CallRecord:
         PoisonError: naming the field whose value cannot be stored.
     """
     kinds = tuple(map(type, record))
-    odd = _odd_places.get(kinds)
-    if odd is None:
-        odd = _find_odd(kinds)
+    form = _forms.get(kinds) or _form_of(kinds)
+    if form.is_plain:
+        numbers = form.numbers(record)
+        if (
+            min(numbers) >= _LEAST
+            and max(numbers) <= _MOST
+            and all(_needed_of(record))
+            and _are_texts(record.agent_path)
+            and _are_texts(record.finish_reasons)
+            and (not record.tags or _are_plain(record.tags))
+            and all(map(_is_plain_dict, form.bodies(record)))
+        ):
+            return record
+    return _in_plain_types(record, form.odd)
+
+
+def _in_plain_types(record: CallRecord, odd: tuple[int, ...]) -> CallRecord:
     values: list[Any] | None = None
     for place in odd:
         values = list(record) if values is None else values
@@ -197,13 +231,26 @@ def normalise(record: CallRecord) -> CallRecord:
     return record if values is None else CallRecord(*values)
 
 
-_odd_places: Final[dict[tuple[type, ...], tuple[int, ...]]] = {}
-"""By the types of a record's fields: the places whose value is not plain yet. Few sets of types are met."""
+class _Form(NamedTuple):
+    """What the types of a record's fields say of it."""
+
+    odd: tuple[int, ...]
+    """Places whose value is not plain yet."""
+    is_plain: bool
+    """Whether nothing but the values themselves can be odd."""
+    numbers: Callable[[CallRecord], tuple[int, ...]]
+    """The integers."""
+    bodies: Callable[[CallRecord], tuple[dict[Any, Any], ...]]
+    """The dicts."""
+
+
+_forms: Final[dict[tuple[type, ...], _Form]] = {}
+"""By these types, of which few sets are met."""
 
 _MOST_KINDS: Final = 512
 
 
-def _find_odd(kinds: tuple[type, ...]) -> tuple[int, ...]:
+def _form_of(kinds: tuple[type, ...]) -> _Form:
     none = type(None)
     plain: dict[int, tuple[type, ...]] = {
         **dict.fromkeys(_TEXT_PLACES, (str, none)),
@@ -211,13 +258,30 @@ def _find_odd(kinds: tuple[type, ...]) -> tuple[int, ...]:
         **dict.fromkeys(_FLAG_PLACES, (bool,)),
     }
     odd = tuple(place for place, allowed in plain.items() if kinds[place] not in allowed)
-    if len(_odd_places) >= _MOST_KINDS:
-        _odd_places.clear()
-    _odd_places[kinds] = odd
-    return odd
+    structured = {
+        **dict.fromkeys(_TUPLE_PLACES, (tuple,)),
+        **dict.fromkeys(_BODY_PLACES, (dict, none)),
+    }
+    numbers = [place for place in _INTEGER_PLACES if kinds[place] is int]
+    bodies = [place for place in _BODY_PLACES if kinds[place] is dict]
+    right = not odd and all(kinds[place] in allowed for place, allowed in structured.items())
+    form = _Form(odd, right and bool(numbers), _picker(numbers), _picker(bodies))
+    if len(_forms) >= _MOST_KINDS:
+        _forms.clear()
+    _forms[kinds] = form
+    return form
 
 
-_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+def _picker(places: Sequence[int]) -> Callable[[CallRecord], tuple[Any, ...]]:
+    """Gives the values at some places as a tuple, which a getter of one place would not."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    first = places[0] if places else 0
+    return itemgetter(slice(first, first + len(places)))
+
+
+_SURE: Final = frozenset({str, int, bool, type(None)})
+"""Types of whose values none is odd."""
 
 
 def _is_plain(place: int, value: Any) -> bool:
@@ -225,8 +289,23 @@ def _is_plain(place: int, value: Any) -> bool:
     if place == _TAGS_PLACE:
         return False
     if place in (_PATH_PLACE, _REASONS_PLACE):
-        return type(value) is tuple and all(type(part) is str for part in value)
+        return type(value) is tuple and _are_texts(value)
     return type(value) is dict and _is_plain_dict(value)
+
+
+def _are_texts(values: tuple[Any, ...]) -> bool:
+    # A loop: compiled functions strung together (map, all) take longer here, and in usage objects four times.
+    for value in values:  # noqa: SIM110
+        if type(value) is not str:
+            return False
+    return True
+
+
+def _are_plain(tags: tuple[Any, ...]) -> bool:
+    """Whether tags are what is read back: pairs of texts, sorted."""
+    return (
+        all(type(pair) is tuple and _are_texts(pair) for pair in tags) and _tags_from(to_json(tags)) == tags
+    )
 
 
 def _is_plain_dict(value: dict[Any, Any]) -> bool:
@@ -234,8 +313,10 @@ def _is_plain_dict(value: dict[Any, Any]) -> bool:
         if type(key) is not str:
             return False
         kind = type(inner)
-        if kind in _SCALARS:
-            if kind is float and inner * 0 != 0:
+        if kind in _SURE:
+            continue
+        if kind is float:
+            if inner * 0 != 0:
                 return False  # NaN and infinities have no JSON
         elif kind is not dict or not _is_plain_dict(inner):
             return False
@@ -279,28 +360,27 @@ def encode(row: Row) -> list[Any]:
     facts, rating, counted, hidden = row
     record = facts.record
     values: list[Any] = list(record)
-    for place in _BODY_PLACES:
-        value = values[place]
-        if value is not None:
-            values[place] = _context_text(value) if place == _CONTEXT_PLACE else to_json(value)
+    usage, context, content, attributes = _bodies_of(record)
+    if usage is not None:
+        values[_USAGE_PLACE] = to_json(usage)
+    if context is not None:
+        values[_CONTEXT_PLACE] = _context_text(context)
+    if content is not None:
+        values[_CONTENT_PLACE] = to_json(content)
+    if attributes is not None:
+        values[_ATTRIBUTES_PLACE] = to_json(attributes)
     values[_TAGS_PLACE] = tags_text(record.tags)
     values[_PATH_PLACE] = path_text(record.agent_path)
     values[_REASONS_PLACE] = path_text(record.finish_reasons)
-    values.append(None if facts.ranks is None else _encode(dict(facts.ranks)))
-    values.append(int(counted))
-    values.append(int(hidden))
+    ranks = None if facts.ranks is None else _encode(dict(facts.ranks))
     if rating is None:
-        values += _UNRATED
+        values += (ranks, int(counted), int(hidden), *_UNRATED)
         return values
-    nano, status, parts, source, price_id, list_nano, *cache = rating
-    values += (nano, str(status), source, price_id, list_nano)
-    if parts is None:
-        values += _WITHOUT_PARTS
-    else:
-        values.append(sum(parts[:_OUTPUT]))
-        values.append(parts.output_total)
-        values += parts
-    values += cache  # saving, premium, reported
+    nano, status, parts, source, price_id, list_nano, *cache = rating  # saving, premium, reported
+    totals = _WITHOUT_PARTS if parts is None else (parts.input_total, parts.output_total, *parts)
+    values += (ranks, int(counted), int(hidden), nano, str(status), source, price_id, list_nano)
+    values += totals
+    values += cache
     return values
 
 
@@ -311,27 +391,39 @@ def upsert(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     runs meanwhile, each of these is a change of threads that the *program's* thread pays for, dearer than the
     row: so a statement takes as many rows as is reasonable.
 
+    It asks Python's adapters about every None and bool that it binds, for longer than it takes to write them,
+    so bools are bound as the integers that they become, and columns that nobody uses are not bound.
+
     Args:
         db: inside an open transaction.
         rows: their records are normalised.
     """
-    values = [encode(row) for row in rows]
-    most = db.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(COLUMNS)
+    global _empty, _changes
+    columns: list[tuple[Any, ...]] = [*zip(*map(encode, rows), strict=True)]
+    if not columns:
+        return
+    for place in _TRUTH_PLACES:
+        columns[place] = tuple(map(int, columns[place]))
+    many = len(columns[0])
+    empty = tuple(place for place in _empty if columns[place].count(None) == many)
+    if empty != _empty:
+        _changes += 1
+        _empty = empty = empty if _changes < _MOST_CHANGES else ()
+    values = [*zip(*_filled_of(empty)(columns), strict=True)]
+    most = db.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(values[0])
     done = 0
-    for together, statement in _TOGETHER:
-        while together <= most and len(values) - done >= together:
-            db.execute(statement, [*chain.from_iterable(values[done : done + together])])
+    for together in _TOGETHER:
+        while together <= most and many - done >= together:
+            db.execute(_upsert(together, empty), [*chain.from_iterable(values[done : done + together])])
             done += together
-    db.executemany(UPSERT, values[done:])
+    db.executemany(_upsert(1, empty), values[done:])
 
+
+_TRUTH_PLACES: Final = (*_FLAG_PLACES, COLUMNS.index("cache_reported"))
 
 _UNRATED: Final = (*((None,) * (len(STATE_COLUMNS) - 4)), 0)
 _PARTS_WIDTH: Final = len(UsageParts._fields)
 _WITHOUT_PARTS: Final = (None,) * (2 + _PARTS_WIDTH)
-_OUTPUT: Final = UsageParts._fields.index("output")
-"""The parts of the input come first."""
-
-_CONTEXT_PLACE: Final = _PLACE["price_context"]
 _MOST_CONTEXTS: Final = 512
 _contexts: Final[dict[Any, str | None]] = {}
 """Texts of price contexts, which repeat with every call of a program."""

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import sqlite3
-from operator import add, neg
+from operator import add, itemgetter, neg
 from typing import Any, Final, TypeAlias
 
+from spantally.ground.records import CallRecord
 from spantally.ledger.tally import (
     QUARTER_NS,
     ROLLUP_FIELDS,
@@ -20,8 +21,27 @@ from spantally.ledger.tally import (
     tags_text,
 )
 
-_Cell: TypeAlias = tuple[Any, ...]
+_Cell: TypeAlias = tuple[int, bool, tuple[Any, ...]]
 """Quarter, standing and all that a rollup, or a name seen, is of."""
+
+_of: Final = itemgetter(
+    *map(
+        CallRecord._fields.index,
+        (
+            "session_id",
+            "project",
+            "provider",
+            "response_model",
+            "request_model",
+            "agent_path",
+            "user_id",
+            "entity_type",
+            "entity_id",
+            "tool",
+            "tags",
+        ),
+    )
+)
 
 _ROWS: Final = Amounts._fields.index("rows")
 
@@ -65,7 +85,7 @@ class Totals:
         self._sessions: dict[str, list[int]] = {}
         self._names: dict[tuple[str, str, str], int] = {}
         self._rollups: dict[tuple[int, Dimension], list[int]] = {}
-        self._cells: dict[_Cell, tuple[int, ...]] = {}
+        self._cells: dict[_Cell, list[tuple[int, ...]]] = {}
 
     def move(self, old: Row | None, new: Row | None) -> None:
         """Take out what a row added before, and put in what it adds now."""
@@ -78,32 +98,23 @@ class Totals:
         """Rows that differ in nothing but their numbers are added up here, and told apart nowhere."""
         if row.hidden:
             return
-        record = row.record
-        cell = (
-            record.start_ns // QUARTER_NS,
-            row.counted,
-            record.session_id,
-            record.project,
-            record.provider,
-            record.response_model,
-            record.request_model,
-            record.agent_path,
-            record.user_id,
-            record.entity_type,
-            record.entity_id,
-            record.tool,
-            record.tags,
-        )
+        record = row.facts.record
+        cell = (record.start_ns // QUARTER_NS, row.counted, _of(record))
         adds: tuple[int, ...] = amounts(row)
         if sign < 0:
             adds = tuple(map(neg, adds))
         known = self._cells.get(cell)
-        self._cells[cell] = adds if known is None else tuple(map(add, known, adds))
+        if known is None:
+            self._cells[cell] = [adds]
+        else:
+            known.append(adds)
 
     def _spread(self) -> None:
         """From the cells to sessions, names and rollups."""
-        for cell, sums in self._cells.items():
-            quarter, counted, session_id, project, provider, response, request, path, *rest = cell
+        for cell, added in self._cells.items():
+            sums = tuple(map(sum, zip(*added, strict=True)))
+            quarter, counted, of_record = cell
+            session_id, project, provider, response, request, path, *rest = of_record
             user, entity_type, entity_id, tool, tags = rest
             total = self._sessions.get(session_id)
             self._sessions[session_id] = list(sums if total is None else map(add, total, sums))

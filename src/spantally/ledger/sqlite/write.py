@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from spantally.ground.guard import swallowed
@@ -35,6 +36,7 @@ from spantally.ledger.tally import Dimension, Row, sane
 from spantally.pricing.cached import reports_cache
 from spantally.pricing.rate import said
 
+_span_of: Final = itemgetter(*map(CallRecord._fields.index, ("trace_id", "span_id")))
 _UPDATE_STANDING: Final = "UPDATE call SET counted = ?, hidden = ? WHERE call_id = ?"
 _OWN_OF_SPAN: Final = (
     "SELECT call.call_id FROM json_each(?) AS w CROSS JOIN call ON call.trace_id = "
@@ -69,7 +71,7 @@ def rated(record: CallRecord, rate: Rater) -> Rating | None:
     try:
         rating = sane(rate(record))
         if rating.parts is not None and record.usage and reports_cache(record.usage, record.usage_format):
-            rating = rating._replace(cache_reported=True)
+            rating = tuple.__new__(Rating, (*rating[:-1], True))  # a third of the time of _replace()
         return rating
     except Exception as error:
         swallowed("ledger.rate", error)
@@ -181,16 +183,12 @@ class Batch:
         self, changed: Mapping[str, Facts], before: Mapping[str, Row], links: list[SpanKey], rate: Rater
     ) -> None:
         """Write changed rows, and what follows from them for others and for the totals."""
-        after = {
-            call_id: Row(
-                facts,
-                rated(facts.record, rate),
-                # The usual case: nobody else shows or covers it. restand() corrects the rest.
-                facts.record.kind in COUNTED_KINDS and not is_mark(facts.record),
-                hidden=False,
-            )
-            for call_id, facts in changed.items()
-        }
+        after: dict[str, Row] = {}
+        for call_id, facts in changed.items():
+            record = facts.record
+            # The usual case: nobody else shows or covers it. restand() corrects the rest.
+            counted = record.kind in COUNTED_KINDS and not is_mark(record)
+            after[call_id] = Row(facts, rated(record, rate), counted)
         codec.upsert(self._db, after.values())
         self._restand(after, before, links)
 
@@ -255,15 +253,16 @@ class Batch:
             incoming[call_id] = facts if known is None else join(known, facts)
         wanted = set(incoming)
         for facts in incoming.values():
-            if facts.record.trace_id and facts.record.span_id:
-                wanted.add(foreign_call_id(facts.record.trace_id, facts.record.span_id))
+            trace, span = _span_of(facts.record)
+            if trace and span:
+                wanted.add(foreign_call_id(trace, span))
         before = codec.load(self._db, list(wanted))
-        changed: dict[str, Facts] = {}
-        for call_id, facts in incoming.items():
-            old = before.get(call_id)
-            merged = facts if old is None else join(old.facts, facts)
-            if old is None or merged != old.facts:
-                changed[call_id] = merged
+        changed = incoming.copy()
+        for call_id, old in before.items():  # few or none, as a rule
+            if call_id in changed:
+                changed[call_id] = merged = join(old.facts, changed[call_id])
+                if merged == old.facts:
+                    del changed[call_id]
         self._merge_twins(changed, before)
         return changed, {call_id: row for call_id, row in before.items() if call_id in changed}
 
@@ -272,11 +271,12 @@ class Batch:
         foreign: dict[str, SpanKey] = {}
         own: dict[SpanKey, set[str]] = {}
         for call_id, facts in changed.items():
-            trace, span = facts.record.trace_id, facts.record.span_id
+            trace, span = _span_of(facts.record)
             if trace and span:
-                if call_id == foreign_call_id(trace, span):
+                twin_id = foreign_call_id(trace, span)
+                if call_id == twin_id:
                     foreign[call_id] = (trace, span)
-                else:
+                elif twin_id in changed or twin_id in before:
                     own.setdefault((trace, span), set()).add(call_id)
         if foreign:
             keys = list(foreign.values())

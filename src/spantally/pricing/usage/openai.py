@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from spantally.ground.money import UsageParts
 from spantally.ground.thoughts import may_leave_out, thoughts_outside
@@ -43,7 +43,10 @@ _RESPONSES: Final = ("input_tokens", "output_tokens", "input_tokens_details", "o
 
 # This is a third of the time of a rating, and named tuples take most of it when they are made the usual way.
 _new: Final = tuple.__new__
-_NONE_OF_THE_REST: Final = (0,) * (len(UsageParts._fields) - 15)
+_Inputs: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
+_NONE_OF_THE_REST: Final = (0,) * (len(UsageParts._fields) - UsageParts._fields.index("video_output"))
+_NO_DETAILS: Final = (0, 0, 0, 0, 0, 0, 0, 0, 0)
+_NOTHING_ELSE: Final = (False, False, (), NOTHING, False)
 
 
 def chat(raw: Mapping[str, Any], provider: str | None) -> Reading:
@@ -60,50 +63,28 @@ def _read(raw: Mapping[str, Any], provider: str | None, names: tuple[str, str, s
     """Both of OpenAI's shapes; they differ in the names of the two totals only."""
     input_name, output_name, input_details, output_details = names
     total_in, total_out = raw.get(input_name), raw.get(output_name)
-    has_input, has_output = total_in is not None, total_out is not None
-    if not has_input and not has_output:
-        if raw.get("seconds") is not None:
-            length = milliseconds(raw["seconds"], "seconds")
-            return Reading(UsageParts(audio_ms=max(length, LEAST_MS) if provider == "groq" else length))
-        raise NoUsage(f"neither {input_name} nor {output_name}")
+    missing = None
+    if total_in is None or total_out is None:
+        missing = "input" if total_in is None else "output"
+        if total_in is total_out:  # neither is there
+            if raw.get("seconds") is not None:
+                length = milliseconds(raw["seconds"], "seconds")
+                return Reading(UsageParts(audio_ms=max(length, LEAST_MS) if provider == "groq" else length))
+            raise NoUsage(f"neither {input_name} nor {output_name}")
     # Looked at here, since that is the usual case: a function that says what is wrong with others is called
     # for those alone.
     if type(total_in) is not int or not 0 <= total_in <= MAX_COUNT:
         total_in = count(raw, input_name)
     if type(total_out) is not int or not 0 <= total_out <= MAX_COUNT:
         total_out = count(raw, output_name)
-    cached = written = written_long = audio_in = image_in = cached_audio = cached_image = 0
     found = raw.get(input_details)
     if type(found) is not dict:
         found = details(raw, input_details)
-    if found and any(found.values()):  # mostly all of them are 0
-        cached = count(found, "cached_tokens") if found.get("cached_tokens") else 0
-        # Nearly always absent or 0, and a call for each would be a tenth of the time of a rating.
-        audio_in = count(found, "audio_tokens") if found.get("audio_tokens") else 0
-        image_in = count(found, "image_tokens") if found.get("image_tokens") else 0
-        written = count(found, "cache_write_tokens") if found.get("cache_write_tokens") else 0
-        if written and "cache_write_tokens_details" in found:
-            # The long retention has a rate of its own; the total contains it.
-            written_long = count(details(found, "cache_write_tokens_details"), "ttl_12h_tokens")
-            if written_long > written:
-                raise BadUsage(f"ttl_12h_tokens {written_long} exceed cache_write_tokens {written}")
-        if found.get("cached_tokens_details"):
-            cached_audio, cached_image = _cached_kinds(found, cached, audio_in, image_in)
-    if not cached and not (_CACHED_NAMES.isdisjoint(raw) and _AGENTS_CACHED not in found):
-        cached = _cached_elsewhere(raw, found)
-    cached -= cached_audio + cached_image
-    audio_in -= cached_audio
-    image_in -= cached_image
-    text_in = total_in - cached - cached_audio - cached_image - written - audio_in - image_in
-    if text_in < 0:
-        # The details do not say which of the cached tokens were audio: where the parts exceed the total,
-        # at least the excess must be both.
-        if cached_audio or cached_image or -text_in > min(cached, audio_in):
-            raise BadUsage(f"parts of {input_name} exceed its {total_in}")
-        cached_audio = -text_in
-        cached -= cached_audio
-        audio_in -= cached_audio
-        text_in = 0
+    # Mostly all of the details are 0, and what is in them needs no telling apart.
+    if (found and any(found.values())) or not _CACHED_NAMES.isdisjoint(raw):
+        inputs = _inputs(raw, found, total_in, input_name)
+    else:
+        inputs = (total_in, *_NO_DETAILS)
     reasoning = audio_out = image_out = 0
     found = raw.get(output_details)
     if type(found) is not dict:
@@ -122,16 +103,47 @@ def _read(raw: Mapping[str, Any], provider: str | None, names: tuple[str, str, s
     text_out = total_out - audio_out - image_out
     if text_out < 0 or reasoning > text_out:
         raise BadUsage(f"parts of {output_name} exceed its {total_out}")
-    parts = _new(
-        UsageParts,
-        (text_in, cached, written - written_long, written_long, audio_in, image_in, 0, cached_audio,
-         cached_image, 0, text_out, reasoning, audio_out, image_out, 0, *_NONE_OF_THE_REST),
-    )  # fmt: skip
-    missing = None if has_input and has_output else ("output" if has_input else "input")
+    parts = _new(UsageParts, (*inputs, text_out, reasoning, audio_out, image_out, *_NONE_OF_THE_REST))
     if missing == "output" and total_in and raw.get("total_tokens") == total_in:
         missing = None  # the total says that there is nothing to miss
-    reading = _new(Reading, (parts, missing, False, False, (), NOTHING, False))
+    reading = _new(Reading, (parts, missing, *_NOTHING_ELSE))
     return _of_others(reading, raw, provider or "") if other else reading
+
+
+def _inputs(raw: Mapping[str, Any], found: Mapping[str, Any], total_in: int, input_name: str) -> _Inputs:
+    """The parts of the input by its details, in the order of :class:`UsageParts`."""
+    # Nearly always absent or 0, and a call for each would be a tenth of the time of a rating.
+    cached = count(found, "cached_tokens") if found.get("cached_tokens") else 0
+    audio_in = count(found, "audio_tokens") if found.get("audio_tokens") else 0
+    image_in = count(found, "image_tokens") if found.get("image_tokens") else 0
+    written = count(found, "cache_write_tokens") if found.get("cache_write_tokens") else 0
+    written_long = cached_audio = cached_image = 0
+    if written and "cache_write_tokens_details" in found:
+        # The long retention has a rate of its own; the total contains it.
+        written_long = count(details(found, "cache_write_tokens_details"), "ttl_12h_tokens")
+        if written_long > written:
+            raise BadUsage(f"ttl_12h_tokens {written_long} exceed cache_write_tokens {written}")
+    if found.get("cached_tokens_details"):
+        cached_audio, cached_image = _cached_kinds(found, cached, audio_in, image_in)
+    if not cached and not (_CACHED_NAMES.isdisjoint(raw) and _AGENTS_CACHED not in found):
+        cached = _cached_elsewhere(raw, found)
+    cached -= cached_audio + cached_image
+    audio_in -= cached_audio
+    image_in -= cached_image
+    text_in = total_in - cached - cached_audio - cached_image - written - audio_in - image_in
+    if text_in < 0:
+        # The details do not say which of the cached tokens were audio: where the parts exceed the total,
+        # at least the excess must be both.
+        if cached_audio or cached_image or -text_in > min(cached, audio_in):
+            raise BadUsage(f"parts of {input_name} exceed its {total_in}")
+        cached_audio = -text_in
+        cached -= cached_audio
+        audio_in -= cached_audio
+        text_in = 0
+    return (
+        text_in, cached, written - written_long, written_long, audio_in, image_in, 0, cached_audio,
+        cached_image, 0,
+    )  # fmt: skip
 
 
 def _cached_kinds(found: Mapping[str, Any], cached: int, audio_in: int, image_in: int) -> tuple[int, int]:
