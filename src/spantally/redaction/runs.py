@@ -50,7 +50,8 @@ class Runs:
         """
         found: list[tuple[int, int, bool]] = []
         # By their ends: a space is rarer than a letter, so that the search compares little more than it. And
-        # all in one go, since most of them are names and words that nothing more is asked of.
+        # all in one go, since most of them are names and words that nothing more is asked of. The numbers are
+        # the length of a long word, without and with the space behind it.
         pieces = self._words.split(_LONG_END)
         pieces.pop()
         if not pieces:
@@ -58,15 +59,12 @@ class Runs:
         before, kinds = self._words.rfind, self._kinds
         end = -1
         for piece in pieces:
-            end += len(piece) + SHORTEST + 1
-            start = before(b" ", 0, end - SHORTEST) + 1
-            kind = kinds[start:end]
-            if kind.isspace():
-                continue
-            if kind.find(b"0") >= 0:
-                found.append((start, end, True))
-            elif kind.find(b"AA") >= 0 or kind.find(b"A A") >= 0:
-                found.append((start, end, False))
+            end += len(piece) + 17
+            kind = kinds[before(b" ", 0, end - 16) + 1 : end]
+            if not kind.isspace():
+                digit = kind.find(b"0") >= 0
+                if digit or kind.find(b"AA") >= 0 or kind.find(b"A A") >= 0:
+                    found.append((end - len(kind), end, digit))
         return found
 
     def may_hold_line(self) -> bool:
