@@ -152,9 +152,10 @@ def scan(
         generic: whether noise behind an unknown prefix goes as well.
     """
     taken: list[Span] = []
-    registry.find_literals(text, taken)
+    if not registry.is_empty():
+        registry.find_literals(text, taken)
     check = clock.check
-    tags = find_tags(text)
+    tags = find_tags(text) if "[" in text else []
     if defaults:
         marks = _find(text, tags, check, taken, generic=generic)
         if may_have_views(text):

@@ -56,21 +56,24 @@ class Runs:
         pieces.pop()
         if not pieces:
             return found
-        before, kinds = self._words.rfind, self._kinds
+        kinds = self._kinds
         end = -1
         for piece in pieces:
             end += len(piece) + 17
-            kind = kinds[before(b" ", 0, end - 16) + 1 : end]
-            if not kind.isspace():
-                digit = kind.find(b"0") >= 0
-                if digit or kind.find(b"AA") >= 0 or kind.find(b"A A") >= 0:
-                    found.append((end - len(kind), end, digit))
+            start = end - 16 - len(piece.rpartition(b" ")[2])
+            kind = kinds[start:end]
+            if kind.isspace():
+                continue
+            if not kind.isupper() or kind.find(b"0") >= 0:
+                found.append((start, end, True))
+            elif kind.find(b"AA") >= 0 or kind.find(b"A A") >= 0:
+                found.append((start, end, False))
         return found
 
     def may_hold_line(self) -> bool:
         """Whether a colon stands before a port or a star, as in each line of a password file."""
         find = self._kinds.find
-        return find(b":0000") >= 0 or find(b":*:") >= 0
+        return find(b":0000") >= 0 or (find(b"*") >= 0 and find(b":*:") >= 0)
 
     def may_hold_value(self, start: int, end: int) -> bool:
         """Whether a secret can stand there that nobody would take for words: a digit, or a long word."""

@@ -119,7 +119,7 @@ class View:
 
 def may_have_views(text: str) -> bool:
     """Whether any escape can stand in a text."""
-    return "%" in text or "&" in text or "\\u" in text or _ESCAPE in text
+    return "%" in text or "&" in text or ("\\" in text and "\\u" in text) or _ESCAPE in text
 
 
 def escapes_of(text: str) -> list[re.Match[str]]:
@@ -134,7 +134,7 @@ def escapes_of(text: str) -> list[re.Match[str]]:
     if _ESCAPE in text:
         hits.extend(_COLOUR.finditer(text))
     simple = not hits
-    at = text.find("\\u")
+    at = text.find("\\u") if "\\" in text else -1
     if at >= 0:
         # JSON is full of other escapes: those of one backslash are found by both of their signs.
         found = list(_UNICODE_PLAIN.finditer(text, at))
