@@ -21,7 +21,7 @@ from spantally.redaction.unknown_tokens import (
     find_unknown,
     find_uuid,
 )
-from spantally.redaction.vendor_tokens import PREFIX, PREFIX_OF_PLAIN, PREFIX_STARTS, take_vendor
+from spantally.redaction.vendor_tokens import PREFIX, PREFIX_BY_PARTS, PREFIX_STARTS, take_vendor
 
 LONGEST_GENERIC: Final = 512
 """A longer word without a known prefix is data (media, a certificate), not a key."""
@@ -120,13 +120,12 @@ def find_tokens(
 def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -> None:
     if word.startswith(_DIGESTS):
         return
-    at = 0
     found = False
-    seek = (PREFIX if "%" in word else PREFIX_OF_PLAIN).search
-    while (hit := seek(word, at)) is not None:
+    hit = PREFIX.search(word) if "%" in word else PREFIX_BY_PARTS.match(word)
+    while hit is not None:
         end = take_vendor(text, start, word, hit, taken)
         found = found or end > 0
-        at = end if end > 0 else hit.end()
+        hit = PREFIX.search(word, end if end > 0 else hit.end())
     length = len(word)
     if found or length > LONGEST_GENERIC or length < SHORTEST:
         return

@@ -154,7 +154,7 @@ def views_of(text: str, hits: list[re.Match[str]], places: Sequence[int]) -> lis
         hits: its escapes, in order.
         places: where something stands in it, as it is, by which a rule could begin to read, in order.
     """
-    simple = all([hit[0][0] == "\\" for hit in hits])
+    simple = all(hit[0][0] == "\\" for hit in hits)
     parts: list[list[re.Match[str]]] = []
     last = -MARGIN * 3
     for hit in hits:
