@@ -296,7 +296,7 @@ And another mark that is found by the same letter.
 
 
 Marks: TypeAlias = tuple[dict[str, list[int]], list[int]]
-"""The marks of :data:`PLACED` in a text, each with where it begins; where any stem of a name begins. In order."""
+"""The marks of :data:`PLACED` in a text, each with where it begins; and where any stem begins, in order."""
 
 
 def _by_letter(letter: str) -> tuple[re.Pattern[bytes], tuple[tuple[str, int, bool], ...]]:
