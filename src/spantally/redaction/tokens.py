@@ -120,13 +120,14 @@ def find_tokens(
 def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -> None:
     if word.startswith(_DIGESTS):
         return
+    length = len(word)
     found = False
-    hit = PREFIX.search(word) if "%" in word else PREFIX_BY_PARTS.match(word)
+    by_parts = length <= LONGEST_GENERIC and "%" not in word
+    hit = PREFIX_BY_PARTS.match(word) if by_parts else PREFIX.search(word)
     while hit is not None:
         end = take_vendor(text, start, word, hit, taken)
         found = found or end > 0
         hit = PREFIX.search(word, end if end > 0 else hit.end())
-    length = len(word)
     if found or length > LONGEST_GENERIC or length < SHORTEST:
         return
     before = text[start - 1] if start else ""

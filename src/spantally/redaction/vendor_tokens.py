@@ -53,7 +53,9 @@ PREFIX_STARTS: Final = frozenset(prefix[:2] for prefix in (*_BY_PREFIX, "eyJ"))
 PREFIX_BY_PARTS: Final = re.compile(
     rf"(?:[A-Za-z0-9]*+[^A-Za-z0-9]++)*?({_prefix_pattern(list(_BY_PREFIX))}|eyJ)"
 )
-"""The first one in a word without a percent sign: from boundary to boundary, not letter by letter."""
+"""The first one in a usual word without a percent sign: from boundary to boundary, not letter by letter.
+
+Each boundary is kept in memory until the end."""
 
 
 def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: list[Span]) -> int:
