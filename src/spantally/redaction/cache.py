@@ -39,13 +39,18 @@ class Cache:
 
     def put(self, key: bytes, entry: str | None) -> None:
         """Keep ``entry`` under ``key``, and drop the older generation when the newer is full."""
-        size = len(entry) if entry is not None else 0
-        if size > LONGEST_KEPT:
-            return
-        if len(self._new) >= MOST_ENTRIES or self._size + size > MOST_CHARACTERS:
-            self._old, self._new, self._size = self._new, {}, 0
-        self._new[key] = entry
-        self._size += size
+        size = 0
+        if entry is not None:
+            size = len(entry)
+            if size > LONGEST_KEPT:
+                return
+        new = self._new
+        if len(new) >= MOST_ENTRIES or self._size + size > MOST_CHARACTERS:
+            self._old, new, self._size = new, {}, 0
+            self._new = new
+        new[key] = entry
+        if size:
+            self._size += size
 
     def __len__(self) -> int:
         return len(self._new) + len(self._old)

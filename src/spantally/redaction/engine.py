@@ -17,7 +17,7 @@ from spantally.redaction.columns import find_columns
 from spantally.redaction.inserts import find_inserts
 from spantally.redaction.languages import find_named
 from spantally.redaction.logins import find_lines, may_be_line
-from spantally.redaction.marks import URL, has_marks, marks_of
+from spantally.redaction.marks import URL, Marks, has_marks, marks_of
 from spantally.redaction.pairs import find_pairs
 from spantally.redaction.rules import Finders
 from spantally.redaction.runs import SHORTEST as SHORTEST_WORD
@@ -26,7 +26,7 @@ from spantally.redaction.spans import Span, replaced, settle
 from spantally.redaction.structures import find_structures
 from spantally.redaction.tags import OPENING, find_tags
 from spantally.redaction.tokens import find_tokens, is_object_id
-from spantally.redaction.views import DEEPEST, may_have_views, views_of
+from spantally.redaction.views import DEEPEST, escapes_of, may_have_views, views_of
 
 __all__ = [
     "UnsettledError",
@@ -86,43 +86,55 @@ def _find(
     taken: list[Span],
     *,
     generic: bool,
-) -> list[int]:
+) -> Marks | None:
     """Append what the built-in rules find in a text as it stands, with tags at ``tags``.
 
     Returns:
-        Where a rule began to read, in order, but for addresses, which stand in half of all texts.
+        The marks by which they began to read.
     """
     runs = Runs(text, tags)
     marks = marks_of(runs.raw.lower())
-    places: list[int] = []
     if marks is not None:
-        present = dict(marks.present())
-        find_structures(text, present, check, taken)
-        heads: list[int] = []
-        stems = marks.stems()
-        find_pairs(text, stems, runs, check, taken, heads)
-        places.extend(stems)
-        places.extend(at for mark, found in present.items() if mark not in _ADDRESSES for at in found)
-        places.sort()
-        if heads:
-            find_columns(text, heads, check, taken)
-        find_inserts(text, present.get("into", ()), check, taken)
-    find_lines(text, check, taken)
-    find_named(text, check, taken)
+        present, stems = marks
+        if present:
+            find_structures(text, present, check, taken)
+        if stems:
+            heads: list[int] = []
+            find_pairs(text, stems, runs, check, taken, heads)
+            if heads:
+                find_columns(text, heads, check, taken)
+        if "into" in present:
+            find_inserts(text, present["into"], check, taken)
+    if runs.may_hold_line():
+        find_lines(text, check, taken)
+    if not text.isascii():
+        find_named(text, check, taken)
     if len(text) >= SHORTEST_WORD:
         find_tokens(text, runs, check, taken, generic=generic)
-    return places
+    return marks
+
+
+def _places(marks: Marks | None) -> list[int]:
+    """Where a rule began to read, in order, but for addresses, which stand in half of all texts."""
+    if marks is None:
+        return []
+    present, stems = marks
+    places = [at for mark, found in present.items() if mark not in _ADDRESSES for at in found]
+    return sorted([*stems, *places])
 
 
 def _find_encoded(
-    text: str, places: list[int], check: Callable[[], None], taken: list[Span], *, generic: bool, depth: int
+    text: str, marks: Marks | None, check: Callable[[], None], taken: list[Span], *, generic: bool, depth: int
 ) -> None:
     """Append what they find in parts that are encoded, once they are decoded."""
-    for view in views_of(text, places):
+    escapes = escapes_of(text)
+    if not escapes:
+        return
+    for view in views_of(text, escapes, _places(marks)):
         check()
         found: list[Span] = []
         inner = _find(view.text, find_tags(view.text), check, found, generic=generic)
-        if depth > 1:
+        if depth > 1 and may_have_views(view.text):
             _find_encoded(view.text, inner, check, found, generic=generic, depth=depth - 1)
         taken.extend(span._replace(start=view.origin(span.start), end=view.end(span.end)) for span in found)
 
@@ -140,12 +152,14 @@ def scan(
         generic: whether noise behind an unknown prefix goes as well.
     """
     taken: list[Span] = []
-    registry.find_literals(text, taken)
+    if not registry.is_empty():
+        registry.find_literals(text, taken)
     check = clock.check
-    tags = find_tags(text)
+    tags = find_tags(text) if "[" in text else []
     if defaults:
-        places = _find(text, tags, check, taken, generic=generic)
-        _find_encoded(text, places, check, taken, generic=generic, depth=DEEPEST)
+        marks = _find(text, tags, check, taken, generic=generic)
+        if may_have_views(text):
+            _find_encoded(text, marks, check, taken, generic=generic, depth=DEEPEST)
     if patterns:
         patterns.find(text, check, taken)
     if not taken:

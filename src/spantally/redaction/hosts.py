@@ -53,6 +53,10 @@ _ORACLE: Final = re.compile(
 )
 
 
+_BEFORE_LOGIN: Final = frozenset("dDgGnNpPrRtTyY")
+"""How the words that a login of Oracle's follows end."""
+
+
 def accounts(text: str, places: Iterable[int], taken: list[Span]) -> None:
     """A password before each ``@``, of which a decorator or a space before it leaves none."""
     acl_end = 0
@@ -82,7 +86,7 @@ def userinfo(text: str, at: int, taken: list[Span]) -> None:
             _dialed(value, at, taken)
         elif "/" in text[max(0, at - 64) : at]:
             begin = max(text.rfind(" ", low, at), text.rfind("=", low, at))
-            in_word = begin >= 0 and text.find("/", begin, at) >= 0
+            in_word = begin > 0 and text[begin - 1] in _BEFORE_LOGIN and text.find("/", begin, at) >= 0
             hit = _ORACLE.search(text, max(low, begin - 12), at) if in_word else None
             if hit is not None and is_chosen(hit["value"]):
                 taken.append(Span(*hit.span("value"), STRUCTURE, "password"))

@@ -374,11 +374,10 @@ class Redactor:
         known, entry = cache.get(key)
         if known:
             return text if entry is None else entry
-        own = clock is None
         try:
             answer = self._scanned(text, generic, clock or Clock(self._budget))
         except OutOfTimeError:
-            if own:  # not the fault of what was read before it
+            if clock is None:  # not the fault of what was read before it
                 cache.put(key, ERROR_TAG)
             raise
         cache.put(key, None if answer is text else answer)

@@ -46,7 +46,7 @@ class Finders:
             import spantally.redaction.pii  # noqa: F401 - now, in the user's own call, and not at a text
 
     def __bool__(self) -> bool:
-        return bool(self.patterns or self.pii or self.allows)
+        return bool(self.patterns or self.pii or self._allowed or self._allowed_patterns)
 
     @property
     def allows(self) -> int:

@@ -5,7 +5,7 @@ Bytes are found ten times as fast as a pattern matches: one table shows where wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 SHORTEST: Final = 16
@@ -13,8 +13,11 @@ SHORTEST: Final = 16
 
 _CHARS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/=.~%"
 _WORDS: Final = bytes(97 if code in _CHARS else 32 for code in range(256))
-_KINDS: Final = bytes(48 if 48 <= code < 58 else 65 if 65 <= code < 91 else 32 for code in range(256))
+_KINDS: Final = bytes(
+    48 if 48 <= code < 58 else 65 if 65 <= code < 91 else code if code in b":*" else 32 for code in range(256)
+)
 _LONG: Final = b"a" * SHORTEST
+_LONG_END: Final = _LONG + b" "
 _FILLED: Final = bytes(32 if chr(code).isspace() else 97 for code in range(256))
 _UNBROKEN: Final = b"a" * 12
 _KEY: Final = b"a" * 16
@@ -36,41 +39,41 @@ class Runs:
             raw = _without(raw, tags)
         self.tagged = bool(tags)
         self.raw = raw
-        self._words = raw.translate(_WORDS)
+        self._words = raw.translate(_WORDS) + b" "
         self._kinds = raw.translate(_KINDS)
         self._filled = b""
 
-    def long_words(self) -> Iterator[tuple[int, int, bool]]:
+    def long_words(self) -> list[tuple[int, int, bool]]:
         """Start and end of each long word with a digit, or with two capitals side by side or one apart.
 
         The third says whether it has a digit.
         """
-        words = self._words
-        find, kinds = words.find, self._kinds.find
-        at = find(_LONG)
-        if at < 0:
-            return
-        size = len(words)
-        digit = capital = -1
-        """Where the next of each stands, from ``at`` on: of most words it is behind them."""
-        while at >= 0:
-            end = find(b" ", at + SHORTEST)
-            if end < 0:
-                end = size
-            if digit < at:
-                digit = kinds(b"0", at)
-                if digit < 0:
-                    digit = size
-            if digit < end:
-                yield at, end, True
-            else:
-                if capital < at:
-                    capital = kinds(b"A", at)
-                    if capital < 0:
-                        capital = size
-                if capital < end and (kinds(b"AA", capital, end) >= 0 or kinds(b"A A", capital, end) >= 0):
-                    yield at, end, False
-            at = find(_LONG, end)
+        found: list[tuple[int, int, bool]] = []
+        # By their ends: a space is rarer than a letter, so that the search compares little more than it. And
+        # all in one go, since most of them are names and words that nothing more is asked of. The numbers are
+        # the length of a long word, without and with the space behind it.
+        pieces = self._words.split(_LONG_END)
+        pieces.pop()
+        if not pieces:
+            return found
+        kinds = self._kinds
+        end = -1
+        for piece in pieces:
+            end += len(piece) + 17
+            start = end - 16 - len(piece.rpartition(b" ")[2])
+            kind = kinds[start:end]
+            if kind.isspace():
+                continue
+            if not kind.isupper() or kind.find(b"0") >= 0:
+                found.append((start, end, True))
+            elif kind.find(b"AA") >= 0 or kind.find(b"A A") >= 0:
+                found.append((start, end, False))
+        return found
+
+    def may_hold_line(self) -> bool:
+        """Whether a colon stands before a port or a star, as in each line of a password file."""
+        find = self._kinds.find
+        return find(b":0000") >= 0 or (find(b"*") >= 0 and find(b":*:") >= 0)
 
     def may_hold_value(self, start: int, end: int) -> bool:
         """Whether a secret can stand there that nobody would take for words: a digit, or a long word."""

@@ -136,7 +136,12 @@ def find_shaped(text: str, start: int, word: str, taken: list[Span], *, long: bo
     if hit is None and "%3D" in word:
         hit = _TWITTER.search(word)
         kind = "twitter-token" if hit is not None else kind
-    if hit is None and len(word) >= _SHORTEST_DISCORD and word.count(".") > 1:
+    if (
+        hit is None
+        and len(word) >= _SHORTEST_DISCORD
+        and word.count(".") > 1
+        and ("M" in word or "N" in word or "O" in word)
+    ):
         hit = _DISCORD.search(word)
         kind = "discord-token"
     if hit is None or not shapes.looks_random(hit[0], 20):

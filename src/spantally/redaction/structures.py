@@ -30,6 +30,8 @@ _ENCODED_USERINFO: Final = re.compile(
     r"((?:[A-Za-z0-9_.-]|%(?!3A|40|2F)[0-9A-F]{2}){0,128}+)%3A((?:[A-Za-z0-9_.~!*()-]|%(?!40|2F)[0-9A-F]{2}){1,256}+)%40",
     re.IGNORECASE,
 )
+_MAY_BE_USER: Final = re.compile(r"""[^\s:/?\#@\[\]"'<>\\|`]*+[:@]""")
+"""How both of these begin: behind the name of a host mostly stands a path."""
 _CUT: Final = ("", '"', "'")
 """What a text ends with that was cut off behind a password."""
 _ELLIPSIS: Final = re.compile(r"\.\.\.|\u2026")
@@ -221,6 +223,8 @@ def _is_cut_off(secret: str, behind: str) -> bool:
 
 def _userinfo(text: str, at: int, taken: list[Span]) -> int:
     """``user:password@host`` or ``token@host`` behind ``://``; where reading may go on."""
+    if _MAY_BE_USER.match(text, at) is None:
+        return at
     hit = _USERINFO.match(text, at)
     if hit is None:
         alone = _USER_ONLY.match(text, at)

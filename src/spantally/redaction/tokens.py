@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from spantally.redaction import shapes
-from spantally.redaction.runs import Runs
+from spantally.redaction.runs import SHORTEST, Runs
 from spantally.redaction.shaped_tokens import AZURE_KEY_LENGTH, TWILIO_LENGTH, find_shaped
 from spantally.redaction.spans import VENDOR, Span
 from spantally.redaction.tags import know_types
@@ -50,6 +50,7 @@ _SESSION: Final = (
 """Cookies that servers keep sessions by, wherever they stand."""
 _NAMES_END: Final = frozenset("dDhHnNtT")
 """How the names of those, and of personal access tokens, end."""
+_SHORTEST_NAME: Final = 3
 _IN_QUERY: Final = frozenset("?&")
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9_.%!~-]{16,}")
 _MANGLED: Final = ("_Z", "__Z", "_R")
@@ -119,16 +120,16 @@ def find_tokens(
 def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -> None:
     if word.startswith(_DIGESTS):
         return
-    at = 0
+    length = len(word)
     found = False
-    seek = PREFIX.search if "%" in word or len(word) > LONGEST_GENERIC else PREFIX_BY_PARTS.match
-    while (hit := seek(word, at)) is not None:
+    by_parts = length <= LONGEST_GENERIC and "%" not in word
+    hit = PREFIX_BY_PARTS.match(word) if by_parts else PREFIX.search(word)
+    while hit is not None:
         end = take_vendor(text, start, word, hit, taken)
         found = found or end > 0
-        at = end if end > 0 else hit.end()
-    if found or len(word) > LONGEST_GENERIC or len(word) < 16:
+        hit = PREFIX.search(word, end if end > 0 else hit.end())
+    if found or length > LONGEST_GENERIC or length < SHORTEST:
         return
-    length = len(word)
     before = text[start - 1] if start else ""
     # A run of letters and digits as long as a key's: nearly all words are names and paths, and have none.
     long = _LONGER_RUN.search(word) is not None
@@ -142,28 +143,10 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
     ) and find_shaped(text, start, word, taken, long=long):
         return
     equals = word.find("=")
-    if equals > 0 and start and text[start - 1] in _IN_QUERY and find_in_query(start, word, taken):
-        return
-    if (
-        equals > 3
-        and word[equals - 1].isupper()
-        and generic
-        and find_in_environment(start, word, equals, taken)
-    ):
+    if equals > 0 and _judge_assigned(text, start, word, equals, taken, generic):
         return
     if generic and length > _UUID_LENGTH and word.count("-") >= _HYPHENS and find_uuid(start, word, taken):
         return
-    if equals > 3 and word[equals - 1] not in _NAMES_END:
-        equals = 0  # most words
-    if equals > 3 and word[:equals].endswith(("_PAT", "_pat")):
-        if shapes.looks_random(word[equals + 1 :], 20):
-            taken.append(Span(start + equals + 1, start + len(word), VENDOR, "token"))
-        return
-    if equals > 3 and word[:equals].lower().endswith(_SESSION):
-        session = _SESSION_ID.match(word, equals + 1)
-        if session is not None:
-            taken.append(Span(start + session.start(), start + session.end(), VENDOR, "cookie"))
-            return
     if (
         (
             long
@@ -177,3 +160,28 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
             taken.append(Span(start + mailchimp.start(), start + mailchimp.end(), VENDOR, "mailchimp-key"))
         elif generic:
             find_unknown(text, start, word, taken, long=long)
+
+
+def _judge_assigned(text: str, start: int, word: str, equals: int, taken: list[Span], generic: bool) -> bool:
+    """What stands behind the first equals sign of a word; whether nothing else may judge the word."""
+    if start and text[start - 1] in _IN_QUERY and find_in_query(start, word, taken):
+        return True
+    if equals <= _SHORTEST_NAME:
+        return False
+    last = word[equals - 1]
+    if last.isupper() and generic and find_in_environment(start, word, equals, taken):
+        return True
+    if last not in _NAMES_END:  # most words
+        return False
+    if generic and len(word) > _UUID_LENGTH and word.count("-") >= _HYPHENS and find_uuid(start, word, taken):
+        return True
+    if word.endswith(("_PAT", "_pat"), 0, equals):
+        if shapes.looks_random(word[equals + 1 :], 20):
+            taken.append(Span(start + equals + 1, start + len(word), VENDOR, "token"))
+        return True
+    if word[:equals].lower().endswith(_SESSION):
+        session = _SESSION_ID.match(word, equals + 1)
+        if session is not None:
+            taken.append(Span(start + session.start(), start + session.end(), VENDOR, "cookie"))
+            return True
+    return False

@@ -50,11 +50,12 @@ def _prefix_pattern(prefixes: list[str]) -> str:
 PREFIX: Final = re.compile(f"{_BOUNDARY}({_prefix_pattern(list(_BY_PREFIX))}|eyJ)")
 PREFIX_STARTS: Final = frozenset(prefix[:2] for prefix in (*_BY_PREFIX, "eyJ"))
 """How prefixes begin: where none of these two characters stands, the pattern need not be asked."""
-# The same for words of usual length without a percent sign: from boundary to boundary, not letter by letter.
 PREFIX_BY_PARTS: Final = re.compile(
-    r"(?:(?<![A-Za-z0-9])|[A-Za-z0-9]*+[^A-Za-z0-9])(?:[A-Za-z0-9]*+[^A-Za-z0-9])*?"
-    f"({_prefix_pattern(list(_BY_PREFIX))}|eyJ)"
+    rf"(?:[A-Za-z0-9]*+[^A-Za-z0-9]++)*?({_prefix_pattern(list(_BY_PREFIX))}|eyJ)"
 )
+"""The first one in a usual word without a percent sign: from boundary to boundary, not letter by letter.
+
+Each boundary is kept in memory until the end."""
 
 
 def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: list[Span]) -> int:

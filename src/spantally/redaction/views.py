@@ -122,34 +122,39 @@ def may_have_views(text: str) -> bool:
     return "%" in text or "&" in text or ("\\" in text and "\\u" in text) or _ESCAPE in text
 
 
-def views_of(text: str, places: Sequence[int]) -> list[View]:
+def escapes_of(text: str) -> list[re.Match[str]]:
+    """The escapes of a text, in order."""
+    hits: list[re.Match[str]] = []
+    at = text.find("%")
+    if at >= 0:
+        hits.extend(_PERCENT.finditer(text, at))
+    at = text.find("&")
+    if at >= 0:
+        hits.extend(_ENTITY.finditer(text, at))
+    if _ESCAPE in text:
+        hits.extend(_COLOUR.finditer(text))
+    simple = not hits
+    at = text.find("\\u") if "\\" in text else -1
+    if at >= 0:
+        # JSON is full of other escapes: those of one backslash are found by both of their signs.
+        found = list(_UNICODE_PLAIN.finditer(text, at))
+        if any(text[hit.start() - 1 : hit.start()] == "\\" for hit in found):
+            found = list(_UNICODE.finditer(text))
+        hits.extend(found)
+    if not simple:
+        hits.sort(key=re.Match.start)
+    return hits
+
+
+def views_of(text: str, hits: list[re.Match[str]], places: Sequence[int]) -> list[View]:
     """The decoded parts of a text, in order.
 
     Args:
         text: the text.
+        hits: its escapes, in order.
         places: where something stands in it, as it is, by which a rule could begin to read, in order.
     """
-    percent, entity, slash, escape = "%" in text, "&" in text, "\\" in text, _ESCAPE in text
-    if not (percent or entity or slash or escape):
-        return []
-    hits: list[re.Match[str]] = []
-    if percent:
-        hits.extend(_PERCENT.finditer(text))
-    if entity:
-        hits.extend(_ENTITY.finditer(text))
-    if escape:
-        hits.extend(_COLOUR.finditer(text))
-    simple = not hits
-    if slash:
-        # JSON is full of other escapes: those of one backslash are found by both of their signs.
-        found = list(_UNICODE_PLAIN.finditer(text))
-        if any(text[hit.start() - 1 : hit.start()] == "\\" for hit in found):
-            found = list(_UNICODE.finditer(text))
-        hits.extend(found)
-    if not hits:
-        return []
-    if not simple:
-        hits.sort(key=re.Match.start)
+    simple = all(hit[0][0] == "\\" for hit in hits)
     parts: list[list[re.Match[str]]] = []
     last = -MARGIN * 3
     for hit in hits:
