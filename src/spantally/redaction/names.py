@@ -116,6 +116,14 @@ _PLAIN_TOKEN: Final = frozenset(
     """.split()  # noqa: SIM905
 )
 
+_MANY: Final = frozenset(
+    """
+    access admin api auth bearer bot deploy encryption license master private refresh secret service signing
+    """.split()  # noqa: SIM905
+)
+"""Words before ``keys`` or ``tokens`` that make a list of secrets."""
+_BEFORE_CODE: Final = frozenset({"mfa", "otp", "totp", "pin", "recovery", "backup"})
+
 _PASSWORD: Final = (
     "password", "passwd", "passphrase", "passcode", "passwort", "pwd", "passe", "senha", "contrasena",
     "wachtwoord", "kennwort", "parola", "heslo", "passord", "adgangskode", "geslo", "zaporka", "lozinka",
@@ -196,6 +204,12 @@ def judge(words: list[str]) -> int:
         return NONE
     last = words[-1]
     before = words[-2] if len(words) > 1 else ""
+    if last == "data" and before in ("key", "secret") and len(words) > 2:
+        return TOKEN  # client-key-data of kubectl
+    if last in ("code", "codes") and before in _BEFORE_CODE:
+        return SECRET
+    if last in ("bearer", "otp", "totp", "pat") and (last != "pat" or before):
+        return TOKEN
     if last == "string" and before == "secret":
         return SECRET  # of AWS Secrets Manager
     if last in _TAIL or (last.endswith("s") and last[:-1] in _TAIL):
@@ -210,9 +224,7 @@ def judge(words: list[str]) -> int:
         return SECRET
     if last == "key" or last.endswith("key"):
         return _judge_key(words, before, last)
-    if last.endswith("token") or (
-        last in ("tokens", "keys") and before in ("api", "access", "auth", "secret")
-    ):
+    if last.endswith("token") or (last in ("tokens", "keys") and before in _MANY):
         return _judge_token(before, last)
     if last in ("authorization", "authorisation"):
         return AUTH

@@ -64,7 +64,9 @@ _PIPE_REACH: Final = 160
 """Characters of a command, ``| docker login --password-stdin``, behind which its password is told."""
 _PROPERTY_DEFAULT: Final = re.compile(r":[^-+?={}$\s][^{}$\s]{3,256}\}")
 """``${openai.api.key:value}`` of Spring: a property's default, where a shell has no dots."""
-_DEFAULT: Final = re.compile(r"""[:]?[-=][\"']?(?P<value>[^{}$\s"'`\\]{4,256})[\"']?\}""")
+_DEFAULT: Final = re.compile(
+    r"""(?::[-=]?|[-=])(?![0-9: -]+\})[\"']?(?P<value>[^{}$\s"'`\\]{4,256})[\"']?\}"""
+)
 _TAKE_LOGINS: Final = ("auth", "credential", "credentials", "cred", "creds")
 """How names end that a user and a password follow in brackets."""
 _BY_NAME: Final = {
@@ -303,7 +305,7 @@ def _read_default(text: str, name_end: int, kind: int, taken: list[Span]) -> Non
         return
     value = hit["value"]
     if commands.is_chosen(value) and (
-        kind == names.PASSWORD or (len(value) >= _SHORTEST_KEY and shapes.looks_random(value, _SHORTEST_KEY))
+        kind == names.PASSWORD or (shapes.looks_random(value, _SHORTEST_KEY) or shapes.is_restless(value, 16))
     ):
         taken.append(Span(*hit.span("value"), PAIR, names.TYPES[kind]))
 

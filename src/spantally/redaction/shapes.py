@@ -14,6 +14,7 @@ _CLASSES: Final = str.maketrans(
 _RUNS: Final = re.compile(r"l+|u+|d+|[^lud]")
 _CAMEL: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _CONSONANTS: Final = re.compile("[bcdfghjklmnpqrstvwxz]{5}|[BCDFGHJKLMNPQRSTVWXZ]{7}")
+_TURNS: Final = re.compile("(?<=[0-9])[A-Za-z]|(?<=[A-Za-z])[0-9]")
 _LETTERS: Final = re.compile("[A-Za-z]{14,}")
 _JOINED: Final = re.compile(r"[A-Za-z]{3,12}(?:-[A-Za-z]{3,12}){2,9}(?:-?[0-9]{1,4})?")
 _HEX: Final = re.compile(r"(?:[0-9a-f]+|[0-9A-F]+)\Z")
@@ -197,6 +198,11 @@ def joined_words(value: str) -> int:
 def is_gibberish(value: str) -> bool:
     """True if ``value`` holds a long run of letters that no language has: five consonants on end."""
     return any(_CONSONANTS.search(segment) is not None for segment in _LETTERS.findall(value[:256]))
+
+
+def is_restless(value: str, least: int) -> bool:
+    """True if letters and digits take turns five times or more: noise of one case, which no words do."""
+    return len(value) >= least and len(_TURNS.findall(value[:128])) >= 5
 
 
 def is_mixed(value: str) -> bool:

@@ -56,6 +56,12 @@ _HASHES: Final = frozenset(
 _OPEN: Final = _HASHES | {"etag", "nonce", "sum", "sums", "integrity", "state", "cursor", "user", "uid"}
 """Words of the names of variables that hold noise and open nothing."""
 _LONG_BODY: Final = 24
+_BLOB: Final = 160
+_BLOB_SIGNS: Final = 2
+_KEY_ID: Final = re.compile(r"""(?<![A-Za-z0-9])kid\\{0,16}["']?\s?[:=]\s?\\{0,16}["']?\Z""")
+"""Before the id of a key."""
+_SECOND: Final = re.compile(r"\.[A-Za-z0-9_-]{16,}")
+"""Behind the first part of a key in two."""
 _TEXINFO: Final = "_005f"
 """An underscore in the anchors of manuals."""
 _SAYS_KEY: Final = re.compile(
@@ -76,7 +82,7 @@ def find_in_query(start: int, word: str, taken: list[Span]) -> bool:
     if hit is None or hit["name"].endswith(("id", "Id", "ID")):
         return hit is not None and hit["name"].lower() in _PLAIN_PARAMETERS
     if hit["name"].lower() in _PLAIN_PARAMETERS:
-        return not _TELLING.match(hit["value"])
+        return not _TELLING.search(hit["value"])
     value = hit["value"]
     body = value.rstrip("=").replace("_", "").replace("-", "")
     if (
@@ -159,6 +165,11 @@ def _is_camel(body: str) -> bool:
     return len(words) > 1 and sum(map(len, words)) > 0.55 * len(body)
 
 
+def _by_chance(at: int, prefix: str) -> bool:
+    """Whether a prefix in so long a word is chance: the modulus of a public key has the signs of any."""
+    return at > 0 or not ((prefix.islower() and len(prefix) > 3) or _TELLING.search(prefix))
+
+
 def find_uuid(start: int, word: str, taken: list[Span]) -> bool:
     """``ctx7sk-`` and a UUID: the id of an object has another word before it."""
     for hit in _UUID.finditer(word):
@@ -181,12 +192,18 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
     """
     if start > 2 and text[max(0, start - 20) : start].rstrip('\\"').endswith("W/"):
         return  # an ETag
+    if "/d/" in word or "/folders/" in word:
+        return  # the id of a document in its URL
+    if _KEY_ID.search(text, max(0, start - 12), start) is not None:
+        return
+    blob = len(word) >= _BLOB and max(word.count("-"), word.count("_")) >= _BLOB_SIGNS
     if text[start - 1 : start] == "<" and text[start + len(word) : start + len(word) + 1] == "@":
         return  # the id of a mail
     for hit in _FOREIGN.finditer(word) if long else ():
         prefix, body = hit["prefix"], hit["body"]
         if (
             _is_objects(prefix)
+            or (blob and _by_chance(hit.start(), prefix))
             or _is_random(prefix)
             or 0 <= word.rfind("/", 0, hit.start()) < hit.start() - 1
         ):
@@ -208,12 +225,16 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         tail = CLASSES["w"].match(word, end)
         if tail is not None:
             end = tail.end()
+        second = _SECOND.match(word, end)
+        if second is not None and shapes.looks_random(second[0], 17):
+            end = second.end()
         taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
         return
     spread = None if word[0] in NEVER_SPREAD or _TEXINFO in word else _SPREAD.search(word)
     if (
         spread is not None
         and not _is_objects(spread["prefix"])
+        and not (blob and _by_chance(spread.start(), spread["prefix"]))
         and not (spread["prefix"].isupper() and _is_camel(spread["body"]))
     ):
         body = spread["body"].replace("_", "").replace("-", "")

@@ -13,7 +13,16 @@ _DIGIT: Final = re.compile("[0-9]")
 _BOUNDARY: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))"
 _AWS: Final = ("AKIA", "ASIA", "ABIA", "ACCA")
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9]{8,}")
-_JWT_START: Final = ("eyJhbGci", "eyJ0eXAi", "eyJraWQi", "eyJlbmMi", "eyJjdHki", "eyJ4NXQi")
+_JWT_START: Final = (
+    "eyJhbGci",
+    "eyJ0eXAi",
+    "eyJraWQi",
+    "eyJlbmMi",
+    "eyJjdHki",
+    "eyJ4NXQi",
+    "eyJhdXRocyI6",
+    "eyJhIjoi",
+)
 _JWT: Final = re.compile(r"[A-Za-z0-9_\-.=]+")
 _AFTER_AWS: Final = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])")
 _BLOB: Final = 160
