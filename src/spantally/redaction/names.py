@@ -68,7 +68,7 @@ _TAIL: Final = frozenset(
     char chars class code configured confirm confirmation context count counter counts created date
     default dir directory disabled embedding enabled encoding endpoint env error errors exists exp
     expiration expires expiry field fields file filename fingerprint flow format function generator
-    group handler hash header help hint history id identifier ids in index info input invalid is
+    group handler hash hasher header help hint history id identifier ids in index info input invalid is
     issuer label last left len length lengths level limit limits link list location logprobs manager
     map mask max maximum message method min minimum missing mode model module name names needed
     notice num number object only option options output owner page param parameter params part path
@@ -191,6 +191,11 @@ def classify(name: str) -> int:
             _memo.clear()
         _memo[name] = answer
     return answer
+
+
+def is_place(word: str) -> bool:
+    """Whether a key with that word before it says where something is: ``sort key``, ``cache key``."""
+    return word in _PLAIN_KEY
 
 
 def judge(words: list[str]) -> int:

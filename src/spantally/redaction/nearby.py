@@ -40,6 +40,14 @@ _SAID: Final = re.compile(
     r"(?:[ ][A-Za-z][\w'\u2019-]{0,14}){0,6}[ ](?:is|was|be|to|with|now|as|use)[ ][\"'`*(]{0,3}"
     r"(?P<value>[A-Za-z0-9_+/=.~-]{16,256})(?![A-Za-z0-9])"
 )
+_DASHED: Final = re.compile(
+    r"[ ][\u2013\u2014\u2192][ ][\"'`*(]{0,3}(?P<value>[A-Za-z0-9_+/=.~-]{16,256})(?![A-Za-z0-9])"
+)
+_BELOW: Final = re.compile(
+    r"[*_`:]{0,4}[ ]?\r?\n(?:[ ]{0,8}>?[ ]?\r?\n)?[ ]{0,8}(?:>[ ]|[-*][ ])?[\"'`*]{0,3}"
+    r"(?P<value>[A-Za-z0-9_+/=.~-]{16,256})[\"'`*]{0,3}[ ]{0,4}(?=\r?\n|\Z)"
+)
+"""A line of its own below a title."""
 _OF_OTLP: Final = re.compile(
     r"""(?x) \\{0,16} " \s{0,4} , \s{0,16} \\{0,16} "value\\{0,16}" \s{0,4} : \s{0,8} \{ \s{0,16}
     (?: \\{0,16} "arrayValue\\{0,16}" \s{0,4} : \s{0,8} \{ \s{0,16}
@@ -100,6 +108,7 @@ _PLACE: Final = re.compile(r"arn:[a-z-]{2,16}:[\w:/.-]{0,72}:\Z")
 _PRINT: Final = re.compile("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 """A fingerprint, or the number of a certificate."""
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
+_OF_A_PATH: Final = frozenset("/:")
 _LONG_HEX: Final = 32
 AFTER: Final = 80
 """Characters behind a name in which its value may stand."""
@@ -131,6 +140,10 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
     if told is not None and _is_told(told["value"].rstrip(_TRAILING), kind):
         _take(told, kind, taken)
         return
+    below = _BELOW.match(text, name_end)
+    if below is not None and kind in _STRONG and _is_told(below["value"], kind):
+        _take(below, kind, taken)
+        return
     hit = _ADJACENT.match(text, name_end)
     if hit is not None and text[hit.start("value") - 2 : hit.start("value")] in ("${", "$("):
         return
@@ -154,6 +167,18 @@ def find_weak(text: str, name_start: int, name_end: int, taken: list[Span]) -> N
         own = _OWN.match(text, name_end)
         if own is not None and _is_noise(own["value"].rstrip(_TRAILING)):
             _take(own, names.TOKEN, taken)
+            return
+    dashed = _DASHED.match(text, name_end)
+    if dashed is not None and _is_told(dashed["value"].rstrip(_TRAILING), names.TOKEN):
+        _take(dashed, names.TOKEN, taken)
+        return
+    if text.endswith("oken", 0, name_end) and (
+        "." in text[name_start:name_end] or text[name_start - 1 : name_start] in _OF_A_PATH
+    ):
+        # "git config acme.token ...", "consul kv put acme/token ..."
+        put = _OWN.match(text, name_end)
+        if put is not None and _is_told(put["value"].rstrip(_TRAILING), names.TOKEN):
+            _take(put, names.TOKEN, taken)
             return
     hit = _WEAK.match(text, name_end)
     if hit is None or _IS_NONE.search(hit["words"]) is not None:

@@ -67,6 +67,15 @@ _PROPERTY_DEFAULT: Final = re.compile(r":[^-+?={}$\s][^{}$\s]{3,256}\}")
 _DEFAULT: Final = re.compile(
     r"""(?::[-=]?|[-=])(?![0-9: -]+\})[\"']?(?P<value>[^{}$\s"'`\\]{4,256})[\"']?\}"""
 )
+_ABOUT: Final = re.compile(
+    r"(?i)[ ](?:arn|class|count|fingerprint|id|identifier|kind|location|name|path|policy|region|status|type"
+    r"|url|version)s?[ ]{0,2}(?::|[ ](?:is|was)[ ])"
+    r"|[ ](?:was[ ]|is[ ])?(?:assigned|"
+    r"belonging|belongs|given|granted|issued|limited|restricted|sent)[ ]to[ ]"
+    r"""|[ ]\\{0,16}["'`][a-z0-9.-]{1,128}\\{0,16}["'`][ ]"""
+    r"(?:already[ ]exists|configured|created|deleted|is[ ]forbidden|is[ ]invalid|not[ ]found|unchanged)"
+)
+"""What tells something else of it than what it is."""
 _TAKE_LOGINS: Final = ("auth", "credential", "credentials", "cred", "creds")
 """How names end that a user and a password follow in brackets."""
 _BY_NAME: Final = {
@@ -229,6 +238,8 @@ def find_pairs(
             continue
         if kind == names.WEAK and name_start and text[name_start - 1] in " \t":
             kind = with_word_before(text, name_start, name)
+            if kind == names.NONE:
+                continue
         count = len(taken)
         if not nothing_before:
             _find_before(text, name_start, kind, runs, taken)
@@ -237,6 +248,8 @@ def find_pairs(
         if following == " " and kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end):
             if runs.has_key(name_end, name_end + nearby.FARTHEST):
                 nearby.find_weak(text, name_start, name_end, taken)
+            continue
+        if following == " " and _ABOUT.match(text, name_end) is not None:
             continue
         found = AFTER_NAME.match(text, name_end)
         if found is None:

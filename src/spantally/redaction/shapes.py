@@ -26,11 +26,13 @@ _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 KEPT_PREFIXES: Final = frozenset(
     """
-    ami arn asst batch build call ch chatcmpl chunk ci cmpl commit container conv cs cus doc embd etag
-    event evt fc file fp fs ft ftckpt ftjob gen i id img in item job mcp mcpl mcpr md5 message modr
-    msg msgbatch node obj org part pi price prod proj project reasoning rect req request resp rev rs
-    run sess session sha1 sha256 sha384 sha512 span srvtoolu step sub subnet task thread tool toolu
-    rlg tooluse trace txn upload user usr uuid video vpc vs vsfc wf workflow wrkspc ws
+    account acct ami arn asst batch build call card case ch channel chat chatcmpl chunk ci cmpl comment
+    commit company contact container conv cs cus customer dataset deal doc dpl embd etag event evt fc
+    file folder fp fs ft ftckpt ftjob gen group i id img in inv invoice item job lead mcp mcpl mcpr md5
+    member memory message modr msg msgbatch node nonce obj ord order org page part pi pm post price
+    prod proj project prompt reasoning rect req request resp rev rlg rs run sess session seti sha1
+    sha256 sha384 sha512 skill snap space span srvtoolu step sub subnet task team thread ticket tool
+    toolu tooluse trace txn upload user usr uuid video vol vpc vs vsfc wf workflow wrkspc ws
     """.split()  # noqa: SIM905 - a block of words reads better than 80 quoted strings
 )
 """First words of ids that providers give to objects; such an id opens nothing."""

@@ -35,6 +35,7 @@ _ESCAPED: Final = re.compile(r"(?:\\{1,16}u(?!00[0-7])[0-9a-fA-F]{4})+\Z")
 """A word of another script, as JSON may have it."""
 _PRINT: Final = re.compile("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 """Of a certificate."""
+_FILE: Final = re.compile(r"/[^/]*\.[a-z]{2,5}\Z")
 _COUNTED: Final = re.compile("[A-Za-z]+[0-9]+")
 _CASE_CHANGES: Final = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
 _SPACED: Final = re.compile(r"[0-9!@#$%^&*]")
@@ -85,7 +86,7 @@ def acceptable(value: str, site: Site) -> bool:
 def _weak(value: str, site: Site) -> bool:
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or " " in value or "/" in value[:2]:
         return False
-    if _SNAKE.match(value):
+    if _SNAKE.match(value) or _FILE.search(value):
         return False
     least = 20 if site.how in ("space", "list", "cell") else 14
     return shapes.looks_random(value, least) or (len(value) >= 20 and shapes.case_noise(value))
