@@ -70,9 +70,9 @@ _DEFAULT: Final = re.compile(
 _ABOUT: Final = re.compile(
     r"(?i)[ ](?:arn|class|count|fingerprint|id|identifier|kind|location|name|path|policy|region|status|type"
     r"|url|version)s?[ ]{0,2}(?::|[ ](?:is|was)[ ])"
-    r"|[ ](?:was[ ]|is[ ])?(?:assigned|"
-    r"belonging|belongs|given|granted|issued|limited|restricted|sent)[ ]to[ ]"
-    r"""|[ ]\\{0,16}["'`][a-z0-9.-]{1,128}\\{0,16}["'`][ ]"""
+    r"|[ ](?:was[ ]|is[ ])?(?:assigned|belonging|belongs|given|"
+    r"granted|issued|limited|restricted|sent)[ ]to[ ]"
+    r"""|(?:(?<=secret)|(?<=secrets))[ ]\\{0,16}["'`][a-z0-9.-]{1,128}\\{0,16}["'`][ ]"""
     r"(?:already[ ]exists|configured|created|deleted|is[ ]forbidden|is[ ]invalid|not[ ]found|unchanged)"
 )
 """What tells something else of it than what it is."""
