@@ -67,6 +67,7 @@ WIF = "L" + drawn("wif", 51, BASE58)
         ('var apiKey = []byte("{v}")', HASH[:40]),
         ('{{"parameterName": "apiKey", "parameterValue": "{v}"}}', HASH[:40]),
         ('{{"name":"ACME_TOKEN","valueFrom":null,"value":"{v}"}}', HASH[:40]),
+        ("got (AAAAmk7d2Kw:APA91b{v})", drawn("fcm", 120)),
         ("use acme_live_{v}", f"{drawn('one', 22)}.{drawn('two', 22)}"),
     ],
 )
@@ -139,6 +140,12 @@ def test_attributes_with_codes_go(key: str) -> None:
         f"script-src 'nonce-{RANDOM[:22]}'; acct_{RANDOM[:22]}",
         "API key\n7bec5c68-90c4-5078-6934-bee18a49563a",
         "redact=...,  # redact_secrets \u2014 sk-/ghp-/xoxb-/AKIA-prefixed-2",
+        '"x": "Bca_hXKJi0vCY4YB-LHEChg5b6jEXm7mKqjNa4F5wUN"',
+        '"salt": "H_sAt47wh-8h7icRheqgrdn3bSNIffXRI5hV2-tc9DZ"',
+        '"page_token": "Oz_IgL3xYjwJvg6YxW1vHMLQV-Vy21zkxNRbIVgPza1"',
+        "System.Private.CoreLib, Version=8.0.0.0, Culture=neutral, PublicKeyToken=7cec85d7bea7798e",
+        f"unique key uq_{HASH[:40]}; gpg --recv-key {HASH[:40]}",
+        "Cookie: _ga=GA1.2.123456789.1700000000; _gid=GA1.2.987654321.1700000000",
         "foreign_keys=['user_id2'], sort_keys: [created_at_2]",
     ],
 )

@@ -215,6 +215,8 @@ def judge(words: list[str]) -> int:
         return SECRET
     if last in ("bearer", "otp", "totp", "pat") and (last != "pat" or before):
         return TOKEN
+    if words[-3:] == ["public", "key", "token"] or (last == "key" and before == "recv"):
+        return NONE  # of an assembly of .NET, of gpg
     if last == "string" and before == "secret":
         return SECRET  # of AWS Secrets Manager
     if last in _TAIL or (last.endswith("s") and last[:-1] in _TAIL):

@@ -325,6 +325,8 @@ chutes-key|cpk_|d|60|Chutes docs, API keys
 creem-key|creem_|a|18|Creem docs, API keys
 unkey-key|unkey_|a|18|Unkey docs, Root keys
 devcycle-key|dvc_server_|w|24|DevCycle docs, SDK keys
+fcm-key|APA91b|w|60|Firebase docs, Cloud Messaging
+onfido-token|api_live.|d|24|Onfido docs, API tokens
 trello-token|ATTA|h|40|Atlassian docs, Trello REST API tokens
 paseto|v1.local.|d|40|PASETO specification
 paseto|v1.public.|d|40|PASETO specification

@@ -47,7 +47,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![\w-])
 _KINDS_OF_IDS: Final = frozenset({"test", "live", "bdrk", "vrtx", "tool", "call", "pro", "v1", "v2"})
 _HASHES: Final = frozenset(
     """
-    archive asset blob block bundle cache cachekey checksum chunk commit content css digest fingerprint git
+    archive asset ck fk idx ix pk uq blob block bundle cache cachekey checksum chunk commit content css digest fingerprint git
     hash head hex id image img index js layer main md5 media merge object page parent rev revision sha sha1
     sha256
     sha512 snapshot src static trace tree version
@@ -60,6 +60,12 @@ _BLOB: Final = 160
 _BLOB_SIGNS: Final = 2
 _KEY_ID: Final = re.compile(r"""(?<![A-Za-z0-9])kid\\{0,16}["']?\s?[:=]\s?\\{0,16}["']?\Z""")
 """Before the id of a key."""
+_VENDORS_WORD: Final = re.compile(
+    "[a-z]+[0-9]{0,3}|[A-Z]+[0-9]{0,3}|[A-Z][a-z]+|[a-z]{1,3}[0-9][a-z]{1,3}|[0-9]+"
+)
+_SHORTEST_WORD: Final = 5
+_BYTES: Final = frozenset({22, 43, 64, 86, 128, 171, 342, 683})
+"""Characters of 16, 32, 48, 64, 96, 128, 256 and 512 bytes."""
 _SECOND: Final = re.compile(r"\.[A-Za-z0-9_-]{16,}")
 """Behind the first part of a key in two."""
 _TEXINFO: Final = "_005f"
@@ -165,6 +171,18 @@ def _is_camel(body: str) -> bool:
     return len(words) > 1 and sum(map(len, words)) > 0.55 * len(body)
 
 
+def _is_part(prefix: str, word: str, at: int) -> bool:
+    """Whether a prefix is the front of bytes in base64 for URLs, one sign in thirty of which is a hyphen.
+
+    Prefixes of vendors are words of one case, perhaps with a digit behind.
+    """
+    if prefix[-1] == "." or _TELLING.search(prefix) is not None:
+        return False
+    if all(map(_VENDORS_WORD.fullmatch, _SEPARATOR.split(prefix[:-1]))):
+        return at == 0 and len(word) in _BYTES and (len(prefix) < _SHORTEST_WORD or len(word) >= _BLOB)
+    return True
+
+
 def _by_chance(at: int, prefix: str) -> bool:
     """Whether a prefix in so long a word is chance: the modulus of a public key has the signs of any."""
     return at > 0 or not ((prefix.islower() and len(prefix) > 3) or _TELLING.search(prefix))
@@ -204,6 +222,7 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         if (
             _is_objects(prefix)
             or (blob and _by_chance(hit.start(), prefix))
+            or _is_part(prefix, word, hit.start())
             or _is_random(prefix)
             or 0 <= word.rfind("/", 0, hit.start()) < hit.start() - 1
         ):
@@ -235,6 +254,7 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         spread is not None
         and not _is_objects(spread["prefix"])
         and not (blob and _by_chance(spread.start(), spread["prefix"]))
+        and not _is_part(spread["prefix"], word, spread.start())
         and not (spread["prefix"].isupper() and _is_camel(spread["body"]))
     ):
         body = spread["body"].replace("_", "").replace("-", "")
