@@ -68,6 +68,9 @@ WIF = "L" + drawn("wif", 51, BASE58)
         ('{{"parameterName": "apiKey", "parameterValue": "{v}"}}', HASH[:40]),
         ('{{"name":"ACME_TOKEN","valueFrom":null,"value":"{v}"}}', HASH[:40]),
         ("got (AAAAmk7d2Kw:APA91b{v})", drawn("fcm", 120)),
+        ("I tried acme_{v} but", f"{drawn('first', 16)}.{drawn('second', 32)}"),
+        ("value: acme_production_{v}", "8e65cf50-24f0-4bee-85e6-320d9c1e4e78"),
+        ("use bk_{v} here", drawn("forty", 40)),
         ("use acme_live_{v}", f"{drawn('one', 22)}.{drawn('two', 22)}"),
     ],
 )
@@ -146,6 +149,7 @@ def test_attributes_with_codes_go(key: str) -> None:
         "System.Private.CoreLib, Version=8.0.0.0, Culture=neutral, PublicKeyToken=7cec85d7bea7798e",
         f"unique key uq_{HASH[:40]}; gpg --recv-key {HASH[:40]}",
         "Cookie: _ga=GA1.2.123456789.1700000000; _gid=GA1.2.987654321.1700000000",
+        "dist/report_2x8f3k2j9d0s8a7f6.h4k2j9d0s8a7f6e5d4c3b2a1.js; main-v2.1k.min.js; acme_build.py3.whl",
         "foreign_keys=['user_id2'], sort_keys: [created_at_2]",
     ],
 )

@@ -31,7 +31,7 @@ _WORDY: Final = re.compile(
     r"(?:^|[_-])(?:[A-Za-z]?[a-z]{4,}(?=[_-])|(?:[A-Z][a-z]{2,}|[A-Z]{4,})(?=[_-]|\Z))"
 )
 _SPREAD: Final = re.compile(
-    r"(?<![A-Za-z0-9_-])(?<![/=][A-Za-z0-9])(?<![/=])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,8}){0,2}[_-])"
+    r"(?<![A-Za-z0-9_-])(?<![/=][A-Za-z0-9])(?<![/=])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,10}){0,2}[_-])"
     r"(?P<body>[A-Za-z0-9_-]{24,})"
 )
 NEVER_SPREAD: Final = frozenset("/=")
@@ -41,16 +41,17 @@ _TURNS: Final = re.compile("(?<=[0-9])[A-Za-z]|(?<=[A-Za-z])[0-9]")
 _VOWEL: Final = re.compile("[aeiouy]")
 _SEPARATOR: Final = re.compile("[_.-]")
 _BEFORE_UUID: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:[a-z0-9]{2,12}[_-]){0,2}(?:[a-z0-9]{0,10}(?:pat|secret|token|apikey)|[a-z0-9]{0,8}(?<![a-z])sk)[_-]\Z"
+    r"(?<![A-Za-z0-9])(?:[a-z0-9]{2,12}[_-]){0,2}(?:[a-z0-9]{0,10}(?:pat|secret|token|apikey)|[a-z0-9]{0,8}(?<![a-z])sk"
+    r"|(?<=_)(?:live|production))[_-]\Z"
 )
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![\w-])")
 _KINDS_OF_IDS: Final = frozenset({"test", "live", "bdrk", "vrtx", "tool", "call", "pro", "v1", "v2"})
 _HASHES: Final = frozenset(
     """
-    archive asset ck fk idx ix pk uq blob block bundle cache cachekey checksum chunk commit content css digest fingerprint git
-    hash head hex id image img index js layer main md5 media merge object page parent rev revision sha sha1
-    sha256
-    sha512 snapshot src static trace tree version
+    archive asset blob block bundle cache cachekey checksum chunk ck commit content css digest fingerprint
+    fk git hash head hex id idx image img index ix js layer main md5 media merge object page parent pk rev
+    revision sha sha1 sha256
+    sha512 snapshot src static trace tree uq version
     """.split()  # noqa: SIM905
 )
 _OPEN: Final = _HASHES | {"etag", "nonce", "sum", "sums", "integrity", "state", "cursor", "user", "uid"}
@@ -68,13 +69,18 @@ _BYTES: Final = frozenset({22, 43, 64, 86, 128, 171, 342, 683})
 """Characters of 16, 32, 48, 64, 96, 128, 256 and 512 bytes."""
 _SECOND: Final = re.compile(r"\.[A-Za-z0-9_-]{16,}")
 """Behind the first part of a key in two."""
+_PAIR: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,10}){0,2}[_-])"
+    r"(?P<one>[A-Za-z0-9]{8,64})\.(?P<two>[A-Za-z0-9]{20,})(?![A-Za-z0-9]|\.[a-z])"
+)
+"""``acme_8xK2....Zq91...``: the id of a key and its secret."""
 _TEXINFO: Final = "_005f"
 """An underscore in the anchors of manuals."""
 _SAYS_KEY: Final = re.compile(
     r"(?i)(?:^|[_.-])(?:live|sk|rk|pat|key|apikey|token|tok|secret|access|auth|private|priv)[_.-]"
 )
 _TELLING: Final = re.compile(
-    r"(?i)(?:^|[_.-])(?:live|test|prod|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private"
+    r"(?i)(?:^|[_.-])(?:live|test|prod|production|sandbox|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private"
     r"|priv|v[0-9])[_.-]"
 )
 
@@ -179,7 +185,12 @@ def _is_part(prefix: str, word: str, at: int) -> bool:
     if prefix[-1] == "." or _TELLING.search(prefix) is not None:
         return False
     if all(map(_VENDORS_WORD.fullmatch, _SEPARATOR.split(prefix[:-1]))):
-        return at == 0 and len(word) in _BYTES and (len(prefix) < _SHORTEST_WORD or len(word) >= _BLOB)
+        return (
+            at == 0
+            and len(word) in _BYTES
+            and (len(prefix) < _SHORTEST_WORD or len(word) >= _BLOB)
+            and ("-" in word[len(prefix) :] or "_" in word[len(prefix) :])
+        )
     return True
 
 
@@ -248,6 +259,17 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         if second is not None and shapes.looks_random(second[0], 17):
             end = second.end()
         taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
+        return
+    pair = _PAIR.search(word) if "." in word else None
+    if (
+        pair is not None
+        and not _is_objects(pair["prefix"])
+        and not any(part in _HASHES for part in _SEPARATOR.split(pair["prefix"].lower()))
+        and word.rfind("/", 0, pair.start()) < 0
+        and shapes.looks_random(pair["one"] + pair["two"], 28)
+        and not shapes.is_hex(pair["two"])
+    ):
+        taken.append(Span(start + pair.start(), start + pair.end(), GENERIC, "unknown-vendor"))
         return
     spread = None if word[0] in NEVER_SPREAD or _TEXINFO in word else _SPREAD.search(word)
     if (
