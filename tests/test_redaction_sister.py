@@ -150,6 +150,7 @@ def test_attributes_with_codes_go(key: str) -> None:
         f"unique key uq_{HASH[:40]}; gpg --recv-key {HASH[:40]}",
         "Cookie: _ga=GA1.2.123456789.1700000000; _gid=GA1.2.987654321.1700000000",
         "dist/report_2x8f3k2j9d0s8a7f6.h4k2j9d0s8a7f6e5d4c3b2a1.js; main-v2.1k.min.js; acme_build.py3.whl",
+        '"thoughtSignature": "' + drawn("thought", 160) + "AStk" + drawn("more", 160) + '"',
         "foreign_keys=['user_id2'], sort_keys: [created_at_2]",
     ],
 )
