@@ -206,9 +206,32 @@ def migration(text: str, _start: int, end: int, taken: list[Span]) -> None:
 
 
 _TYPED: Final = ("authentication-key", "message-digest-key", "pre-shared-key", "psk", "wpa-psk")
+_RESET: Final = re.compile(
+    r"/(?:(?:reset|confirm|change|edit|new)/)?(?P<value>[A-Za-z0-9_-]{20,256})(?![\w./-])"
+)
+
+
+_PAGE: Final = re.compile("(?:^|[_-])[a-z]{3,}(?=[_-]|$)")
+"""Of a page that tells of it."""
+
+
+def reset(text: str, _start: int, end: int, taken: list[Span]) -> None:
+    """``/password/reset/...``: who has the rest of the path may set another one."""
+    hit = _RESET.match(text, end)
+    if hit is None or _PAGE.search(hit["value"]) is not None:
+        return
+    if shapes.looks_random(hit["value"], 20) or shapes.is_plain_id(hit["value"]):
+        taken.append(Span(*hit.span("value"), STRUCTURE, "secret"))
+
+
 _Reader = Callable[[str, int, int, list[Span]], None]
 BY_NAME: Final[Mapping[str, Mapping[str, _Reader]]] = {
     **{name: {" ": setting} for name in ("secret", "password", "key")},
+    "password": {" ": setting, "/": reset},
+    **{
+        name: {"/": reset}
+        for name in ("reset-password", "password-reset", "reset_password", "password_reset")
+    },
     **{name: {" ": typed} for name in _TYPED},
     **{name: {" ": key_string} for name in ("key-string", "keystring")},
     **{name: dict.fromkeys(" \"'\\", auth) for name in ("AUTH", "auth", "AUTHENTICATE")},

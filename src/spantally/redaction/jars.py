@@ -30,9 +30,13 @@ _OPENING: Final = re.compile(rf"""(?i)cookies?(?:{_QUOTE})?\s{{0,4}}[=:(]{_GAP}(
 _NEXT: Final = re.compile(rf",{_GAP}(?=\{{)")
 
 
+_COUNTED: Final = re.compile(r"G[AS][0-9]\.[0-9]\.[0-9.]+")
+"""A visitor's number, of Google's statistics."""
+
+
 def is_secret(name: str, value: str) -> bool:
     """Whether a cookie opens something: its name says so, or its value is noise."""
-    if len(value) < 6 or shapes.is_placeholder(value):
+    if len(value) < 6 or shapes.is_placeholder(value) or _COUNTED.fullmatch(value):
         return False
     return SESSION.search(name) is not None or (shapes.is_mixed(value) and shapes.looks_random(value, 12))
 

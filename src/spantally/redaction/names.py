@@ -68,7 +68,7 @@ _TAIL: Final = frozenset(
     char chars class code configured confirm confirmation context count counter counts created date
     default dir directory disabled embedding enabled encoding endpoint env error errors exists exp
     expiration expires expiry field fields file filename fingerprint flow format function generator
-    group handler hash header help hint history id identifier ids in index info input invalid is
+    group handler hash hasher header help hint history id identifier ids in index info input invalid is
     issuer label last left len length lengths level limit limits link list location logprobs manager
     map mask max maximum message method min minimum missing mode model module name names needed
     notice num number object only option options output owner page param parameter params part path
@@ -115,6 +115,14 @@ _PLAIN_TOKEN: Final = frozenset(
     remaining sep skip special start stop sync text thinking token total type unk used vocab word
     """.split()  # noqa: SIM905
 )
+
+_MANY: Final = frozenset(
+    """
+    access admin api auth bearer bot deploy encryption license master private refresh secret service signing
+    """.split()  # noqa: SIM905
+)
+"""Words before ``keys`` or ``tokens`` that make a list of secrets."""
+_BEFORE_CODE: Final = frozenset({"mfa", "otp", "totp", "pin", "recovery", "backup"})
 
 _PASSWORD: Final = (
     "password", "passwd", "passphrase", "passcode", "passwort", "pwd", "passe", "senha", "contrasena",
@@ -185,6 +193,11 @@ def classify(name: str) -> int:
     return answer
 
 
+def is_place(word: str) -> bool:
+    """Whether a key with that word before it says where something is: ``sort key``, ``cache key``."""
+    return word in _PLAIN_KEY
+
+
 def judge(words: list[str]) -> int:
     """The class of a name that is already split into lower-case words."""
     while words and words[-1].isdigit():
@@ -196,6 +209,14 @@ def judge(words: list[str]) -> int:
         return NONE
     last = words[-1]
     before = words[-2] if len(words) > 1 else ""
+    if last == "data" and before in ("key", "secret") and len(words) > 2:
+        return TOKEN  # client-key-data of kubectl
+    if last in ("code", "codes") and before in _BEFORE_CODE:
+        return SECRET
+    if last in ("bearer", "otp", "totp", "pat") and (last != "pat" or before):
+        return TOKEN
+    if words[-3:] == ["public", "key", "token"] or (last == "key" and before == "recv"):
+        return NONE  # of an assembly of .NET, of gpg
     if last == "string" and before == "secret":
         return SECRET  # of AWS Secrets Manager
     if last in _TAIL or (last.endswith("s") and last[:-1] in _TAIL):
@@ -210,9 +231,7 @@ def judge(words: list[str]) -> int:
         return SECRET
     if last == "key" or last.endswith("key"):
         return _judge_key(words, before, last)
-    if last.endswith("token") or (
-        last in ("tokens", "keys") and before in ("api", "access", "auth", "secret")
-    ):
+    if last.endswith("token") or (last in ("tokens", "keys") and before in _MANY):
         return _judge_token(before, last)
     if last in ("authorization", "authorisation"):
         return AUTH

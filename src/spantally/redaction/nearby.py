@@ -21,7 +21,7 @@ _ADJACENT: Final = re.compile(
     (?: [^\w\n&]{{1,24}}                                                         # marks of any kind
       | [^\w\n]{{0,4}} \( [^()\n]{{1,24}} \) [^\w\n]{{1,6}}                     # (prod):
       | (?: [^\w\n&;,|]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{0,6}}
-        [^\w\n]{{1,4}} (?:is|was|be|to|equals|value|expected|now|from|as|contains|reads|b|body|data
+        [^\w\n]{{1,4}} (?:is|was|be|to|with|equals|value|expected|now|from|as|contains|reads|b|body|data
           |ist|lautet|est|es|er|\xe9|\xe8|\xe4r)
         [^\w\n]{{1,6}}
       | (?: [^\w\n&;,|]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{1,4}} [^\w\n]{{0,2}} (?:[:=]|->) [^\w\n]{{0,4}}
@@ -36,11 +36,31 @@ _ADJACENT: Final = re.compile(
     {_VALUE}
     """
 )
+_SAID: Final = re.compile(
+    r"(?:[ ][A-Za-z][\w'\u2019-]{0,14}){0,6}[ ](?:is|was|be|to|with|now|as|use)[ ][\"'`*(]{0,3}"
+    r"(?P<value>[A-Za-z0-9_+/=.~-]{16,256})(?![A-Za-z0-9])"
+)
+_DASHED: Final = re.compile(
+    r"[ ][\u2013\u2014\u2192][ ][\"'`*(]{0,3}(?P<value>[A-Za-z0-9_+/=.~-]{16,256})(?![A-Za-z0-9])"
+)
+_BELOW: Final = re.compile(
+    r"[*_`:]{0,4}[ ]?\r?\n(?:[ ]{0,8}>?[ ]?\r?\n)?[ ]{0,8}(?:>[ ]|[-*][ ])?[\"'`*]{0,3}"
+    r"(?P<value>[A-Za-z0-9_+/=.~-]{16,256})[\"'`*]{0,3}[ ]{0,4}(?=\r?\n|\Z)"
+)
+"""A line of its own below a title."""
+_OF_OTLP: Final = re.compile(
+    r"""(?x) \\{0,16} " \s{0,4} , \s{0,16} \\{0,16} "value\\{0,16}" \s{0,4} : \s{0,8} \{ \s{0,16}
+    (?: \\{0,16} "arrayValue\\{0,16}" \s{0,4} : \s{0,8} \{ \s{0,16}
+        \\{0,16} "values\\{0,16}" \s{0,4} : \s{0,8} \[
+        \s{0,16} \{ \s{0,16} )?
+    \\{0,16} "stringValue\\{0,16}" \s{0,4} : \s{0,4} \\{0,16} " (?P<value>[^\s"\\]{6,256})"""
+)
+"""An attribute in the JSON of OTLP."""
 _FAR: Final = re.compile(
     r"[^\n]{0,48}?(?<![A-Za-z0-9_+/=.~-])(?P<value>[A-Za-z0-9_+/=.~-]{16,256})(?![A-Za-z0-9])"
 )
 _WEAK: Final = re.compile(
-    r"(?P<words>(?:[ ][A-Za-z][\w'\u2019-]{0,14}){1,5})[ ]?(?:[:=]|->|=>)\s{0,2}[\"'`*(]{0,3}"
+    r"(?P<words>(?:[ ][A-Za-z\xe9\xe8][\w'\u2019-]{0,14}){1,5})[ ]?(?:[:=]|->|=>)\s{0,2}[\"'`*(]{0,3}"
     r"(?P<value>[A-Za-z0-9_+/=.~-]{20,256})"
 )
 _OWN: Final = re.compile(r"[ ][\"'`*(]{0,3}(?P<value>[A-Za-z0-9_+/=.~-]{16,256})")
@@ -83,7 +103,13 @@ _NEXT_FIELD: Final = re.compile(r"&[A-Za-z_]\w{0,24}=")
 _FIELD: Final = ('value="', "value='")
 _LINKED: Final = ('href="', "href='", 'src="', "src='", 'href=\\"', 'src=\\"', "](", "](/")
 """Behind ``accesskey="n"`` of HTML."""
+_PLACE: Final = re.compile(r"arn:[a-z-]{2,16}:[\w:/.-]{0,72}:\Z")
+"""Before the place of a secret, which is none."""
+_PRINT: Final = re.compile("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
+"""A fingerprint, or the number of a certificate."""
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
+_OF_A_PATH: Final = frozenset("/:")
+_LONG_HEX: Final = 32
 AFTER: Final = 80
 """Characters behind a name in which its value may stand."""
 FARTHEST: Final = 132 + 16
@@ -110,6 +136,14 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
     """
     if (kind not in _STRONG and kind != names.PASSWORD) or text[name_end : name_end + 1] in _GLUE:
         return
+    told = _OF_OTLP.match(text, name_end) or _SAID.match(text, name_end)
+    if told is not None and _is_told(told["value"].rstrip(_TRAILING), kind):
+        _take(told, kind, taken)
+        return
+    below = _BELOW.match(text, name_end)
+    if below is not None and kind in _STRONG and _is_told(below["value"], kind):
+        _take(below, kind, taken)
+        return
     hit = _ADJACENT.match(text, name_end)
     if hit is not None and text[hit.start("value") - 2 : hit.start("value")] in ("${", "$("):
         return
@@ -117,6 +151,9 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
         hit = _FAR.match(text, name_end) if kind in _STRONG else None
         if hit is None or not shapes.has_digit(hit["value"]) or not _is_noise(hit["value"]):
             return
+    begin = hit.start("value")
+    if _PLACE.search(text, max(0, begin - 96), begin) is not None:
+        return
     if not text.endswith(_LINKED, 0, hit.start("value")):
         _take(hit, kind, taken)
 
@@ -131,11 +168,24 @@ def find_weak(text: str, name_start: int, name_end: int, taken: list[Span]) -> N
         if own is not None and _is_noise(own["value"].rstrip(_TRAILING)):
             _take(own, names.TOKEN, taken)
             return
+    dashed = _DASHED.match(text, name_end)
+    if dashed is not None and _is_told(dashed["value"].rstrip(_TRAILING), names.TOKEN):
+        _take(dashed, names.TOKEN, taken)
+        return
+    if text.endswith("oken", 0, name_end) and (
+        "." in text[name_start:name_end] or text[name_start - 1 : name_start] in _OF_A_PATH
+    ):
+        # "git config acme.token ...", "consul kv put acme/token ..."
+        put = _OWN.match(text, name_end)
+        if put is not None and _is_told(put["value"].rstrip(_TRAILING), names.TOKEN):
+            _take(put, names.TOKEN, taken)
+            return
     hit = _WEAK.match(text, name_end)
-    if (
-        hit is not None
-        and _IS_NONE.search(hit["words"]) is None
-        and _is_noise(hit["value"].rstrip(_TRAILING))
+    if hit is None or _IS_NONE.search(hit["words"]) is not None:
+        return
+    value = hit["value"].rstrip(_TRAILING)
+    if _is_noise(value) or (
+        len(value) >= _LONG_HEX and shapes.is_hex(value) and text.endswith("oken", 0, name_end)
     ):
         _take(hit, names.TOKEN, taken)
 
@@ -172,9 +222,22 @@ def _take(hit: re.Match[str], kind: int, taken: list[Span]) -> None:
 
 def _is_secret(value: str, kind: int) -> bool:
     value = _NEXT_FIELD.split(value, maxsplit=1)[0]
-    if len(value) < 6 or shapes.is_placeholder(value) or shapes.is_provider_id(value) or "://" in value:
+    if (
+        len(value) < 6
+        or _PRINT.match(value)
+        or shapes.is_placeholder(value)
+        or shapes.is_provider_id(value)
+        or "://" in value
+    ):
         return False
     return _is_password(value) if kind == names.PASSWORD else _is_key(value)
+
+
+def _is_told(value: str, kind: int) -> bool:
+    """A value that words or a wrapper join to its name: a hash there is a key, an id of an object is none."""
+    if _is_secret(value, kind):
+        return "-" not in value or not shapes.is_plain_id(value)
+    return kind != names.PASSWORD and value.isalnum() and shapes.looks_random(value, 16)
 
 
 def _is_key(value: str) -> bool:

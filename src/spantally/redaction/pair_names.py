@@ -77,4 +77,6 @@ def with_word_before(text: str, start: int, name: str) -> int:
         return names.WEAK
     if not 2 <= len(word) <= 16 or word.lower() in _LITTLE_WORDS:
         return names.WEAK
+    if name.lower() == "key" and names.is_place(word.lower()):
+        return names.NONE
     return max(names.WEAK, names.classify(f"{word.lower()}_{name}"))

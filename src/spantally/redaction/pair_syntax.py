@@ -22,7 +22,7 @@ AFTER_NAME: Final = re.compile(
             (?: => | := | -> | ={{1,3}} | [|?]{{1,2}}= | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}+
           (?! [tT]ype: )
           (?: (?=[SPFJ(|>&!s<q\[{{])
-            (?: (?: {_WRAPPER} | (?:Just)? \( \s{{0,16}} ) (?={_QUOTE}) | [|>][+-]? \n [ ]{{1,16}}
+            (?: (?: {_WRAPPER} | (?:Just|\[\]byte)? \( \s{{0,16}} ) (?={_QUOTE}) | [|>][+-]? \n [ ]{{1,16}}
               | &(?!str\b)\w{{1,24}}[ ](?!=) | !!str[ ] | string\([0-9]{{1,5}}\)[ ]
               | <(?:code|pre|b|strong|tt)> | <<[-~]?["']?[A-Z_]{{1,16}}["']? \n [ ]{{0,16}}
               | \[ (?=\[) | qq?\{{
@@ -40,7 +40,9 @@ AFTER_NAME: Final = re.compile(
                 [^\S\n]{{0,12}} [=:] [^\n\\]{{0,120}}+ {_GAP} ){{0,4}}
             (?: {_QUOTE} [tT]ype {_QUOTE} \s{{0,4}} : \s{{0,4}}
                 {_QUOTE} \w{{1,24}} {_QUOTE} \s{{0,4}} , {_GAP} )?
-            {_QUOTE}? (?:[vV]alue|val|content|[dD]efault|example)
+            (?: {_QUOTE} [A-Za-z]{{1,24}} {_QUOTE} \s{{0,4}} : \s{{0,4}}
+                (?: null | true | false | [0-9]{{1,8}} ) \s{{0,4}} , {_GAP} ){{0,3}}
+            {_QUOTE}? (?:(?:[a-z]{{1,12}}V|[vV])alue|val|content|[dD]efault|example|text|current)
             {_QUOTE}? \s{{0,8}} [:=] \s{{0,8}}
         | ;s:[0-9]{{1,6}}: (?={_QUOTE})                                               # PHP, serialised
         | (?: \n | \\{{1,16}}n ) [ ]{{0,8}} [^\n\[\]\\]{{0,120}} \[type= [^\]\n]{{0,80}} input_value=

@@ -64,7 +64,18 @@ _PIPE_REACH: Final = 160
 """Characters of a command, ``| docker login --password-stdin``, behind which its password is told."""
 _PROPERTY_DEFAULT: Final = re.compile(r":[^-+?={}$\s][^{}$\s]{3,256}\}")
 """``${openai.api.key:value}`` of Spring: a property's default, where a shell has no dots."""
-_DEFAULT: Final = re.compile(r"""[:]?[-=][\"']?(?P<value>[^{}$\s"'`\\]{4,256})[\"']?\}""")
+_DEFAULT: Final = re.compile(
+    r"""(?::[-=]?|[-=])(?![0-9: -]+\})[\"']?(?P<value>[^{}$\s"'`\\]{4,256})[\"']?\}"""
+)
+_ABOUT: Final = re.compile(
+    r"(?i)[ ](?:arn|class|count|fingerprint|id|identifier|kind|location|name|path|policy|region|status|type"
+    r"|url|version)s?[ ]{0,2}(?::|[ ](?:is|was)[ ])"
+    r"|[ ](?:was[ ]|is[ ])?(?:assigned|belonging|belongs|given|"
+    r"granted|issued|limited|restricted|sent)[ ]to[ ]"
+    r"""|(?:(?<=secret)|(?<=secrets))[ ]\\{0,16}["'`][a-z0-9.-]{1,128}\\{0,16}["'`][ ]"""
+    r"(?:already[ ]exists|configured|created|deleted|is[ ]forbidden|is[ ]invalid|not[ ]found|unchanged)"
+)
+"""What tells something else of it than what it is."""
 _TAKE_LOGINS: Final = ("auth", "credential", "credentials", "cred", "creds")
 """How names end that a user and a password follow in brackets."""
 _BY_NAME: Final = {
@@ -227,6 +238,8 @@ def find_pairs(
             continue
         if kind == names.WEAK and name_start and text[name_start - 1] in " \t":
             kind = with_word_before(text, name_start, name)
+            if kind == names.NONE:
+                continue
         count = len(taken)
         if not nothing_before:
             _find_before(text, name_start, kind, runs, taken)
@@ -235,6 +248,8 @@ def find_pairs(
         if following == " " and kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end):
             if runs.has_key(name_end, name_end + nearby.FARTHEST):
                 nearby.find_weak(text, name_start, name_end, taken)
+            continue
+        if following == " " and _ABOUT.match(text, name_end) is not None:
             continue
         found = AFTER_NAME.match(text, name_end)
         if found is None:
@@ -303,7 +318,7 @@ def _read_default(text: str, name_end: int, kind: int, taken: list[Span]) -> Non
         return
     value = hit["value"]
     if commands.is_chosen(value) and (
-        kind == names.PASSWORD or (len(value) >= _SHORTEST_KEY and shapes.looks_random(value, _SHORTEST_KEY))
+        kind == names.PASSWORD or (shapes.looks_random(value, _SHORTEST_KEY) or shapes.is_restless(value, 16))
     ):
         taken.append(Span(*hit.span("value"), PAIR, names.TYPES[kind]))
 

@@ -29,11 +29,16 @@ _TWILIO: Final = re.compile(
 )
 """Before the token of an account: its id."""
 TWILIO_LENGTH: Final = 32
-_NEW_RELIC: Final = re.compile(r"(?<![A-Za-z0-9])(?:eu01xx)?[a-f0-9]{30,36}FFFFNRAL\Z")
+_NEW_RELIC: Final = re.compile(r"(?<![A-Za-z0-9])(?:eu01xx)?[a-f0-9]{30,36}(?:FFFF)?NRAL\Z")
 AZURE_KEY_LENGTH: Final = 52
 """Characters of the shortest of them."""
+_LONGEST_AZURE: Final = 200
+"""Characters of a word, with what may stand before a key in it; in longer ones a sign is chance."""
 _AZURE_SIGN: Final = re.compile("A(?:ZDO|zCa|CO|PIM|CDb|zSe|IoT|Sb|St)|JQQJ9")
 """One of these stands in each: most long words are paths."""
+_WIF: Final = re.compile("(?:5[HJK]|[KL])[1-9A-HJ-NP-Za-km-z]{49,51}\\Z")
+"""The key of a wallet, which has none of the letters that are taken for others."""
+_WIF_LENGTHS: Final = (51, 52)
 _BEFORE_HASH: Final = frozenset(":$}")
 _SHORTEST_DISCORD: Final = 47
 """Of one of Discord's; those of Zhipu are longer."""
@@ -102,6 +107,9 @@ def find_shaped(text: str, start: int, word: str, taken: list[Span], *, long: bo
     if start > 15 and text[start - 1] == "!" and _SALESFORCE.match(text, start - 16, start - 1):
         taken.append(Span(start - 16, start + len(word), VENDOR, "salesforce-token"))
         return True
+    if len(word) in _WIF_LENGTHS and _WIF.match(word) is not None and shapes.looks_random(word, 51):
+        taken.append(Span(start, start + len(word), VENDOR, "private-key"))
+        return True
     if len(word) == TWILIO_LENGTH and _NT_HASH.match(word) is not None:
         if _TWILIO.search(text, max(0, start - 52), start) is None:
             return False
@@ -124,7 +132,11 @@ def find_shaped(text: str, start: int, word: str, taken: list[Span], *, long: bo
             taken.append(Span(start + licence.start(), start + licence.end(), VENDOR, "newrelic-key"))
             return True
     hit = _AZURE.search(word) if "Q~" in word else None
-    if hit is None and len(word) >= AZURE_KEY_LENGTH and _AZURE_SIGN.search(word) is not None:
+    if (
+        hit is None
+        and AZURE_KEY_LENGTH <= len(word) <= _LONGEST_AZURE
+        and _AZURE_SIGN.search(word) is not None
+    ):
         hit = _AZURE_KEY.search(word)
     kind = "azure-secret"
     if hit is None and "pat" in word:

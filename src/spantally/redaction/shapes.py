@@ -14,6 +14,7 @@ _CLASSES: Final = str.maketrans(
 _RUNS: Final = re.compile(r"l+|u+|d+|[^lud]")
 _CAMEL: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _CONSONANTS: Final = re.compile("[bcdfghjklmnpqrstvwxz]{5}|[BCDFGHJKLMNPQRSTVWXZ]{7}")
+_TURNS: Final = re.compile("(?<=[0-9])[A-Za-z]|(?<=[A-Za-z])[0-9]")
 _LETTERS: Final = re.compile("[A-Za-z]{14,}")
 _JOINED: Final = re.compile(r"[A-Za-z]{3,12}(?:-[A-Za-z]{3,12}){2,9}(?:-?[0-9]{1,4})?")
 _HEX: Final = re.compile(r"(?:[0-9a-f]+|[0-9A-F]+)\Z")
@@ -25,11 +26,13 @@ _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 KEPT_PREFIXES: Final = frozenset(
     """
-    ami arn asst batch build call ch chatcmpl chunk ci cmpl commit container conv cs cus doc embd etag
-    event evt fc file fp fs ft ftckpt ftjob gen i id img in item job mcp mcpl mcpr md5 message modr
-    msg msgbatch node obj org part pi price prod proj project reasoning rect req request resp rev rs
-    run sess session sha1 sha256 sha384 sha512 span srvtoolu step sub subnet task thread tool toolu
-    rlg tooluse trace txn upload user usr uuid video vpc vs vsfc wf workflow wrkspc ws
+    account acct ami arn asst batch build call card case ch channel chat chatcmpl chunk ci cmpl comment
+    commit company contact container conv cs cus customer dataset deal doc dpl embd etag event evt fc
+    file folder fp fs ft ftckpt ftjob gen group i id img in inv invoice item job lead mcp mcpl mcpr md5
+    member memory message modr msg msgbatch node nonce obj ord order org page part pi pm post price
+    prod proj project prompt reasoning rect req request resp rev rlg rs run sess session seti sha1
+    sha256 sha384 sha512 skill snap space span srvtoolu step sub subnet task team thread ticket tool
+    toolu tooluse trace txn upload user usr uuid video vol vpc vs vsfc wf workflow wrkspc ws
     """.split()  # noqa: SIM905 - a block of words reads better than 80 quoted strings
 )
 """First words of ids that providers give to objects; such an id opens nothing."""
@@ -197,6 +200,11 @@ def joined_words(value: str) -> int:
 def is_gibberish(value: str) -> bool:
     """True if ``value`` holds a long run of letters that no language has: five consonants on end."""
     return any(_CONSONANTS.search(segment) is not None for segment in _LETTERS.findall(value[:256]))
+
+
+def is_restless(value: str, least: int) -> bool:
+    """True if letters and digits take turns five times or more: noise of one case, which no words do."""
+    return len(value) >= least and len(_TURNS.findall(value[:128])) >= 5
 
 
 def is_mixed(value: str) -> bool:

@@ -103,7 +103,9 @@ _CODES: Final = re.compile(
     rf"(?P<lines>(?:{_CODE.replace('?P<value>', '?:')}){{2,20}})"
 )
 _SINGLE: Final = re.compile(
-    r"""codes?(?:[ ](?:is|was)|:)[ ]{1,2}["'`*]{0,3}(?P<value>[A-Za-z0-9][^\s"'`\\<>*,;/]{5,40})"""
+    r"""codes?(?:(?:[ ](?:is|was)|:)[ ]{1,2}|\\{0,16}["']?\s?[:=]\s?\[?\s{0,4}\\{0,16}"""
+    r"""|[ ](?=[a-z0-9]{4,6}-[a-z0-9]{4,6}\b))"""
+    r"""["'`*]{0,3}(?P<value>[A-Za-z0-9][^\s"'`\\<>*,;/]{5,40})"""
 )
 _SHORTEST_CODE: Final = 8
 _SEED_BEFORE: Final = re.compile(r"(?i)(?:seed|recovery|secret|backup|wallet)[ _-]?\Z")

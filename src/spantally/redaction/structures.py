@@ -60,7 +60,7 @@ _LINE_END: Final = re.compile(r"""[\r\n<>]|\\+[nr]|\\*["'][ ]{0,4}(?:[}\])]|,\s{
 _SCHEME: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9-]{1,24})(?:[ \t]|%20|\+){1,4}(?=\S)")
 _HEADER_END: Final = re.compile(r"""[\r\n"'`<>]|\\+(?:["'`nr]|u0022)|&quot;|%22""")
 _CREDENTIAL: Final = re.compile(r"""[^\s"'`\\<>,;)\]}&]{4,4096}""")
-_PARAMETER: Final = re.compile(r"[A-Za-z-]{2,24}=(?=[^=\s])")
+_PARAMETER: Final = re.compile(r"[A-Za-z_-]{2,24}=(?=[^=\s])")
 _CALL: Final = re.compile(r"[A-Za-z_][\w.]*\(")
 _SENT_COOKIE: Final = re.compile(
     r"""[ ](?:\\{0,16}["'])?(?P<pairs>[A-Za-z_][\w.-]{0,64}=[^\s"'\\;]{6,4096}"""
@@ -101,25 +101,38 @@ _PUTTY: Final = re.compile(
 
 _DJANGO: Final = re.compile(r"django-insecure-(?:&amp;|%[0-9A-F]{2}|[a-z0-9!@#$%^&*(\-_=+)]){16,50}")
 """A key of Django's: marks of any kind are in it, which end a value elsewhere."""
+_WALLET: Final = re.compile(r"""(?i:wallet)\(\s{0,8}\\{0,16}["'`]((?:0x)?[0-9a-fA-F]{64})(?!\w)""")
 _COOKIE_LINE: Final = re.compile(
     r"""(?:\#HttpOnly_)?[^\s\#]{1,256}\t(?:TRUE|FALSE)\t[^\t\n]{0,256}\t(?:TRUE|FALSE)\t[0-9.]{1,16}\t"""
     r"""(?P<name>[^\t\n]{1,128})\t(?P<value>[^\s]{1,4096})"""
 )
 
 _ASSERTION: Final = re.compile(
-    rf"""(?i)(?:samlresponse|code_?verifier)(?:{_QUOTE})?(?:\s{{1,4}}value)?\s{{0,4}}(?:=|:|%3D)\s{{0,4}}(?:{_QUOTE})?"""
+    rf"""(?i)(?:samlresponse|code_?verifier|client_?assertion)(?:{_QUOTE})?(?:\s{{1,4}}value)?\s{{0,4}}(?:=|:|%3D)\s{{0,4}}(?:{_QUOTE})?"""
     r"""(?P<value>[A-Za-z0-9+/=%._~-]{40,65536}+)"""
 )
-_CODE: Final = re.compile(r"[?&;](?:code|sas|hmac)=([A-Za-z0-9._/~%-]{16,2048})")
+_CODE: Final = re.compile(r"[?&;_](?:code|sas|hmac)=([A-Za-z0-9._/~%-]{16,2048})")
+_BEFORE_CODE: Final = ("device_", "auth_", "authorization_")
 _HOOKS: Final = (
     (
-        "hooks.slack.com/",
-        re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9_/+-]{16,256})"),
+        "hooks.slack.com",
+        re.compile(
+            r"hooks\.slack\.com\\{0,16}/(?:services|workflows|triggers)\\{0,16}/([A-Za-z0-9_/\\+-]{16,256})"
+        ),
     ),
     ("/api/webhooks/", re.compile(r"/api/webhooks/[0-9]{8,24}/([A-Za-z0-9_-]{16,256})")),
     (
-        "webhook.office.com/",
-        re.compile(r"webhook\.office\.com/webhookb?2?/([A-Za-z0-9@/_-]{32,512})"),
+        "webhook.office.com",
+        re.compile(r"webhook\.office\.com\\{0,16}/webhookb?2?\\{0,16}/([A-Za-z0-9@/\\_-]{32,512})"),
+    ),
+    *(
+        (
+            host,
+            re.compile(
+                rf"{re.escape(host)}\\{{0,16}}/(?:[a-z0-9_-]{{1,24}}/){{0,2}}([A-Za-z0-9_-]{{30,64}})(?![\w.-])"
+            ),
+        )
+        for host in ("infura.io", "alchemy.com", "quiknode.pro", "rpc.ankr.com")
     ),
     ("api.telegram.org/bot", re.compile(r"api\.telegram\.org/bot([0-9]{6,14}:[A-Za-z0-9_-]{16,64})")),
 )
@@ -180,6 +193,8 @@ def _encoded_userinfo(text: str, at: int, taken: list[Span]) -> None:
 
 def _code(text: str, at: int, taken: list[Span]) -> None:
     hit = _CODE.match(text, at - 1) if at else None
+    if hit is not None and text[at - 1] == "_" and not text.endswith(_BEFORE_CODE, 0, at):
+        return
     if hit is not None and (shapes.looks_random(hit[1], 16) or shapes.case_noise(hit[1])):
         taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "secret"))
 
@@ -471,6 +486,12 @@ def _putty(text: str, at: int, taken: list[Span]) -> None:
         taken.append(Span(*hit.span(1), STRUCTURE, "private-key"))
 
 
+def _wallet(text: str, at: int, taken: list[Span]) -> None:
+    hit = _WALLET.match(text, at)
+    if hit is not None:
+        taken.append(Span(*hit.span(1), STRUCTURE, "private-key"))
+
+
 def _django(text: str, at: int, taken: list[Span]) -> None:
     hit = _DJANGO.match(text, at)
     if hit is not None:
@@ -487,7 +508,10 @@ _HANDLERS: Final[dict[str, Handler]] = {
     **{mark: _hook(pattern) for mark, pattern in _HOOKS},
     "-----begin ": _following(_pem),
     " begin ssh2 ": _following(lambda text, at, taken: _pem(text, max(0, at - 4), taken)),
-    **dict.fromkeys(("samlresponse", "code_verifier", "codeverifier"), _following(_assertion)),
+    **dict.fromkeys(
+        ("samlresponse", "code_verifier", "codeverifier", "client_assertion", "clientassertion"),
+        _following(_assertion),
+    ),
     "private-lines:": _each(_putty),
     "bearer": _each(_bearer),
     "basic": _each(_basic),
@@ -500,6 +524,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     " login ": _each(logins.login),
     "login(": _each(logins.login_call),
     "django-insecure-": _each(_django),
+    "wallet(": _each(_wallet),
     **dict.fromkeys(("sudo -s", "kinit ", "cryptsetup"), _each(logins.echo)),
     "redis-cli": _each(logins.redis),
     **dict.fromkeys((" -p", " -w", " -k", " -a", " -x", " -c", " -hp"), commands.flags),
@@ -539,7 +564,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "sonar.login": _each(snippets.sonar),
     "kty": _following(snippets.jwk),
     **dict.fromkeys(("pin is ", "pin code", "pin: "), _each(snippets.pin)),
-    **dict.fromkeys(("backup code", "recovery code"), _each(snippets.codes)),
+    **dict.fromkeys(("backup code", "recovery code", "backup_code", "recovery_code"), _each(snippets.codes)),
     **dict.fromkeys(("mnemonic", "phrase"), _following(snippets.seed)),
     **dict.fromkeys(("log in as ", "log in with ", "login with "), _each(snippets.told)),
     **{

@@ -232,7 +232,7 @@ yandex-token|t1.|d|60|Yandex Cloud docs, IAM tokens
 harness-key|pat.|d|40|Harness docs, API keys
 harness-key|sat.|d|40|Harness docs, API keys
 onepassword-key|A3-|w|26|1Password docs, Secret key
-onepassword-token|ops_eyJ|w|40|1Password docs, Service accounts
+onepassword-token|ops_eyJ|b|40|1Password docs, Service accounts
 age-key|AGE-SECRET-KEY-1|u|24|age manual, age-keygen
 facebook-token|EAA|a|80|Meta for Developers, Access tokens
 private-key|LS0tLS1CRUdJTiBQUklWQVRFIEtF|b|16|RFC 7468, as Kubernetes and others hold it in base64
@@ -325,6 +325,17 @@ chutes-key|cpk_|d|60|Chutes docs, API keys
 creem-key|creem_|a|18|Creem docs, API keys
 unkey-key|unkey_|a|18|Unkey docs, Root keys
 devcycle-key|dvc_server_|w|24|DevCycle docs, SDK keys
+fcm-key|APA91b|w|60|Firebase docs, Cloud Messaging
+onfido-token|api_live.|d|24|Onfido docs, API tokens
+trello-token|ATTA|h|40|Atlassian docs, Trello REST API tokens
+paseto|v1.local.|d|40|PASETO specification
+paseto|v1.public.|d|40|PASETO specification
+paseto|v2.local.|d|40|PASETO specification
+paseto|v2.public.|d|40|PASETO specification
+paseto|v3.local.|d|40|PASETO specification
+paseto|v3.public.|d|40|PASETO specification
+paseto|v4.local.|d|40|PASETO specification
+paseto|v4.public.|d|40|PASETO specification
 """
 
 

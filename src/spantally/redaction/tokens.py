@@ -39,6 +39,12 @@ _SHORTEST_DOTTED: Final = 34
 """Characters of a token of Airtable's, the shortest of those that a dot is in."""
 _DIGESTS: Final = ("sha256=", "sha384=", "sha512=")
 """Before what a file of the files of a package, or a lock, says of each; in base64 it looks like a key."""
+_BEHIND_NAME: Final = frozenset("\"'` =:>")
+_SHORT_REACH: Final = 24
+_SHORT_NAME: Final = re.compile(
+    r"""(?:[A-Za-z0-9](?:[_-](?:pat|PAT|sk|SK)|(?<=[a-z0-9])(?:Pat|Sk|PAT|SK)))\\{0,16}["'`]?"""
+    r"""\s{0,2}(?:=>|:=|[:=]|,|[ ]content=|</key>\s{0,8}<string>|(?<=")>)?\s{0,4}\\{0,16}["'`]?\Z"""
+)
 _SESSION: Final = (
     "jsessionid",
     "phpsessid",
@@ -117,6 +123,16 @@ def find_tokens(
             _judge(text, start, word, taken, generic)
 
 
+def _of_short_name(text: str, start: int, word: str, taken: list[Span]) -> bool:
+    """``linode_pat: "..."``: what personal access tokens and secret keys are called for short."""
+    if _SHORT_NAME.search(text, max(0, start - _SHORT_REACH), start) is None or shapes.is_provider_id(word):
+        return False
+    if not shapes.looks_random(word, 16) and not (len(word) >= TWILIO_LENGTH and shapes.is_hex(word)):
+        return False
+    taken.append(Span(start, start + len(word), VENDOR, "token"))
+    return True
+
+
 def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -> None:
     if word.startswith(_DIGESTS):
         return
@@ -141,6 +157,8 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
         or (word[-1] == "L" and word.endswith("NRAL"))
         or (length == TWILIO_LENGTH and before in _BEFORE_TWILIO)
     ) and find_shaped(text, start, word, taken, long=long):
+        return
+    if generic and long and before in _BEHIND_NAME and _of_short_name(text, start, word, taken):
         return
     equals = word.find("=")
     if equals > 0 and _judge_assigned(text, start, word, equals, taken, generic):

@@ -31,7 +31,7 @@ _WORDY: Final = re.compile(
     r"(?:^|[_-])(?:[A-Za-z]?[a-z]{4,}(?=[_-])|(?:[A-Z][a-z]{2,}|[A-Z]{4,})(?=[_-]|\Z))"
 )
 _SPREAD: Final = re.compile(
-    r"(?<![A-Za-z0-9_-])(?<![/=][A-Za-z0-9])(?<![/=])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,8}){0,2}[_-])"
+    r"(?<![A-Za-z0-9_-])(?<![/=][A-Za-z0-9])(?<![/=])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,10}){0,2}[_-])"
     r"(?P<body>[A-Za-z0-9_-]{24,})"
 )
 NEVER_SPREAD: Final = frozenset("/=")
@@ -41,28 +41,46 @@ _TURNS: Final = re.compile("(?<=[0-9])[A-Za-z]|(?<=[A-Za-z])[0-9]")
 _VOWEL: Final = re.compile("[aeiouy]")
 _SEPARATOR: Final = re.compile("[_.-]")
 _BEFORE_UUID: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:[a-z0-9]{2,12}[_-]){0,2}(?:[a-z0-9]{0,10}(?:pat|secret|token|apikey)|[a-z0-9]{0,8}(?<![a-z])sk)[_-]\Z"
+    r"(?<![A-Za-z0-9])(?:[a-z0-9]{2,12}[_-]){0,2}(?:[a-z0-9]{0,10}(?:pat|secret|token|apikey)|[a-z0-9]{0,8}(?<![a-z])sk"
+    r"|(?<=_)(?:live|production))[_-]\Z"
 )
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![\w-])")
 _KINDS_OF_IDS: Final = frozenset({"test", "live", "bdrk", "vrtx", "tool", "call", "pro", "v1", "v2"})
 _HASHES: Final = frozenset(
     """
-    archive asset blob block bundle cache cachekey checksum chunk commit content css digest fingerprint git
-    hash head hex id image img index js layer main md5 media merge object page parent rev revision sha sha1
-    sha256
-    sha512 snapshot src static trace tree version
+    archive asset blob block bundle cache cachekey checksum chunk ck commit content css digest fingerprint
+    fk git hash head hex id idx image img index ix js layer main md5 media merge object page parent pk rev
+    revision sha sha1 sha256
+    sha512 snapshot src static trace tree uq version
     """.split()  # noqa: SIM905
 )
 _OPEN: Final = _HASHES | {"etag", "nonce", "sum", "sums", "integrity", "state", "cursor", "user", "uid"}
 """Words of the names of variables that hold noise and open nothing."""
 _LONG_BODY: Final = 24
+_BLOB: Final = 160
+_BLOB_SIGNS: Final = 2
+_KEY_ID: Final = re.compile(r"""(?<![A-Za-z0-9])kid\\{0,16}["']?\s?[:=]\s?\\{0,16}["']?\Z""")
+"""Before the id of a key."""
+_VENDORS_WORD: Final = re.compile(
+    "[a-z]+[0-9]{0,3}|[A-Z]+[0-9]{0,3}|[A-Z][a-z]+|[a-z]{1,3}[0-9][a-z]{1,3}|[0-9]+"
+)
+_SHORTEST_WORD: Final = 5
+_BYTES: Final = frozenset({22, 43, 64, 86, 128, 171, 342, 683})
+"""Characters of 16, 32, 48, 64, 96, 128, 256 and 512 bytes."""
+_SECOND: Final = re.compile(r"\.[A-Za-z0-9_-]{16,}")
+"""Behind the first part of a key in two."""
+_PAIR: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?P<prefix>[A-Za-z][A-Za-z0-9]{1,11}(?:[_-][a-z0-9]{1,10}){0,2}[_-])"
+    r"(?P<one>[A-Za-z0-9]{8,64})\.(?P<two>[A-Za-z0-9]{20,})(?![A-Za-z0-9]|\.[a-z])"
+)
+"""``acme_8xK2....Zq91...``: the id of a key and its secret."""
 _TEXINFO: Final = "_005f"
 """An underscore in the anchors of manuals."""
 _SAYS_KEY: Final = re.compile(
     r"(?i)(?:^|[_.-])(?:live|sk|rk|pat|key|apikey|token|tok|secret|access|auth|private|priv)[_.-]"
 )
 _TELLING: Final = re.compile(
-    r"(?i)(?:^|[_.-])(?:live|test|prod|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private"
+    r"(?i)(?:^|[_.-])(?:live|test|prod|production|sandbox|sk|rk|pat|key|apikey|token|tok|secret|api|svc|pw|access|auth|private"
     r"|priv|v[0-9])[_.-]"
 )
 
@@ -76,7 +94,7 @@ def find_in_query(start: int, word: str, taken: list[Span]) -> bool:
     if hit is None or hit["name"].endswith(("id", "Id", "ID")):
         return hit is not None and hit["name"].lower() in _PLAIN_PARAMETERS
     if hit["name"].lower() in _PLAIN_PARAMETERS:
-        return not _TELLING.match(hit["value"])
+        return not _TELLING.search(hit["value"])
     value = hit["value"]
     body = value.rstrip("=").replace("_", "").replace("-", "")
     if (
@@ -159,6 +177,28 @@ def _is_camel(body: str) -> bool:
     return len(words) > 1 and sum(map(len, words)) > 0.55 * len(body)
 
 
+def _is_part(prefix: str, word: str, at: int) -> bool:
+    """Whether a prefix is the front of bytes in base64 for URLs, one sign in thirty of which is a hyphen.
+
+    Prefixes of vendors are words of one case, perhaps with a digit behind.
+    """
+    if prefix[-1] == "." or _TELLING.search(prefix) is not None:
+        return False
+    if all(map(_VENDORS_WORD.fullmatch, _SEPARATOR.split(prefix[:-1]))):
+        return (
+            at == 0
+            and len(word) in _BYTES
+            and (len(prefix) < _SHORTEST_WORD or len(word) >= _BLOB)
+            and ("-" in word[len(prefix) :] or "_" in word[len(prefix) :])
+        )
+    return True
+
+
+def _by_chance(at: int, prefix: str) -> bool:
+    """Whether a prefix in so long a word is chance: the modulus of a public key has the signs of any."""
+    return at > 0 or not ((prefix.islower() and len(prefix) > 3) or _TELLING.search(prefix))
+
+
 def find_uuid(start: int, word: str, taken: list[Span]) -> bool:
     """``ctx7sk-`` and a UUID: the id of an object has another word before it."""
     for hit in _UUID.finditer(word):
@@ -181,12 +221,19 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
     """
     if start > 2 and text[max(0, start - 20) : start].rstrip('\\"').endswith("W/"):
         return  # an ETag
+    if "/d/" in word or "/folders/" in word:
+        return  # the id of a document in its URL
+    if _KEY_ID.search(text, max(0, start - 12), start) is not None:
+        return
+    blob = len(word) >= _BLOB and max(word.count("-"), word.count("_")) >= _BLOB_SIGNS
     if text[start - 1 : start] == "<" and text[start + len(word) : start + len(word) + 1] == "@":
         return  # the id of a mail
     for hit in _FOREIGN.finditer(word) if long else ():
         prefix, body = hit["prefix"], hit["body"]
         if (
             _is_objects(prefix)
+            or (blob and _by_chance(hit.start(), prefix))
+            or _is_part(prefix, word, hit.start())
             or _is_random(prefix)
             or 0 <= word.rfind("/", 0, hit.start()) < hit.start() - 1
         ):
@@ -208,12 +255,28 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         tail = CLASSES["w"].match(word, end)
         if tail is not None:
             end = tail.end()
+        second = _SECOND.match(word, end)
+        if second is not None and shapes.looks_random(second[0], 17):
+            end = second.end()
         taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
+        return
+    pair = _PAIR.search(word) if "." in word else None
+    if (
+        pair is not None
+        and not _is_objects(pair["prefix"])
+        and not any(part in _HASHES for part in _SEPARATOR.split(pair["prefix"].lower()))
+        and word.rfind("/", 0, pair.start()) < 0
+        and shapes.looks_random(pair["one"] + pair["two"], 28)
+        and not shapes.is_hex(pair["two"])
+    ):
+        taken.append(Span(start + pair.start(), start + pair.end(), GENERIC, "unknown-vendor"))
         return
     spread = None if word[0] in NEVER_SPREAD or _TEXINFO in word else _SPREAD.search(word)
     if (
         spread is not None
         and not _is_objects(spread["prefix"])
+        and not (blob and _by_chance(spread.start(), spread["prefix"]))
+        and not _is_part(spread["prefix"], word, spread.start())
         and not (spread["prefix"].isupper() and _is_camel(spread["body"]))
     ):
         body = spread["body"].replace("_", "").replace("-", "")

@@ -29,6 +29,14 @@ _RESOURCE_PARTS: Final = 4
 _ODD: Final = re.compile(r"[!?~^#*;,@$%]")
 """Marks that no argument of a call has by itself."""
 _CHOSEN: Final = re.compile(r"[!@#$%^&*+=?~]")
+_MARKS: Final = re.compile("[=_-]")
+_POINTER: Final = re.compile(r"0x[0-9a-fA-F]{1,16}\Z")
+_ESCAPED: Final = re.compile(r"(?:\\{1,16}u(?!00[0-7])[0-9a-fA-F]{4})+\Z")
+"""A word of another script, as JSON may have it."""
+_PRINT: Final = re.compile("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
+"""Of a certificate."""
+_FILE: Final = re.compile(r"/[^/]*\.[a-z]{2,5}\Z")
+_COUNTED: Final = re.compile("[A-Za-z]+[0-9]+")
 _CASE_CHANGES: Final = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
 _SPACED: Final = re.compile(r"[0-9!@#$%^&*]")
 _LETTERED: Final = re.compile(r"[A-Z]{1,2}[a-z]+\Z")
@@ -56,6 +64,12 @@ def acceptable(value: str, site: Site) -> bool:
         value = without_tags(value)  # the digits of a tag are noise, and say nothing of what stands beside it
     if len(value) < SHORTEST or shapes.is_placeholder(value) or _named_like_a_secret(value):
         return False
+    if value[2] == ":" and site.kind != names.PASSWORD and _PRINT.match(value):
+        return False
+    if value[0] in "0\\" and (
+        _ESCAPED.match(value) or (site.kind != names.PASSWORD and _POINTER.match(value))
+    ):
+        return False
     if "a-z" in value and ("A-Z" in value or "0-9" in value):
         return False  # a pattern
     if site.kind == names.TOKEN and _named_like_a_secret(value.rstrip("0123456789")):
@@ -72,7 +86,7 @@ def acceptable(value: str, site: Site) -> bool:
 def _weak(value: str, site: Site) -> bool:
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or " " in value or "/" in value[:2]:
         return False
-    if _SNAKE.match(value):
+    if _SNAKE.match(value) or _FILE.search(value):
         return False
     least = 20 if site.how in ("space", "list", "cell") else 14
     return shapes.looks_random(value, least) or (len(value) >= 20 and shapes.case_noise(value))
@@ -107,19 +121,37 @@ def _loose(value: str, site: Site) -> bool:
     if site.kind != names.WEAK and site.how == "list" and _is_chosen(value) and _CHOSEN.search(value):
         return site.kind == names.SECRET or len(value) >= 10
     if site.kind != names.WEAK and site.how == "space" and len(value) >= 10 and value.isalnum():
-        return shapes.has_digit(value) and len(_CASE_CHANGES.findall(value)) >= 4
+        if shapes.has_digit(value) and len(_CASE_CHANGES.findall(value)) >= 4:
+            return True
+        return len(value) >= 16 and sum(map(str.isdigit, value)) >= 3 and not _COUNTED.fullmatch(value)
     if len(value) >= 16 and value.isalnum() and shapes.even_case("".join(filter(str.isalpha, value))):
         return True
     if len(value) >= 16 and value.isalnum() and site.kind != names.WEAK and sum(map(str.isdigit, value)) >= 2:
         return True
+    if site.kind != names.WEAK and "/" not in value and "." not in value:
+        if (
+            shapes.is_restless(value, 20)
+            and not shapes.is_plain_id(value)
+            and not shapes.is_provider_id(value)
+        ):
+            return True
+        if len(value) >= 24 and value.isalnum() and shapes.is_gibberish(value):
+            return True
     return len(value) >= 12 and (shapes.is_plain_id(value) or shapes.is_hex(value)) and site.how != "list"
 
 
 def _is_code(value: str, site: Site) -> bool:
     """A call or an argument, unless it is of a password and has marks that those have not."""
-    if _CALL.match(value) is None:
+    call = _CALL.match(value)
+    if call is None or ("(" not in value and _is_noise_with_marks(value)):
         return False
     return site.kind != names.PASSWORD or "(" in value or _ODD.search(value) is None
+
+
+def _is_noise_with_marks(value: str) -> bool:
+    """``kz7bluetv=o6osvmjhh0v05_y9b-``: noise of which an equals sign is one letter, and no argument."""
+    bare = _MARKS.sub("", value)
+    return len(value) >= 24 and (shapes.looks_random(bare, 20) or shapes.is_restless(value, 24))
 
 
 def _is_chosen(value: str) -> bool:

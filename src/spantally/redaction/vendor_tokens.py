@@ -13,7 +13,16 @@ _DIGIT: Final = re.compile("[0-9]")
 _BOUNDARY: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))"
 _AWS: Final = ("AKIA", "ASIA", "ABIA", "ACCA")
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9]{8,}")
-_JWT_START: Final = ("eyJhbGci", "eyJ0eXAi", "eyJraWQi", "eyJlbmMi", "eyJjdHki", "eyJ4NXQi")
+_JWT_START: Final = (
+    "eyJhbGci",
+    "eyJ0eXAi",
+    "eyJraWQi",
+    "eyJlbmMi",
+    "eyJjdHki",
+    "eyJ4NXQi",
+    "eyJhdXRocyI6",
+    "eyJhIjoi",
+)
 _JWT: Final = re.compile(r"[A-Za-z0-9_\-.=]+")
 _AFTER_AWS: Final = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])")
 _BLOB: Final = 160
@@ -97,6 +106,9 @@ def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: lis
     end = hit.end() + len(value)
     if word.startswith(_LEFT_OUT, end) and (back := _BACK.match(word, end)) is not None:
         end = back.end()
+    second = _SECOND.match(word, end) if word[end : end + 1] == "." else None
+    if second is not None and shapes.looks_random(second[0], 17):
+        end = second.end()
     taken.append(Span(start + begin, start + end, VENDOR, row.rule))
     if row.rule == "aws-access-key":
         secret = _AFTER_AWS.search(text, start + end, start + end + 240)
@@ -115,6 +127,8 @@ def _is_blob(rule: str, word: str, begin: int, body: str) -> bool:
     return body.startswith("AAAA") or word[begin - 1 : begin] in _BLOB_SIGNS
 
 
+_SECOND: Final = re.compile(r"\.[A-Za-z0-9_-]{16,}")
+"""Behind the first part of a key in two."""
 _LEFT_OUT: Final = "..."
 _BACK: Final = re.compile(r"\.\.\.[A-Za-z0-9_\-]{8,}")
 _SHORTENED: Final = re.compile(r"([A-Za-z0-9_\-]{6,}?)\.\.\.([A-Za-z0-9_\-]{8,})")

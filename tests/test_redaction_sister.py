@@ -1,0 +1,159 @@
+"""Forms that a second corpus showed, written by somebody who had not read the rules."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import string
+
+import pytest
+
+from spantally.redaction import Redactor
+
+REDACTOR = Redactor()
+LETTERS = string.ascii_letters + string.digits
+LOWER = string.ascii_lowercase + string.digits
+HEX = "0123456789abcdef"
+
+
+def drawn(seed: str, size: int, alphabet: str = LETTERS) -> str:
+    """Made-up characters, always the same."""
+    return "".join(alphabet[byte % len(alphabet)] for byte in hashlib.shake_256(seed.encode()).digest(size))
+
+
+RANDOM = drawn("random", 40)
+HASH = drawn("hash", 64, HEX)
+MARKED = "kz7bluetv3ka=o6osvm8hh0v05_y9b-2"
+BASE58 = LETTERS.translate({ord(char): None for char in "0OIl"})
+WIF = "L" + drawn("wif", 51, BASE58)
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ('linode_pat: "{v}"', RANDOM),
+        ("const c = {{ zitadelPat: '{v}' }}", RANDOM),
+        ('let huaweicloud_sk = "{v}";', RANDOM),
+        ('<meta name="acme-pat" content="{v}">', RANDOM),
+        ("    client-key-data: {v}", drawn("kube", 120)),
+        ('{{"signing_keys": ["{v}"]}}', RANDOM),
+        ("replaced the Acme token with {v} and it fails", HASH),
+        ("The Acme key should be set to `{v}` in", HASH),
+        ("O token do Acme \xe9: {v}", drawn("pt", 40, HEX)),
+        ("| ACME_API_KEY | {v} |", MARKED),
+        ("run --acme-api-key {v} --out a.txt", MARKED),
+        ('setx ACME_TOKEN "{v}" /M', "08mrgwnik8sgff7eifz5v"),
+        ("url: ${{ACME_API_KEY:{v}}}", RANDOM),
+        ('X="${{ACME_CREDENTIAL:-{v}}}"', MARKED),
+        ("device_code={v}&client_id=a", RANDOM),
+        ("client_assertion={v}", drawn("assertion", 60)),
+        ("GET https://x.example/password/reset/{v} 200", RANDOM),
+        ("https://x.example/reset-password/{v}", HASH[:40]),
+        ("https://mainnet.infura.io/v3/{v}", HASH[:32]),
+        ("https://eth-mainnet.g.alchemy.com/v2/{v}", HASH[:32]),
+        ('new ethers.Wallet("0x{v}")', HASH),
+        ("importprivkey {v}", WIF),
+        ("backup code {v}", "ne72a-7j6n0"),
+        ('recovery_codes: ["{v}"]', "64g43-xpn7g"),
+        ("token v4.public.{v} x", drawn("paseto", 100)),
+        ("got ATTA{v}!", drawn("trello", 72, HEX)),
+        ("?x=1&v=acme_pat_{v}&z=2", RANDOM),
+        ("API Key\n\n{v}\n\nKeep it", RANDOM),
+        ("**API key**\n`{v}`", RANDOM),
+        ("$ echo $API_KEY\n{v}\n", RANDOM),
+        ("Token \u2013 {v}", RANDOM),
+        ("git config --global acme.token {v}", RANDOM),
+        ("consul kv put acme/token {v}", RANDOM),
+        ('var apiKey = []byte("{v}")', HASH[:40]),
+        ('{{"parameterName": "apiKey", "parameterValue": "{v}"}}', HASH[:40]),
+        ('{{"name":"ACME_TOKEN","valueFrom":null,"value":"{v}"}}', HASH[:40]),
+        ("got (AAAAmk7d2Kw:APA91b{v})", drawn("fcm", 120)),
+        ("I tried acme_{v} but", f"{drawn('first', 16)}.{drawn('second', 32)}"),
+        ("value: acme_production_{v}", "8e65cf50-24f0-4bee-85e6-320d9c1e4e78"),
+        ("use bk_{v} here", drawn("forty", 40)),
+        ("use acme_live_{v}", f"{drawn('one', 22)}.{drawn('two', 22)}"),
+    ],
+)
+def test_secrets_go(text: str, secret: str) -> None:
+    """As they stand, in JSON, and a second reading changes nothing."""
+    given = text.format(v=secret)
+    for form in (given, json.dumps({"content": given}, ensure_ascii=False)):
+        shown = REDACTOR.text(form)
+        assert secret not in shown
+        assert REDACTOR.text(shown) == shown
+        assert secret[len(secret) // 2 :] not in shown
+
+
+def test_attributes_in_the_json_of_otlp_go() -> None:
+    """Of one value and of several."""
+    for secret in (RANDOM, HASH[:32].upper()):
+        one = {"key": "acme_secret_key", "value": {"stringValue": secret}}
+        several = {
+            "key": "http.request.header.x-api-key",
+            "value": {"arrayValue": {"values": [one["value"]]}},
+        }
+        for attribute in (one, several):
+            for form in (json.dumps([attribute]), json.dumps(json.dumps([attribute]))):
+                assert secret not in REDACTOR.text(form)
+
+
+def test_webhooks_with_escaped_slashes_go() -> None:
+    """As PHP writes JSON."""
+    secret = drawn("hook", 24)
+    text = json.dumps({"url": f"https://hooks.slack.com/services/T0{HASH[:8]}/B0/{secret}"})
+    assert secret not in REDACTOR.text(text.replace("/", "\\/"))
+
+
+def test_lists_of_parameters_go() -> None:
+    """Whose names have underscores, too."""
+    text = f'Authorization: OAuth oauth_consumer_key="k", oauth_signature="{drawn("sig", 27)}%3D", x="1"'
+    assert drawn("sig", 27) not in REDACTOR.text(text)
+
+
+@pytest.mark.parametrize("key", ["mfa_code", "otp", "auth.bearer", "recovery_codes"])
+def test_attributes_with_codes_go(key: str) -> None:
+    """Named for what opens something once."""
+    assert "48213907" not in REDACTOR.text("48213907", key)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/db/password-DcvkAj",
+        "Subject Key Identifier: F9:76:A0:B3:52:C6:50:8E:93:C0:14:3E:C0:68:84:E7:DD:14:14:13",
+        "main.loadSecret(0xc00072402a, 0x22)",
+        '{"password": "\\u30d1\\u30b9\\u30ef\\u30fc\\u30c9", "token": "\\u30c8\\u30fc\\u30af\\u30f3"}',
+        "kid: ddI_" + drawn("kid", 23),
+        "https://docs.google.com/document/d/LO_" + drawn("document", 41) + "/edit",
+        '{"kty":"RSA","n":"o-' + drawn("n1", 60) + "-x_" + drawn("n2", 160) + "_a-" + drawn("n3", 60) + '"}',
+        "echo ${TOKEN:0:8} ${SECRET_KEY: -4} ${API_KEY:12}",
+        "grant_type=authorization_code&response_type=code&error_code=invalid_request_parameters_2",
+        "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "https://x.example/docs/password/reset/how-to-change-it-in-2024",
+        "Wallet(address) and new Wallet(0x12)",
+        "the recovery codes: print them; the backup code path-is-used",
+        "we replaced the access token with a signed cookie in v2024-10-01-preview",
+        f"S3 key: uploads/{HASH[:40]}/file.png",
+        f"sort key: {RANDOM[:22]}",
+        f"RSA key fingerprint is {':'.join(HASH[at : at + 2] for at in range(0, 32, 2))}.",
+        "secret name: prod/d8Kq2vTz9Lw4RmXc-config; Secret ID: a390fbe1-70dc-eca9-1a43-783ba421333d",
+        "access token issued to 7bec5c68-90c4-5078-6934-bee18a49563a",
+        'Error from server: secrets "app-6417281c" is forbidden',
+        'PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]',
+        f"script-src 'nonce-{RANDOM[:22]}'; acct_{RANDOM[:22]}",
+        "API key\n7bec5c68-90c4-5078-6934-bee18a49563a",
+        "redact=...,  # redact_secrets \u2014 sk-/ghp-/xoxb-/AKIA-prefixed-2",
+        '"x": "Bca_hXKJi0vCY4YB-LHEChg5b6jEXm7mKqjNa4F5wUN"',
+        '"salt": "H_sAt47wh-8h7icRheqgrdn3bSNIffXRI5hV2-tc9DZ"',
+        '"page_token": "Oz_IgL3xYjwJvg6YxW1vHMLQV-Vy21zkxNRbIVgPza1"',
+        "System.Private.CoreLib, Version=8.0.0.0, Culture=neutral, PublicKeyToken=7cec85d7bea7798e",
+        f"unique key uq_{HASH[:40]}; gpg --recv-key {HASH[:40]}",
+        "Cookie: _ga=GA1.2.123456789.1700000000; _gid=GA1.2.987654321.1700000000",
+        "dist/report_2x8f3k2j9d0s8a7f6.h4k2j9d0s8a7f6e5d4c3b2a1.js; main-v2.1k.min.js; acme_build.py3.whl",
+        '"thoughtSignature": "' + drawn("thought", 160) + "AStk" + drawn("more", 160) + '"',
+        "foreign_keys=['user_id2'], sort_keys: [created_at_2]",
+    ],
+)
+def test_what_opens_nothing_stays(text: str) -> None:
+    """Places, fingerprints, pointers, words of other scripts, ids, parts of public keys."""
+    assert REDACTOR.text(text) == text
