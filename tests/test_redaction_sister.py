@@ -157,3 +157,35 @@ def test_attributes_with_codes_go(key: str) -> None:
 def test_what_opens_nothing_stays(text: str) -> None:
     """Places, fingerprints, pointers, words of other scripts, ids, parts of public keys."""
     assert REDACTOR.text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("got <{v}>", "IGQVJ" + drawn("instagram", 120)),
+        ("root {v} ok", "xprv9s21ZrQH143K" + drawn("wallet", 95)),
+        ("Macaroon {v}", "MDAxY2xvY2F0aW9u" + drawn("macaroon", 100)),
+        ("https://x.example/cb/{v}", "4/0A" + drawn("code", 60)),
+        ("Client('{v}')", "chpt_" + HASH[:12]),
+        ("?x=1&v={v}&z=2", "pina_C8u" + drawn("pin", 24) + "_" + drawn("pin2", 24)),
+        ("inc: inc_{v}", HASH),
+        ("the output was: {v}", "skey_test_16vygdkb"),
+        ("(pk.{v})", HASH[:32]),
+        ("x=K005{v}", drawn("backblaze", 12) + "/" + drawn("backblaze2", 14)),
+        ("x,prd:{v},y", drawn("sumsub1", 24) + "." + drawn("sumsub2", 32)),
+        ("v: prod:happy-animal-123|{v}", drawn("convex", 40) + "+" + drawn("convex2", 30)),
+        ("value: {v}", "2" + drawn("ngrok", 26) + "_" + drawn("ngrok2", 21)),
+        ('call("{v}", 3)', drawn("map", 20) + "_" + drawn("tiler", 20)),
+        ("https://{v}:" + HASH[32:] + "@o1.ingest.example.com/12", HASH[:32]),
+        (".ROBLOSECURITY={v}", RANDOM[:32]),
+        ("CloudFront-Signature={v}; Path=/", drawn("cloudfront", 340)),
+        ("GET https://x.example/v1/api_" + RANDOM[:22] + ".{v}/items", "aavLyVcQfko8dzoUCCDeuh"),
+        ("| `BITRISE_PAT` | `{v}` |", RANDOM[:24]),
+        ('huaweiSk: "{v}"', "j9ihck6gwxjhtnwzd9ss7argdpqvmzks6fservkarxphc17yack3z91iqwjmckty"),
+    ],
+)
+def test_forms_of_a_third_corpus(text: str, secret: str) -> None:
+    """Prefixes, cookies and halves of keys that a third corpus showed."""
+    found = REDACTOR.text(text.format(v=secret))
+    assert secret[-12:] not in found
+    assert REDACTOR.text(found) == found

@@ -28,7 +28,7 @@ from spantally.redaction.runs import Runs
 from spantally.redaction.spans import PAIR, Span
 from spantally.redaction.tags import OPENING, is_tag_at, tag_end_at
 
-_BRAINTREE: Final = re.compile(r"\$(?:production|sandbox)\$[a-z0-9]{8,24}\$[a-f0-9]{10,64}")
+_BRAINTREE: Final = re.compile(r"\$(?:production|sandbox)\$[a-z0-9]{8,24}\$[a-f0-9]{4,64}")
 """What follows ``access_token`` in a token of Braintree's."""
 _MAY_FOLLOW: Final = frozenset("$ \t\r\n:=>,;|(\"'`\\&%]*)-<\uff1a")
 _HEAD_FOLLOWS: Final = frozenset(" \t\r\n,;|\"'`*\\")

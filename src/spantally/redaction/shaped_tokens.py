@@ -39,6 +39,13 @@ _AZURE_SIGN: Final = re.compile("A(?:ZDO|zCa|CO|PIM|CDb|zSe|IoT|Sb|St)|JQQJ9")
 _WIF: Final = re.compile("(?:5[HJK]|[KL])[1-9A-HJ-NP-Za-km-z]{49,51}\\Z")
 """The key of a wallet, which has none of the letters that are taken for others."""
 _WIF_LENGTHS: Final = (51, 52)
+_HALVES: Final = re.compile(r"(2[A-Za-z0-9]{26}_[A-Za-z0-9]{19,22}|[A-Za-z0-9]{20}_[A-Za-z0-9]{20})\Z")
+"""Of ngrok and MapTiler: no bytes make so many characters of base64."""
+HALVES: Final = frozenset({41, 47, 48, 49, 50})
+"""Their lengths."""
+_SUMSUB: Final = re.compile(r"[A-Za-z0-9]{20,28}\.[A-Za-z0-9]{28,40}")
+_BEFORE_SUMSUB: Final = ("prd:", "sbx:")
+_CONVEX: Final = re.compile(r"(?<![A-Za-z0-9])(?:prod|dev|preview):[a-z0-9-]{3,40}\|\Z")
 _BEFORE_HASH: Final = frozenset(":$}")
 _SHORTEST_DISCORD: Final = 47
 """Of one of Discord's; those of Zhipu are longer."""
@@ -74,6 +81,7 @@ know_types(
             "password-hash",
             "asana-token",
             "salesforce-token",
+            "sumsub-token",
             "telegram-token",
             "twilio-token",
             "twitter-token",
@@ -109,6 +117,17 @@ def find_shaped(text: str, start: int, word: str, taken: list[Span], *, long: bo
         return True
     if len(word) in _WIF_LENGTHS and _WIF.match(word) is not None and shapes.looks_random(word, 51):
         taken.append(Span(start, start + len(word), VENDOR, "private-key"))
+        return True
+    if text.startswith(_BEFORE_SUMSUB, max(0, start - 4)) and _SUMSUB.match(word) is not None:
+        taken.append(Span(start - 4, start + len(word), VENDOR, "sumsub-token"))
+        return True
+    if start and text[start - 1] == "|" and (deploy := _CONVEX.search(text, max(0, start - 50), start)):
+        taken.append(Span(deploy.start(), start + len(word), VENDOR, "convex-key"))
+        return True
+    if len(word) in HALVES and (halves := _HALVES.match(word)) is not None:
+        if not shapes.looks_random(halves[1], 41):
+            return False
+        taken.append(Span(start, start + len(word), VENDOR, "unknown-vendor"))
         return True
     if len(word) == TWILIO_LENGTH and _NT_HASH.match(word) is not None:
         if _TWILIO.search(text, max(0, start - 52), start) is None:

@@ -30,6 +30,7 @@ _ENCODED_USERINFO: Final = re.compile(
     r"((?:[A-Za-z0-9_.-]|%(?!3A|40|2F)[0-9A-F]{2}){0,128}+)%3A((?:[A-Za-z0-9_.~!*()-]|%(?!40|2F)[0-9A-F]{2}){1,256}+)%40",
     re.IGNORECASE,
 )
+_LONG_HEX: Final = 32
 _MAY_BE_USER: Final = re.compile(r"""[^\s:/?\#@\[\]"'<>\\|`]*+[:@]""")
 """How both of these begin: behind the name of a host mostly stands a path."""
 _CUT: Final = ("", '"', "'")
@@ -266,6 +267,8 @@ def _userinfo(text: str, at: int, taken: list[Span]) -> int:
     if _PORT.match(secret[:cut]) and ("?" in secret[:cut] or "#" in secret[:cut]):
         return at
     taken.append(Span(hit.start(2), hit.start(2) + cut, STRUCTURE, "url-password"))
+    if len(hit[1]) >= _LONG_HEX and shapes.is_hex(hit[1]):
+        taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "url-password"))  # both halves of Sentry's
     return hit.end()
 
 

@@ -274,7 +274,7 @@ honeybadger-token|hbp_|a|24|Honeybadger docs, API keys
 hubspot-token|pat-na|w|30|HubSpot docs, Private apps
 hubspot-token|pat-eu|w|30|HubSpot docs, Private apps
 adyen-key|AQE|b|60|Adyen docs, API credentials
-checkout-key|sk_sbox_|w|16|Checkout.com docs, API keys
+checkout-key|sk_sbox_|w|12|Checkout.com docs, API keys
 razorpay-key|rzp_live_|a|12|Razorpay docs, API keys
 razorpay-key|rzp_test_|a|12|Razorpay docs, API keys
 xendit-key|xnd_production_|b|20|Xendit docs, API keys
@@ -328,6 +328,31 @@ devcycle-key|dvc_server_|w|24|DevCycle docs, SDK keys
 fcm-key|APA91b|w|60|Firebase docs, Cloud Messaging
 onfido-token|api_live.|d|24|Onfido docs, API tokens
 trello-token|ATTA|h|40|Atlassian docs, Trello REST API tokens
+meta-token|IGQV|w|60|Meta for Developers, Instagram API
+meta-token|IGAA|w|80|Meta for Developers, Instagram API
+google-code|4/0A|w|30|Google Identity docs, OAuth 2.0 codes
+private-key|xprv|a|70|BIP 32
+private-key|yprv|a|70|SLIP 132
+private-key|zprv|a|70|SLIP 132
+private-key|tprv|a|70|BIP 32
+chromatic-token|chpt_|h|10|Chromatic docs, Project tokens
+pinterest-token|pina_|w|24|Pinterest docs, Authentication
+pinterest-token|pinr_|w|24|Pinterest docs, Authentication
+socket-token|sktsec_|w|20|Socket docs, API tokens
+incident-key|inc_|h|40|incident.io docs, API keys
+omise-key|skey_test_|a|8|Omise docs, API keys
+omise-key|skey_live_|a|8|Omise docs, API keys
+omise-key|skey_|a|16|Omise docs, API keys
+locationiq-token|pk.|h|30|LocationIQ docs, Access tokens
+backblaze-key|K001|b|24|Backblaze docs, Application keys
+backblaze-key|K002|b|24|Backblaze docs, Application keys
+backblaze-key|K003|b|24|Backblaze docs, Application keys
+backblaze-key|K004|b|24|Backblaze docs, Application keys
+backblaze-key|K005|b|24|Backblaze docs, Application keys
+macaroon|MDAxOGxvY2F0aW9u|b|30|Macaroons, the serialised form of libmacaroons
+macaroon|MDAxY2xvY2F0aW9u|b|30|Macaroons, the serialised form of libmacaroons
+macaroon|MDAyMWxvY2F0aW9u|b|30|Macaroons, the serialised form of libmacaroons
+macaroon|MDAyNGxvY2F0aW9u|b|30|Macaroons, the serialised form of libmacaroons
 paseto|v1.local.|d|40|PASETO specification
 paseto|v1.public.|d|40|PASETO specification
 paseto|v2.local.|d|40|PASETO specification

@@ -11,7 +11,7 @@ from typing import Final
 
 from spantally.redaction import shapes
 from spantally.redaction.runs import SHORTEST, Runs
-from spantally.redaction.shaped_tokens import AZURE_KEY_LENGTH, TWILIO_LENGTH, find_shaped
+from spantally.redaction.shaped_tokens import AZURE_KEY_LENGTH, HALVES, TWILIO_LENGTH, find_shaped
 from spantally.redaction.spans import VENDOR, Span
 from spantally.redaction.tags import know_types
 from spantally.redaction.unknown_tokens import (
@@ -33,7 +33,7 @@ _COLOURED: Final = re.compile("[0-9]{0,3}m")
 _BEFORE_GLUED: Final = frozenset("\\[;")
 """Behind these a word may begin with the end of an escape, as in ``\\x1b[1;32mword``."""
 _MAILCHIMP: Final = re.compile(r"(?<![A-Za-z0-9])[a-f0-9]{32}-us[0-9]{1,2}(?![A-Za-z0-9_-])")
-_BEFORE_SPECIAL: Final = frozenset("!:$}")
+_BEFORE_SPECIAL: Final = frozenset("!:$}|")
 _BEFORE_TWILIO: Final = frozenset("\"' /")
 _SHORTEST_DOTTED: Final = 34
 """Characters of a token of Airtable's, the shortest of those that a dot is in."""
@@ -43,7 +43,7 @@ _BEHIND_NAME: Final = frozenset("\"'` =:>")
 _SHORT_REACH: Final = 24
 _SHORT_NAME: Final = re.compile(
     r"""(?:[A-Za-z0-9](?:[_-](?:pat|PAT|sk|SK)|(?<=[a-z0-9])(?:Pat|Sk|PAT|SK)))\\{0,16}["'`]?"""
-    r"""\s{0,2}(?:=>|:=|[:=]|,|[ ]content=|</key>\s{0,8}<string>|(?<=")>)?\s{0,4}\\{0,16}["'`]?\Z"""
+    r"""\s{0,2}(?:=>|:=|[:=]|,|[ ]content=|</key>\s{0,8}<string>|(?<=")>|[ ]?\|)?\s{0,4}\\{0,16}["'`]?\Z"""
 )
 _SESSION: Final = (
     "jsessionid",
@@ -52,9 +52,11 @@ _SESSION: Final = (
     "connect.sid",
     "laravel_session",
     ".aspxauth",
+    ".roblosecurity",
+    "cloudfront-signature",
 )
 """Cookies that servers keep sessions by, wherever they stand."""
-_NAMES_END: Final = frozenset("dDhHnNtT")
+_NAMES_END: Final = frozenset("dDeEhHnNtTyY")
 """How the names of those, and of personal access tokens, end."""
 _SHORTEST_NAME: Final = 3
 _IN_QUERY: Final = frozenset("?&")
@@ -127,7 +129,9 @@ def _of_short_name(text: str, start: int, word: str, taken: list[Span]) -> bool:
     """``linode_pat: "..."``: what personal access tokens and secret keys are called for short."""
     if _SHORT_NAME.search(text, max(0, start - _SHORT_REACH), start) is None or shapes.is_provider_id(word):
         return False
-    if not shapes.looks_random(word, 16) and not (len(word) >= TWILIO_LENGTH and shapes.is_hex(word)):
+    if not shapes.looks_random(word, 16) and not (
+        len(word) >= TWILIO_LENGTH and (shapes.is_hex(word) or shapes.is_restless(word, TWILIO_LENGTH))
+    ):
         return False
     taken.append(Span(start, start + len(word), VENDOR, "token"))
     return True
@@ -156,6 +160,7 @@ def _judge(text: str, start: int, word: str, taken: list[Span], generic: bool) -
         or length >= AZURE_KEY_LENGTH
         or (word[-1] == "L" and word.endswith("NRAL"))
         or (length == TWILIO_LENGTH and before in _BEFORE_TWILIO)
+        or (length in HALVES and "_" in word)
     ) and find_shaped(text, start, word, taken, long=long):
         return
     if generic and long and before in _BEHIND_NAME and _of_short_name(text, start, word, taken):

@@ -256,7 +256,7 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         if tail is not None:
             end = tail.end()
         second = _SECOND.match(word, end)
-        if second is not None and shapes.looks_random(second[0], 17):
+        if second is not None and (shapes.looks_random(second[0], 17) or _no_words(second[0])):
             end = second.end()
         taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
         return

@@ -22,6 +22,7 @@ _JWT_START: Final = (
     "eyJ4NXQi",
     "eyJhdXRocyI6",
     "eyJhIjoi",
+    "eyJhIjogIj",
 )
 _JWT: Final = re.compile(r"[A-Za-z0-9_\-.=]+")
 _AFTER_AWS: Final = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])")
