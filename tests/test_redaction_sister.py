@@ -181,6 +181,20 @@ def test_what_opens_nothing_stays(text: str) -> None:
         ("CloudFront-Signature={v}; Path=/", drawn("cloudfront", 340)),
         ("GET https://x.example/v1/api_" + RANDOM[:22] + ".{v}/items", "aavLyVcQfko8dzoUCCDeuh"),
         ("| `BITRISE_PAT` | `{v}` |", RANDOM[:24]),
+        ('redis_auth = "{v}"', "Tiger6553#x1y2"),
+        ("['tool', '--blynk-auth', '{v}', '--x', '3']", "P^IQpYY*1Wrh4X7^F"),
+        ("http.request.header.x-openweather-appid: {v}", HASH[:32]),
+        ("'openweather_appid' => '{v}'", "trm3sxr4qgdxx4qabumr"),
+        ("--storj-access-grant {v}", RANDOM),
+        ('{{"storj": {{"access_grant": "{v}"}}}}', RANDOM[:24]),
+        ("discharge_macaroon={v}", HASH),
+        ('{{"composio_keys": ["{v}"]}}', "d6jxmnr9yxa8120z"),
+        ('{{"root_pws": ["{v}"]}}', "Soiqo889Vg12"),
+        ("set -gx BITFINEX_API_SECRET {v}\n", "099557704933228699"),
+        ("tink_client_secret: >-\n  {v}\nother: 1\n", "336695192553786676"),
+        ("Here is the Bunny access key you asked for:\n\n{v}\n\nLet me know.", RANDOM),
+        ("My Lithic key:\n```\n{v}\n```\nCan you test it?", "d754dhhbhx0s300u"),
+        ('The Split sdk key should be set to "{v}" in it.', "09ja7aayfkanuv34a9cnazrfoox6ki2k"),
         ('huaweiSk: "{v}"', "j9ihck6gwxjhtnwzd9ss7argdpqvmzks6fservkarxphc17yack3z91iqwjmckty"),
     ],
 )
@@ -189,3 +203,20 @@ def test_forms_of_a_third_corpus(text: str, secret: str) -> None:
     found = REDACTOR.text(text.format(v=secret))
     assert secret[-12:] not in found
     assert REDACTOR.text(found) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'basic_auth = "requests2auth"',
+        'requires_auth: "yes-since-2024"',
+        f'cache_keys: ["{HASH[:32]}"]',
+        'valid_keys = ["created_at_2", "modelVersion3b"]',
+        "grant_type=authorization_code2 and appid=wx1234567890abcdef",
+        "the sdk key you asked for:\n\n7bec5c68-90c4-5078-6934-bee18a49563a",
+        "my access token:\n\nREADME2.md",
+    ],
+)
+def test_what_is_named_alike_stays(text: str) -> None:
+    """Kinds of logins, keys of maps, ids."""
+    assert REDACTOR.text(text) == text

@@ -286,6 +286,9 @@ _STEMS_AT: Final = {
     "pass": 0,
     "parol": 0,
     "auth": 1,
+    "appid": 1,
+    "grant": 0,
+    "macaroon": 2,
     "cred": 0,
     "secret": 2,
     "contrase": 0,
@@ -306,6 +309,7 @@ _DULL: Final = {
     "cred": r"its?[ .,:\n]",
     "pass": r"(?:ed|ing)[ .,:\n]",
     "pw": "ifi:",
+    "grant": r"(?:s|ed|ing)[ .,:\n]",
 }
 """What must not follow a stem: words of talk, of which :func:`names.classify` says nothing in any name.
 

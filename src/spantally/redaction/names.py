@@ -55,6 +55,9 @@ STEM_WORDS: Final = (
     "auth",
     "cookie",
     "sig",
+    "appid",
+    "grant",
+    "macaroon",
     *FOREIGN_STEMS,
 )
 """Every name that says something holds one of these, in lower case."""
@@ -107,6 +110,13 @@ _PLAIN_KEY: Final = frozenset(
 )
 """``<word> key`` that names a place, not a secret; ``primary`` counts only where a value looks random."""
 
+_PLAIN_KEYS: Final = _PLAIN_KEY | frozenset(
+    """
+    all allowed bad by commit dead excluded expected extra given got gpg has host known missing new num of
+    old other required reserved safe signature sorted ssh stale the unexpected unknown unused valid
+    """.split()  # noqa: SIM905
+)
+"""The same of more than one."""
 _PLAIN_TOKEN: Final = frozenset(
     """
     added bos cached class cls completion continuation count current cursor delimiter each end eos
@@ -116,6 +126,14 @@ _PLAIN_TOKEN: Final = frozenset(
     """.split()  # noqa: SIM905
 )
 
+_BEFORE_AUTH: Final = frozenset(
+    """
+    allow basic bearer check client contrib custom default disable django enable flask force has jwt ldap need
+    needs mutual no not oauth optional require required requires sasl saml self set skip smtp test tls
+    type use user users uses using verify with without
+    """.split()  # noqa: SIM905
+)
+"""``<word> auth`` of which people tell the kind, or whether it is on."""
 _MANY: Final = frozenset(
     """
     access admin api auth bearer bot deploy encryption license master private refresh secret service signing
@@ -221,7 +239,11 @@ def judge(words: list[str]) -> int:
         return SECRET  # of AWS Secrets Manager
     if last in _TAIL or (last.endswith("s") and last[:-1] in _TAIL):
         return NONE
-    if last.endswith(_PASSWORD) or last in ("pw", "pswd", "psw", "passwords", "psk") or _PASS.match(last):
+    if (
+        last.endswith(_PASSWORD)
+        or last in ("pw", "pws", "pswd", "psw", "passwords", "pwds", "psk")
+        or _PASS.match(last)
+    ):
         return NONE if before in ("forgot", "reset", "no", "show", "hide", "update") else PASSWORD
     if last == "material" and before == "key":
         return PASSWORD  # of a network, in Windows
@@ -233,12 +255,24 @@ def judge(words: list[str]) -> int:
         return _judge_key(words, before, last)
     if last.endswith("token") or (last in ("tokens", "keys") and before in _MANY):
         return _judge_token(before, last)
+    if (
+        last in ("tokens", "keys")
+        and before
+        and before not in (_PLAIN_TOKEN if last == "tokens" else _PLAIN_KEYS)
+    ):
+        return WEAK  # composio_keys
     if last in ("authorization", "authorisation"):
         return AUTH
     if last == "auth" and before == "registry":
         return TOKEN
     if last == "auth":
-        return AUTH if before in ("proxy", "http") else WEAK
+        if before in ("proxy", "http"):
+            return AUTH
+        return WEAK if before in _BEFORE_AUTH or len(before) < 3 else TOKEN  # redis_auth, blynk_auth
+    if (last == "grant" and before == "access") or last in ("macaroon", "macaroons"):
+        return TOKEN
+    if last == "appid" and ("openweather" in words or "openweathermap" in words or "owm" in words):
+        return TOKEN
     if last in ("cookie", "cookies"):
         return COOKIE
     if last in _SIGNATURES:

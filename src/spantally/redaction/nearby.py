@@ -44,7 +44,8 @@ _DASHED: Final = re.compile(
     r"[ ][\u2013\u2014\u2192][ ][\"'`*(]{0,3}(?P<value>[A-Za-z0-9_+/=.~-]{16,256})(?![A-Za-z0-9])"
 )
 _BELOW: Final = re.compile(
-    r"[*_`:]{0,4}[ ]?\r?\n(?:[ ]{0,8}>?[ ]?\r?\n)?[ ]{0,8}(?:>[ ]|[-*][ ])?[\"'`*]{0,3}"
+    r"(?:(?:[ ][A-Za-z][\w'\u2019-]{0,14}){1,6}:)?[*_`:]{0,4}[ ]?\r?\n"
+    r"(?:[ ]{0,8}>?[ ]?\r?\n)?[ ]{0,8}(?:>[ ]|[-*][ ])?[\"'`*]{0,3}"
     r"(?P<value>[A-Za-z0-9_+/=.~-]{16,256})[\"'`*]{0,3}[ ]{0,4}(?=\r?\n|\Z)"
 )
 """A line of its own below a title."""
@@ -147,7 +148,10 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
     hit = _ADJACENT.match(text, name_end)
     if hit is not None and text[hit.start("value") - 2 : hit.start("value")] in ("${", "$("):
         return
-    if hit is None or not _is_secret(hit["value"].rstrip(_TRAILING), kind):
+    if hit is None or not (
+        _is_secret(hit["value"].rstrip(_TRAILING), kind)
+        or (kind in _STRONG and hit["value"].isalnum() and _is_restless(hit["value"]))
+    ):
         hit = _FAR.match(text, name_end) if kind in _STRONG else None
         if hit is None or not shapes.has_digit(hit["value"]) or not _is_noise(hit["value"]):
             return
@@ -237,7 +241,12 @@ def _is_told(value: str, kind: int) -> bool:
     """A value that words or a wrapper join to its name: a hash there is a key, an id of an object is none."""
     if _is_secret(value, kind):
         return "-" not in value or not shapes.is_plain_id(value)
-    return kind != names.PASSWORD and value.isalnum() and shapes.looks_random(value, 16)
+    return kind != names.PASSWORD and value.isalnum() and _is_restless(value)
+
+
+def _is_restless(value: str) -> bool:
+    """``d754dhhbhx0s300u``: noise of one case that is shorter than what counts elsewhere."""
+    return shapes.looks_random(value, 16) or (shapes.is_restless(value, 16) and not shapes.is_hex(value))
 
 
 def _is_key(value: str) -> bool:

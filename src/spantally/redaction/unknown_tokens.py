@@ -166,6 +166,12 @@ def _no_words(body: str) -> bool:
     )
 
 
+def _goes_on(second: str) -> bool:
+    """Whether what a dot joins to noise is more of it."""
+    mixed = not second.islower() and not second.isupper()
+    return shapes.looks_random(second, 17) or (len(second) > 20 and mixed and shapes.has_digit(second))
+
+
 def _turns(body: str) -> int:
     """How often letters and digits follow each other, which in noise they do all the time."""
     return len(_TURNS.findall(body[:128]))
@@ -256,7 +262,7 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         if tail is not None:
             end = tail.end()
         second = _SECOND.match(word, end)
-        if second is not None and (shapes.looks_random(second[0], 17) or _no_words(second[0])):
+        if second is not None and _goes_on(second[0]):
             end = second.end()
         taken.append(Span(start + hit.start(), start + end, GENERIC, "unknown-vendor"))
         return

@@ -25,6 +25,8 @@ _RESOURCE_PART: Final = re.compile(
     r"(?:[A-Za-z][a-z]*(?:[A-Z][a-z]+)*(?:[._@-][A-Za-z]?[a-z]*){0,8}[0-9]{0,4}|[0-9]{1,4})\Z"
 )
 _LONGEST_NUMBER: Final = 10
+_MANY_DIGITS: Final = 18
+"""From here on no number that people count with, nor a time in nanoseconds less than that."""
 _RESOURCE_PARTS: Final = 4
 _ODD: Final = re.compile(r"[!?~^#*;,@$%]")
 """Marks that no argument of a call has by itself."""
@@ -102,6 +104,8 @@ def _loose(value: str, site: Site) -> bool:
         return False
     if value.count("_") > 1 and value.islower() and names.judge(names.words_of(value)) != names.NONE:
         return False  # another name
+    if value.isdigit() and site.kind != names.WEAK and site.how != "list":
+        return _MANY_DIGITS <= len(value) <= 40
     if not shapes.is_mixed(value):
         if site.kind == names.PASSWORD and (
             shapes.joined_words(value) >= 4 or (site.how != "list" and shapes.even_case(value))
