@@ -110,6 +110,13 @@ def test_lists_of_parameters_go() -> None:
     assert drawn("sig", 27) not in REDACTOR.text(text)
 
 
+@pytest.mark.parametrize("key", ["auth", "http.auth", "connectionString", "db.connection_string"])
+def test_attributes_that_hold_a_hash_for_a_key_go(key: str) -> None:
+    """No hash stands under such a name."""
+    assert HASH[:40] not in REDACTOR.text(HASH[:40], key)
+    assert REDACTOR.text("Server=db-1;Database=orders2", key) == "Server=db-1;Database=orders2"
+
+
 @pytest.mark.parametrize("key", ["mfa_code", "otp", "auth.bearer", "recovery_codes"])
 def test_attributes_with_codes_go(key: str) -> None:
     """Named for what opens something once."""
@@ -195,6 +202,20 @@ def test_what_opens_nothing_stays(text: str) -> None:
         ("Here is the Bunny access key you asked for:\n\n{v}\n\nLet me know.", RANDOM),
         ("My Lithic key:\n```\n{v}\n```\nCan you test it?", "d754dhhbhx0s300u"),
         ('The Split sdk key should be set to "{v}" in it.', "09ja7aayfkanuv34a9cnazrfoox6ki2k"),
+        ('{{"apiKey": {{"prod": "{v}"}}}}', "ooxiq1m0hyvdw9yb"),
+        ('api_keys = {{"prod": "{v}", "dev": None}}', HASH[:32]),
+        ('[api_keys]\nprod = "{v}"\n', RANDOM),
+        ("acme_tokens:\n  - {v}\n", HASH[:32]),
+        ("acme_keys:\n  prod: {v}\n  dev: null\n", RANDOM),
+        ("acme_tokens = ['{v}']", HASH[:40]),
+        ("connection_string: {v}", HASH[:40]),
+        ("api_key VARCHAR2(64) := '{v}';", "2e9w9rj9tk3ubd6f"),
+        ('ApiKey : constant String := "{v}";', "k7h5qnp0aa9dnpnf"),
+        ('api_key: !unsafe "{v}"', HASH[:32]),
+        ("acme.api_key: Str({v})", HASH[:32]),
+        ("{v} is my acme api key", "i1og0scg3bquo2e6"),
+        ("Use {v} as the acme api key", "tr2bu7g2ux9xfqyt"),
+        ("client.auth: {v}", HASH[:40]),
         ('huaweiSk: "{v}"', "j9ihck6gwxjhtnwzd9ss7argdpqvmzks6fservkarxphc17yack3z91iqwjmckty"),
     ],
 )
@@ -215,6 +236,9 @@ def test_forms_of_a_third_corpus(text: str, secret: str) -> None:
         "grant_type=authorization_code2 and appid=wx1234567890abcdef",
         "the sdk key you asked for:\n\n7bec5c68-90c4-5078-6934-bee18a49563a",
         "my access token:\n\nREADME2.md",
+        "connection_string: Server=db-1.example;Database=orders2;Encrypt=true",
+        'connectionString="mongodb://localhost:27017/orders"',
+        'num_tokens: {"prod": 4096}',
     ],
 )
 def test_what_is_named_alike_stays(text: str) -> None:

@@ -17,6 +17,9 @@ SCHEME_ONLY: Final = re.compile(
 )
 _NO_SECRETS: Final = frozenset({"true", "false", "none", "null", "undefined"})
 _WHOLE: Final = frozenset({names.PASSWORD, names.SECRET, names.TOKEN, names.AUTH, names.COOKIE})
+_OPEN_TO_IDS: Final = frozenset({"auth", "connectionstring", "connection_string"})
+"""What a hash or a UUID under them is: nothing but a key."""
+_LONG_ID: Final = 32
 
 _LONGEST_NAME: Final = 64
 _MOST_NAMES: Final = 4_096
@@ -33,7 +36,7 @@ def policy(key: str) -> tuple[int, bool]:
     return known
 
 
-def goes_whole(text: str, kind: int) -> bool:
+def goes_whole(text: str, kind: int, key: str = "") -> bool:
     """Whether the name alone decides over the value."""
     bare = text.strip()
     if not bare:
@@ -41,10 +44,9 @@ def goes_whole(text: str, kind: int) -> bool:
     if kind in _WHOLE:
         # A stand-in (true, ********) is no secret, but anything in doubt goes.
         return any(map(str.isalnum, bare)) and bare.lower() not in _NO_SECRETS
-    return (
-        kind == names.WEAK
-        and not shapes.is_placeholder(bare)
-        and shapes.looks_random(bare, 14)
-        and not shapes.is_plain_id(bare)
-        and not shapes.is_provider_id(bare)
-    )
+    if kind != names.WEAK or shapes.is_placeholder(bare):
+        return False
+    if shapes.is_plain_id(bare):
+        last = key.rpartition(".")[2].lower()
+        return len(bare) >= _LONG_ID and (last in _OPEN_TO_IDS or (last == "token" and shapes.is_hex(bare)))
+    return shapes.looks_random(bare, 14) and not shapes.is_provider_id(bare)

@@ -196,6 +196,7 @@ def _is_secret(value: str, *, loose: bool) -> bool:
     if loose:
         return (
             shapes.looks_random(value, 12)
+            or (value.isalnum() and shapes.is_restless(value, 16))
             or (len(value) >= 16 and shapes.case_noise(value))
             or (len(value) >= 24 and shapes.is_plain_id(value))
         )

@@ -289,6 +289,8 @@ _STEMS_AT: Final = {
     "appid": 1,
     "grant": 0,
     "macaroon": 2,
+    "connectionstring": 0,
+    "connection_string": 0,
     "cred": 0,
     "secret": 2,
     "contrase": 0,

@@ -58,6 +58,8 @@ STEM_WORDS: Final = (
     "appid",
     "grant",
     "macaroon",
+    "connectionstring",
+    "connection_string",
     *FOREIGN_STEMS,
 )
 """Every name that says something holds one of these, in lower case."""
@@ -237,6 +239,8 @@ def judge(words: list[str]) -> int:
         return NONE  # of an assembly of .NET, of gpg
     if last == "string" and before == "secret":
         return SECRET  # of AWS Secrets Manager
+    if last == "connectionstring" or (last == "string" and before == "connection"):
+        return WEAK  # mostly with parts that have names; noise alone is a key
     if last in _TAIL or (last.endswith("s") and last[:-1] in _TAIL):
         return NONE
     if (

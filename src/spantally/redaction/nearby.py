@@ -29,9 +29,10 @@ _ADJACENT: Final = re.compile(
       | (?:[ ](?:is|below|follows))? [^\w\n]{{0,3}} [:?=] [^\w\n]{{0,3}}   # the next line
         (?: (?:\n|(?:\\{{1,16}}r)?\\{{1,16}}n) [^\S\n]{{0,8}} (?:{_LEAD} [^\S\n]{{0,4}})? ){{1,3}}
         (?:[Ii]t(?:'s|[ ]is)[ ])? [^\w\n]{{0,2}}
-      | ["'\s:{{,]{{1,12}}                                                        # its own object
+      | ["'\s:{{,=\]]{{1,12}}                                                      # its own object
         (?: ["']?(?i:type|kind|tier)["']? \s{{0,2}} : \s{{0,2}} ["']? \w{{1,24}} ["']? , \s{{0,4}} )?
-        ["']?(?i:value|val|default|secret)["']? \s{{0,2}} [:=] \s{{0,2}} ["'\[]{{0,2}}
+        ["']?(?i:value|val|default|secret|prod(?:uction)?|dev(?:elopment)?|stag(?:e|ing)|test|live|sandbox|main
+          |primary|secondary|current|old|new|us|eu|qa|uat)["']? \s{{0,2}} [:=] \s{{0,2}} ["'\[]{{0,2}}
     )
     {_VALUE}
     """
@@ -210,7 +211,11 @@ def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> Non
     value = hit["value"].rstrip(_TRAILING)
     # A field of a form says that it is one, so that its value may be simple.
     in_form = kind == names.PASSWORD and text.endswith(_FIELD, 0, hit.start("value"))
-    if _is_secret(value, kind) or (in_form and shapes.is_mixed(value) and not shapes.is_placeholder(value)):
+    if (
+        _is_secret(value, kind)
+        or (kind in _STRONG and value.isalnum() and _is_restless(value))
+        or (in_form and shapes.is_mixed(value) and not shapes.is_placeholder(value))
+    ):
         _take(hit, kind, taken)
 
 

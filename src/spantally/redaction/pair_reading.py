@@ -33,6 +33,9 @@ _DECLARED: Final = re.compile(r"[ ][*&]{0,2}[A-Za-z_]")
 _JOINS: Final = ("+", " +")
 _FLAG: Final = re.compile(r"--[A-Za-z][A-Za-z-]{1,40}=")
 """A further flag of a command, behind one whose value is asked for or stands elsewhere."""
+_SENT: Final = frozenset({"token", "auth"})
+_SENT_ENDS: Final = ("tokens", "connectionstring", "connection_string")
+_LONG_ID: Final = 32
 _EXPORT: Final = re.compile(
     r"(?:(?:export|set|setenv|env|arg|-e|--env|\$|>|-|\+)[ \t]{1,4})*\Z", re.IGNORECASE
 )
@@ -114,7 +117,7 @@ def read_pair(
         joined, behind = parts_behind(text, end, listed=listed)
         whole = text[start:end] + "".join(text[low:high] for low, high in joined)
         value = text[start:end] if listed else whole
-        if not acceptable(value, site) and not (_is_sent(name, kind, how) and _is_long_hex(value)):
+        if not acceptable(value, site) and not _is_sent(name, kind, how, value):
             return name_end, end
         if separator[:1] == ":" and _IS_ABOUT.search(text, max(0, name_start - 96), name_start) is not None:
             return name_end, name_end
@@ -130,7 +133,7 @@ def read_pair(
     ):
         return name_end, end  # a function's argument with its type
     end, good = plain_end(text, start, end, site)
-    if not good and not (_is_sent(name, kind, how) and _is_long_hex(text[start:end])):
+    if not good and not _is_sent(name, kind, how, text[start:end]):
         return name_end, end
     if separator[:1] == ":" and _IS_ABOUT.search(text, max(0, name_start - 96), name_start) is not None:
         return name_end, name_end
@@ -149,16 +152,17 @@ def _is_named(text: str, name_start: int, start: int, end: int, kind: int) -> bo
     return before != "=" or kind != names.PASSWORD or is_strong(text[start:end])
 
 
-def _is_sent(name: str, kind: int, how: str) -> bool:
+def _is_sent(name: str, kind: int, how: str, value: str) -> bool:
     """Whether a name is just "token": what is sent as one is none of the hashes that stand under "key".
 
-    Or ``TWILIO_AUTH`` of an environment.
+    Or ``TWILIO_AUTH`` of an environment, a list of tokens, a connection string.
     """
-    return kind == names.WEAK and how == "operator" and (name.lower() == "token" or name.endswith("_AUTH"))
-
-
-def _is_long_hex(value: str) -> bool:
-    return len(value) >= 32 and shapes.is_hex(value)
+    if kind != names.WEAK or how != "operator" or len(value) < _LONG_ID:
+        return False
+    lower = name.rpartition(".")[2].lower()
+    if lower in _SENT or name.endswith("_AUTH"):
+        return shapes.is_hex(value)
+    return lower.endswith(_SENT_ENDS) and shapes.is_plain_id(value)
 
 
 def in_query(text: str, name_start: int) -> bool:

@@ -100,6 +100,7 @@ _OF_A_HASH: Final = ("} =", "}=")
 """Behind a name in a hash of Perl."""
 _FIELD_ENDS: Final = frozenset("dDtTxX")
 """How the words end that say of a name that it is one of a field."""
+_PLURAL: Final = frozenset("sS")
 _STORES: Final = frozenset({"secret", "secrets"})
 
 
@@ -333,6 +334,8 @@ def _has_gone(text: str, name_end: int) -> bool:
 
 
 def _find_after(text: str, name_end: int, kind: int, runs: Runs, taken: list[Span]) -> None:
+    if kind == names.WEAK and text[name_end - 1] in _PLURAL:
+        kind = names.TOKEN  # a list of keys: what stands there is asked more than behind a name of one
     if (
         kind in _CLEAR
         and runs.may_hold_value(name_end, name_end + nearby.AFTER)

@@ -303,7 +303,7 @@ class Redactor:
         generic = True
         if key is not None and self._defaults:
             kind, generic = policy(key)
-            if kind != names.NONE and goes_whole(text, kind) and not self._extra.is_allowed(text):
+            if kind != names.NONE and goes_whole(text, kind, key) and not self._extra.is_allowed(text):
                 text = self._whole(text, kind)
         if len(text) >= SHORTEST:
             text = self._cached(text, generic, clock)

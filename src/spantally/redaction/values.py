@@ -213,7 +213,7 @@ def _token(value: str, site: Site) -> bool:
             or (site.kind == names.SECRET and site.tight and shapes.joined_words(value) >= 4)
         )
     if _WORD_AND_COUNT.match(value) and len(value) < 24 and not (site.kind == names.SECRET and site.quoted):
-        return shapes.looks_random(value, 8) or shapes.case_noise(value)
+        return shapes.looks_random(value, 8) or shapes.case_noise(value) or shapes.is_gibberish(value)
     if not site.quoted and not site.tight and _OTHER_KEY.match(value):
         return False
     return site.quoted or not _IDENTIFIER.match(value) or "." not in value or shapes.looks_random(value, 8)
