@@ -19,6 +19,9 @@ _REACH: Final = 240
 _MARK: Final = r"""(?:\\{0,16}["'])"""
 _VALUE: Final = rf"""{_MARK}?(?P<value>[^\s"'`\\$<-][^\s"'`\\]{{3,255}})"""
 
+_TAKE_WORDS: Final = ("mysql", "mariadb", "sshpass")
+_LONG_FLAGS: Final = frozenset({"assword", "rotocol", "lugin"})
+"""What stands behind ``-p`` of a flag that was to have two hyphens."""
 _ATTACHED: Final = 1
 _SPACED: Final = 2
 _FLAGS: Final[dict[str, tuple[str, int]]] = {
@@ -186,7 +189,12 @@ def flags(text: str, places: Iterable[int], taken: list[Span]) -> None:
     seen = 0
     for at in places:
         hit = _FLAG.match(text, at + (3 if text[at + 2] != "h" else 4))
-        if hit is None or not is_chosen(hit["value"].rstrip(_TRAILING)):
+        if hit is None:
+            continue
+        value = hit["value"].rstrip(_TRAILING)
+        # Letters alone are a password where nothing else can stand.
+        is_word = not hit["gap"] and len(value) > 5 and value.isalpha() and value.islower()
+        if not is_chosen(value) and (not is_word or value in _LONG_FLAGS):
             continue
         low = at - _REACH
         if low > seen:
@@ -197,7 +205,11 @@ def flags(text: str, places: Iterable[int], taken: list[Span]) -> None:
         seen = max(seen, at)
         letters, where = _FLAGS.get(program, ("", 0))
         if text[at + 2] in letters and where & (_SPACED if hit["gap"] else _ATTACHED):
-            _take(hit, taken)
+            if not is_word:
+                _take(hit, taken)
+            elif program.startswith(_TAKE_WORDS) and not shapes.is_placeholder(value):
+                start = hit.start("value")
+                taken.append(Span(start, start + len(value), STRUCTURE, "password"))
 
 
 def _to_end(pattern: re.Pattern[str]) -> Callable[[str, int, list[Span]], int]:

@@ -211,6 +211,7 @@ _RESET: Final = re.compile(
 )
 
 
+_LONG_HEX: Final = 32
 _PAGE: Final = re.compile("(?:^|[_-])[a-z]{3,}(?=[_-]|$)")
 """Of a page that tells of it."""
 
@@ -224,6 +225,27 @@ def reset(text: str, _start: int, end: int, taken: list[Span]) -> None:
         taken.append(Span(*hit.span("value"), STRUCTURE, "secret"))
 
 
+_PATH: Final = re.compile(
+    r"/(?:(?:verify|confirm|v[0-9]|login|signup|accept)/)?(?P<value>[A-Za-z0-9_-]{16,256}={0,2})(?![\w.-])"
+)
+
+
+def in_path(text: str, start: int, end: int, taken: list[Span]) -> None:
+    """``/token/...``, ``/apikey/...``: a part of a path behind one that says what it is."""
+    if text[start - 1 : start] != "/":
+        return
+    hit = _PATH.match(text, end)
+    if hit is None or _PAGE.search(hit["value"]) is not None or shapes.is_provider_id(hit["value"]):
+        return
+    value = hit["value"]
+    if shapes.is_plain_id(value):
+        is_open = len(value) >= _LONG_HEX and text[end - 1] in "nN" and shapes.is_hex(value)
+    else:
+        is_open = shapes.looks_random(value, 16) or shapes.is_restless(value, 16)
+    if is_open:
+        taken.append(Span(*hit.span("value"), STRUCTURE, "token"))
+
+
 _Reader = Callable[[str, int, int, list[Span]], None]
 BY_NAME: Final[Mapping[str, Mapping[str, _Reader]]] = {
     **{name: {" ": setting} for name in ("secret", "password", "key")},
@@ -232,6 +254,12 @@ BY_NAME: Final[Mapping[str, Mapping[str, _Reader]]] = {
         name: {"/": reset}
         for name in ("reset-password", "password-reset", "reset_password", "password_reset")
     },
+    **{
+        name: {"/": in_path}
+        for name in ("token", "apikey", "api-key", "api_key", "access-token", "access_token", "authtoken")
+    },
+    "secret": {" ": setting, "/": in_path},
+    "key": {" ": setting, "/": in_path},
     **{name: {" ": typed} for name in _TYPED},
     **{name: {" ": key_string} for name in ("key-string", "keystring")},
     **{name: dict.fromkeys(" \"'\\", auth) for name in ("AUTH", "auth", "AUTHENTICATE")},

@@ -65,6 +65,14 @@ _WEAK: Final = re.compile(
     r"(?P<words>(?:[ ][A-Za-z\xe9\xe8][\w'\u2019-]{0,14}){1,5})[ ]?(?:[:=]|->|=>)\s{0,2}[\"'`*(]{0,3}"
     r"(?P<value>[A-Za-z0-9_+/=.~-]{20,256})"
 )
+_REFUSED: Final = re.compile(
+    r"[ ]\\{0,16}[\"'`]?(?P<value>[A-Za-z0-9_+/=.~-]{16,256})\\{0,16}[\"'`]?,?[ ]"
+    r"(?:(?:is|was|has|does|could|can|cannot|are)[ ])?(?:(?:not|been|be|no[ ]longer|already|now)[ ]){0,2}"
+    r"(?:accepted|active|allowed|authenticated|authorized|blocked|compromised|correct|deactivated|disabled|exist|expired"
+    r"|incorrect|invalid|leaked|rejected|recognized|revoked|rotated|suspended|unauthorized|unknown|valid|verified)"
+    r"(?![\w-])"
+)
+"""What is said of a key or token that opens nothing."""
 _OWN: Final = re.compile(r"[ ][\"'`*(]{0,3}(?P<value>[A-Za-z0-9_+/=.~-]{16,256})")
 _IS_NONE: Final = re.compile(
     r"(?i)hash|sha|digest|print|sum|md5|\bids?\b|public|name|file|path|url|count|used?\b"
@@ -191,6 +199,20 @@ def find_weak(text: str, name_start: int, name_end: int, taken: list[Span]) -> N
     value = hit["value"].rstrip(_TRAILING)
     if _is_noise(value) or (
         len(value) >= _LONG_HEX and shapes.is_hex(value) and text.endswith("oken", 0, name_end)
+    ):
+        _take(hit, names.TOKEN, taken)
+
+
+def find_refused(text: str, name_end: int, taken: list[Span]) -> None:
+    """Append a span for what stands between a weak name and its end: ``key ... is not valid``."""
+    hit = _REFUSED.match(text, name_end)
+    if hit is None:
+        return
+    value = hit["value"]
+    if (
+        _is_noise(value)
+        or (value.isalnum() and _is_restless(value) and not shapes.is_hex(value))
+        or (len(value) >= _LONG_HEX and text.endswith("oken", 0, name_end) and shapes.is_plain_id(value))
     ):
         _take(hit, names.TOKEN, taken)
 

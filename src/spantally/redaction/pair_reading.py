@@ -36,6 +36,13 @@ _FLAG: Final = re.compile(r"--[A-Za-z][A-Za-z-]{1,40}=")
 _SENT: Final = frozenset({"token", "auth"})
 _SENT_ENDS: Final = ("tokens", "connectionstring", "connection_string")
 _LONG_ID: Final = 32
+_OF_DSN: Final = re.compile(
+    r"(?i)(?<![A-Za-z])(?:addr(?:ess)?|data source|database|dbname|endpoint|host(?:name)?|initial catalog"
+    r"|port|server|sslmode|u(?:ser(?:[ _]?(?:id|name))?|id))[ ]?=[ ]?[^\s;,&=]{1,80}[ ;]{1,2}\Z"
+)
+"""The part before a password in ``host=db user=bob password=...``, in which it may be a word."""
+_CALLED: Final = frozenset("([{")
+_DSN_REACH: Final = 110
 _EXPORT: Final = re.compile(
     r"(?:(?:export|set|setenv|env|arg|-e|--env|\$|>|-|\+)[ \t]{1,4})*\Z", re.IGNORECASE
 )
@@ -132,7 +139,17 @@ def read_pair(
         and (_DECLARED.match(text, end) or (text[end - 1] in "&*" and text[start : end - 1].isalpha()))
     ):
         return name_end, end  # a function's argument with its type
-    end, good = plain_end(text, start, end, site)
+    if (
+        kind == names.PASSWORD
+        and how == "operator"
+        and site.tight
+        and text[start:end].isalpha()
+        and following not in _CALLED
+        and _OF_DSN.search(text, max(0, name_start - _DSN_REACH), name_start) is not None
+    ):
+        good = acceptable(text[start:end], site._replace(line_start=True))
+    else:
+        end, good = plain_end(text, start, end, site)
     if not good and not _is_sent(name, kind, how, text[start:end]):
         return name_end, end
     if separator[:1] == ":" and _IS_ABOUT.search(text, max(0, name_start - 96), name_start) is not None:

@@ -246,6 +246,8 @@ def find_pairs(
             _find_before(text, name_start, kind, runs, taken)
         if nothing_behind:
             continue
+        if following == " " and kind == names.WEAK and runs.has_key(name_end, name_end + nearby.FARTHEST):
+            nearby.find_refused(text, name_end, taken)
         if following == " " and kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end):
             if runs.has_key(name_end, name_end + nearby.FARTHEST):
                 nearby.find_weak(text, name_start, name_end, taken)
