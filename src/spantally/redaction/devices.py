@@ -239,7 +239,7 @@ def in_path(text: str, start: int, end: int, taken: list[Span]) -> None:
         return
     value = hit["value"]
     if shapes.is_plain_id(value):
-        is_open = len(value) >= _LONG_HEX and text[end - 1] in "nN" and shapes.is_hex(value)
+        is_open = len(value) >= _LONG_HEX and shapes.is_hex(value) and text[start:end].lower() != "key"
     else:
         is_open = shapes.looks_random(value, 16) or shapes.is_restless(value, 16)
     if is_open:

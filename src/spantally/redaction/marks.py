@@ -30,7 +30,10 @@ OTHERS: Final = (
     URL_ENCODED,
     "code=",
     "hooks.slack.com",
-    "/api/webhooks/",
+    "hooks/",
+    "hook/",
+    "magic-link/",
+    "verify/",
     "webhook.office.com",
     "api.telegram.org/bot",
     "infura.io",
@@ -162,7 +165,10 @@ _SIGNS: Final = {
 _RARE_AT: Final = {
     URL: 1,
     "hooks.slack.com": 3,
-    "/api/webhooks/": 11,
+    "hooks/": 3,
+    "hook/": 3,
+    "magic-link/": 2,
+    "verify/": 6,
     "webhook.office.com": 6,
     " -u": 1,
     " -p": 1,
@@ -270,7 +276,7 @@ _RARE_AT: Final = {
     "create_user(": 0,
     "create_superuser(": 0,
     "fernet(b": 7,
-    "sonar.login": 8,
+    "sonar.login": 1,
 }
 """Marks that are found by one letter that is rare in texts, with its place in each."""
 

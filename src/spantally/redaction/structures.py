@@ -121,7 +121,6 @@ _HOOKS: Final = (
             r"hooks\.slack\.com\\{0,16}/(?:services|workflows|triggers)\\{0,16}/([A-Za-z0-9_/\\+-]{16,256})"
         ),
     ),
-    ("/api/webhooks/", re.compile(r"/api/webhooks/[0-9]{8,24}/([A-Za-z0-9_-]{16,256})")),
     (
         "webhook.office.com",
         re.compile(r"webhook\.office\.com\\{0,16}/webhookb?2?\\{0,16}/([A-Za-z0-9@/\\_-]{32,512})"),
@@ -137,6 +136,13 @@ _HOOKS: Final = (
     ),
     ("api.telegram.org/bot", re.compile(r"api\.telegram\.org/bot([0-9]{6,14}:[A-Za-z0-9_-]{16,64})")),
 )
+
+
+_OF_LINK: Final = re.compile(
+    r"(?:hooks?|magic-link|verify)/(?P<id>[0-9]{8,24}/)?(?:(?!_)[a-z_-]{2,24}/)?(?P<value>[A-Za-z0-9_-]{16,256})(?![\w.-])"
+)
+_PAGE: Final = re.compile("(?:^|[_-])[a-z]{4,}(?=[_-]|$)")
+"""Words, as the names of files and pages have them."""
 
 
 def find_structures(text: str, present: Mapping[str, list[int]], check: Check, taken: list[Span]) -> None:
@@ -217,6 +223,24 @@ def _hook(pattern: re.Pattern[str]) -> Handler:
             taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "webhook"))
 
     return _each(read)
+
+
+def _link(text: str, at: int, taken: list[Span]) -> None:
+    """``/hooks/...``, ``/verify/...``: a part of a path that whoever has it may go by."""
+    if at and text[at - 1].isspace():
+        return
+    hit = _OF_LINK.match(text, at)
+    if hit is None:
+        return
+    value = hit["value"]
+    if hit["id"] is None and (
+        _PAGE.search(value) is not None
+        or shapes.is_provider_id(value)
+        or shapes.is_plain_id(value)
+        or not (shapes.looks_random(value, 16) or shapes.is_restless(value, 16))
+    ):
+        return
+    taken.append(Span(*hit.span("value"), STRUCTURE, "webhook" if text[at] in "hH" else "secret"))
 
 
 def _is_cut_off(secret: str, behind: str) -> bool:
@@ -508,6 +532,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "code=": _each(_code),
     "sas=": _each(_code),
     "hmac=": _each(_code),
+    **dict.fromkeys(("hooks/", "hook/", "magic-link/", "verify/"), _each(_link)),
     **{mark: _hook(pattern) for mark, pattern in _HOOKS},
     "-----begin ": _following(_pem),
     " begin ssh2 ": _following(lambda text, at, taken: _pem(text, max(0, at - 4), taken)),
