@@ -244,7 +244,7 @@ def judge(words: list[str]) -> int:
     if last in _TAIL or (last.endswith("s") and last[:-1] in _TAIL):
         return NONE
     if (
-        last.endswith(_PASSWORD)
+        (last.endswith(_PASSWORD) or (last[-1] == "s" and last[:-1].endswith(_PASSWORD)))
         or last in ("pw", "pws", "pswd", "psw", "passwords", "pwds", "psk")
         or _PASS.match(last)
     ):

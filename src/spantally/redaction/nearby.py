@@ -65,6 +65,21 @@ _WEAK: Final = re.compile(
     r"(?P<words>(?:[ ][A-Za-z\xe9\xe8][\w'\u2019-]{0,14}){1,5})[ ]?(?:[:=]|->|=>)\s{0,2}[\"'`*(]{0,3}"
     r"(?P<value>[A-Za-z0-9_+/=.~-]{20,256})"
 )
+_SIMPLE: Final = re.compile(
+    r"""(?x)
+    (?: (?:\[[0-9]{0,4}\])? ["'`\])]{0,2} (?::[ ][\w.]{1,24}(?=[ ]=)|[ ]As[ ]String)? \s?
+        (?: = | := | <- | -> | \u2192 | (?=\{["']) | ,[ ]<< )
+        \s? (?: \{ | \w{0,12}Field\(default= )?
+      | ["'\]]? (?: \s? [:=] )? \s? [\[{]? \s{0,8}
+        (?: (?<=\s)-[ ] | ["']?(?i:prod(?:uction)?|dev|stag(?:e|ing)|test|live)["']? \s? (?:=>|[:=]) \s? )
+      | :? \n`{3} \w{0,8} \n
+      | \\{0,16} " , \s? \\{0,16} " value \\{0,16} " : \s? \{ \s? \\{0,16} " stringValue \\{0,16} " : \s?
+    )
+    [b@]? \\{0,8} ["']? (?P<value>[A-Za-z0-9]{8,64}) (?![\w./:@(=\[-]|\\{0,8}["']\s?(?::|=>))
+    """
+)
+"""What joins a password to its name so closely that it may be letters and digits."""
+_TURN: Final = re.compile("(?<=[0-9])[A-Za-z]|(?<=[A-Za-z])[0-9]")
 _REFUSED: Final = re.compile(
     r"[ ]\\{0,16}[\"'`]?(?P<value>[A-Za-z0-9_+/=.~-]{16,256})\\{0,16}[\"'`]?,?[ ]"
     r"(?:(?:is|was|has|does|could|can|cannot|are)[ ])?(?:(?:not|been|be|no[ ]longer|already|now)[ ]){0,2}"
@@ -110,7 +125,7 @@ _OF_CODE: Final = re.compile(r"\(|[ ]\*{1,2}[A-Za-z_]")
 _FILE: Final = re.compile(r"\.[a-z]{1,5}\Z")
 _NEXT_FIELD: Final = re.compile(r"&[A-Za-z_]\w{0,24}=")
 """Of a form: a value ends there."""
-_FIELD: Final = ('value="', "value='")
+_FIELD: Final = ('value="', "value='", '"value": "', '"value":"', "'value': '", 'Value: "', "Value: '")
 _LINKED: Final = ('href="', "href='", 'src="', "src='", 'href=\\"', 'src=\\"', "](", "](/")
 """Behind ``accesskey="n"`` of HTML."""
 _PLACE: Final = re.compile(r"arn:[a-z-]{2,16}:[\w:/.-]{0,72}:\Z")
@@ -145,6 +160,10 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
         taken: receives the span.
     """
     if (kind not in _STRONG and kind != names.PASSWORD) or text[name_end : name_end + 1] in _GLUE:
+        return
+    simple = _SIMPLE.match(text, name_end) if kind == names.PASSWORD else None
+    if simple is not None and _is_simple(simple["value"]):
+        _take(simple, kind, taken)
         return
     told = _OF_OTLP.match(text, name_end) or _SAID.match(text, name_end)
     if told is not None and _is_told(told["value"].rstrip(_TRAILING), kind):
@@ -299,6 +318,11 @@ def _is_noise(value: str) -> bool:
     if value.islower() or value.isupper():
         return len(value) >= 20 and shapes.looks_random(value, 20)
     return shapes.looks_random(value, 16) or (len(value) >= 18 and shapes.case_noise(value))
+
+
+def _is_simple(value: str) -> bool:
+    """Letters and digits that no name of a thing is: ``hj18std8l7``."""
+    return shapes.has_digit(value) and (value.isdigit() or len(_TURN.findall(value)) >= 2)
 
 
 def _is_password(value: str) -> bool:

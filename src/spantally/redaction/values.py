@@ -25,6 +25,8 @@ _RESOURCE_PART: Final = re.compile(
     r"(?:[A-Za-z][a-z]*(?:[A-Z][a-z]+)*(?:[._@-][A-Za-z]?[a-z]*){0,8}[0-9]{0,4}|[0-9]{1,4})\Z"
 )
 _LONGEST_NUMBER: Final = 10
+_PIN: Final = 6
+"""Digits in quotes that are a password."""
 _MANY_DIGITS: Final = 18
 """From here on no number that people count with, nor a time in nanoseconds less than that."""
 _RESOURCE_PARTS: Final = 4
@@ -104,7 +106,9 @@ def _loose(value: str, site: Site) -> bool:
         return False
     if value.count("_") > 1 and value.islower() and names.judge(names.words_of(value)) != names.NONE:
         return False  # another name
-    if value.isdigit() and site.kind != names.WEAK and site.how != "list":
+    if value.isdigit() and site.kind != names.WEAK and (site.how != "list" or site.kind == names.PASSWORD):
+        if site.kind == names.PASSWORD and site.quoted and not site.far:
+            return len(value) >= _PIN
         return _MANY_DIGITS <= len(value) <= 40
     if not shapes.is_mixed(value):
         if site.kind == names.PASSWORD and (
