@@ -31,7 +31,7 @@ _ADJACENT: Final = re.compile(
         (?:[Ii]t(?:'s|[ ]is)[ ])? [^\w\n]{{0,2}}
       | ["'\s:{{,=\]]{{1,12}}                                                      # its own object
         (?: ["']?(?i:type|kind|tier)["']? \s{{0,2}} : \s{{0,2}} ["']? \w{{1,24}} ["']? , \s{{0,4}} )?
-        ["']?(?i:value|val|default|secret|prod(?:uction)?|dev(?:elopment)?|stag(?:e|ing)|test|live|sandbox|main
+        ["']?(?i:s|value|val|default|secret|prod(?:uction)?|dev(?:elopment)?|stag(?:e|ing)|test|live|sandbox|main
           |primary|secondary|current|old|new|us|eu|qa|uat)["']? \s{{0,2}} [:=] \s{{0,2}} ["'\[]{{0,2}}
     )
     {_VALUE}
@@ -165,7 +165,11 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
     if simple is not None and _is_simple(simple["value"]):
         _take(simple, kind, taken)
         return
-    told = _OF_OTLP.match(text, name_end) or _SAID.match(text, name_end)
+    told = _OF_OTLP.match(text, name_end)
+    if told is not None and kind in _STRONG and _is_long_id(told["value"]):
+        _take(told, kind, taken)  # as it goes as an attribute
+        return
+    told = told or _SAID.match(text, name_end)
     if told is not None and _is_told(told["value"].rstrip(_TRAILING), kind):
         _take(told, kind, taken)
         return
@@ -318,6 +322,10 @@ def _is_noise(value: str) -> bool:
     if value.islower() or value.isupper():
         return len(value) >= 20 and shapes.looks_random(value, 20)
     return shapes.looks_random(value, 16) or (len(value) >= 18 and shapes.case_noise(value))
+
+
+def _is_long_id(value: str) -> bool:
+    return len(value) >= 16 and (value.isdigit() or (len(value) >= _LONG_HEX and shapes.is_plain_id(value)))
 
 
 def _is_simple(value: str) -> bool:

@@ -597,7 +597,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     **dict.fromkeys(("log in as ", "log in with ", "login with "), _each(snippets.told)),
     **{
         word: _each(languages.named_in(word))
-        for word in ("clave", "chiave", "chave", "klucz", "sleutel", "nyckel", "kunci", "kulcs")
+        for word in ("clave", "chiave", "chave", "jeton", "klucz", "sleutel", "nyckel", "kunci", "kulcs")
     },
     **{word: _each(languages.named_in(word, clear=True)) for word in ("kata sandi", "salasana")},
     "login: ": _each(languages.find_strong_login),

@@ -353,6 +353,8 @@ macaroon|MDAxOGxvY2F0aW9u|b|30|Macaroons, the serialised form of libmacaroons
 macaroon|MDAxY2xvY2F0aW9u|b|30|Macaroons, the serialised form of libmacaroons
 macaroon|MDAyMWxvY2F0aW9u|b|30|Macaroons, the serialised form of libmacaroons
 macaroon|MDAyNGxvY2F0aW9u|b|30|Macaroons, the serialised form of libmacaroons
+phabricator-token|api-|a|21|Phabricator docs, Conduit API tokens
+gocardless-token|live_|w|40|GoCardless docs, Access tokens
 paseto|v1.local.|d|40|PASETO specification
 paseto|v1.public.|d|40|PASETO specification
 paseto|v2.local.|d|40|PASETO specification

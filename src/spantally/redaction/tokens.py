@@ -42,8 +42,9 @@ _DIGESTS: Final = ("sha256=", "sha384=", "sha512=")
 _BEHIND_NAME: Final = frozenset("\"'` =:>")
 _SHORT_REACH: Final = 24
 _SHORT_NAME: Final = re.compile(
-    r"""(?:[A-Za-z0-9](?:[_-](?:pat|PAT|sk|SK)|(?<=[a-z0-9])(?:Pat|Sk|PAT|SK)))\\{0,16}["'`]?"""
-    r"""\s{0,2}(?:=>|:=|[:=]|,|[ ]content=|</key>\s{0,8}<string>|(?<=")>|[ ]?\|)?\s{0,4}\\{0,16}["'`]?\Z"""
+    r"""(?:[A-Za-z0-9](?:[._-](?:pat|Pat|PAT|sk|Sk|SK)|(?<=[a-z0-9])(?:Pat|Sk|PAT|SK)))\\{0,16}["'`]?"""
+    r"""\s{0,2}(?:=>|:=|[:=]|,|[ ](?:content|value)=|</key>\s{0,8}<string>|>|[ ]?\|)?"""
+    r"""\s{0,4}@?\\{0,16}["'`]?\Z"""
 )
 _SESSION: Final = (
     "jsessionid",
