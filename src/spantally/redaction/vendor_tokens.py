@@ -26,10 +26,13 @@ _JWT_START: Final = (
 _JWT: Final = re.compile(r"[A-Za-z0-9_\-.=]+")
 _AFTER_AWS: Final = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])")
 _BLOB: Final = 160
+_ONE_LETTER: Final = re.compile(r"(?i)(.)\1{7,}")
+"""``XXXXXXXXXXXXXXXX``: a stand-in, whatever is before it."""
 _LONG_PREFIX: Final = 6
 _TELLS: Final = 5
 """Characters of a prefix that nobody writes by chance."""
 _BLOB_SIGNS: Final = frozenset("+/")
+_PADDING: Final = ("=", "==")
 CASE_CHANGES: Final = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
 """Where a letter of one case follows one of the other: of names in camel case two a word."""
 
@@ -101,8 +104,12 @@ def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: lis
     if row.rule in _BLOBS and _is_blob(row.rule, word, begin, body[0]):
         return 0
     value = body[0].rstrip(".-_=") if row.shape == "d" else body[0]
-    if not _is_noise(value, prefix):
+    if not _is_noise(value, prefix) or _is_stand_in(value):
         return 0
+    if len(prefix) < _LONG_PREFIX and prefix.isalnum() and prefix not in _AWS:
+        behind = word[hit.end() + len(value) :]
+        if (behind[:1] in _BLOB_SIGNS and "+" in word) or (behind in _PADDING and len(word) % 4 == 0):
+            return 0  # base64 goes on or ends, so that the prefix is chance
     end = hit.end() + len(value)
     if word.startswith(_LEFT_OUT, end) and (back := _BACK.match(word, end)) is not None:
         end = back.end()
@@ -171,6 +178,11 @@ def _is_noise(body: str, prefix: str) -> bool:
     return len(body) >= 14 and (
         shapes.case_noise(body) or shapes.is_gibberish(body) or _is_even(body, telling=len(prefix) >= _TELLS)
     )
+
+
+def _is_stand_in(body: str) -> bool:
+    """``XXXXXXXXXXXXXXXX``, ``api03-xxxxxxxx``: one letter all the time, and little else."""
+    return _ONE_LETTER.search(body) is not None and len(_ONE_LETTER.sub("", body)) < 8
 
 
 def _is_even(body: str, *, telling: bool) -> bool:

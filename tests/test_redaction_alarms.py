@@ -1,0 +1,83 @@
+"""False alarms: what an outside author's hard negatives have, and what beside it still goes."""
+
+from __future__ import annotations
+
+import base64
+import random
+import string
+
+import pytest
+
+from spantally.redaction.redactor import Redactor
+
+REDACTOR = Redactor()
+_DRAW = random.Random(20261128)
+
+
+def noise(size: int, letters: str = string.ascii_letters + string.digits) -> str:
+    return "".join(_DRAW.choice(letters) for _ in range(size))
+
+
+HEX = noise(64, "0123456789abcdef")
+UUID = f"{HEX[:8]}-{HEX[8:12]}-4{HEX[13:16]}-9{HEX[17:20]}-{HEX[20:32]}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "serviceAccount:590743232146-compute@developer.gserviceaccount.com roles/secretmanager.viewer",
+        f"prj_{noise(28)} team_{noise(24)} dpl_{noise(28)}",
+        "apikey_01hyk07vgmxa1kpx4g9r90j61m is the id of the key, not the key",
+        f"cache-key: v1-deps-{HEX}",
+        f"Cache restored from key: Linux-pip-{HEX}",
+        "cache miss key=user:1123974:profile ttl=300",
+        f'cache hit key="product:{UUID}:v2"',
+        f"react key={noise(9)}-row-372",
+        f"https://www.notion.so/ws/Token-design-{HEX[:32]}",
+        "Sec-WebSocket-Key: qezoyHnmN26LwW+pW76g+g==",
+        "span=04058ad95a6f6d99 auth=ok token_type=bearer status=200 request_id=x8f2",
+        "VAPID public key: B_bR8krCscRtFcfy1jlqsN_WDxfHXm8EigOUFWjxy9OSJJUiQig00N5o4QYCTqkPvuCo0r",
+        f'"verifyKey": "{HEX}"',
+        f"token address: 0x{HEX[:40]}",
+        "InChIKey=HEFNNWSXXWATRW-UHFFFAOYSA-N",
+        "sk-ant-api03-XXXXXXXXXXXXXXXXXXXX and AKIAXXXXXXXXXXXXXXXX",
+        '"password": "Passwort", "secret": "Geheimnis", "token": "Token"',
+        '{\\"masked_key\\":\\"sk-\\u2026Yww1\\"}',
+        f"https://x.io/?msclkid={HEX[:32]}&_hsenc=p2ANqtz-{noise(52)}&_hsmi=55665496",
+        f"https://a.nel.cloudflare.com/report/v4?s={noise(16)}_{noise(30)}-{noise(40)}",
+        "https://x.com/i/status/7686595026763302073?s=20&t=A_IFJGMr4bbPTCz6dEHZFg",
+        f"https://x.io/a?shard={noise(27)}",
+        '"etag": "Z_14oiu8eTuwlNHYxzKWNH6_Ngc"',
+        "x-amz-id-2: BSA6HUsxQyff9Ib68vVxg8PpjQ72Q4mhBS8h5TF0oMkPZhSre8Tb7IF8DjYLZFiPlIM6enYP1dU=",
+        f"kind: SealedSecret\nspec:\n  encryptedData:\n    password: AgB{noise(477)}",
+        '"jira_key":"SEC-1046","project_key":"SEC","issue_key":"SEC-6901"',
+        "> amqp://guest:guest@localhost//",
+        "- https://user:pass@example.com/",
+    ],
+)
+def test_what_opens_nothing_stays(text: str) -> None:
+    """Ids, keys of caches, hashes with titles, handshakes, stand-ins, signs that came by chance."""
+    assert REDACTOR.text(text) == text
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        f"https://user:{noise(9)}@example.com/",
+        "amqp://guest:Tr4vels!@localhost//",
+        f"cache_password: {noise(14)}",
+        f"sk_live_{noise(24)}",
+        f"acme-live-{HEX[:40]}",
+        f"token-v2-{HEX[:32]}",
+        f"api_key: v1-{noise(32)}",
+        f"Authorization: Bearer {noise(32)}",
+        f"https://x.io/?_token={noise(32)}",
+        '"secret": "Geheimnis7b"',
+        f"project_key = {noise(24)}",
+        f"AKIA{noise(16, string.ascii_uppercase + '234567')}",
+        "password=" + base64.b64encode(bytes(range(60, 90))).decode(),
+    ],
+)
+def test_what_is_like_it_goes(secret: str) -> None:
+    """Next of kin of those above that are secrets."""
+    assert "[REDACTED:" in REDACTOR.text(secret)
