@@ -99,11 +99,11 @@ _PLAIN_KEY: Final = frozenset(
     """
     alias answer arrow attribute backup bucket cache candidate column composite config context
     cursor dedup dedupe dict dictionary down enter entity escape event field filter first
-    foreign group hash hit hot idempotency idx inchi index issue item jira join json label last
+    foreign group hash hit hot idempotency idx inchi index issue item join json label last
     left lookup map meta metadata miss natural next object order parent partition pk prev
     primary prompt property pub public query range react redis registry resource right route
-    routing row s3 safety socket sort state string sub surrogate tag tenant ticket translation
-    tree trigger unique up value variable verify which
+    routing row s3 safety sort state string sub surrogate tag tenant ticket translation
+    tree trigger unique up value variable verify websocket which
     """.split()  # noqa: SIM905
 )
 """``<word> key`` that names a place, not a secret; ``primary`` counts only where a value looks random."""
@@ -218,8 +218,8 @@ def judge(words: list[str]) -> int:
         return TOKEN
     if words[-3:] == ["public", "key", "token"] or (last == "key" and before == "recv"):
         return NONE  # of an assembly of .NET, of gpg
-    if words[-3:] == ["ch", "i", "key"]:
-        return NONE  # InChIKey, of a molecule
+    if words[-3:] in (["ch", "i", "key"], ["web", "socket", "key"]):
+        return NONE  # InChIKey of a molecule, of a handshake
     if last == "string" and before == "secret":
         return SECRET  # of AWS Secrets Manager
     if last in _TAIL or (last.endswith("s") and last[:-1] in _TAIL):
