@@ -110,7 +110,7 @@ _PLAIN_KEY: Final = frozenset(
 
 _PLAIN_TOKEN: Final = frozenset(
     """
-    added bos cached class cls completion continuation count current cursor delimiter each end eos
+    added bos cached class cls completion continuation count current cursor delimiter delta each end eos
     eot estimated every fim first generated image input last lookahead mask max min next no num
     number of output pad padding page pagination per position prev previous prompt reasoning
     remaining sep skip special start stop sync text thinking token total type unk used vocab word
@@ -284,6 +284,8 @@ def _judge_key(words: list[str], before: str, last: str) -> int:
 def _judge_token(before: str, last: str) -> int:
     if last != "token" and not last.endswith("token"):
         return TOKEN
+    if last[:-5] in _PLAIN_TOKEN:
+        return NONE
     if not before:
         return WEAK
     return NONE if before in _PLAIN_TOKEN else TOKEN

@@ -28,13 +28,15 @@ _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 KEPT_PREFIXES: Final = frozenset(
     """
-    account acct ami arn asst batch build call card case ch channel chat chatcmpl chunk ci cmpl comment
-    commit company contact container conv cs cus customer dataset deal doc dpl embd etag event evt fc
-    file folder fp fs ft ftckpt ftjob gen group i id img in inv invoice item job lead mcp mcpl mcpr md5
-    member memory message modr msg msgbatch node nonce obj ord order org page part pi pm post price
-    prj prod proj project prompt reasoning rect req request resp rev rlg rs run sess session seti sha1
-    sha256 sha384 sha512 skill snap space span srvtoolu step sub subnet task team thread ticket tool
-    toolu tooluse trace txn upload user usr uuid video vol vpc vs vsfc wf workflow wrkspc ws
+    account acct ami arn asst aud ba batch build call card case ch channel chat chatcmpl chunk
+    ci cmpl comment commit company contact container conv cs ctm ctx cus customer dataset deal
+    doc dpl du embd etag eval evalrun event evt fc file folder fp fs ft ftckpt ftjob gen group i
+    iauth ich id ii il img in ins inv invoice item job lead mandate mcp mcpl mcpr md5 member
+    memory message modr msg msgbatch node nonce obj ord order org page part pi plink pm po post
+    price prj prod proj project prompt prv qt re reasoning rect req request resp rev rlg rs run
+    sess session setatt seti sha1 sha256 sha384 sha512 skill snap space span src srvtoolu step
+    sub subnet task team thread ticket tool toolu tooluse tr trace txn txr upload user usr uuid
+    vid video vol vpc vs vsfc wamid wf workflow wrkspc ws
     """.split()  # noqa: SIM905 - a block of words reads better than 80 quoted strings
 )
 """First words of ids that providers give to objects; such an id opens nothing."""
@@ -57,6 +59,7 @@ _PLACEHOLDER: Final = r"""(?xi)
     | x{3,} .{0,4} | .{0,12} x{6,}
     | (?: your | my | the | some | insert | enter | put | add | replace | change | fill | paste | set )
       (?: [-_ ] [a-z_ -]* | (?: api | secret | token | key | pass ) [a-z_ -]* )
+    | your [-_ ] [0-9]{1,4} [-_ ] [a-z_ -]+
     | .{0,24} [-_] (?: here | goes[-_]here | placeholder | redacted | example )
     | (?: example | placeholder | redacted | filtered | hidden | masked | scrubbed | dummy | fake | sample )
       (?: [-_ ] [a-z_-]* )?

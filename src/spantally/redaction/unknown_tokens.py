@@ -59,8 +59,8 @@ _OPEN: Final = _HASHES | {"etag", "nonce", "sum", "sums", "integrity", "state", 
 """Words of the names of variables that hold noise and open nothing."""
 _TITLE: Final = re.compile(r"(?:v[0-9]|[A-Z][a-z]+)-(?:[A-Za-z]+-){0,6}(?P<last>[A-Za-z]{3,}-)")
 """``Token-design-``: the title of a page, of which a hash follows, or ``v1-deps-`` of what is cached."""
-_TYPE_ID: Final = re.compile(r"01[0-9a-hjkmnp-tv-z]{24}|01[A-Za-z0-9]{22}")
-"""How ids begin that begin with a time, or with the version of their form."""
+_TYPE_ID: Final = re.compile(r"01[0-9a-z]{24}|01[A-Za-z0-9]{22}|[kl][A-Za-z]DO[A-Za-z0-9_-]{8,}")
+"""How ids go on that begin with a time or with the version of their form, and those of GitHub's nodes."""
 _LONG_BODY: Final = 24
 _BLOB: Final = 160
 _BLOB_SIGNS: Final = 2
@@ -73,9 +73,11 @@ _VENDORS_WORD: Final = re.compile(
     "[a-z]+[0-9]{0,3}|[A-Z]+[0-9]{0,3}|[A-Z][a-z]+|[a-z]{1,3}[0-9][a-z]{1,3}|[0-9]+"
 )
 _SHORTEST_WORD: Final = 5
-_LONE: Final = re.compile("[A-Z][_-]")
-"""One capital is no name of a vendor."""
+_LONE: Final = re.compile("[A-Z][a-z]?[_-]")
+"""A capital, perhaps with a letter, is no name of a vendor."""
 _SIGNS: Final = frozenset("-_")
+_FRONT: Final = 16
+"""Characters of noise before what seems a prefix."""
 _BYTES: Final = frozenset({22, 43, 64, 86, 128, 171, 342, 683})
 """Characters of 16, 32, 48, 64, 96, 128, 256 and 512 bytes."""
 _SECOND: Final = re.compile(r"\.[A-Za-z0-9_-]{16,}")
@@ -197,6 +199,10 @@ def _is_part(prefix: str, word: str, at: int) -> bool:
     """
     if prefix[-1] == "." or _TELLING.search(prefix) is not None:
         return False
+    if at > _FRONT and word[at - 1] in _SIGNS and word.find("=", 0, at) < 0:
+        front = word[: at - 1]
+        if _WORDY.search(front) is None and shapes.looks_random(front, _FRONT):
+            return True
     if all(map(_VENDORS_WORD.fullmatch, _SEPARATOR.split(prefix[:-1]))):
         size = len(word) - at
         return (
@@ -293,6 +299,7 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
     if (
         spread is not None
         and not _is_objects(spread["prefix"])
+        and _TYPE_ID.fullmatch(spread["body"]) is None
         and not (blob and _by_chance(spread.start(), spread["prefix"]))
         and not _is_part(spread["prefix"], word, spread.start())
         and not (spread["prefix"].isupper() and _is_camel(spread["body"]))

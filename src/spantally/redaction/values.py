@@ -41,6 +41,8 @@ _CACHED: Final = re.compile(
     r"(?:[:/|#-](?:[a-z]+|[a-z]{1,3}[0-9]{1,2})){0,4}\Z"
 )
 """``user:8241077:profile``, ``linux-pip-`` and a hash: words around one number or hash, of what is kept."""
+_ULID: Final = re.compile("01[0-9A-HJKMNP-TV-Z]{24}\\Z")
+"""An id that begins with a time."""
 _PRINT: Final = re.compile("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 """Of a certificate."""
 _FILE: Final = re.compile(r"/[^/]*\.[a-z]{2,5}\Z")
@@ -96,7 +98,7 @@ def acceptable(value: str, site: Site) -> bool:
 def _weak(value: str, site: Site) -> bool:
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or " " in value or "/" in value[:2]:
         return False
-    if _SNAKE.match(value) or _FILE.search(value) or _CACHED.match(value):
+    if _SNAKE.match(value) or _FILE.search(value) or _CACHED.match(value) or _ULID.match(value):
         return False
     least = 20 if site.how in ("space", "list", "cell") else 14
     return shapes.looks_random(value, least) or (len(value) >= 20 and shapes.case_noise(value))

@@ -32,6 +32,8 @@ _LONG_PREFIX: Final = 6
 _TELLS: Final = 5
 """Characters of a prefix that nobody writes by chance."""
 _BLOB_SIGNS: Final = frozenset("+/")
+_REFUND: Final = re.compile("[13][A-Za-z0-9]{23}")
+"""What follows ``re_`` in the id of a refund, where a key of Resend's has a further underscore."""
 _PADDING: Final = ("=", "==")
 CASE_CHANGES: Final = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
 """Where a letter of one case follows one of the other: of names in camel case two a word."""
@@ -101,6 +103,8 @@ def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: lis
         and word.count("+") >= 3
     ):
         return 0  # two or three letters behind a sign of base64 in an image are chance
+    if prefix == "re_" and _REFUND.fullmatch(body[0]) is not None:
+        return 0
     if row.rule in _BLOBS and _is_blob(row.rule, word, begin, body[0]):
         return 0
     value = body[0].rstrip(".-_=") if row.shape == "d" else body[0]
