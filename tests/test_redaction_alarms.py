@@ -68,6 +68,12 @@ UUID = f"{HEX[:8]}-{HEX[8:12]}-4{HEX[13:16]}-9{HEX[17:20]}-{HEX[20:32]}"
         "google-site-verification=Bu_xU1l8FtNwAOaDzuhrbyLWpitX4hiOfyS7Q1pGnew",
         f"did:key:z6Mk{noise(44)}",
         f"https://graph.example/v1.0/me/messages/delta?$deltatoken={noise(40)}-{noise(20)}",
+        f'"client_token":"hmac-sha256:{HEX}", "password":"hmac-sha256:{HEX}"',
+        '"changeToken":"1;3;c22d62df-1df4-4819-876c-1732ecd8b90c;218737311307652853;618330534"',
+        f"https://www.google.com/search?q=a&gs_lp={noise(40)}_{noise(20)}&sclient=gws-wiz-serp",
+        f"https://eur01.safelinks.example/?url=https%3A%2F%2Fx.io&sdata={noise(43)}%3D&reserved=0",
+        f"https://x.googlevideo.example/videoplayback?ei={noise(22)}&id=o-A{noise(43)}&itag=251",
+        "https://a.example/v3?continue=https%3A%2F%2Fm.example&dsh=S9485465909%3A9518033058477557&flow=Glif",
         "> amqp://guest:guest@localhost//",
         "- https://user:pass@example.com/",
     ],
@@ -75,6 +81,18 @@ UUID = f"{HEX[:8]}-{HEX[8:12]}-4{HEX[13:16]}-9{HEX[17:20]}-{HEX[20:32]}"
 def test_what_opens_nothing_stays(text: str) -> None:
     """Ids, keys of caches, hashes with titles, handshakes, stand-ins, signs that came by chance."""
     assert REDACTOR.text(text) == text
+
+
+@pytest.mark.parametrize(
+    "key", ["cache.key", "redis.key", "messaging.kafka.message.key", "shard_key", "s3_key", "rpc.key"]
+)
+@pytest.mark.parametrize(
+    "value", ["user:468605:profile", f"orders:v2:{HEX[:40]}", "01A4SM9HFZVDPWNW44WBQ5PJQ5"]
+)
+def test_keys_of_what_is_kept_stay(key: str, value: str) -> None:
+    """Attributes that say where something is."""
+    assert REDACTOR.text(value, key) == value
+    assert REDACTOR.text("3427", "password_strength_score") == "3427"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +113,9 @@ def test_what_opens_nothing_stays(text: str) -> None:
         f"tr_dev_{noise(24)}",
         f"123456789:AAF{noise(32)}",
         f"JIRA_KEY={noise(24)}",
+        f"config.key = '{noise(24)}'",
+        f"https://x.io/?client_id=sk_live_{noise(24)}",
+        f"https://x.io/?x={noise(32)}",
         f"project_key = {noise(24)}",
         f"AKIA{noise(16, string.ascii_uppercase + '234567')}",
         "password=" + base64.b64encode(bytes(range(60, 90))).decode(),

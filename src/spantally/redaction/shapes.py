@@ -145,8 +145,8 @@ def is_provider_id(value: str) -> bool:
 
 
 def is_sealed(value: str) -> bool:
-    """True for a sealed secret of Kubernetes, which only its cluster opens."""
-    return value[:2] == "Ag" and _SEALED.match(value) is not None
+    """True for a sealed secret of Kubernetes, which its cluster opens, and for what Vault logs of one."""
+    return (value[:2] == "Ag" and _SEALED.match(value) is not None) or value.startswith("hmac-sha256:")
 
 
 def looks_random(value: str, least: int) -> bool:

@@ -259,7 +259,7 @@ def _userinfo(text: str, at: int, taken: list[Span]) -> int:
             return at
         secret = hit[2]
     cut = secret.rfind("@")
-    if cut < 0 and _is_cut_off(secret, text[hit.end() : hit.end() + 1]):
+    if cut < 0 and "&" not in hit[1] and _is_cut_off(secret, text[hit.end() : hit.end() + 1]):
         taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
         return hit.end()
     if cut < 3 or shapes.is_placeholder(secret[:cut]) or "://" in secret[:cut]:

@@ -11,15 +11,18 @@ from spantally.redaction.vendor_tokens import CASE_CHANGES, CLASSES
 
 _VARIABLE: Final = re.compile("[A-Za-z0-9_-]{24,128}={0,2}")
 _LONG_HEX: Final = 32
-_PARAMETER: Final = re.compile(r"(?P<name>[A-Za-z_][\w.-]{0,32})=(?P<value>[A-Za-z0-9_-]{24,512}={0,2})\Z")
+_PARAMETER: Final = re.compile(
+    r"(?P<name>[A-Za-z_][\w.-]{0,32}(?:\[\w{0,8}\])?)=(?P<value>[A-Za-z0-9_-]{24,512}={0,2})\Z"
+)
 _PLAIN_PARAMETERS: Final = frozenset(
     """
-    _ _ga _gl after anchor before build cb checksum ck code_challenge commit continuation continue
-    ctoken cursor data digest dclid ei etag fbclid file gclid gs_lcp gs_lcrp hash igshid integrity itag
-    list mc_cid mc_eid md5 model msclkid name next node nonce object offset page page_token pagetoken
-    partition path pb prev q query ref request rev revision run s sca_esv sei sha sha1 sha256 shard si
-    since source span state sxsrf thread trace usg utm_campaign utm_content utm_source utm_term v ved ver
-    version video wbraid gbraid xsrf yclid
+    _ _ga _gl after anchor before build cb checksum ck code_challenge commit continuation
+    continue ctoken cursor data dclid digest ei etag fbclid file gbraid gclid gs_lcp gs_lcrp
+    gs_lp hash igshid integrity itag label list mc_cid mc_eid md5 model msclkid name next node
+    nonce object offset p page page_token pagetoken partition path pb photo_reference
+    photoreference prev q query rcm ref request rev revision rs run s sca_esv sdata sei sha sha1
+    sha256 shard share si since source span sqp state sxsrf thread trace u upn usg utm_campaign
+    utm_content utm_source utm_term v ved ver version video wbraid xsrf yclid
     """.split()  # noqa: SIM905
 )
 """Parameters of URLs that hold noise and open nothing."""
@@ -104,8 +107,10 @@ def find_in_query(start: int, word: str, taken: list[Span]) -> bool:
     if hit is not None and hit["name"].lower() == "appid" and len(hit["value"]) == _LONG_HEX:
         taken.append(Span(start + hit.start("value"), start + hit.end("value"), GENERIC, "unknown-vendor"))
         return True
-    if hit is None or hit["name"].endswith(("id", "Id", "ID")):
-        return hit is not None and hit["name"].lower() in _PLAIN_PARAMETERS
+    if hit is None:
+        return False
+    if hit["name"].endswith(("id", "Id", "ID")):
+        return not _TELLING.search(hit["value"])
     if hit["name"].lower() in _PLAIN_PARAMETERS or (
         hit["name"][0] == "_" and names.classify(hit["name"]) == names.NONE  # of those who count visitors
     ):

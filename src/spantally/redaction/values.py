@@ -98,10 +98,17 @@ def acceptable(value: str, site: Site) -> bool:
 def _weak(value: str, site: Site) -> bool:
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or " " in value or "/" in value[:2]:
         return False
-    if _SNAKE.match(value) or _FILE.search(value) or _CACHED.match(value) or _ULID.match(value):
+    if _SNAKE.match(value) or is_place(value):
         return False
     least = 20 if site.how in ("space", "list", "cell") else 14
     return shapes.looks_random(value, least) or (len(value) >= 20 and shapes.case_noise(value))
+
+
+def is_place(value: str) -> bool:
+    """Whether a value says where something is kept: a file, words around one number, an id with its time."""
+    return (
+        _FILE.search(value) is not None or _CACHED.match(value) is not None or _ULID.match(value) is not None
+    )
 
 
 def _loose(value: str, site: Site) -> bool:
