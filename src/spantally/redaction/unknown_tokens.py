@@ -68,16 +68,20 @@ _LONG_BODY: Final = 24
 _BLOB: Final = 160
 _BLOB_SIGNS: Final = 2
 _OPENS_NOTHING: Final = re.compile(
-    r"""(?i)(?<![A-Za-z0-9])(?:kid|etag|(?:cache|public|verify|sort|partition|dedup|object)[ _-]?key)"""
+    r"""(?i)(?<![A-Za-z0-9])(?:kid|etag|(?:next|page|pagination|continuation|sync)_?token"""
+    r"""|(?:cache|public|verify|sort|partition|dedup|object)[ _-]?key)"""
     r"""\\{0,16}["']?\s?[:=]\s?\\{0,16}["']?\Z"""
 )
 """Before the id of a key, or one that locks nothing."""
+_POINT: Final = re.compile(r"""["'][xy]\\{0,16}["']\s?:\s?\\{0,16}["']\Z""")
+"""Before a coordinate of a public key, behind the name of its curve."""
 _VENDORS_WORD: Final = re.compile(
     "[a-z]+[0-9]{0,3}|[A-Z]+[0-9]{0,3}|[A-Z][a-z]+|[a-z]{1,3}[0-9][a-z]{1,3}|[0-9]+"
 )
 _SHORTEST_WORD: Final = 5
-_LONE: Final = re.compile("[A-Z][a-z]?[_-]")
-"""A capital, perhaps with a letter, is no name of a vendor."""
+_LONE: Final = re.compile("(?:[A-Z][a-z]?|[a-z])[_-]")
+"""So few letters before bytes of a usual number are hardly the name of a vendor."""
+_CAPITALS: Final = re.compile("[A-Z]{1,4}[_-]")
 _SIGNS: Final = frozenset("-_")
 _FRONT: Final = 16
 """Characters of noise before what seems a prefix."""
@@ -210,11 +214,12 @@ def _is_part(prefix: str, word: str, at: int) -> bool:
             return True
     if all(map(_VENDORS_WORD.fullmatch, _SEPARATOR.split(prefix[:-1]))):
         size = len(word) - at
+        lone = _LONE.fullmatch(prefix) is not None
         return (
             (at == 0 or word[at - 1] == "=")
-            and size in _BYTES
-            and (len(prefix) < _SHORTEST_WORD or size >= _BLOB)
-            and (_LONE.match(prefix) is not None or not _SIGNS.isdisjoint(word[at + len(prefix) :]))
+            and (size in _BYTES or (word[-1] == "=" and _CAPITALS.fullmatch(prefix) is not None))
+            and (lone or len(prefix) < _SHORTEST_WORD or size >= _BLOB)
+            and (lone or not _SIGNS.isdisjoint(word[at + len(prefix) :]))
         )
     return True
 
@@ -248,7 +253,12 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         return  # an ETag
     if "/d/" in word or "/folders/" in word:
         return  # the id of a document in its URL
-    if _OPENS_NOTHING.search(text, max(0, start - 24), start) is not None:
+    if _OPENS_NOTHING.search(text, max(0, start - 32), start) is not None:
+        return
+    if (
+        _POINT.search(text, max(0, start - 16), start) is not None
+        and text.find("crv", max(0, start - 160), start) > 0
+    ):
         return
     blob = len(word) >= _BLOB and max(word.count("-"), word.count("_")) >= _BLOB_SIGNS
     if text[start - 1 : start] == "<" and text[start + len(word) : start + len(word) + 1] == "@":
