@@ -111,8 +111,10 @@ def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: lis
     if not _is_noise(value, prefix) or _is_stand_in(value):
         return 0
     if len(prefix) < _LONG_PREFIX and prefix.isalnum() and prefix not in _AWS:
-        behind = word[hit.end() + len(value) :]
-        if (behind[:1] in _BLOB_SIGNS and "+" in word) or (behind in _PADDING and len(word) % 4 == 0):
+        behind = word[hit.end() + len(value) : hit.end() + len(value) + 3]
+        if (behind[:1] in _BLOB_SIGNS and word.find("+", begin, begin + 128) >= 0) or (
+            behind in _PADDING and len(word) % 4 == 0
+        ):
             return 0  # base64 goes on or ends, so that the prefix is chance
     end = hit.end() + len(value)
     if word.startswith(_LEFT_OUT, end) and (back := _BACK.match(word, end)) is not None:
@@ -186,7 +188,8 @@ def _is_noise(body: str, prefix: str) -> bool:
 
 def _is_stand_in(body: str) -> bool:
     """``XXXXXXXXXXXXXXXX``, ``api03-xxxxxxxx``: one letter all the time, and little else."""
-    return _ONE_LETTER.search(body) is not None and len(_ONE_LETTER.sub("", body)) < 8
+    head = body[:256]
+    return _ONE_LETTER.search(head) is not None and len(_ONE_LETTER.sub("", head)) < 8
 
 
 def _is_even(body: str, *, telling: bool) -> bool:
