@@ -26,6 +26,8 @@ _JWT_START: Final = (
 _JWT: Final = re.compile(r"[A-Za-z0-9_\-.=]+")
 _AFTER_AWS: Final = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])")
 _BLOB: Final = 160
+_NEAR: Final = 512
+"""Characters on both sides of a prefix in which signs are counted, or long words would take for ever."""
 _ONE_LETTER: Final = re.compile(r"(?i)(.)\1{7,}")
 """``XXXXXXXXXXXXXXXX``: a stand-in, whatever is before it."""
 _LONG_PREFIX: Final = 6
@@ -100,7 +102,7 @@ def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: lis
         len(word) >= _BLOB
         and len(prefix) < _LONG_PREFIX
         and word[begin - 1 : begin] in _BLOB_SIGNS
-        and word.count("+") >= 3
+        and word.count("+", max(0, begin - _NEAR), begin + _NEAR) >= 3
     ):
         return 0  # two or three letters behind a sign of base64 in an image are chance
     if prefix == "re_" and _REFUND.fullmatch(body[0]) is not None:
