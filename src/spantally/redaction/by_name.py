@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from spantally.redaction import names, shapes
+from spantally.redaction import names, shapes, values
 
 _KEPT_KEY: Final = re.compile(
     r"(?:.*[._])?(?:ids?|uuid|fingerprint|hash|digest|checksum|etag|sha256|version|path|model|traceparent)\Z"
@@ -49,4 +49,4 @@ def goes_whole(text: str, kind: int, key: str = "") -> bool:
     if shapes.is_plain_id(bare):
         last = key.rpartition(".")[2].lower()
         return len(bare) >= _LONG_ID and (last in _OPEN_TO_IDS or (last == "token" and shapes.is_hex(bare)))
-    return shapes.looks_random(bare, 14) and not shapes.is_provider_id(bare)
+    return shapes.looks_random(bare, 14) and not shapes.is_provider_id(bare) and not values.is_place(bare)

@@ -36,8 +36,9 @@ _LOCAL_PART: Final = re.compile(r"[A-Za-z][a-z]*(?:[._+-]?[A-Za-z][a-z]*){0,4}[0
 """How people write their names in mail addresses."""
 _NO_USERS: Final = frozenset(
     """
-    acct bcc by cc catalog e-mail email from im jid jsr mail mailto message-id npm pkg principal recipient
-    references reply-to sender sip sips sub to upn workspace xmpp
+    acct bcc by catalog cc e-mail email from group im jid jsr mail mailto message-id npm pkg
+    principal recipient references reply-to sender serviceaccount sip sips sub to upn workspace
+    xmpp
     """.split()  # noqa: SIM905
 )
 """Words before a colon and an address of another kind, or a version."""

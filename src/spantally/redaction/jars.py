@@ -30,8 +30,8 @@ _OPENING: Final = re.compile(rf"""(?i)cookies?(?:{_QUOTE})?\s{{0,4}}[=:(]{_GAP}(
 _NEXT: Final = re.compile(rf",{_GAP}(?=\{{)")
 
 
-_COUNTED: Final = re.compile(r"G[AS][0-9]\.[0-9]\.[0-9.]+")
-"""A visitor's number, of Google's statistics."""
+_COUNTED: Final = re.compile(r"(?:G[AS][0-9]|fb)\.[0-9]\.[0-9.]+")
+"""A visitor's number, of Google's or Facebook's statistics."""
 
 
 def is_secret(name: str, value: str) -> bool:

@@ -69,19 +69,20 @@ _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _TAIL: Final = frozenset(
     """
-    algorithm arn as at attempts authenticated authentication author backend bits body budget bytes
-    char chars class code configured confirm confirmation context count counter counts created date
-    default dir directory disabled embedding enabled encoding endpoint env error errors exists exp
-    expiration expires expiry field fields file filename fingerprint flow format function generator
-    group handler hash hasher header help hint history id identifier ids in index info input invalid is
-    issuer label last left len length lengths level limit limits link list location logprobs manager
-    map mask max maximum message method min minimum missing mode model module name names needed
-    notice num number object only option options output owner page param parameter params part path
-    pattern per placeholder policy position prefix price pricing property provider question rate
-    reader realm ref refs regex region required reset response role rotation rule rules schema
-    scheme scope scopes server set shape size source state status stem stems step store strategy
-    stream strength string style suffix table tail test text threshold time timeout timestamp title
-    ttl type types updated uri url urls usage used user username valid validation validator validity
+    algorithm arn as at attempts authenticated authentication author backend bits body budget
+    bytes char chars class code configured confirm confirmation context count counter counts
+    created date default dir directory disabled embedding enabled encoding endpoint env error
+    errors exists exp expiration expires expiry field fields file filename fingerprint flow
+    format function generator group handler hash hasher header help hint history id identifier
+    ids in index info input invalid is issuer label last left len length lengths level limit
+    limits link list location logprobs manager map mask max maximum message method min minimum
+    missing mode model module name names needed notice num number object only option options
+    output owner page param parameter params part path pattern per placeholder policy position
+    prefix price pricing property provider question rate reader realm reason reasons ref refs
+    regex region required reset response role rotation rule rules schema scheme scope scopes
+    score scores server set shape size source state status stem stems step store strategy stream
+    strength string style suffix table tail test text threshold time timeout timestamp title ttl
+    type types updated uri url urls usage used user username valid validation validator validity
     vars verified version window word words
     """.split()  # noqa: SIM905
 )
@@ -103,11 +104,12 @@ _BEFORE_KEY: Final = frozenset(
 _PLAIN_KEY: Final = frozenset(
     """
     alias answer arrow attribute backup bucket cache candidate column composite config context
-    cursor dedup dedupe dict dictionary down enter entity escape event field filter first foreign
-    group hash hot idempotency idx index item join json label last left lookup map meta metadata
-    natural next object order parent partition pk prev primary prompt property pub public query
-    range redis registry resource right route routing row s3 safety sort state string sub surrogate
-    tag tenant translation tree trigger unique up value variable which
+    cursor dedup dedupe dict dictionary down enter entity escape event field filter first
+    foreign group hash hit hot idempotency idx inchi index issue item join json label last left
+    lookup map message meta metadata miss natural next object order parent partition pk prev
+    primary prompt property pub public query range react redis registry resource right route
+    routing row s3 safety shard sort state string sub surrogate tag tenant ticket translation
+    tree trigger unique up value variable verify websocket which
     """.split()  # noqa: SIM905
 )
 """``<word> key`` that names a place, not a secret; ``primary`` counts only where a value looks random."""
@@ -121,7 +123,7 @@ _PLAIN_KEYS: Final = _PLAIN_KEY | frozenset(
 """The same of more than one."""
 _PLAIN_TOKEN: Final = frozenset(
     """
-    added bos cached class cls completion continuation count current cursor delimiter each end eos
+    added bos cached class cls completion continuation count current cursor delimiter delta each end eos
     eot estimated every fim first generated image input last lookahead mask max min next no num
     number of output pad padding page pagination per position prev previous prompt reasoning
     remaining sep skip special start stop sync text thinking token total type unk used vocab word
@@ -177,6 +179,9 @@ _SPLIT: Final = {
 }
 """``openai.api.key``: what the parts of a property are named for, which other files join by a line."""
 
+_HOLDERS: Final = ("cache", "event", "message", "object", "partition", "redis", "routing", "shard", "sort")
+"""``messaging.kafka.message.key``: what has keys that are places."""
+
 _memo: Final[dict[str, int]] = {}
 _MEMO_SIZE: Final = 4096
 _MEMO_LENGTH: Final = 48
@@ -189,7 +194,10 @@ def words_of(name: str) -> list[str]:
     if "[REDACTED:" in name:
         name = _TAG.sub("", name)  # its type says what stood there, and nothing of the value
     before, _, last = name.rpartition(".")
-    if before and last.lower() in _SPLIT and f".{before.lower()}".endswith(_SPLIT[last.lower()]):
+    if before and (
+        (last.lower() in _SPLIT and f".{before.lower()}".endswith(_SPLIT[last.lower()]))
+        or (last == "key" and before.endswith(_HOLDERS))
+    ):
         last = f"{before.rpartition('.')[2]}_{last}"
     if not last.isascii():
         last = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()
@@ -237,6 +245,8 @@ def judge(words: list[str]) -> int:
         return TOKEN
     if words[-3:] == ["public", "key", "token"] or (last == "key" and before == "recv"):
         return NONE  # of an assembly of .NET, of gpg
+    if words[-3:] in (["ch", "i", "key"], ["web", "socket", "key"], ["change", "token"]):
+        return NONE  # InChIKey of a molecule, of a handshake, of what has changed
     if last == "string" and before == "secret":
         return SECRET  # of AWS Secrets Manager
     if last == "connectionstring" or (last == "string" and before == "connection"):
@@ -309,7 +319,7 @@ def _judge_key(words: list[str], before: str, last: str) -> int:
         return PASSWORD
     if before in ("primary", "public", "publishable"):
         return WEAK if before == "primary" else NONE
-    if before in _PLAIN_KEY:
+    if before in _PLAIN_KEY or words[-3:-1] == ["s", "3"]:
         return NONE
     if before in _BEFORE_KEY or any(word in ("secret", "api", "private") for word in words):
         return TOKEN
@@ -319,6 +329,8 @@ def _judge_key(words: list[str], before: str, last: str) -> int:
 def _judge_token(before: str, last: str) -> int:
     if last != "token" and not last.endswith("token"):
         return TOKEN
+    if last[:-5] in _PLAIN_TOKEN:
+        return NONE
     if not before:
         return WEAK
     return NONE if before in _PLAIN_TOKEN else TOKEN

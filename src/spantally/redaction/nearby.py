@@ -90,7 +90,7 @@ _REFUSED: Final = re.compile(
 """What is said of a key or token that opens nothing."""
 _OWN: Final = re.compile(r"[ ][\"'`*(]{0,3}(?P<value>[A-Za-z0-9_+/=.~-]{16,256})")
 _IS_NONE: Final = re.compile(
-    r"(?i)hash|sha|digest|print|sum|md5|\bids?\b|public|name|file|path|url|count|used?\b"
+    r"(?i)hash|sha|digest|print|sum|md5|\bids?\b|public|name|file|path|url|count|address|contract|used?\b"
 )
 _FIRST: Final = re.compile(
     rf"""(?x)
@@ -281,6 +281,7 @@ def _is_secret(value: str, kind: int) -> bool:
         or _PRINT.match(value)
         or shapes.is_placeholder(value)
         or shapes.is_provider_id(value)
+        or shapes.is_sealed(value)
         or "://" in value
     ):
         return False
@@ -307,7 +308,7 @@ def _is_key(value: str) -> bool:
 
 
 def _is_noise(value: str) -> bool:
-    if _ASSIGNED.match(value):
+    if _ASSIGNED.match(value) or shapes.is_sealed(value):
         return False  # a further name with a value of its own
     if value.startswith("//"):
         return False  # of a URL

@@ -13,8 +13,9 @@ LONGEST_NAME: Final = 64
 TAIL: Final = re.compile(r"[A-Za-z0-9_\u00c0-\u024f-]*+")
 _LITTLE_WORDS: Final = frozenset(
     """
-    and any by each every first for from in is its key last my new next no not of on one or our same that the
-    their this to token two what which with your
+    and any by del delete deleted each every evicted expired first for found from get getitem getobject
+    headobject in is its key last message missing my new next no not of on one or our put putitem putobject
+    record same set that the their this to token two what which with your
     """.split()  # noqa: SIM905
 )
 """Words before ``key`` or ``token`` that are no part of its name."""

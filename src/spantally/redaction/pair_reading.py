@@ -62,6 +62,8 @@ def read_pair(
         return name_end, start  # a value that went already, as nearly all of a second reading
     if found["array"] is not None and (tag_end := tag_end_at(text, start - 1)) and _ends(text, tag_end):
         return name_end, tag_end
+    if kind == names.WEAK and text.startswith("did:", name_start - 4):
+        return name_end, start  # an identity that is a public key
     if name == "issecret":
         logins.secret_variable(text, name_end, taken)
         return name_end, start

@@ -69,7 +69,9 @@ _DIGEST_LINE: Final = re.compile(
 _AFTER_LM: Final = re.compile(r":[a-fA-F0-9]{32}:::")
 _AZURE_ACCOUNT_KEY: Final = re.compile(r"[A-Za-z0-9+/]{86}==")
 _ACCOUNT_KEY_LENGTH: Final = 88
-_IS_HASH: Final = re.compile(r"(?i)hash|sha|digest|integrity|checksum|sum|sig|md5|[A-Za-z0-9+/]{32}\s{0,4}\Z")
+_IS_HASH: Final = re.compile(
+    r"(?i)hash|sha|digest|integrity|checksum|sum|sig|md5|debug|dnskey|publi|[A-Za-z0-9+/]{32}\s{0,4}\Z"
+)
 """Before base64 of as many bytes that opens nothing: a SHA-512, a signature, the lines above a last one."""
 
 know_types(
@@ -142,7 +144,7 @@ def find_shaped(text: str, start: int, word: str, taken: list[Span], *, long: bo
     ):
         digits = text[max(0, start - 14) : start - 1]
         number = len(digits) - len(digits.rstrip("0123456789"))
-        if 7 <= number <= 12:
+        if 7 <= number <= 12 and not digits[-number - 1 : -number].isalnum():
             taken.append(Span(start - 1 - number, start + telegram.end(), VENDOR, "telegram-token"))
             return True
     if word.endswith("NRAL"):

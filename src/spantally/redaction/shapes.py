@@ -22,17 +22,21 @@ _UUID: Final = re.compile(
     r"\{?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\}?\Z"
 )
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_SEALED: Final = re.compile("Ag[A-D][A-Za-z0-9+/]{200}")
+"""How one begins whose key has up to 8192 bits: with the length of what RSA encrypted."""
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 KEPT_PREFIXES: Final = frozenset(
     """
-    account acct ami arn asst batch build call card case ch channel chat chatcmpl chunk ci cmpl comment
-    commit company contact container conv cs cus customer dataset deal doc dpl embd etag event evt fc
-    file folder fp fs ft ftckpt ftjob gen group i id img in inv invoice item job lead mcp mcpl mcpr md5
-    member memory message modr msg msgbatch node nonce obj ord order org page part pi pm post price
-    prod proj project prompt reasoning rect req request resp rev rlg rs run sess session seti sha1
-    sha256 sha384 sha512 skill snap space span srvtoolu step sub subnet task team thread ticket tool
-    toolu tooluse trace txn upload user usr uuid video vol vpc vs vsfc wf workflow wrkspc ws
+    account acct ami arn asst aud ba batch build call card case ch channel chat chatcmpl chunk
+    ci cmpl comment commit company contact container conv cs ctm ctx cus customer dataset deal
+    doc dpl du embd etag eval evalrun event evt fc file folder fp fs ft ftckpt ftjob gen group i
+    iauth ich id ii il img in ins inv invoice item job lead mandate mcp mcpl mcpr md5 member
+    memory message modr msg msgbatch node nonce obj ord order org page part pi plink pm po post
+    price prj prod proj project prompt prv qt re reasoning rect req request resp rev rlg rs run
+    sess session setatt seti sha1 sha256 sha384 sha512 skill snap space span src srvtoolu step
+    sub subnet task team thread ticket tool toolu tooluse tr trace txn txr upload user usr uuid
+    vid video vol vpc vs vsfc wamid wf workflow wrkspc ws
     """.split()  # noqa: SIM905 - a block of words reads better than 80 quoted strings
 )
 """First words of ids that providers give to objects; such an id opens nothing."""
@@ -51,10 +55,11 @@ _PLACEHOLDER: Final = r"""(?xi)
     | \${1,2} [{(\[] .* | % [(sd{] .* | % \w+ % | < [^>]* >? | \{ [^}]* \}{0,2} | \( .*
     | \#\{ .*
     | (?: \*+ | \.{2,} | -+ | _+ | \?+ | \u2026+ | \u2022+ ) .{0,8}     # *****, ..., ---
-    | .{0,12} (?: \*{3} | \.{3} | \u2026 | \u2022{3} ) [*.\u2022]* .{0,8}  # sk-...abcd: shortened
+    | .{0,12} (?: \*{3} | \.{3} | \u2026 | \\{1,16}u2026 | \u2022{3} ) [*.\u2022]* .{0,8}  # sk-...abcd
     | x{3,} .{0,4} | .{0,12} x{6,}
     | (?: your | my | the | some | insert | enter | put | add | replace | change | fill | paste | set )
       (?: [-_ ] [a-z_ -]* | (?: api | secret | token | key | pass ) [a-z_ -]* )
+    | your [-_ ] [0-9]{1,4} [-_ ] [a-z_ -]+
     | .{0,24} [-_] (?: here | goes[-_]here | placeholder | redacted | example )
     | (?: example | placeholder | redacted | filtered | hidden | masked | scrubbed | dummy | fake | sample )
       (?: [-_ ] [a-z_-]* )?
@@ -78,7 +83,7 @@ _OPENINGS: Final = frozenset(
 ) | {"my "}
 """How stand-ins begin that begin with a letter; a test holds it against the pattern."""
 _OPENING_SIGNS: Final = frozenset("$%<{(#*.-_?!@\\[")
-_WITHIN: Final = ("***", "...", "xxxxxx")
+_WITHIN: Final = ("***", "...", "xxxxxx", "u2026")
 _ENDINGS: Final = ("here", "placeholder", "redacted", "example")
 
 
@@ -137,6 +142,11 @@ def is_provider_id(value: str) -> bool:
         if found and head.lower() in KEPT_PREFIXES:
             return True
     return False
+
+
+def is_sealed(value: str) -> bool:
+    """True for a sealed secret of Kubernetes, which its cluster opens, and for what Vault logs of one."""
+    return (value[:2] == "Ag" and _SEALED.match(value) is not None) or value.startswith("hmac-sha256:")
 
 
 def looks_random(value: str, least: int) -> bool:

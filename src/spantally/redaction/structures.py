@@ -21,6 +21,10 @@ Check = Callable[[], None]
 Handler: TypeAlias = Callable[[str, Iterable[int], list[Span]], None]
 
 _USERINFO: Final = re.compile(r"""([^\s:/?\#@\[\]"'<>\\|`]{0,128}+):([^\s"'<>\\|`/]{1,256}+)""")
+_STAND_IN_LOGINS: Final = frozenset(
+    {("user", "pass"), ("username", "pass"), ("user", "pwd"), ("login", "pass"), ("guest", "guest")}
+)
+"""What manuals write, and what every RabbitMQ has that is not open to others."""
 _DEFAULT: Final = re.compile(r"[^{}@]{0,128}\}:")
 _BEHIND_DEFAULT: Final = re.compile(r"""()(?<=\}):([^\s"'<>\\|`/]{1,256}+)""")
 _GIVEN: Final = re.compile(r"\$\{\w{1,64}:?-([^{}$\s]{4,256})\}\Z")
@@ -47,6 +51,7 @@ _PORT: Final = re.compile(r"[0-9]{1,5}(?:[?#].*)?\Z", re.DOTALL)
 
 _SPACE: Final = r"(?:[ \t]|%20|\+|\\u0020){1,4}"
 _BEARER: Final = re.compile(rf"bearer(?:{_SPACE}|:[ \t]{{0,4}})([A-Za-z0-9._~+/=|:-]{{8,}})", re.IGNORECASE)
+_NEXT_PAIR: Final = re.compile("[A-Za-z_]{2,24}=[^=]")
 _BASIC: Final = re.compile(rf"basic{_SPACE}([A-Za-z0-9+/_-]{{8,}}={{0,2}})", re.IGNORECASE)
 
 _QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#3[49];|%22|%27)"""
@@ -279,7 +284,7 @@ def _userinfo(text: str, at: int, taken: list[Span]) -> int:
             return at
         secret = hit[2]
     cut = secret.rfind("@")
-    if cut < 0 and _is_cut_off(secret, text[hit.end() : hit.end() + 1]):
+    if cut < 0 and "&" not in hit[1] and _is_cut_off(secret, text[hit.end() : hit.end() + 1]):
         taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
         return hit.end()
     if cut < 3 or shapes.is_placeholder(secret[:cut]) or "://" in secret[:cut]:
@@ -287,6 +292,8 @@ def _userinfo(text: str, at: int, taken: list[Span]) -> int:
         if given is not None and not shapes.is_placeholder(given[1]):
             start = hit.start(2) + given.start(1)
             taken.append(Span(start, start + len(given[1]), STRUCTURE, "url-password"))
+        return at
+    if (hit[1].lower(), secret[:cut].lower()) in _STAND_IN_LOGINS:
         return at
     if _PORT.match(secret[:cut]) and ("?" in secret[:cut] or "#" in secret[:cut]):
         return at
@@ -303,6 +310,8 @@ def _bearer(text: str, at: int, taken: list[Span]) -> None:
     hit = _BEARER.match(text, at)
     if hit is None:
         return
+    if _NEXT_PAIR.match(text, hit.start(1)) is not None:
+        return  # "token_type=bearer status=200"
     value = hit[1].rstrip(".,:=" if hit[1].endswith((".", ",", ":")) else ".,:")
     if shapes.is_placeholder(value) or len(value) < 8:
         return

@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from spantally.redaction import shapes
+from spantally.redaction import names, shapes
 from spantally.redaction.spans import GENERIC, Span
 from spantally.redaction.vendor_tokens import CASE_CHANGES, CLASSES
 
 _VARIABLE: Final = re.compile("[A-Za-z0-9_-]{24,128}={0,2}")
 _LONG_HEX: Final = 32
-_PARAMETER: Final = re.compile(r"(?P<name>[A-Za-z_][\w.-]{0,32})=(?P<value>[A-Za-z0-9_-]{24,512}={0,2})\Z")
+_PARAMETER: Final = re.compile(
+    r"(?P<name>[A-Za-z_][\w.-]{0,32}(?:\[\w{0,8}\])?)=(?P<value>[A-Za-z0-9_-]{24,512}={0,2})\Z"
+)
 _PLAIN_PARAMETERS: Final = frozenset(
     """
-    _ _ga _gl after anchor before build cb checksum ck code_challenge commit continuation continue
-    ctoken cursor data digest dclid ei etag fbclid file gclid gs_lcp gs_lcrp hash igshid integrity itag
-    list mc_cid mc_eid md5 model msclkid name next nonce offset page page_token pagetoken path pb prev q
-    query ref rev revision sca_esv sei sha sha1 sha256 si since source state sxsrf usg utm_campaign
-    utm_content utm_source utm_term v ved ver version wbraid gbraid xsrf yclid
+    _ _ga _gl after anchor before build cb checksum ck code_challenge commit continuation
+    continue ctoken cursor data dclid digest ei etag fbclid file gbraid gclid gs_lcp gs_lcrp
+    gs_lp hash igshid integrity itag label list mc_cid mc_eid md5 model msclkid name next node
+    nonce object offset p page page_token pagetoken partition path pb photo_reference
+    photoreference prev q query rcm ref request rev revision rs run s sca_esv sdata sei sha sha1
+    sha256 shard share si since source span sqp state sxsrf thread trace u upn usg utm_campaign
+    utm_content utm_source utm_term v ved ver version video wbraid xsrf yclid
     """.split()  # noqa: SIM905
 )
 """Parameters of URLs that hold noise and open nothing."""
@@ -56,15 +60,31 @@ _HASHES: Final = frozenset(
 )
 _OPEN: Final = _HASHES | {"etag", "nonce", "sum", "sums", "integrity", "state", "cursor", "user", "uid"}
 """Words of the names of variables that hold noise and open nothing."""
+_TITLE: Final = re.compile(r"(?:v[0-9]|[A-Z][a-z]+)-(?:[A-Za-z]+-){0,6}(?P<last>[A-Za-z]{3,}-)")
+"""``Token-design-``: the title of a page, of which a hash follows, or ``v1-deps-`` of what is cached."""
+_TYPE_ID: Final = re.compile(r"01[0-9a-z]{24}|01[A-Za-z0-9]{22}|[kl][A-Za-z]DO[A-Za-z0-9_-]{8,}")
+"""How ids go on that begin with a time or with the version of their form, and those of GitHub's nodes."""
 _LONG_BODY: Final = 24
 _BLOB: Final = 160
 _BLOB_SIGNS: Final = 2
-_KEY_ID: Final = re.compile(r"""(?<![A-Za-z0-9])kid\\{0,16}["']?\s?[:=]\s?\\{0,16}["']?\Z""")
-"""Before the id of a key."""
+_OPENS_NOTHING: Final = re.compile(
+    r"""(?i)(?<![A-Za-z0-9])(?:kid|etag|(?:next|page|pagination|continuation|sync)_?token"""
+    r"""|(?:cache|public|verify|sort|partition|dedup|object)[ _-]?key)"""
+    r"""\\{0,16}["']?\s?[:=]\s?\\{0,16}["']?\Z"""
+)
+"""Before the id of a key, or one that locks nothing."""
+_POINT: Final = re.compile(r"""["'][xy]\\{0,16}["']\s?:\s?\\{0,16}["']\Z""")
+"""Before a coordinate of a public key, behind the name of its curve."""
 _VENDORS_WORD: Final = re.compile(
     "[a-z]+[0-9]{0,3}|[A-Z]+[0-9]{0,3}|[A-Z][a-z]+|[a-z]{1,3}[0-9][a-z]{1,3}|[0-9]+"
 )
 _SHORTEST_WORD: Final = 5
+_LONE: Final = re.compile("(?:[A-Z][a-z]?|[a-z])[_-]")
+"""So few letters before bytes of a usual number are hardly the name of a vendor."""
+_CAPITALS: Final = re.compile("[A-Z]{1,4}[_-]")
+_SIGNS: Final = frozenset("-_")
+_FRONT: Final = 16
+"""Characters of noise before what seems a prefix."""
 _BYTES: Final = frozenset({22, 43, 64, 86, 128, 171, 342, 683})
 """Characters of 16, 32, 48, 64, 96, 128, 256 and 512 bytes."""
 _SECOND: Final = re.compile(r"\.[A-Za-z0-9_-]{16,}")
@@ -91,9 +111,13 @@ def find_in_query(start: int, word: str, taken: list[Span]) -> bool:
     if hit is not None and hit["name"].lower() == "appid" and len(hit["value"]) == _LONG_HEX:
         taken.append(Span(start + hit.start("value"), start + hit.end("value"), GENERIC, "unknown-vendor"))
         return True
-    if hit is None or hit["name"].endswith(("id", "Id", "ID")):
-        return hit is not None and hit["name"].lower() in _PLAIN_PARAMETERS
-    if hit["name"].lower() in _PLAIN_PARAMETERS:
+    if hit is None:
+        return False
+    if hit["name"].endswith(("id", "Id", "ID")):
+        return not _TELLING.search(hit["value"])
+    if hit["name"].lower() in _PLAIN_PARAMETERS or (
+        hit["name"][0] == "_" and names.classify(hit["name"]) == names.NONE  # of those who count visitors
+    ):
         return not _TELLING.search(hit["value"])
     value = hit["value"]
     body = value.rstrip("=").replace("_", "").replace("-", "")
@@ -190,12 +214,18 @@ def _is_part(prefix: str, word: str, at: int) -> bool:
     """
     if prefix[-1] == "." or _TELLING.search(prefix) is not None:
         return False
+    if at > _FRONT and word[at - 1] in _SIGNS and word.find("=", 0, at) < 0:
+        front = word[: at - 1]
+        if _WORDY.search(front) is None and shapes.looks_random(front, _FRONT):
+            return True
     if all(map(_VENDORS_WORD.fullmatch, _SEPARATOR.split(prefix[:-1]))):
+        size = len(word) - at
+        lone = _LONE.fullmatch(prefix) is not None
         return (
-            at == 0
-            and len(word) in _BYTES
-            and (len(prefix) < _SHORTEST_WORD or len(word) >= _BLOB)
-            and ("-" in word[len(prefix) :] or "_" in word[len(prefix) :])
+            (at == 0 or word[at - 1] == "=")
+            and (size in _BYTES or (word[-1] == "=" and _CAPITALS.fullmatch(prefix) is not None))
+            and (lone or len(prefix) < _SHORTEST_WORD or size >= _BLOB)
+            and (lone or not _SIGNS.isdisjoint(word[at + len(prefix) :]))
         )
     return True
 
@@ -229,7 +259,12 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         return  # an ETag
     if "/d/" in word or "/folders/" in word:
         return  # the id of a document in its URL
-    if _KEY_ID.search(text, max(0, start - 12), start) is not None:
+    if _OPENS_NOTHING.search(text, max(0, start - 32), start) is not None:
+        return
+    if (
+        _POINT.search(text, max(0, start - 16), start) is not None
+        and text.find("crv", max(0, start - 160), start) > 0
+    ):
         return
     blob = len(word) >= _BLOB and max(word.count("-"), word.count("_")) >= _BLOB_SIGNS
     if text[start - 1 : start] == "<" and text[start + len(word) : start + len(word) + 1] == "@":
@@ -241,11 +276,15 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
             or (blob and _by_chance(hit.start(), prefix))
             or _is_part(prefix, word, hit.start())
             or _is_random(prefix)
+            or _TYPE_ID.fullmatch(body) is not None
             or 0 <= word.rfind("/", 0, hit.start()) < hit.start() - 1
         ):
             continue  # of an object, or within a part of a path
         if shapes.is_hex(body):
             if len(body) < 24 or (_TELLING.search(prefix) is None and not _is_vendors(prefix, body)):
+                continue
+            title = _TITLE.fullmatch(prefix)
+            if title is not None and _TELLING.match("-" + title["last"]) is None:
                 continue
         elif prefix[-1] == "." and text[start + hit.end() : start + hit.end() + 1] == "(":
             continue  # a call of a function in a module
@@ -281,6 +320,7 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
     if (
         spread is not None
         and not _is_objects(spread["prefix"])
+        and _TYPE_ID.fullmatch(spread["body"]) is None
         and not (blob and _by_chance(spread.start(), spread["prefix"]))
         and not _is_part(spread["prefix"], word, spread.start())
         and not (spread["prefix"].isupper() and _is_camel(spread["body"]))

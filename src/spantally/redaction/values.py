@@ -37,6 +37,16 @@ _MARKS: Final = re.compile("[=_-]")
 _POINTER: Final = re.compile(r"0x[0-9a-fA-F]{1,16}\Z")
 _ESCAPED: Final = re.compile(r"(?:\\{1,16}u(?!00[0-7])[0-9a-fA-F]{4})+\Z")
 """A word of another script, as JSON may have it."""
+_ISSUE: Final = re.compile(r"[A-Z][A-Z0-9]{1,9}-[0-9]{1,7}\Z")
+"""``OPS-10465`` of a tracker, whose numbers are called keys."""
+_CACHED: Final = re.compile(
+    r"(?:(?:[A-Za-z][a-z]+|[a-z]{1,3}[0-9]{1,2})[:/|#-]){1,6}"
+    r"(?:[0-9]{1,20}|[0-9a-f]{32,128}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"(?:[:/|#-](?:[a-z]+|[a-z]{1,3}[0-9]{1,2})){0,4}\Z"
+)
+"""``user:8241077:profile``, ``linux-pip-`` and a hash: words around one number or hash, of what is kept."""
+_ULID: Final = re.compile("01[0-9A-HJKMNP-TV-Z]{24}\\Z")
+"""An id that begins with a time."""
 _PRINT: Final = re.compile("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 """Of a certificate."""
 _FILE: Final = re.compile(r"/[^/]*\.[a-z]{2,5}\Z")
@@ -76,6 +86,8 @@ def acceptable(value: str, site: Site) -> bool:
         return False
     if "a-z" in value and ("A-Z" in value or "0-9" in value):
         return False  # a pattern
+    if shapes.is_sealed(value):
+        return False
     if site.kind == names.TOKEN and _named_like_a_secret(value.rstrip("0123456789")):
         return False
     if site.kind == names.WEAK and not site.in_url:
@@ -90,10 +102,17 @@ def acceptable(value: str, site: Site) -> bool:
 def _weak(value: str, site: Site) -> bool:
     if shapes.is_plain_id(value) or shapes.is_provider_id(value) or " " in value or "/" in value[:2]:
         return False
-    if _SNAKE.match(value) or _FILE.search(value):
+    if _SNAKE.match(value) or is_place(value):
         return False
     least = 20 if site.how in ("space", "list", "cell") else 14
     return shapes.looks_random(value, least) or (len(value) >= 20 and shapes.case_noise(value))
+
+
+def is_place(value: str) -> bool:
+    """Whether a value says where something is kept: a file, words around one number, an id with its time."""
+    return (
+        _FILE.search(value) is not None or _CACHED.match(value) is not None or _ULID.match(value) is not None
+    )
 
 
 def _loose(value: str, site: Site) -> bool:
@@ -202,14 +221,18 @@ def _token(value: str, site: Site) -> bool:
         return False
     if _PATH.match(value) or "://" in value:
         return False
-    if _is_resource(value) or (value.startswith("0x") and len(value) <= _LONGEST_NUMBER):
+    if (
+        _is_resource(value)
+        or _ISSUE.match(value)
+        or (value.startswith("0x") and len(value) <= _LONGEST_NUMBER)
+    ):
         return False
     if site.kind == names.SIGNATURE:
         return len(value) >= 16 and (shapes.has_digit(value) or shapes.case_noise(value))
     if not shapes.has_digit(value):
         # random text of this length without a digit is rare
         if site.kind == names.SECRET and site.quoted and "_" not in value and "." not in value:
-            return True
+            return not _LETTERED.match(value)
         return (
             shapes.case_noise(value)
             or shapes.is_gibberish(value)

@@ -27,10 +27,17 @@ _JWT_START: Final = (
 _JWT: Final = re.compile(r"[A-Za-z0-9_\-.=]+")
 _AFTER_AWS: Final = re.compile(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])")
 _BLOB: Final = 160
+_NEAR: Final = 512
+"""Characters on both sides of a prefix in which signs are counted, or long words would take for ever."""
+_ONE_LETTER: Final = re.compile(r"(?i)(.)\1{7,}")
+"""``XXXXXXXXXXXXXXXX``: a stand-in, whatever is before it."""
 _LONG_PREFIX: Final = 6
 _TELLS: Final = 5
 """Characters of a prefix that nobody writes by chance."""
 _BLOB_SIGNS: Final = frozenset("+/")
+_REFUND: Final = re.compile("[13][A-Za-z0-9]{23}")
+"""What follows ``re_`` in the id of a refund, where a key of Resend's has a further underscore."""
+_PADDING: Final = ("=", "==")
 CASE_CHANGES: Final = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
 """Where a letter of one case follows one of the other: of names in camel case two a word."""
 
@@ -96,14 +103,22 @@ def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: lis
         len(word) >= _BLOB
         and len(prefix) < _LONG_PREFIX
         and word[begin - 1 : begin] in _BLOB_SIGNS
-        and word.count("+") >= 3
+        and word.count("+", max(0, begin - _NEAR), begin + _NEAR) >= 3
     ):
         return 0  # two or three letters behind a sign of base64 in an image are chance
+    if prefix == "re_" and _REFUND.fullmatch(body[0]) is not None:
+        return 0
     if row.rule in _BLOBS and _is_blob(row.rule, word, begin, body[0]):
         return 0
     value = body[0].rstrip(".-_=") if row.shape == "d" else body[0]
-    if not _is_noise(value, prefix):
+    if not _is_noise(value, prefix) or _is_stand_in(value):
         return 0
+    if len(prefix) < _LONG_PREFIX and prefix.isalnum() and prefix not in _AWS:
+        behind = word[hit.end() + len(value) : hit.end() + len(value) + 3]
+        if (behind[:1] in _BLOB_SIGNS and word.find("+", begin, begin + 128) >= 0) or (
+            behind in _PADDING and len(word) % 4 == 0
+        ):
+            return 0  # base64 goes on or ends, so that the prefix is chance
     end = hit.end() + len(value)
     if word.startswith(_LEFT_OUT, end) and (back := _BACK.match(word, end)) is not None:
         end = back.end()
@@ -172,6 +187,12 @@ def _is_noise(body: str, prefix: str) -> bool:
     return len(body) >= 14 and (
         shapes.case_noise(body) or shapes.is_gibberish(body) or _is_even(body, telling=len(prefix) >= _TELLS)
     )
+
+
+def _is_stand_in(body: str) -> bool:
+    """``XXXXXXXXXXXXXXXX``, ``api03-xxxxxxxx``: one letter all the time, and little else."""
+    head = body[:256]
+    return _ONE_LETTER.search(head) is not None and len(_ONE_LETTER.sub("", head)) < 8
 
 
 def _is_even(body: str, *, telling: bool) -> bool:
