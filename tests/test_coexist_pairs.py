@@ -35,7 +35,7 @@ BILL: Final = {"embeddings": EMBEDDING, "message": CLAUDE, "message stream": CLA
 TELL_RETENTION: Final = frozenset({"ours", "native", "openinference"})
 """Whose views tell how long written cache entries are kept: without one of them the cost is an estimate."""
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(480)]
 
 _pool = ThreadPoolExecutor(2)
 _runs: dict[str, Future[Any]] = {}
@@ -50,7 +50,7 @@ def seen(mode: str, names: tuple[str, ...]) -> Any:
         for kind, pair in RUNS:
             if kind == "zero":
                 _runs["+".join(pair)] = _pool.submit(told, "zero", [pair])
-    lines = _runs["call" if mode == "call" else "+".join(names)].result(timeout=230)
+    lines = _runs["call" if mode == "call" else "+".join(names)].result(timeout=460)
     (found,) = [line for line in lines if line["names"] == [*names]]
     return found
 
@@ -69,7 +69,7 @@ def told(mode: str, sets: list[tuple[str, ...]]) -> list[Any]:
             environ["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"] = "spantally_openai,spantally_anthropic"
     with tempfile.TemporaryDirectory() as folder:
         environ["SPANTALLY_LEDGER"] = str(Path(folder) / "tally.db")
-        done = subprocess.run(program, capture_output=True, text=True, timeout=200, check=False, env=environ)
+        done = subprocess.run(program, capture_output=True, text=True, timeout=440, check=False, env=environ)
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"names"')]
 
