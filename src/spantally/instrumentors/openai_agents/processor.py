@@ -173,7 +173,7 @@ class Processor:
 def _going_on(context: Context, first: Hosted) -> Context:
     """The Context of an agent that another one has handed over to: it belongs to that one's run."""
     scope = first.operation.scope
-    made = scope.inside(scope.call_id)  # type: ignore[arg-type]
+    made = scope.child(call_id=scope.call_id)  # type: ignore[arg-type]
     made.parent = scope.parent
     made.run_id = first.operation.call_id
     return with_values(context, {SCOPE_KEY: made})
