@@ -131,6 +131,39 @@ def test_what_is_like_it_goes(secret: str) -> None:
     assert "[REDACTED:" in REDACTOR.text(secret)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"publishable key pk_live_{noise(24)} in the page",
+        f"stripe.js: Stripe('pk_test_{noise(60)}')",
+        f"applicationServerKey: 'B{noise(86)}'",
+        f'{{"nextPageToken": "WD3_{noise(22)}"}}',
+        f"next_cursor=WD3_{noise(22)}",
+        '{"settings.apiKey": "API-Schl\\u00fcssel"}',
+        '{"settings.apiKey": "API-Schlüssel"}',
+    ],
+)
+def test_what_is_public_stays(text: str) -> None:
+    """Keys that stand in web pages, cursors, and translations, escaped or not."""
+    assert REDACTOR.text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"sk_live_{noise(24)}",
+        f"live_{noise(30)}",
+        f"api_key=pk_live_{noise(24)}",
+        f'{{"apiKey": "{noise(8)}\\u0026{noise(20)}"}}',
+        f"server_key: {noise(40)}",
+        f"token=WD3_{noise(32)}",
+    ],
+)
+def test_what_is_like_the_public_goes(text: str) -> None:
+    """Secrets that look like them, and a publishable key under the name of one."""
+    assert "[REDACTED:" in REDACTOR.text(text)
+
+
 def test_signs_of_base64_are_counted_nearby() -> None:
     """A long word with a vendor's prefix behind every sign is read in time, and its keys go."""
     text = ("+BSA" + "aB3d" * 8) * 1_000

@@ -319,7 +319,10 @@ def _judge_key(words: list[str], before: str, last: str) -> int:
         return PASSWORD
     if before in ("primary", "public", "publishable"):
         return WEAK if before == "primary" else NONE
-    if before in _PLAIN_KEY or words[-3:-1] == ["s", "3"]:
+    if before in _PLAIN_KEY or words[-3:-1] in (
+        ["s", "3"],
+        ["application", "server"],
+    ):  # that of push messages
         return NONE
     if before in _BEFORE_KEY or any(word in ("secret", "api", "private") for word in words):
         return TOKEN

@@ -135,8 +135,16 @@ def is_plain_id(value: str) -> bool:
     )
 
 
+PUBLISHABLE: Final = ("pk_live_", "pk_test_")
+
+
 def is_provider_id(value: str) -> bool:
-    """True for the id of a provider's object, such as ``chatcmpl-...``, ``call_...`` or ``msg_...``."""
+    """True for the id of a provider's object, such as ``chatcmpl-...``, ``call_...`` or ``msg_...``.
+
+    And for a key that its vendor calls publishable, which stands in web pages.
+    """
+    if value.startswith(PUBLISHABLE):
+        return True
     for separator in ("_", "-"):
         head, found, _ = value.partition(separator)
         if found and head.lower() in KEPT_PREFIXES:

@@ -68,7 +68,8 @@ _LONG_BODY: Final = 24
 _BLOB: Final = 160
 _BLOB_SIGNS: Final = 2
 _OPENS_NOTHING: Final = re.compile(
-    r"""(?i)(?<![A-Za-z0-9])(?:kid|etag|(?:next|page|pagination|continuation|sync)_?token"""
+    r"""(?i)(?<![A-Za-z0-9])(?:kid|etag|(?:(?:next|page|pagination|continuation|sync)_?){1,2}token"""
+    r"""|(?:(?:next|prev|previous|start|end|after|before|page)_?){0,2}cursor"""
     r"""|(?:cache|public|verify|sort|partition|dedup|object)[ _-]?key)"""
     r"""\\{0,16}["']?\s?[:=]\s?\\{0,16}["']?\Z"""
 )
@@ -273,6 +274,8 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         prefix, body = hit["prefix"], hit["body"]
         if (
             _is_objects(prefix)
+            or prefix in shapes.PUBLISHABLE
+            or (word[hit.start() - 1] in "=:" and _OPENS_NOTHING.search(word[: hit.start()]) is not None)
             or (blob and _by_chance(hit.start(), prefix))
             or _is_part(prefix, word, hit.start())
             or _is_random(prefix)
@@ -320,6 +323,7 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
     if (
         spread is not None
         and not _is_objects(spread["prefix"])
+        and not word.startswith(shapes.PUBLISHABLE, spread.start())
         and _TYPE_ID.fullmatch(spread["body"]) is None
         and not (blob and _by_chance(spread.start(), spread["prefix"]))
         and not _is_part(spread["prefix"], word, spread.start())

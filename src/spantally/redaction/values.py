@@ -72,10 +72,21 @@ class Site(NamedTuple):
     """A line break lies between name and value."""
 
 
+_LETTER: Final = re.compile(r"\\{1,16}u([0-9a-fA-F]{4})")
+
+
+def _letter_of(escape: re.Match[str]) -> str:
+    """The letter that an escape of JSON stands for; the escape itself where it stands for none."""
+    letter = chr(int(escape[1], 16))
+    return letter if letter.isalpha() else escape[0]
+
+
 def acceptable(value: str, site: Site) -> bool:
     """Whether ``value``, found at ``site``, is taken for a secret."""
     if OPENING in value:
         value = without_tags(value)  # the digits of a tag are noise, and say nothing of what stands beside it
+    if site.kind == names.TOKEN and "\\u" in value:
+        value = _LETTER.sub(_letter_of, value)  # of a word in another language it says no more than that
     if len(value) < SHORTEST or shapes.is_placeholder(value) or _named_like_a_secret(value):
         return False
     if value[2] == ":" and site.kind != names.PASSWORD and _PRINT.match(value):

@@ -106,6 +106,10 @@ def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: lis
         and word.count("+", max(0, begin - _NEAR), begin + _NEAR) >= 3
     ):
         return 0  # two or three letters behind a sign of base64 in an image are chance
+    if prefix[:5] in ("live_", "test_") and word.startswith(
+        shapes.PUBLISHABLE, begin - 3 if begin >= 3 else 0
+    ):
+        return 0
     if prefix == "re_" and _REFUND.fullmatch(body[0]) is not None:
         return 0
     if row.rule in _BLOBS and _is_blob(row.rule, word, begin, body[0]):
@@ -133,6 +137,7 @@ def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: lis
     return end
 
 
+_KINDS: Final = ("live_", "test_")
 _BLOBS: Final = frozenset({"adyen-key", "twitter-token"})
 
 
