@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import openai
 import pytest
 
+from spantally.calls.telemetry import Telemetry
 from spantally.instrumentors.openai.wire.provider import provider_of
+from spantally.instrumentors.stainless.places import place_of
 from spantally.instrumentors.stainless.wire.hosts import HOSTS, priced_provider
 
 
@@ -84,3 +87,21 @@ def test_each_host_of_the_table_prices_as_its_vendor() -> None:
     for host, name in HOSTS:
         assert priced_provider(host) == name
         assert priced_provider(f"eu.{host}") == name
+
+
+def test_a_client_that_keeps_its_address_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of a class whose others keep it where the SDK does: it is asked, and nothing fails."""
+
+    class Elsewhere(openai.OpenAI):
+        pass
+
+    def place(client: openai.OpenAI) -> str | None:
+        return place_of(telemetry, client, "openai", lambda *asked: "openai").host
+
+    telemetry = Telemetry()
+    usual = Elsewhere(api_key="unused", base_url="http://one.example/v1")
+    assert place(usual) == place(usual) == "one.example"
+    other = Elsewhere(api_key="unused", base_url="http://two.example/v1")
+    held = other.__dict__.pop("_base_url")
+    monkeypatch.setattr(Elsewhere, "_base_url", held, raising=False)
+    assert place(other) == "two.example"

@@ -79,9 +79,9 @@ def place_of(
     kind = type(client)
     try:
         asked = telemetry.known.get(kind)
-        if asked is not None and asked is kind.base_url:
-            url = client.__dict__["_base_url"]
-        else:
+        is_kept = asked is not None and asked is kind.base_url
+        url = client.__dict__.get("_base_url") if is_kept else None
+        if url is None:  # perhaps this one keeps it elsewhere
             url = client.base_url
     except Exception as error:
         swallowed("sdk.request", error)
