@@ -144,6 +144,10 @@ _PUT_IN: Final = re.compile(
     rf"""config[ ]set[ ](?:--secret[ ](?:--\w[^\s]{{0,64}}[ ]){{0,2}}[\w:.-]{{1,128}}[ ]{_VALUE}"""
     rf"""|(?:--path[ ])?[\w:.-]{{1,128}}[ ]{_VALUE.replace("value", "first")}(?={_MARK}?[ ]--secret))"""
 )
+_ALIAS: Final = re.compile(
+    rf"""mc[ ]alias[ ]set[ ][\w.-]{{1,64}}[ ]{_MARK}?https?:[^\s]{{1,256}}[ ]"""
+    rf"""{_MARK}?[^\s"'\\$]{{3,128}}{_MARK}?[ ]{_VALUE}"""
+)
 _UNLOCK: Final = re.compile(rf"bw unlock {_VALUE}")
 
 
@@ -318,6 +322,11 @@ def pushed(text: str, at: int, taken: list[Span]) -> None:
     hit = _PUSHED.match(text, at)
     if hit is not None and text.find("push ", max(0, at - _REACH), at) >= 0:
         taken.append(Span(*hit.span("value"), STRUCTURE, "token"))
+
+
+def alias(text: str, at: int, taken: list[Span]) -> None:
+    """``mc alias set name https://host access-key secret-key``."""
+    _take(_ALIAS.match(text, at), taken)
 
 
 def unlock(text: str, at: int, taken: list[Span]) -> None:

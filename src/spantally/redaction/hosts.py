@@ -37,7 +37,7 @@ _LOCAL_PART: Final = re.compile(r"[A-Za-z][a-z]*(?:[._+-]?[A-Za-z][a-z]*){0,4}[0
 _NO_USERS: Final = frozenset(
     """
     acct bcc by catalog cc e-mail email from group im jid jsr mail mailto message-id npm pkg
-    principal recipient references reply-to sender serviceaccount sip sips sub to upn workspace
+    principal recipient references reply-to sender serviceaccount sip sips sub to uid upn workspace
     xmpp
     """.split()  # noqa: SIM905
 )

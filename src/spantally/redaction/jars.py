@@ -30,6 +30,11 @@ _OPENING: Final = re.compile(rf"""(?i)cookies?(?:{_QUOTE})?\s{{0,4}}[=:(]{_GAP}(
 _NEXT: Final = re.compile(rf",{_GAP}(?=\{{)")
 
 
+_TAB: Final = r"(?:\t|\\{1,16}t)"
+_ROW: Final = re.compile(
+    rf"""{_TAB}(?:TRUE|FALSE){_TAB}/[^\t\n\\]{{0,256}}{_TAB}(?:TRUE|FALSE){_TAB}[0-9.]{{1,16}}{_TAB}"""
+    rf"""(?P<name>[^\t\n\\]{{1,128}}){_TAB}(?P<value>[^\s"\\]{{1,4096}})"""
+)
 _COUNTED: Final = re.compile(r"(?:G[AS][0-9]|fb)\.[0-9]\.[0-9.]+")
 """A visitor's number, of Google's or Facebook's statistics."""
 
@@ -56,6 +61,13 @@ def listed(text: str, at: int, taken: list[Span]) -> int:
             break
         begin = following.end()
     return end if there else at
+
+
+def row(text: str, at: int, taken: list[Span]) -> None:
+    """One cookie of a jar of Netscape's, as curl keeps them, from behind its domain on."""
+    hit = _ROW.match(text, at)
+    if hit is not None and is_secret(hit["name"], hit["value"]):
+        taken.append(Span(*hit.span("value"), STRUCTURE, "cookie"))
 
 
 def marked(text: str, at: int, taken: list[Span]) -> int:

@@ -49,6 +49,13 @@ _HTPASSWD: Final = re.compile(
     r"""[^\s]{1,64}[ ]{1,4}(?:\\{0,16}["'])?"""
     r"""(?P<value>[^\s"'\\]{4,256})"""
 )
+_LISTED: Final = re.compile(
+    r"""["']?:(?:(?:\n|\\{1,16}n)[ ]{1,16}expire:[ ]?\w{1,8})?"""
+    r"""(?:\n|\\{1,16}n)[ ]{1,16}(?:list|users):[ ]?[|>]?-?"""
+    r"""(?P<lines>(?:(?:\n|\\{1,16}n)[ ]{2,24}(?:-[ ])?[A-Za-z_][\w.-]{0,63}:[^\s"'\\]{4,256}){1,64})"""
+)
+"""``chpasswd:`` of cloud-init: a user and a password a line."""
+_LISTED_LOGIN: Final = re.compile(r"""[ ][A-Za-z_][\w.-]{0,63}:(?P<value>[^\s"'\\]{4,256})""")
 _ADDED: Final = re.compile(
     r"""[ ](?:-[A-Za-z]{0,8}b[A-Za-z]{0,8}[ ]{1,4}[^\s-][^\s]{0,128}[ ]{1,4})?"""
     r"""[^\s-][^\s]{0,64}[ ]{1,4}(?:\\{0,16}["'])?(?P<value>[^\s"'\\]{6,256})"""
@@ -199,7 +206,12 @@ def added(text: str, at: int, taken: list[Span]) -> None:
 def changed(text: str, at: int, taken: list[Span]) -> None:
     """``echo user:password | chpasswd`` and ``echo password | passwd --stdin``, from behind the name on."""
     if text.startswith("chpasswd", at - 8):
-        echo(text, at - 8, taken)
+        listed = _LISTED.match(text, at)
+        if listed is None:
+            echo(text, at - 8, taken)
+        else:
+            for login in _LISTED_LOGIN.finditer(text, *listed.span("lines")):
+                _take(login, "password", taken)
     elif text.startswith(" --stdin", at):
         echo(text, at - len("passwd"), taken)
 

@@ -151,165 +151,18 @@ OTHERS: Final = (
     "create_superuser(",
     "fernet(b",
     "sonar.login",
+    *("\ttrue\t/", "\tfalse\t/", "\\ttrue\\t/", "\\tfalse\\t/"),
+    "mc alias set ",
+    "zugangsdaten",
+    "inloggegevens",
+    "accounts",
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 
-_SIGNS: Final = {
-    URL_ESCAPED: "\\",
-    "@": "@",
-    URL_ENCODED: "%",
-    "sas=": "=",
-    " <<<": "<",
-}
-"""Characters of marks that are rare: where one is missing, nobody looks for the whole."""
-
-_RARE_AT: Final = {
-    URL: 1,
-    "hooks.slack.com": 3,
-    "hooks/": 3,
-    "hook/": 3,
-    "magic-link/": 2,
-    "verify/": 6,
-    "webhook.office.com": 6,
-    " -u": 1,
-    " -p": 1,
-    " -w": 1,
-    " -k": 1,
-    " -b": 1,
-    " -a": 1,
-    " -x": 1,
-    " -c": 1,
-    " -hp": 1,
-    **dict.fromkeys((*LISTED_FLAGS, '"-u', "'-u"), 1),
-    " /p": 1,
-    " /rp": 1,
-    "--user": 0,
-    "--proxy-user": 0,
-    "sudo -s": 1,
-    "api.telegram.org/bot": 8,
-    "infura.io": 8,
-    "alchemy.com": 3,
-    "quiknode.pro": 3,
-    "rpc.ankr.com": 1,
-    "wallet(": 0,
-    "client_assertion": 0,
-    "clientassertion": 0,
-    " login ": 3,
-    "login(": 2,
-    "django-insecure-": 12,
-    "code=": 0,
-    "jdbc:oracle:": 3,
-    "bearer": 0,
-    "basic": 0,
-    "-----begin ": 5,
-    "private-lines:": 0,
-    "redis-cli": 6,
-    "curl": 1,
-    "freerdp": 6,
-    "net use": 4,
-    "wifi:": 0,
-    "securestring": 3,
-    "sqlplus": 3,
-    "connect(": 0,
-    "connection(": 0,
-    "pdo(": 0,
-    "totp": 3,
-    "add_user": 4,
-    "kinit ": 0,
-    "cryptsetup": 0,
-    "hmac=": 0,
-    "setuser": 3,
-    "community": 4,
-    "snmp-server host ": 4,
-    "createuser": 6,
-    "expect ": 4,
-    "send --": 5,
-    "kv put": 0,
-    "kv patch": 0,
-    "vault write": 6,
-    "config:set": 0,
-    "put-parameter": 0,
-    "nupkg": 3,
-    "bw unlock ": 8,
-    "jwt.": 1,
-    "hmac.new(": 0,
-    "createhmac(": 6,
-    "pgp_sym_": 0,
-    "aes_encrypt(": 9,
-    "aes_decrypt(": 9,
-    "ftp(": 2,
-    "ftp_tls(": 2,
-    "kty": 0,
-    "config set ": 5,
-    "pin is ": 0,
-    "pin code": 0,
-    "pin: ": 0,
-    "backup code": 5,
-    "recovery code": 2,
-    "backup_code": 5,
-    "recovery_code": 2,
-    "log in as ": 2,
-    "log in with ": 2,
-    "login with ": 6,
-    "kata sandi": 0,
-    "clave": 0,
-    "chiave": 0,
-    "chave": 0,
-    "httponly": 3,
-    "jeton": 3,
-    "klucz": 0,
-    "sleutel": 3,
-    "nyckel": 3,
-    "kunci": 0,
-    "kulcs": 0,
-    "login: ": 2,
-    "mnemonic": 7,
-    "phrase": 0,
-    "samlresponse": 7,
-    "code_verifier": 0,
-    "codeverifier": 0,
-    " begin ssh2 ": 1,
-    "btoa(": 0,
-    "b64encode(": 0,
-    "base64_encode(": 0,
-    "encode64(": 2,
-    "buffer.from(": 0,
-    "[]byte(": 2,
-    "create_user(": 0,
-    "create_superuser(": 0,
-    "fernet(b": 7,
-    "sonar.login": 1,
-}
-"""Marks that are found by one letter that is rare in texts, with its place in each."""
-
-_STEMS_AT: Final = {
-    "key": 0,
-    "psk": 2,
-    "token": 2,
-    "cookie": 3,
-    "kennwort": 0,
-    "sig": 2,
-    "pw": 1,
-    "wachtwoord": 0,
-    "pass": 0,
-    "parol": 0,
-    "auth": 1,
-    "appid": 1,
-    "grant": 0,
-    "macaroon": 2,
-    "connectionstring": 0,
-    "connection_string": 0,
-    "cred": 0,
-    "secret": 2,
-    "contrase": 0,
-    "senha": 3,
-    "heslo": 0,
-    "adgangskode": 7,
-    "geslo": 0,
-    "zaporka": 5,
-    "lozinka": 5,
-}
-"""The same of the stems of names."""
+_LETTERS: Final = "kwgb-/puhc"
+"""Letters that are rare in texts, the rarest first: a mark is found by the first of them that it has."""
+_SIGNS: Final = {"@": "@", URL_ENCODED: "%", "sas=": "=", " <<<": "<", "jeton": "j"}
+"""The same of marks that have none of them and are looked for whole, each by itself."""
 _ALSO: Final = {"cookie": "cookie", "auth": "authorization"}
 """Marks that begin as a stem does."""
 _DULL: Final = {
@@ -331,6 +184,19 @@ Marks: TypeAlias = tuple[dict[str, list[int]], list[int]]
 """The marks of :data:`PLACED` in a text, each with where it begins; and where any stem begins, in order."""
 
 
+def _places() -> dict[str, int]:
+    """Where the rarest letter stands in each mark that has one; the stems first, which are met most often."""
+    found: dict[str, int] = {}
+    for mark in (*names.STEM_WORDS, *OTHERS):
+        letter = next((letter for letter in _LETTERS if letter in mark), None)
+        if letter is not None and (mark in names.STEM_WORDS or mark not in _ALSO.values()):
+            found.setdefault(mark, mark.index(letter))
+    return found
+
+
+_PLACES: Final = _places()
+
+
 def _by_letter(letter: str) -> tuple[re.Pattern[bytes], tuple[tuple[str, int, bool], ...]]:
     """What finds stems and marks by one letter, and for each of its groups: the mark, how far before, a stem?
 
@@ -338,14 +204,16 @@ def _by_letter(letter: str) -> tuple[re.Pattern[bytes], tuple[tuple[str, int, bo
     of several goes from character to character: ten passes of the first take half as long as one such. What
     follows the letter is sorted by what comes next, so that most places are left after one glance at it.
     """
-    places = {**_STEMS_AT, **_RARE_AT}  # the stems first: they are met a hundred times as often
+    places = _PLACES
     meanings: list[tuple[str, int, bool]] = []
     branches: list[str] = []
     following: dict[str, list[str]] = {}
 
     def choice(mark: str, skipped: int) -> str:
         at = places[mark]
-        meanings.append((_ALSO.get(mark, mark if mark in _RARE_AT else ""), at, mark in _STEMS_AT))
+        meanings.append(
+            (_ALSO.get(mark, "" if mark in names.STEM_WORDS else mark), at, mark in names.STEM_WORDS)
+        )
         before = f"(?<={re.escape(mark)})" if at else ""
         dull = f"(?!{_DULL[mark]})" if mark in _DULL else ""
         return f"{re.escape(mark[at + 1 + skipped :])}{before}{dull}()"
@@ -366,12 +234,7 @@ def _by_letter(letter: str) -> tuple[re.Pattern[bytes], tuple[tuple[str, int, bo
     return re.compile(f"{re.escape(letter)}(?:{'|'.join(branches)})".encode()), tuple(meanings)
 
 
-_LETTERS: Final = tuple(
-    map(
-        _by_letter,
-        dict.fromkeys(mark[at] for table in (_STEMS_AT, _RARE_AT) for mark, at in table.items()),
-    )
-)
+_BY_LETTERS: Final = tuple(map(_by_letter, dict.fromkeys(mark[at] for mark, at in _PLACES.items())))
 
 
 def looked(lower: bytes) -> Marks:
@@ -428,7 +291,7 @@ PLACED: Final = ("cookie", *OTHERS)
 _SOUGHT: Final = tuple(
     (mark, mark.encode(), _SIGNS.get(mark, "").encode())
     for mark in PLACED
-    if mark not in _RARE_AT and mark not in _ALSO.values()
+    if mark not in _PLACES and mark not in _ALSO.values()
 )
 _STEMS: Final = tuple(sorted(names.STEM_WORDS, key=lambda stem: stem == "cookie"))
 """The one stem that is a mark as well stands last, beside the other marks."""
@@ -441,8 +304,8 @@ _LONGEST: Final = max(map(len, _ALL))
 _search: list[Callable[[bytes], list[tuple[int, int, int]]] | None] = []
 
 
-_FINDERS: Final = tuple((pattern.finditer, meanings) for pattern, meanings in _LETTERS)
-_SEARCHES: Final = tuple(pattern.search for pattern, _ in _LETTERS)
+_FINDERS: Final = tuple((pattern.finditer, meanings) for pattern, meanings in _BY_LETTERS)
+_SEARCHES: Final = tuple(pattern.search for pattern, _ in _BY_LETTERS)
 _ALONE: Final = tuple((sign, sought) for mark, sought, sign in _SOUGHT if mark != "into")
 """What the letters do not find; ``into`` says something beside the name of a column only, which is a stem."""
 

@@ -80,7 +80,7 @@ _TAIL: Final = frozenset(
     output owner page param parameter params part path pattern per placeholder policy position
     prefix price pricing property provider question rate reader realm reason reasons ref refs
     regex region required reset response role rotation rule rules schema scheme scope scopes
-    score scores server set shape size source state status stem stems step store strategy stream
+    score scores server set shape size source stage state status stem stems step store strategy stream
     strength string style suffix table tail test text threshold time timeout timestamp title ttl
     type types updated uri url urls usage used user username valid validation validator validity
     vars verified version window word words
@@ -104,11 +104,11 @@ _BEFORE_KEY: Final = frozenset(
 _PLAIN_KEY: Final = frozenset(
     """
     alias answer arrow attribute backup bucket cache candidate column composite config context
-    cursor dedup dedupe dict dictionary down enter entity escape event field filter first
+    cursor dedup dedupe dict dictionary down enter entity escape event field file filter first
     foreign group hash hit hot idempotency idx inchi index issue item join json label last left
     lookup map message meta metadata miss natural next object order parent partition pk prev
     primary prompt property pub public query range react redis registry resource right route
-    routing row s3 safety shard sort state string sub surrogate tag tenant ticket translation
+    routing row s3 safety shard site sort state string sub surrogate tag tenant ticket translation
     tree trigger unique up value variable verify websocket which
     """.split()  # noqa: SIM905
 )
@@ -310,7 +310,17 @@ def _judge_key(words: list[str], before: str, last: str) -> int:
         return (
             WEAK
             if last
-            not in ("monkey", "pubkey", "publickey", "turkey", "hotkey", "donkey", "hockey", "whiskey")
+            not in (
+                "monkey",
+                "pubkey",
+                "publickey",
+                "sitekey",
+                "turkey",
+                "hotkey",
+                "donkey",
+                "hockey",
+                "whiskey",
+            )
             else NONE
         )
     if not before:

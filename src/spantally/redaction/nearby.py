@@ -134,6 +134,8 @@ _PRINT: Final = re.compile("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 """A fingerprint, or the number of a certificate."""
 _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 _OF_A_PATH: Final = frozenset("/:")
+_PUBLIC_KEYS: Final = ("AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "AAAAGnNr", "AAAAInNr")
+"""How public keys of SSH begin: with the length of the name of their kind, and it."""
 _LONG_HEX: Final = 32
 AFTER: Final = 80
 """Characters behind a name in which its value may stand."""
@@ -308,8 +310,8 @@ def _is_key(value: str) -> bool:
 
 
 def _is_noise(value: str) -> bool:
-    if _ASSIGNED.match(value) or shapes.is_sealed(value):
-        return False  # a further name with a value of its own
+    if _ASSIGNED.match(value) or shapes.is_sealed(value) or value.startswith(_PUBLIC_KEYS):
+        return False  # a further name with a value of its own, what is sealed, what a server may know
     if value.startswith("//"):
         return False  # of a URL
     is_file = value.startswith(("/", "./", "~/")) and _FILE.search(value) is not None

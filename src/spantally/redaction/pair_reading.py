@@ -23,6 +23,10 @@ _GROUPS: Final = re.compile(r"[a-z]{4}(?:[ ][a-z]{4}){3}(?=[\"'`\\\s,.;)<]|\Z)(?
 """Four times four letters: a password that Google gives to one program."""
 _FORM_FIELD: Final = re.compile(r"form-data|name=\\{0,16}[\"']\Z")
 _UNQUOTED: Final = re.compile(r"""[^\s"'`,;&<>\\(){}\[\]|]{1,256}""")
+_FUNCTION: Final = re.compile(
+    r"::(?:[A-Za-z_]\w{0,64}::){0,8}(?:h[0-9a-f]{16}(?![0-9a-f])|[A-Za-z_]\w{0,64}[(<])"
+)
+"""``auth::verify_token::h57882757a3142be2``: the rest of a name in a trace of Rust, or of a call."""
 VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _IS_ABOUT: Final = re.compile(r"(?:arn:[a-z-]{2,16}:[\w:/.-]{0,72}:|--- )\Z")
@@ -100,6 +104,8 @@ def read_pair(
         _FLAG.match(text, start, end) or not _is_named(text, name_start, start, end, kind)
     ):
         return name_end, name_end
+    if how == "list" and found[how][-2:] == "- " and not text.startswith("--", name_start):
+        return name_end, name_end  # of a list that is none of arguments
     if how == "element" and text.startswith(":<", name_start - 2) and text.startswith("@", start):
         return name_end, name_end  # a stand-in in a URL: user:<password>@host
     in_url = how == "operator" and in_query(text, name_start)
@@ -158,6 +164,11 @@ def read_pair(
         return name_end, name_end
     taken.append(Span(start, end, PAIR, names.TYPES[kind]))
     return end, end
+
+
+def goes_on(text: str, name_end: int) -> bool:
+    """Whether a name is only the front of one of a function, in Rust or C++."""
+    return text.startswith("::", name_end) and _FUNCTION.match(text, name_end) is not None
 
 
 def _is_named(text: str, name_start: int, start: int, end: int, kind: int) -> bool:

@@ -51,7 +51,8 @@ AFTER_NAME: Final = re.compile(
               (?: > {_GAP} <[A-Za-z]{{1,16}} )? )? > {_GAP}
           | (?(closing) (?!) )  # attributes of the element that the name is of
             (?: \s{{1,4}} [\w:.-]{{1,32}} = {_QUOTE} [^"'<>\n\\]{{0,80}} {_QUOTE} ){{1,3}} [ ]? > {_GAP} )
-      | (?P<list> \s{{0,8}} , \s{{0,8}} (?: [\w.]{{1,40}} \( )? (?={_QUOTE}) | \s? \( \s{{0,4}} (?={_QUOTE}) )
+      | (?P<list> (?: \n | \\{{1,16}}n ) [ ]{{0,16}} -[ ] (?!-)                       # arguments in YAML
+          | \s{{0,8}} , \s{{0,8}} (?: [\w.]{{1,40}} \( )? (?={_QUOTE}) | \s? \( \s{{0,4}} (?={_QUOTE}) )
       | (?P<cell> (?(closing) (?: \r?\n | \\{{1,16}}r\\{{1,16}}n ){{2}} | (?!) )       # a part of a form
           | [^\S\n]{{0,40}} \|{{1,2}} [^\S\n]{{0,40}} | [ ]? \( | \t{{1,4}} )
       | (?P<prose> [^\S\n]{{1,4}}

@@ -22,7 +22,7 @@ from spantally.redaction.pair_names import (
     name_around,
     with_word_before,
 )
-from spantally.redaction.pair_reading import VERBS, in_query, read_pair
+from spantally.redaction.pair_reading import VERBS, goes_on, in_query, read_pair
 from spantally.redaction.pair_syntax import AFTER_NAME
 from spantally.redaction.runs import Runs
 from spantally.redaction.spans import PAIR, Span
@@ -167,6 +167,8 @@ def find_pairs(
                 typed.find_typed(text, name_end, taken)
             continue
         if tagged and _has_gone(text, name_end):
+            continue
+        if following == ":" and goes_on(text, name_end):
             continue
         if text[name_start - 1 : name_start] == "/" and text.endswith(_CHECKSUM, 0, name_start):
             continue

@@ -34,7 +34,7 @@ KEPT_PREFIXES: Final = frozenset(
     iauth ich id ii il img in ins inv invoice item job lead mandate mcp mcpl mcpr md5 member
     memory message modr msg msgbatch node nonce obj ord order org page part pi plink pm po post
     price prj prod proj project prompt prv qt re reasoning rect req request resp rev rlg rs run
-    sess session setatt seti sha1 sha256 sha384 sha512 skill snap space span src srvtoolu step
+    sess session setatt seti sha1 sha256 sha384 sha512 skill snap space span src srv srvtoolu step
     sub subnet task team thread ticket tool toolu tooluse tr trace txn txr upload user usr uuid
     vid video vol vpc vs vsfc wamid wf workflow wrkspc ws
     """.split()  # noqa: SIM905 - a block of words reads better than 80 quoted strings
@@ -65,6 +65,11 @@ _PLACEHOLDER: Final = r"""(?xi)
       (?: [-_ ] [a-z_-]* )?
     | (?: env | keyring | ssm | kv | keyvault | sm | gcp | aws | file | cmd | pass ) : [A-Za-z_/.-]*
     | ! [A-Za-z]{2,14}
+    | ! [a-z_/-]{0,12} (?: env | file | kms | param | ref | secret | sops | vault ) [a-z_/-]{0,12}
+    | @ [\w./-]{1,80} \.
+      (?: bin | conf | crt | env | ini | json | key | pass | pem | secret | toml | txt | ya?ml )
+    | (?: confirmed | nullable | optional | required | sometimes | string )
+      (?: \| [a-z_]+ (?: : [\w,./-]{1,40} )? )+
     | @ Microsoft\.KeyVault .* | \\{0,16} u003c .*
     | same-origin | include | omit
     | \[ (?: redacted | filtered | scrubbed | hidden | masked ) .*
@@ -78,7 +83,7 @@ _OPENINGS: Final = frozenset(
     """
     you my- my_ mya mys myt myk myp the som ins ent put add rep cha fil pas set exa pla red hid mas scr dum
     fak sam env key ssm kv: sm: gcp aws cmd inc omi os. pro imp get sec vau ref op: arn con sel thi arg opt
-    par kwa req dat st. xxx u00
+    par kwa req dat st. xxx u00 con nul som str
     """.split()  # noqa: SIM905
 ) | {"my "}
 """How stand-ins begin that begin with a letter; a test holds it against the pattern."""

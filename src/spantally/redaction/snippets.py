@@ -107,6 +107,11 @@ _SINGLE: Final = re.compile(
     r"""|[ ](?=[a-z0-9]{4,6}-[a-z0-9]{4,6}\b))"""
     r"""["'`*]{0,3}(?P<value>[A-Za-z0-9][^\s"'`\\<>*,;/]{5,40})"""
 )
+_SECRET_ID: Final = re.compile(
+    rf"""{_QUOTE}?\s{{0,4}}[=:]\s{{0,4}}{_QUOTE}?(?P<value>[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})"""
+)
+_ROLE_REACH: Final = 160
+_DIGITS: Final = re.compile("[0-9]{3,6}(?:[- ][0-9]{3,6}){1,5}")
 _SHORTEST_CODE: Final = 8
 _SEED_BEFORE: Final = re.compile(r"(?i)(?:seed|recovery|secret|backup|wallet)[ _-]?\Z")
 _SEED_WORDS: Final = re.compile(
@@ -281,7 +286,8 @@ def codes(text: str, at: int, taken: list[Span]) -> None:
     if single is not None:
         value = single["value"].rstrip(_TRAILING)
         if shapes.has_digit(value) and (
-            value.isdigit() or (len(value) >= _SHORTEST_CODE and is_chosen(value))
+            value.isdigit()
+            or (len(value) >= _SHORTEST_CODE and (is_chosen(value) or _DIGITS.fullmatch(value)))
         ):
             start = single.start("value")
             taken.append(Span(start, start + len(value), STRUCTURE, "secret"))
@@ -311,8 +317,19 @@ def seed(text: str, at: int, taken: list[Span]) -> int:
     return hit.end()
 
 
+def approle(text: str, name_start: int, name_end: int, taken: list[Span]) -> None:
+    """``"role_id": "...", "secret_id": "..."`` of Vault, of which the second is a UUID."""
+    hit = _SECRET_ID.match(text, name_end)
+    if (
+        hit is not None
+        and text.find("role_id", max(0, name_start - _ROLE_REACH), hit.end() + _ROLE_REACH) >= 0
+    ):
+        taken.append(Span(*hit.span("value"), STRUCTURE, "secret"))
+
+
 BY_NAME: Final[Mapping[str, Mapping[str, Callable[[str, int, int, list[Span]], None]]]] = {
     "Secret": dict.fromkeys("\n\r\"'\\", kube),
+    "secret_id": dict.fromkeys("=:\"'\\ ", approle),
     "ParameterKey": dict.fromkeys("=:\"'\\", parameter),
 }
 """What reads behind a name, by what follows it."""

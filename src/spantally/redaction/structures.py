@@ -108,6 +108,11 @@ _PUTTY: Final = re.compile(
 _DJANGO: Final = re.compile(r"django-insecure-(?:&amp;|%[0-9A-F]{2}|[a-z0-9!@#$%^&*(\-_=+)]){16,50}")
 """A key of Django's: marks of any kind are in it, which end a value elsewhere."""
 _WALLET: Final = re.compile(r"""(?i:wallet)\(\s{0,8}\\{0,16}["'`]((?:0x)?[0-9a-fA-F]{64})(?!\w)""")
+_ETHEREUM_KEY: Final = re.compile("(?:0x)?[0-9a-fA-F]{64}")
+_ACCOUNTS: Final = re.compile(
+    r"""accounts(?:\\{0,16}["'])?\s{0,4}[:=]\s{0,4}\["""
+    r"""(?P<keys>(?:(?:\s|\\{1,16}n){0,16}\\{0,16}["'`](?:0x)?[0-9a-fA-F]{64}\\{0,16}["'`],?){1,64})"""
+)
 _COOKIE_LINE: Final = re.compile(
     r"""(?:\#HttpOnly_)?[^\s\#]{1,256}\t(?:TRUE|FALSE)\t[^\t\n]{0,256}\t(?:TRUE|FALSE)\t[0-9.]{1,16}\t"""
     r"""(?P<name>[^\t\n]{1,128})\t(?P<value>[^\s]{1,4096})"""
@@ -119,6 +124,11 @@ _ASSERTION: Final = re.compile(
 )
 _CODE: Final = re.compile(r"[?&;_](?:code|sas|hmac)=([A-Za-z0-9._/~%-]{16,2048})")
 _BEFORE_CODE: Final = ("device_", "auth_", "authorization_")
+_CODE_GRANT: Final = re.compile(rf"authorization_code{_QUOTE}")
+_CODE_FIELD: Final = re.compile(
+    rf"""{_QUOTE}code{_QUOTE}\s{{0,4}}:\s{{0,4}}{_QUOTE}(?P<value>[A-Za-z0-9._/~%-]{{16,2048}}+)(?={_QUOTE})"""
+)
+_GRANT_REACH: Final = 800
 _HOOKS: Final = (
     (
         "hooks.slack.com",
@@ -209,6 +219,19 @@ def _code(text: str, at: int, taken: list[Span]) -> None:
         return
     if hit is not None and (shapes.looks_random(hit[1], 16) or shapes.case_noise(hit[1])):
         taken.append(Span(hit.start(1), hit.end(1), STRUCTURE, "secret"))
+
+
+def _code_grant(text: str, at: int, taken: list[Span]) -> None:
+    """``{"grant_type": "authorization_code", "code": "..."}``, which is sent for a token."""
+    if _CODE_GRANT.match(text, at) is None:
+        return
+    begin = text.rfind("{", max(0, at - _GRANT_REACH), at)
+    end = text.find("}", at, at + _GRANT_REACH)
+    if begin < 0:
+        return
+    hit = _CODE_FIELD.search(text, begin, end if end >= 0 else min(len(text), at + _GRANT_REACH))
+    if hit is not None and (shapes.looks_random(hit["value"], 16) or shapes.case_noise(hit["value"])):
+        taken.append(Span(*hit.span("value"), STRUCTURE, "secret"))
 
 
 def _assertion(text: str, at: int, taken: list[Span]) -> int:
@@ -501,6 +524,8 @@ def _behind_prefixes(text: str, begin: re.Match[str]) -> tuple[int, int]:
 def _header(read: Callable[..., None]) -> Handler:
     def at_header(text: str, at: int, taken: list[Span]) -> int:
         hit = _HEADER.match(text, at)
+        if hit is None and text.startswith("_code", at + len("authorization")):
+            _code_grant(text, at, taken)
         if hit is None or (text[at] in "cC" and text.startswith(("{", "[{"), hit.end())):
             return _cookie_file(text, at, taken)
         if text.rfind("::", max(0, at - 64), at) > text.rfind(" ", max(0, at - 64), at):
@@ -526,6 +551,16 @@ def _wallet(text: str, at: int, taken: list[Span]) -> None:
     hit = _WALLET.match(text, at)
     if hit is not None:
         taken.append(Span(*hit.span(1), STRUCTURE, "private-key"))
+
+
+def _accounts(text: str, at: int, taken: list[Span]) -> None:
+    """``accounts: ["0x..."]`` of a network in Hardhat's configuration: keys, since addresses are shorter."""
+    hit = _ACCOUNTS.match(text, at)
+    if hit is not None:
+        taken.extend(
+            Span(*key.span(), STRUCTURE, "private-key")
+            for key in _ETHEREUM_KEY.finditer(text, *hit.span("keys"))
+        )
 
 
 def _django(text: str, at: int, taken: list[Span]) -> None:
@@ -555,6 +590,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "authorization": _header(_authorization),
     "cookie": _header(_cookie),
     "httponly": _following(jars.marked),
+    **dict.fromkeys(("\ttrue\t/", "\tfalse\t/", "\\ttrue\\t/", "\\tfalse\\t/"), _each(jars.row)),
     **dict.fromkeys((" -u", '"-u', "'-u"), _each(logins.user_flag_behind_space)),
     "--user": _each(logins.user_flag),
     "--proxy-user": _each(logins.user_flag),
@@ -562,6 +598,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "login(": _each(logins.login_call),
     "django-insecure-": _each(_django),
     "wallet(": _each(_wallet),
+    "accounts": _each(_accounts),
     **dict.fromkeys(("sudo -s", "kinit ", "cryptsetup"), _each(logins.echo)),
     "redis-cli": _each(logins.redis),
     **dict.fromkeys((" -p", " -w", " -k", " -a", " -x", " -c", " -hp"), commands.flags),
@@ -585,6 +622,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
         ("kv put", "kv patch", "vault write", "config:set", "put-parameter"), _following(commands.kept)
     ),
     "nupkg": _each(commands.pushed),
+    "mc alias set ": _each(commands.alias),
     "bw unlock ": _each(commands.unlock),
     "config set ": _each(commands.put_in),
     "jwt.": _each(snippets.signed),
@@ -610,6 +648,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     },
     **{word: _each(languages.named_in(word, clear=True)) for word in ("kata sandi", "salasana")},
     "login: ": _each(languages.find_strong_login),
+    **dict.fromkeys(("zugangsdaten", "inloggegevens"), _each(languages.find_login)),
     "totp": _each(commands.totp),
     "add_user": _each(commands.add_user),
     " <<<": _each(logins.here_string),

@@ -64,13 +64,15 @@ _TITLE: Final = re.compile(r"(?:v[0-9]|[A-Z][a-z]+)-(?:[A-Za-z]+-){0,6}(?P<last>
 """``Token-design-``: the title of a page, of which a hash follows, or ``v1-deps-`` of what is cached."""
 _TYPE_ID: Final = re.compile(r"01[0-9a-z]{24}|01[A-Za-z0-9]{22}|[kl][A-Za-z]DO[A-Za-z0-9_-]{8,}")
 """How ids go on that begin with a time or with the version of their form, and those of GitHub's nodes."""
+_RESOURCE: Final = re.compile(r"(?:db|cluster)-[A-Z0-9]{26}(?![A-Za-z0-9])")
+"""What AWS calls a database."""
 _LONG_BODY: Final = 24
 _BLOB: Final = 160
 _BLOB_SIGNS: Final = 2
 _OPENS_NOTHING: Final = re.compile(
     r"""(?i)(?<![A-Za-z0-9])(?:kid|etag|(?:(?:next|page|pagination|continuation|sync)_?){1,2}token"""
     r"""|(?:(?:next|prev|previous|start|end|after|before|page)_?){0,2}cursor"""
-    r"""|(?:cache|public|verify|sort|partition|dedup|object)[ _-]?key)"""
+    r"""|(?:cache|public|verify|sort|partition|dedup|object)[ _-]?key|x(?:-[a-z0-9]{1,16}){1,3}-id)"""
     r"""\\{0,16}["']?\s?[:=]\s?\\{0,16}["']?\Z"""
 )
 """Before the id of a key, or one that locks nothing."""
@@ -280,6 +282,7 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
             or _is_part(prefix, word, hit.start())
             or _is_random(prefix)
             or _TYPE_ID.fullmatch(body) is not None
+            or _RESOURCE.match(word, hit.start()) is not None
             or 0 <= word.rfind("/", 0, hit.start()) < hit.start() - 1
         ):
             continue  # of an object, or within a part of a path

@@ -45,6 +45,10 @@ _CACHED: Final = re.compile(
     r"(?:[:/|#-](?:[a-z]+|[a-z]{1,3}[0-9]{1,2})){0,4}\Z"
 )
 """``user:8241077:profile``, ``linux-pip-`` and a hash: words around one number or hash, of what is kept."""
+_COUNTED_FOR: Final = re.compile(
+    r"(?:[a-z][a-z_]{1,24}[:/|-]){1,4}[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:[:/|-][a-z0-9/_.-]{0,64})?\Z"
+)
+"""``rate:203.0.113.5:/api``: words around an address, for which something is counted."""
 _ULID: Final = re.compile("01[0-9A-HJKMNP-TV-Z]{24}\\Z")
 """An id that begins with a time."""
 _PRINT: Final = re.compile("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
@@ -122,7 +126,10 @@ def _weak(value: str, site: Site) -> bool:
 def is_place(value: str) -> bool:
     """Whether a value says where something is kept: a file, words around one number, an id with its time."""
     return (
-        _FILE.search(value) is not None or _CACHED.match(value) is not None or _ULID.match(value) is not None
+        _FILE.search(value) is not None
+        or _CACHED.match(value) is not None
+        or _ULID.match(value) is not None
+        or _COUNTED_FOR.match(value) is not None
     )
 
 
@@ -183,6 +190,8 @@ def _is_code(value: str, site: Site) -> bool:
     call = _CALL.match(value)
     if call is None or ("(" not in value and _is_noise_with_marks(value)):
         return False
+    if site.kind == names.PASSWORD and site.quoted and "(" not in value:
+        return False
     return site.kind != names.PASSWORD or "(" in value or _ODD.search(value) is None
 
 
@@ -234,6 +243,7 @@ def _token(value: str, site: Site) -> bool:
         return False
     if (
         _is_resource(value)
+        or _COUNTED_FOR.match(value)
         or _ISSUE.match(value)
         or (value.startswith("0x") and len(value) <= _LONGEST_NUMBER)
     ):
