@@ -183,61 +183,22 @@ def find_pairs(
         ):
             typed.find_typed(text, name_end, taken)
         known_form = following in _MAY_FOLLOW or (following == "}" and text.startswith(_OF_A_HASH, name_end))
-        in_words = False
-        if known_form:
-            if (
-                name_start > 1
-                and text.startswith("${", name_start - 2)
-                and not ("." in name and _PROPERTY_DEFAULT.match(text, name_end))
-            ):
-                if kind in _CLEAR:
-                    _read_default(text, name_end, kind, taken)
-                continue  # a variable of a shell: what follows is its default or its fault
-            if following == ":" and is_tag_at(text, name_start):
-                continue  # a type: [REDACTED:token:0123abcd]
-            in_words = following == " " and text[name_end + 1 : name_end + 2].isalpha()
-            if not in_words and following in _HEAD_FOLLOWS and HEAD_END.match(text, name_end):
-                heads.append(at)
-            if kind in _ELSEWHERE or (
-                in_words and name in VERBS and not text.startswith((" is ", " was "), name_end)
-            ):
-                continue
-            if kind == names.SECRET and name.startswith(("cred", "Cred", "CRED")):
-                languages.find_login(text, name_start, taken)
-            if (
-                following in _FLAG_FOLLOWS
-                and name.endswith(_TAKE_LOGINS)
-                and text.startswith("--", name_start)
-            ):
-                logins.credentials(text, name_end, taken)
-            elif kind == names.WEAK and following in _CALLED and name[-4:] in _AUTH:
-                logins.pair(text, name_end, taken)
-            if kind == names.SIGNATURE and not in_query(text, name_start):
-                continue
+        place = (name_start, name_end)
+        if known_form and _is_read_elsewhere(text, place, kind, name, following, taken, heads, at):
+            continue
         # Most names stand in talk, with nothing around that could be a secret: that is seen by bytes.
         nothing_behind = (
             following == " "
             and kind != names.PASSWORD
             and not may_hold_value(name_end, name_end + _PROSE_REACH)
         )
-        nothing_before = True
-        if text[name_start - 1 : name_start] in _BEFORE_NAME:
-            low = name_start - nearby.BEFORE if name_start > nearby.BEFORE else 0
-            # One of a password may be short, others are not.
-            nothing_before = not may_hold_value(low, name_start) or (
-                kind != names.PASSWORD and not runs.has_long(low, name_start)
-            )
+        nothing_before = text[name_start - 1 : name_start] not in _BEFORE_NAME or _nothing_before(
+            name_start, kind, runs
+        )
         if nothing_behind and nothing_before:
             continue
         if not known_form:
-            # Where no rule knows what follows a name, its value may stand beside it all the same.
-            if not nothing_before or may_hold_value(name_end, name_end + nearby.AFTER):
-                if kind == names.WEAK:
-                    kind = with_word_before(text, name_start, name)
-                if not nothing_before:
-                    _find_before(text, name_start, kind, runs, taken)
-                if name not in VERBS and len(name) > 2:
-                    _find_after(text, name_end, kind, runs, taken)
+            _find_beside(text, place, kind, name, runs, taken, nothing_before=nothing_before)
             continue
         if kind == names.WEAK and name_start and text[name_start - 1] in " \t":
             kind = with_word_before(text, name_start, name)
@@ -246,22 +207,12 @@ def find_pairs(
         count = len(taken)
         if not nothing_before:
             _find_before(text, name_start, kind, runs, taken)
-        if nothing_behind:
-            continue
-        if following == " " and kind == names.WEAK and runs.has_key(name_end, name_end + nearby.FARTHEST):
-            nearby.find_refused(text, name_end, taken)
-        if following == " " and kind == names.WEAK and not text.startswith(_WEAK_PROSE, name_end):
-            if runs.has_key(name_end, name_end + nearby.FARTHEST):
-                nearby.find_weak(text, name_start, name_end, taken)
-            continue
-        if following == " " and _ABOUT.match(text, name_end) is not None:
+        if nothing_behind or (following == " " and _is_prose(text, place, kind, runs, taken)):
             continue
         found = AFTER_NAME.match(text, name_end)
-        if found is None:
-            if len(taken) == count and name not in VERBS and len(name) > 2:
-                _find_after(text, name_end, kind, runs, taken)
-            continue
-        cursor, read = read_pair(text, (name_start, name_end), kind, name, found, taken)
+        read = cursor
+        if found is not None:
+            cursor, read = read_pair(text, place, kind, name, found, taken)
         if len(taken) == count and name not in VERBS and len(name) > 2:
             _find_after(text, name_end, kind, runs, taken)
         # A value that was read and let go may hold a further name, so the scan goes on behind its name only;
@@ -270,6 +221,99 @@ def find_pairs(
             waste -= read - cursor
             if waste < 0:
                 cursor = read
+
+
+def _is_read_elsewhere(
+    text: str,
+    place: tuple[int, int],
+    kind: int,
+    name: str,
+    following: str,
+    taken: list[Span],
+    heads: list[int],
+    at: int,
+) -> bool:
+    """Whether no separator and value are to be read behind a name, since others read what stands there.
+
+    Args:
+        text: what is scanned.
+        place: start and end of the name.
+        kind: what the name says.
+        name: the name.
+        following: the character behind it, one that a known form begins with.
+        taken: receives what is found on the way.
+        heads: receives ``at`` if the name may be the head of a column.
+        at: where the stem of the name begins.
+    """
+    name_start, name_end = place
+    if (
+        name_start > 1
+        and text.startswith("${", name_start - 2)
+        and not ("." in name and _PROPERTY_DEFAULT.match(text, name_end))
+    ):
+        if kind in _CLEAR:
+            _read_default(text, name_end, kind, taken)
+        return True  # a variable of a shell: what follows is its default or its fault
+    if following == ":" and is_tag_at(text, name_start):
+        return True  # a type: [REDACTED:token:0123abcd]
+    in_words = following == " " and text[name_end + 1 : name_end + 2].isalpha()
+    if not in_words and following in _HEAD_FOLLOWS and HEAD_END.match(text, name_end):
+        heads.append(at)
+    if kind in _ELSEWHERE or (
+        in_words and name in VERBS and not text.startswith((" is ", " was "), name_end)
+    ):
+        return True
+    if kind == names.SECRET and name.startswith(("cred", "Cred", "CRED")):
+        languages.find_login(text, name_start, taken)
+    if following in _FLAG_FOLLOWS and name.endswith(_TAKE_LOGINS) and text.startswith("--", name_start):
+        logins.credentials(text, name_end, taken)
+    elif kind == names.WEAK and following in _CALLED and name[-4:] in _AUTH:
+        logins.pair(text, name_end, taken)
+    return kind == names.SIGNATURE and not in_query(text, name_start)
+
+
+def _nothing_before(name_start: int, kind: int, runs: Runs) -> bool:
+    """Whether nothing that could be a secret stands before a name; one of a password may be short."""
+    low = name_start - nearby.BEFORE if name_start > nearby.BEFORE else 0
+    return not runs.may_hold_value(low, name_start) or (
+        kind != names.PASSWORD and not runs.has_long(low, name_start)
+    )
+
+
+def _find_beside(
+    text: str,
+    place: tuple[int, int],
+    kind: int,
+    name: str,
+    runs: Runs,
+    taken: list[Span],
+    *,
+    nothing_before: bool,
+) -> None:
+    """A value beside a name behind which stands what no form begins with."""
+    name_start, name_end = place
+    if nothing_before and not runs.may_hold_value(name_end, name_end + nearby.AFTER):
+        return
+    if kind == names.WEAK:
+        kind = with_word_before(text, name_start, name)
+    if not nothing_before:
+        _find_before(text, name_start, kind, runs, taken)
+    if name not in VERBS and len(name) > 2:
+        _find_after(text, name_end, kind, runs, taken)
+
+
+def _is_prose(text: str, place: tuple[int, int], kind: int, runs: Runs, taken: list[Span]) -> bool:
+    """Whether a name with a space behind it stands in a sentence that tells something else than its value."""
+    name_start, name_end = place
+    if kind == names.WEAK:
+        has_key = runs.has_key(name_end, name_end + nearby.FARTHEST)
+        if has_key:
+            nearby.find_refused(text, name_end, taken)
+        if not text.startswith(_WEAK_PROSE, name_end):
+            if has_key:
+                nearby.find_weak(text, name_start, name_end, taken)
+            return True
+    return _ABOUT.match(text, name_end) is not None
 
 
 def _read_commands(
