@@ -128,22 +128,54 @@ def read_pair(
     if how == "operator" and "%3" in separator and text.find("%", start, end) >= 0:
         return name_end, end  # all of it is encoded; what it says is read once it is decoded
     if is_closed:
-        listed = found["array"] is not None
-        joined, behind = parts_behind(text, end, listed=listed)
-        whole = text[start:end] + "".join(text[low:high] for low, high in joined)
-        value = text[start:end] if listed else whole
-        if not acceptable(value, site) and not _is_sent(name, kind, how, value):
-            return name_end, end
-        if separator[:1] == ":" and _IS_ABOUT.search(text, max(0, name_start - 96), name_start) is not None:
-            return name_end, name_end
-        for low, high in joined:
-            if not listed or acceptable(text[low:high], site):
-                taken.append(Span(low, high, PAIR, names.TYPES[kind]))
-        taken.append(Span(start, end, PAIR, names.TYPES[kind]))
-        return behind, behind
+        return _take_quoted(text, place, end, name, found, site, taken)
+    return _take_plain(text, place, end, name, found, site, taken)
+
+
+def _take_quoted(
+    text: str,
+    place: tuple[int, int],
+    end: int,
+    name: str,
+    found: re.Match[str],
+    site: Site,
+    taken: list[Span],
+) -> tuple[int, int]:
+    """A value whose quotes close at ``end``, with the texts that are joined to it or listed behind it."""
+    name_start, name_end = place
+    start = found.end()
+    kind = site.kind
+    listed = found["array"] is not None
+    joined, behind = parts_behind(text, end, listed=listed)
+    whole = text[start:end] + "".join(text[low:high] for low, high in joined)
+    value = text[start:end] if listed else whole
+    if not acceptable(value, site) and not _is_sent(name, kind, site.how, value):
+        return name_end, end
+    if _is_about(text, name_start, found[site.how]):
+        return name_end, name_end
+    for low, high in joined:
+        if not listed or acceptable(text[low:high], site):
+            taken.append(Span(low, high, PAIR, names.TYPES[kind]))
+    taken.append(Span(start, end, PAIR, names.TYPES[kind]))
+    return behind, behind
+
+
+def _take_plain(
+    text: str,
+    place: tuple[int, int],
+    end: int,
+    name: str,
+    found: re.Match[str],
+    site: Site,
+    taken: list[Span],
+) -> tuple[int, int]:
+    """A value without quotes, which may go on behind ``end``."""
+    name_start, name_end = place
+    start = found.end()
+    kind, how = site.kind, site.how
     if (
         how == "cell"
-        and separator == "("
+        and found[how] == "("
         and (_DECLARED.match(text, end) or (text[end - 1] in "&*" and text[start : end - 1].isalpha()))
     ):
         return name_end, end  # a function's argument with its type
@@ -152,7 +184,7 @@ def read_pair(
         and how == "operator"
         and site.tight
         and text[start:end].isalpha()
-        and following not in _CALLED
+        and text[end : end + 1] not in _CALLED
         and _OF_DSN.search(text, max(0, name_start - _DSN_REACH), name_start) is not None
     ):
         good = acceptable(text[start:end], site._replace(line_start=True))
@@ -160,10 +192,15 @@ def read_pair(
         end, good = plain_end(text, start, end, site)
     if not good and not _is_sent(name, kind, how, text[start:end]):
         return name_end, end
-    if separator[:1] == ":" and _IS_ABOUT.search(text, max(0, name_start - 96), name_start) is not None:
+    if _is_about(text, name_start, found[how]):
         return name_end, name_end
     taken.append(Span(start, end, PAIR, names.TYPES[kind]))
     return end, end
+
+
+def _is_about(text: str, name_start: int, separator: str) -> bool:
+    """Whether what stands before a name and its colon says that its value tells something of a secret."""
+    return separator[:1] == ":" and _IS_ABOUT.search(text, max(0, name_start - 96), name_start) is not None
 
 
 def goes_on(text: str, name_end: int) -> bool:
