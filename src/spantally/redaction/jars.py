@@ -33,7 +33,7 @@ _NEXT: Final = re.compile(rf",{_GAP}(?=\{{)")
 _TAB: Final = r"(?:\t|\\{1,16}t)"
 _ROW: Final = re.compile(
     rf"""{_TAB}(?:TRUE|FALSE){_TAB}/[^\t\n\\]{{0,256}}{_TAB}(?:TRUE|FALSE){_TAB}[0-9.]{{1,16}}{_TAB}"""
-    rf"""(?P<name>[^\t\n\\]{{1,128}}){_TAB}(?P<value>[^\s"\\]{{1,4096}})"""
+    rf"""(?P<name>[^\t\n\\]{{1,128}}){_TAB}"?(?P<value>[^\s"\\]{{1,4096}})"""
 )
 _COUNTED: Final = re.compile(r"(?:G[AS][0-9]|fb)\.[0-9]\.[0-9.]+")
 """A visitor's number, of Google's or Facebook's statistics."""

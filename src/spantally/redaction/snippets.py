@@ -49,6 +49,8 @@ _ENCODED: Final = re.compile(
 )
 _FERNET: Final = re.compile(rf"fernet\({_GAP}{_LITERAL}", re.IGNORECASE)
 _SONAR: Final = re.compile(r"""sonar\.login["']?\s{0,2}[=:,]\s{0,2}["']?(?P<value>[A-Za-z0-9_]{20,256})""")
+_DJANGO: Final = re.compile(r"django-insecure-(?:&amp;|%[0-9A-F]{2}|[a-z0-9!@#$%^&*(\-_=+)]){16,50}")
+"""A key of Django's: marks of any kind are in it, which end a value elsewhere."""
 _JWK_REACH: Final = 6_000
 _JWK_PART: Final = re.compile(
     rf"""{_QUOTE}(?:d|k|p|q|dp|dq|qi){_QUOTE}\s{{0,4}}:\s{{0,4}}{_QUOTE}(?P<value>[A-Za-z0-9_-]{{16,1400}}=*)"""
@@ -161,6 +163,13 @@ fernet: Final = _reader(_FERNET)
 """``Fernet(b"key")``."""
 sonar: Final = _reader(_SONAR, "token")
 """``-Dsonar.login=token``."""
+
+
+def django(text: str, at: int, taken: list[Span]) -> None:
+    """``django-insecure-...``: the key of a site that is being built, and often stays."""
+    hit = _DJANGO.match(text, at)
+    if hit is not None:
+        taken.append(Span(hit.start(), hit.end(), STRUCTURE, "django-key"))
 
 
 def _behind_address(pattern: re.Pattern[str]) -> Callable[[str, int, list[Span]], None]:
