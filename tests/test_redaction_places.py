@@ -84,7 +84,9 @@ def test_what_opens_nothing_stays(text: str) -> None:
     assert REDACTOR.text(text) == text
 
 
-@pytest.mark.parametrize("stand_in", ["[Filtered]", "(sensitive value)", "<hidden>", "[REDACTED]", "{masked}"])
+@pytest.mark.parametrize(
+    "stand_in", ["[Filtered]", "(sensitive value)", "<hidden>", "[REDACTED]", "{masked}"]
+)
 def test_stand_ins_of_others_stay_under_a_password(stand_in: str) -> None:
     assert REDACTOR.text(stand_in, "db.password") == stand_in
 
@@ -97,3 +99,85 @@ def test_what_is_none_goes(value: str) -> None:
 @pytest.mark.parametrize("value", ["@dm1n.Jk29", "!Sommer2024", "required|Tig3rs", "string|9xQ#"])
 def test_passwords_like_stand_ins_go(value: str) -> None:
     assert value not in REDACTOR.text(f'"password": "{value}"')
+
+
+@pytest.mark.parametrize(
+    ("form", "secret"),
+    [
+        ("8=FIX.4.4|9=120|35=A|49=BUY|56=VENUE|98=0|108=30|553=bob|554={}|10=188|", "Planet3996NID2"),
+        ("[smtp.example.com]:587 mailer:{}", "riverWhisper450"),
+        ("ENCRYPTION_KEY (AES-256, hex): {}", HEX),
+        ('aes_key = bytes.fromhex("{}")', HEX),
+        ('esphome:\n  api:\n    encryption:\n      key: "{}"', HEX[:32].upper()),
+        ('{{"prod": {{"token": "{}"}}}}', "L3m0n!GOBL211"),
+        ('[registry]\ntoken = "{}"  # of ours', "KZQn$Biwpb=$k4OcJoE"),
+        ("Das Kennwort wurde auf {} zurückgesetzt.", "xSXzS$iOSGE"),
+        ("Zugangsdaten VPN \u2013 valley / {}", "BSh4A$IHyi4"),
+        ("mdp VPN: {}", "zd8RI$oQC9d"),
+        ("te paso la contra del servidor: {}", "pepperTiger759"),
+        ("parola pentru NAS: {}", "zipperCopper962"),
+        ("jelszó (Jenkins): {}", "Jungle6931!"),
+        ("новый пароль для Jenkins — {}", "Rocket6423!"),
+        ("رمز عبور Grafana: {}", "Forest_571$x"),
+        ('rabbitmq:\n  auth:\n    erlangCookie: "{}"', "bridgeSaddle178"),
+        ("bob:{}:19966:0:99999:7:::", "$apr1$V1nr8eq0$oRqNVfArziGM4zXshWBu4T"),
+        ("https://hooks.zapier.com/hooks/catch/{}/", "4660916/vnh486p"),
+        ("Door PIN for the office of Moreau: {}#", "9014"),
+        ("Your Example verification code is {}. Do not share it.", "763823"),
+        ("nmcli dev wifi connect umbrella password {}", "2023694736217039"),
+    ],
+)
+def test_secrets_of_a_fifth_corpus_go(form: str, secret: str) -> None:
+    text = form.format(secret)
+    redacted = REDACTOR.text(text)
+    assert secret not in redacted
+    assert redacted != text
+    assert REDACTOR.text(redacted) == redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "product_key,name,price\nIV2501-UG,rocket forest,53.17\n6T2L4-XE5FL,yogurt ember,19.41",
+        "PASSWORD_HASH_ALGO=argon2id\nTOKEN_EXPIRY=2404",
+        f"VAPID_PUBLIC_KEY=B9LoP4G0ky7bOV4cfReMhZa9IDy4JfjUEUgnZU5x3m_{noise(40)}",
+        "ii  passwd:amd64 2.37.0-1+deb12u1 amd64 description",
+        f"CrashReporter Key:   {HEX[:40]}",
+        f"compile=44ms pipelineKey={HEX[:16]}",
+        f'{{"incident_key": "{HEX[:32]}"}}',
+        f"kernel key: {HEX[:40]}'",
+        '#EXT-X-KEY:METHOD=AES-128,URI="https://media.example.com/keys/1"',
+        f"Topic: ledger.auth-tokens TopicId: {noise(22)} PartitionCount: 39",
+        "Boarding pass: M1BRANDT/SOFIA ERCZCLW FRALHRLH",
+        '["--password-file=/run/secrets/bridge_pw", "--token-path=/var/run/secrets/tokens/kettle"]',
+        '"sg_message_id": "4Zp_pAxVyRtA3ef4JukXxA.filterdrecv-9e41440bef-rn0fq-1-9CEA126D-78.0"',
+        f'  userPasswordKey: password\n  password: ""\nimage:\n  digest: sha256:{HEX}',
+        "db_password: ENC[AES256_GCM,data:kzh9qE8Z+DggIdW7,iv:h6ChgUandlRisqTQ4H4=,type:str]",
+        '{"out": "API_TOKEN: ***\\n2026-07-26T20:13:14.673Z   NAME: x"}',
+        '{"login.password": "Contraseña", "x": 1}',
+        ".valley_passwordField__Gierl{color:#6a0bc7}.harbor_token__5tNWp:hover{background:#000}",
+        '{"errors": {"password": ["must be at least 12 characters"]}}',
+        'secret "gateway-credentials" not found\n49m Warning Failed pod/ledger-ec62f1dcfb-a6ob2 Error',
+        f"{{{{resolve:secretsmanager:app/db:SecretString:token::{UUID}}}}}",
+        "SMTP_PASSWORD=__SET_IN_CI__",
+        f'"ClientToken": "{UUID}"',
+        '{"out": "611b8b4 rename secret for gateway (#8278)\\n' + HEX[:40] + ' rename"}',
+        "signing_key: xxxx-xxxx-xxxx-2093",
+        '3) "token:count:06a393c68dd4:meta"',
+        'password_resets_total{service="checkout",pod="billing-api-70aa694f9-y4v92",le="0.2"} 7923',
+    ],
+)
+def test_what_a_fifth_corpus_has_beside_stays(text: str) -> None:
+    assert REDACTOR.text(text) == text
+
+
+@pytest.mark.parametrize(
+    "stand_in", ["{{ password }}", "$API_KEY", "${DB_PASSWORD}", "%(password)s", "<your-password>", "xxxxx"]
+)
+def test_names_of_variables_stay_under_a_password(stand_in: str) -> None:
+    assert REDACTOR.text(stand_in, "db.password") == stand_in
+
+
+@pytest.mark.parametrize("value", ["$ecret", "${x y9}", "x9xx", "<a1-b2>", "correct horse battery 7"])
+def test_passwords_that_look_alike_go(value: str) -> None:
+    assert value not in REDACTOR.text(value, "db.password")

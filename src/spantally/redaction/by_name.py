@@ -15,12 +15,13 @@ _KEPT_KEY: Final = re.compile(
 SCHEME_ONLY: Final = re.compile(
     r"[\s\"'\[\],]*(?:bearer|basic|token|apikey|digest|negotiate)?[\s\"'\[\],]*", re.IGNORECASE
 )
-_MASKED: Final = re.compile(
-    r"[\[(<{*]{1,3}\s?(?:filtered|hidden|masked|omitted|protected|redacted|removed|scrubbed|secret|sensitive)"
-    r"(?:\s(?:data|value))?\s?[\])>}*]{1,3}",
-    re.IGNORECASE,
+_STAND_IN: Final = re.compile(
+    r"(?i:[\[(<{*]{1,3}\s?(?:filtered|hidden|masked|omitted|protected|redacted|removed|scrubbed|secret|sensitive)"
+    r"(?:\s(?:data|value))?\s?[\])>}*]{1,3})"
+    r"|\$\{[A-Za-z_][\w.]{0,64}\}|\$[A-Z][A-Z0-9]{0,24}(?:_[A-Z0-9]{1,24}){1,4}|\{\{\s?[A-Za-z_][\w.]{0,64}\s?\}\}"
+    r"|[xX]{3,64}|%\([a-z_]\w{0,64}\)s|<[A-Za-z]{2,16}(?:[ _-][A-Za-z]{2,16}){1,4}>"
 )
-"""What others put there, in brackets."""
+"""What others put there: a word in brackets, the name of a variable, what somebody is to fill in."""
 _NO_SECRETS: Final = frozenset({"true", "false", "none", "null", "undefined"})
 _WHOLE: Final = frozenset({names.PASSWORD, names.SECRET, names.TOKEN, names.AUTH, names.COOKIE})
 _OPEN_TO_IDS: Final = frozenset({"auth", "connectionstring", "connection_string"})
@@ -52,7 +53,7 @@ def goes_whole(text: str, kind: int, key: str = "") -> bool:
         return (
             any(map(str.isalnum, bare))
             and bare.lower() not in _NO_SECRETS
-            and (bare[0].isalnum() or _MASKED.fullmatch(bare) is None)
+            and ((bare[0].isalnum() and bare[0] not in "xX") or _STAND_IN.fullmatch(bare) is None)
         )
     if kind != names.WEAK or shapes.is_placeholder(bare):
         return False

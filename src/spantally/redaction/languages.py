@@ -28,6 +28,8 @@ _PASSWORDS: Final = (
         "รหัสผ่าน",
         "كلمة المرور",
         "كلمة السر",
+        "رمز عبور",
+        "گذرواژه",
     ),
     *("סיסמה", "סיסמא", "पासवर्ड", "şifre", "Şifre", "şifresi", "Şifresi", "şifreniz", "Şifreniz"),
     # A word that begins with a letter of ASCII is found by what follows, so that every choice begins rarely.
@@ -54,7 +56,7 @@ _ASCII: Final = bytes(range(128))
 _KEY_NAMES: Final = re.compile(_any_of(_KEYS))
 _AFTER: Final = re.compile(
     r"""(?xi)
-    (?: (?: [ ] [\w./-]{1,24} ){0,4}? [*"'`»」』”]{0,2} [ ]?
+    (?: (?: [ ] [\w./-]{1,24} ){0,4}? (?: [ ] \( [^()\n]{1,24} \) )? [*"'`»」』”]{0,2} [ ]?
         (?: [:=] | \b (?:to|jest|ist|lautet|est) ) (?=[ ]|\b)
     |   (?: [ ] [\w./-]{1,24} ){3,4}? (?=[ ][—–-][ ])
     |   (?: [ ] [\w./-]{1,24} ){0,2}? )
@@ -69,7 +71,8 @@ _AFTER: Final = re.compile(
 _FAR: Final = re.compile(
     r"""(?xi)
     \w{0,3} (?: [ ] [\w./-]{1,24} ){0,3}?
-    [ ]? (?: [:：=＝] | (?<=[ ]) (?:est|ist|es|är|on|è|é|is|lautet|to|jest|je|это) (?: [ ]?: )? (?=[ ]) )
+    [ ]? (?: [:：=＝] | (?<=[ ]) [\u2013\u2014] (?=[ ])
+      | (?<=[ ]) (?:est|ist|es|är|on|è|é|is|lautet|to|jest|je|это) (?: [ ]?: )? (?=[ ]) )
     [^\S\n]{0,4} ["'`«「『“*(（]{0,2} (?P<value> [!-~]{4,256} )
     """
 )
@@ -90,8 +93,8 @@ _USES: Final = frozenset(
 )
 _LOGIN: Final = re.compile(
     r"""(?xi) (?:credentials|creds|inloggegevens|login|zugangsdaten|логин) ["'`]?
-    (?: [ ](?:for|to|of|für|voor)[ ][\w./-]{1,40} )?
-    [^\S\n]{0,3} (?: [:=] | -> | \u2192 | \u2014 ) [^\S\n]{0,3} ["'`]?
+    (?: [ ](?:(?:for|to|of|für|voor)[ ])?[\w./-]{1,40} )?
+    [^\S\n]{0,3} (?: [:=] | -> | \u2192 | \u2013 | \u2014 | \\{1,16}u201[34] ) [^\S\n]{0,3} ["'`]?
     [\w.@+-]{2,64} (?: [ ]? [/|] [ ]? | [ ]:[ ] ) (?P<value> [^\s"'`\\<>]{6,128} )"""
 )
 

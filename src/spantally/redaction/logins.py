@@ -56,6 +56,9 @@ _LISTED: Final = re.compile(
 )
 """``chpasswd:`` of cloud-init: a user and a password a line."""
 _LISTED_LOGIN: Final = re.compile(r"""[ ][A-Za-z_][\w.-]{0,63}:(?P<value>[^\s"'\\]{4,256})""")
+_FIX: Final = re.compile(r"554=(?P<value>[^|\x01\s\\\u2401]{4,128})")
+_FIX_REACH: Final = 120
+_RELAY: Final = re.compile(r"""\]:[0-9]{2,3}[ \t]{1,8}[\w.@+-]{1,64}:(?P<value>[^\s"'\\]{4,128})""")
 _ADDED: Final = re.compile(
     r"""[ ](?:-[A-Za-z]{0,8}b[A-Za-z]{0,8}[ ]{1,4}[^\s-][^\s]{0,128}[ ]{1,4})?"""
     r"""[^\s-][^\s]{0,64}[ ]{1,4}(?:\\{0,16}["'])?(?P<value>[^\s"'\\]{6,256})"""
@@ -265,6 +268,20 @@ def piped(text: str, at: int, taken: list[Span]) -> None:
 def pair(text: str, at: int, taken: list[Span]) -> None:
     """``auth=("user", "password")`` and ``BasicAuth("user", "password")``, from behind the name on."""
     _take(_PAIR.match(text, at), "password", taken)
+
+
+def fix(text: str, at: int, taken: list[Span]) -> None:
+    """``553=user|554=password|`` of a logon in FIX."""
+    if (
+        text.find("553=", max(0, at - _FIX_REACH), at) >= 0
+        or text.find("35=A", max(0, at - 2 * _FIX_REACH), at) >= 0
+    ):
+        _take(_FIX.match(text, at), "password", taken)
+
+
+def relay(text: str, at: int, taken: list[Span]) -> None:
+    """``[smtp.example.com]:587 user:password`` of Postfix."""
+    _take(_RELAY.match(text, at), "password", taken)
 
 
 def redis(text: str, at: int, taken: list[Span]) -> None:

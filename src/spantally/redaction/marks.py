@@ -153,6 +153,13 @@ OTHERS: Final = (
     "sonar.login",
     *("\ttrue\t/", "\tfalse\t/", "\\ttrue\\t/", "\\tfalse\\t/"),
     "mc alias set ",
+    "mdp ",
+    "hooks.zapier.com",
+    *("]:25 ", "]:465 ", "]:587 "),
+    "554=",
+    *("pin for ", "pin of "),
+    *("backup-code", "recovery-code", "verification code", "one-time code", "login code"),
+    *("la contra ", "mi contra "),
     "zugangsdaten",
     "inloggegevens",
     "accounts",
@@ -161,7 +168,17 @@ OTHERS: Final = (
 
 _LETTERS: Final = "kwgb-/puhc"
 """Letters that are rare in texts, the rarest first: a mark is found by the first of them that it has."""
-_SIGNS: Final = {"@": "@", URL_ENCODED: "%", "sas=": "=", " <<<": "<", "jeton": "j"}
+_SIGNS: Final = {
+    "@": "@",
+    URL_ENCODED: "%",
+    "sas=": "=",
+    " <<<": "<",
+    "jeton": "j",
+    "554=": "=",
+    "]:25 ": "]",
+    "]:465 ": "]",
+    "]:587 ": "]",
+}
 """The same of marks that have none of them and are looked for whole, each by itself."""
 _ALSO: Final = {"cookie": "cookie", "auth": "authorization"}
 """Marks that begin as a stem does."""

@@ -69,7 +69,7 @@ _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _TAIL: Final = frozenset(
     """
-    algorithm arn as at attempts authenticated authentication author backend bits body budget
+    algo algorithm arn as at attempts authenticated authentication author backend bits body budget
     bytes char chars class code configured confirm confirmation context count counter counts
     created date default dir directory disabled embedding enabled encoding endpoint env error
     errors exists exp expiration expires expiry field fields file filename fingerprint flow
@@ -79,9 +79,9 @@ _TAIL: Final = frozenset(
     missing mode model module name names needed notice num number object only option options
     output owner page param parameter params part path pattern per placeholder policy position
     prefix price pricing property provider question rate reader realm reason reasons ref refs
-    regex region required reset response role rotation rule rules schema scheme scope scopes
+    regex region required reset resets response role rotation rule rules schema scheme scope scopes
     score scores server set shape size source stage state status stem stems step store strategy stream
-    strength string style suffix table tail test text threshold time timeout timestamp title ttl
+    strength string style suffix table tail test text threshold time timeout timestamp title total ttl
     type types updated uri url urls usage used user username valid validation validator validity
     vars verified version window word words
     """.split()  # noqa: SIM905
@@ -104,12 +104,12 @@ _BEFORE_KEY: Final = frozenset(
 _PLAIN_KEY: Final = frozenset(
     """
     alias answer arrow attribute backup bucket cache candidate column composite config context
-    cursor dedup dedupe dict dictionary down enter entity escape event field file filter first
-    foreign group hash hit hot idempotency idx inchi index issue item join json label last left
-    lookup map message meta metadata miss natural next object order parent partition pk prev
-    primary prompt property pub public query range react redis registry resource right route
+    crashreporter cursor dedup dedupe dict dictionary down enter entity escape event field file filter first
+    foreign group hash hit hot idempotency idx incident inchi index issue item join json kernel label
+    last left lookup map message meta metadata miss natural next object order parent partition pipeline
+    pk prev primary prompt property pub public query range react redis registry resource right route
     routing row s3 safety shard site sort state string sub surrogate tag tenant ticket translation
-    tree trigger unique up value variable verify websocket which
+    tree trigger unique up value variable verify websocket which zobrist
     """.split()  # noqa: SIM905
 )
 """``<word> key`` that names a place, not a secret; ``primary`` counts only where a value looks random."""
@@ -288,7 +288,7 @@ def judge(words: list[str]) -> int:
     if last == "appid" and ("openweather" in words or "openweathermap" in words or "owm" in words):
         return TOKEN
     if last in ("cookie", "cookies"):
-        return COOKIE
+        return PASSWORD if before == "erlang" else COOKIE
     if last in _SIGNATURES:
         return SIGNATURE
     if any(word in ("password", "passwd", "passphrase", "secret", "apikey", "credential") for word in words):
@@ -327,8 +327,10 @@ def _judge_key(words: list[str], before: str, last: str) -> int:
         return WEAK
     if before in ("wifi", "fi", "wlan", "wpa", "wep"):
         return PASSWORD
-    if before in ("primary", "public", "publishable"):
-        return WEAK if before == "primary" else NONE
+    if before in ("primary", "product"):
+        return WEAK  # of a table, of a shop: only noise is a licence
+    if before in ("public", "publishable") or words[:2] == ["ext", "x"]:
+        return NONE
     if before in _PLAIN_KEY or words[-3:-1] in (
         ["s", "3"],
         ["application", "server"],
@@ -344,6 +346,6 @@ def _judge_token(before: str, last: str) -> int:
         return TOKEN
     if last[:-5] in _PLAIN_TOKEN:
         return NONE
-    if not before:
+    if before in ("", "client"):  # that of a client is the id of a request with AWS
         return WEAK
     return NONE if before in _PLAIN_TOKEN else TOKEN

@@ -136,6 +136,20 @@ _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 _OF_A_PATH: Final = frozenset("/:")
 _PUBLIC_KEYS: Final = ("AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "AAAAGnNr", "AAAAInNr")
 """How public keys of SSH begin: with the length of the name of their kind, and it."""
+_DIGESTS: Final = ("sha256:", "sha512:")
+_HAS_NONE: Final = re.compile(
+    r"""\\{0,16}["'`]?\s{0,2}[:=]\s{0,2}(?:\\{0,16}(?P<quote>["'])\\{0,16}(?P=quote)(?!["'])|null|None|~|\*{3,}|ENC\[)"""
+)
+"""Behind a name that has no value, or one that nobody can read, so that what follows is none of its."""
+_OTHERS_NAME: Final = re.compile(r"(?<![A-Za-z])[A-Za-z]{0,24}(?:I[dD]|id|Name|_name)\s{0,2}[:=]\s{1,4}\Z")
+"""``TopicId: ``, before a value: it is that of something else."""
+_BRACKETED: Final = re.compile(
+    r"[ ]\([^()\n]{1,32}\)[ ]?[:=][ ]{1,2}(?P<value>[A-Za-z0-9_+/=.~-]{16,256})(?![A-Za-z0-9])"
+)
+"""``ENCRYPTION_KEY (AES-256, hex): ...``."""
+_ESCAPES: Final = re.compile(r"\\{1,16}[nrt]")
+_WORD: Final = re.compile(r"\w")
+_BREAKS: Final = frozenset("nrt")
 _LONG_HEX: Final = 32
 AFTER: Final = 80
 """Characters behind a name in which its value may stand."""
@@ -167,11 +181,13 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
     if simple is not None and _is_simple(simple["value"]):
         _take(simple, kind, taken)
         return
+    if _HAS_NONE.match(text, name_end) is not None:
+        return
     told = _OF_OTLP.match(text, name_end)
     if told is not None and kind in _STRONG and _is_long_id(told["value"]):
         _take(told, kind, taken)  # as it goes as an attribute
         return
-    told = told or _SAID.match(text, name_end)
+    told = told or _SAID.match(text, name_end) or _BRACKETED.match(text, name_end)
     if told is not None and _is_told(told["value"].rstrip(_TRAILING), kind):
         _take(told, kind, taken)
         return
@@ -190,7 +206,15 @@ def find_after(text: str, name_end: int, kind: int, taken: list[Span]) -> None:
         if hit is None or not shapes.has_digit(hit["value"]) or not _is_noise(hit["value"]):
             return
     begin = hit.start("value")
+    if (
+        text[begin - 1] == "\\"
+        and text[begin] in _BREAKS
+        and _WORD.search(_ESCAPES.sub("", text[name_end : begin - 1])) is not None
+    ):
+        return  # on the next line, with words before its end
     if _PLACE.search(text, max(0, begin - 96), begin) is not None:
+        return
+    if _OTHERS_NAME.search(text, max(name_end, begin - 32), begin) is not None:
         return
     if not text.endswith(_LINKED, 0, hit.start("value")):
         _take(hit, kind, taken)
@@ -280,6 +304,8 @@ def _is_secret(value: str, kind: int) -> bool:
     value = _NEXT_FIELD.split(value, maxsplit=1)[0]
     if (
         len(value) < 6
+        or value.startswith(_DIGESTS)
+        or shapes.is_pod(value)
         or _PRINT.match(value)
         or shapes.is_placeholder(value)
         or shapes.is_provider_id(value)
@@ -312,7 +338,7 @@ def _is_key(value: str) -> bool:
 def _is_noise(value: str) -> bool:
     if _ASSIGNED.match(value) or shapes.is_sealed(value) or value.startswith(_PUBLIC_KEYS):
         return False  # a further name with a value of its own, what is sealed, what a server may know
-    if value.startswith("//"):
+    if value.startswith("//") or shapes.is_pod(value):
         return False  # of a URL
     is_file = value.startswith(("/", "./", "~/")) and _FILE.search(value) is not None
     value = value.strip(".-=_/")

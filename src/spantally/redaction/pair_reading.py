@@ -27,6 +27,13 @@ _FUNCTION: Final = re.compile(
     r"::(?:[A-Za-z_]\w{0,64}::){0,8}(?:h[0-9a-f]{16}(?![0-9a-f])|[A-Za-z_]\w{0,64}[(<])"
 )
 """``auth::verify_token::h57882757a3142be2``: the rest of a name in a trace of Rust, or of a call."""
+_TRAVELS: Final = re.compile(
+    r"(?i)(?:backward|boarding|bus|compiler|day|first|forward|hall|press|rail|render|season|second|ski|travel)"
+    r"[ _-]\Z"
+)
+"""Before a pass that is none of somebody's."""
+_OF_ANOTHER: Final = re.compile(r"[ ][A-Za-z]{0,24}(?:I[dD]|Name)[ ]?:\s{1,4}\Z")
+"""``auth-tokens TopicId: ``: what follows is that of something else."""
 VERBS: Final = frozenset({"pass", "Pass", "PASS", "sign", "passes"})
 """Words of ordinary text, and names only before an operator."""
 _IS_ABOUT: Final = re.compile(r"(?:arn:[a-z-]{2,16}:[\w:/.-]{0,72}:|--- )\Z")
@@ -97,8 +104,16 @@ def read_pair(
         return name_end, end
     how = how_of(found)
     if (kind == names.WEAK and how == "space") or (
-        name in VERBS and how not in ("operator", "prose", "element")
+        name in VERBS
+        and how not in ("operator", "prose", "element")
+        and (how != "space" or not text.startswith(" /", name_start - 2))
     ):
+        return name_end, name_end
+    if name in VERBS and _TRAVELS.search(text, max(0, name_start - 12), name_start) is not None:
+        return name_end, name_end
+    if how == "list" and _FLAG.match(text, start, end):
+        return name_end, name_end
+    if how == "prose" and _OF_ANOTHER.search(found["prose"]) is not None:
         return name_end, name_end
     if how == "space" and (
         _FLAG.match(text, start, end) or not _is_named(text, name_start, start, end, kind)

@@ -9,7 +9,8 @@ _QUOTE: Final = r"""(?:\\{0,64}(?:["'`]|u0022|u0027)|&quot;|&\#(?:3[49]|x2[27]);
 _GAP: Final = r"(?:\s|\\{1,16}[nrt]|(?<=\n)[+-]){0,12}+"
 _BREAK: Final = r"(?:\s|\\{1,16}[nrt])"
 _WRAPPER: Final = (
-    r"(?:(?:Some|Secret(?:Str|String|Bytes|Box)?|Sensitive(?:String)?|String::from|(?:Secret|Pydantic)?Field|SecretString::new)"
+    r"(?:(?:Some|Secret(?:Str|String|Bytes|Box)?|Sensitive(?:String)?|String::from|(?:Secret|Pydantic)?Field|SecretString::new"
+    r"|bytes\.fromhex|(?:binascii\.)?unhexlify|(?:base64\.)?b64decode|hex::decode|Buffer\.from)"
     r"\((?:\s{0,4}default=)?\s{0,4})"
 )
 """What holds a secret in code without another value in it."""
@@ -21,7 +22,7 @@ AFTER_NAME: Final = re.compile(
           \*{{0,2}} [^\S\n]{{0,16}} (?:\]|\}}(?=[ ]?=[ ]?["']))? [^\S\n]{{0,16}}
             (?: => | := | -> | ={{1,3}} | [|?]{{1,2}}= | : | \uff1a | %3[AaDd] ) \*{{0,2}} \s{{0,16}}+
           (?! [tT]ype: )
-          (?: (?=[SPFJ(|>&!s<q\[{{])
+          (?: (?=[SPFJBbhu(|>&!s<q\[{{])
             (?: (?: {_WRAPPER} | (?:Just|\[\]byte)? \( \s{{0,16}} ) (?={_QUOTE}) | [|>][+-]? \n [ ]{{1,16}}
               | &(?!str\b)\w{{1,24}}[ ](?!=) | !{{1,2}}[a-z]{{1,12}}[ ] | Str\( | string\([0-9]{{1,5}}\)[ ]
               | <(?:code|pre|b|strong|tt)> | <<[-~]?["']?[A-Z_]{{1,16}}["']? \n [ ]{{0,16}}
@@ -59,10 +60,10 @@ AFTER_NAME: Final = re.compile(
           (?: (?: is | was | are | provided | used | found | reads | below | set[ ]to | to | as
                 | equals | value | est | este | ist | lautet | es | er | je
                 | \xe9 | \xe8 | \xe4r ) [^\S\n]{{0,3}} [:=]? \s{{1,12}}
-            | [A-Za-z]{{1,16}} [^\S\n]{{1,3}} (?:is|was|to) [^\S\n]{{0,3}} :? \s{{1,4}}
+            | [A-Za-z]{{1,16}} [^\S\n]{{1,3}} (?:is|was|to|auf) [^\S\n]{{0,3}} :? \s{{1,4}}
             | [A-Za-z]{{1,12}} [ ]? : \s{{1,4}}
             | (?: for | of | to | in | on | de | del | do | da | du | des | der | f\xfcr | von | van | voor
-                | para )
+                | para | pentru | untuk | til | dla | pour | cho )
               [ ] [\w.@/-]{{1,40}}
               (?: [ ] (?:is|was|=|est|ist|es|\xe9|\xe8|lautet) [ ]{{0,2}} :? | : ) \s{{1,4}}
           )

@@ -100,6 +100,15 @@ _OF_A_HASH: Final = ("} =", "}=")
 """Behind a name in a hash of Perl."""
 _FIELD_ENDS: Final = frozenset("dDtTxX")
 """How the words end that say of a name that it is one of a field."""
+_REFERENCE: Final = 200
+_CLASS: Final = re.compile("[A-Za-z]__[A-Za-z0-9+_-]{5,8}\\Z")
+"""``passwordField__WuM65``, as modules of CSS call their classes."""
+_OF_A_CLASS: Final = frozenset("{:.,")
+_IN_A_MAP: Final = frozenset(":\"'\\")
+_PARENT: Final = re.compile(
+    r"""(?:encryption|signing|license)\\{0,16}["']?\s?:(?:\s|\\{1,16}n){0,16}\{?(?:\s|\\{1,16}n){0,16}\\{0,16}["']?\Z"""
+)
+"""``encryption:`` and, beneath it, ``key:``."""
 _PLURAL: Final = frozenset("sS")
 _STORES: Final = frozenset({"secret", "secrets"})
 
@@ -168,7 +177,9 @@ def find_pairs(
             continue
         if tagged and _has_gone(text, name_end):
             continue
-        if following == ":" and goes_on(text, name_end):
+        if following == ":" and (goes_on(text, name_end) or _is_reference(text, name_start)):
+            continue
+        if "__" in name and following in _OF_A_CLASS and _CLASS.search(name) is not None:
             continue
         if text[name_start - 1 : name_start] == "/" and text.endswith(_CHECKSUM, 0, name_start):
             continue
@@ -200,7 +211,13 @@ def find_pairs(
         if not known_form:
             _find_beside(text, place, kind, name, runs, taken, nothing_before=nothing_before)
             continue
-        if kind == names.WEAK and name_start and text[name_start - 1] in " \t":
+        if (
+            kind == names.WEAK
+            and following in _IN_A_MAP
+            and _PARENT.search(text, max(0, name_start - 48), name_start)
+        ):
+            kind = names.TOKEN
+        elif kind == names.WEAK and name_start and text[name_start - 1] in " \t":
             kind = with_word_before(text, name_start, name)
             if kind == names.NONE:
                 continue
@@ -221,6 +238,12 @@ def find_pairs(
             waste -= read - cursor
             if waste < 0:
                 cursor = read
+
+
+def _is_reference(text: str, name_start: int) -> bool:
+    """Whether a name is a part of ``{{resolve:secretsmanager:app/db:SecretString:password}}``."""
+    begin = text.rfind("{{resolve:", max(0, name_start - _REFERENCE), name_start)
+    return begin >= 0 and text.find("}}", begin, name_start) < 0
 
 
 def _is_read_elsewhere(

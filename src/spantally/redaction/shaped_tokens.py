@@ -189,9 +189,11 @@ def _hashed(text: str, start: int, word: str, taken: list[Span]) -> bool:
     end = start + len(word)
     if before == "$":
         body = _CRYPT_HASH.match(word)
-        if body is None or _CRYPT.search(text, max(0, start - _CRYPT_REACH), start) is None:
+        salted = _CRYPT.search(text, max(0, start - _CRYPT_REACH), start)
+        if body is None or salted is None:
             return False
         end = start + body.end()
+        start = salted.start()
     elif before == "}":
         if _LDAP_HASH.search(text, max(0, start - 12), start) is None:
             return False

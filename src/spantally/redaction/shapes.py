@@ -22,6 +22,7 @@ _UUID: Final = re.compile(
     r"\{?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\}?\Z"
 )
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_POD: Final = re.compile(r"(?:pods?/)?[a-z][a-z0-9]*(?:-[a-z][a-z0-9]*)*-[0-9a-f]{8,10}-[a-z0-9]{5}\Z")
 _SEALED: Final = re.compile("Ag[A-D][A-Za-z0-9+/]{200}")
 """How one begins whose key has up to 8192 bits: with the length of what RSA encrypted."""
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -43,7 +44,8 @@ KEPT_PREFIXES: Final = frozenset(
 
 _STAND_INS: Final = frozenset(
     """
-    any bool boolean bytes change-me changeme default disabled empty enabled expired false float float32
+    aarch64 amd64 any arm64 armhf bool boolean bytes change-me changeme default disabled empty enabled
+    expired false float float32
     float64 hash hidden incorrect int int16 int32 int64 integer invalid login missing n/a na nil no none
     null number object optional passwd password plain required scram-sha-1 scram-sha-256 scram-sha-512
     secret secretstr str string tbd text todo token true type uint16 uint32 uint64 undefined unknown unset
@@ -56,7 +58,7 @@ _PLACEHOLDER: Final = r"""(?xi)
     | \#\{ .*
     | (?: \*+ | \.{2,} | -+ | _+ | \?+ | \u2026+ | \u2022+ ) .{0,8}     # *****, ..., ---
     | .{0,12} (?: \*{3} | \.{3} | \u2026 | \\{1,16}u2026 | \u2022{3} ) [*.\u2022]* .{0,8}  # sk-...abcd
-    | x{3,} .{0,4} | .{0,12} x{6,}
+    | x{3,} .{0,4} | (?: x{2,} [-.\ ] ){1,8} [0-9a-z]{0,4} | __ [A-Z_]{3,40} __ | .{0,12} x{6,}
     | (?: your | my | the | some | insert | enter | put | add | replace | change | fill | paste | set )
       (?: [-_ ] [a-z_ -]* | (?: api | secret | token | key | pass ) [a-z_ -]* )
     | your [-_ ] [0-9]{1,4} [-_ ] [a-z_ -]+
@@ -155,6 +157,11 @@ def is_provider_id(value: str) -> bool:
         if found and head.lower() in KEPT_PREFIXES:
             return True
     return False
+
+
+def is_pod(value: str) -> bool:
+    """True for the name of a pod of Kubernetes: words, the hash of what it is made by, five letters."""
+    return value.count("-") >= 2 and _POD.match(value) is not None
 
 
 def is_sealed(value: str) -> bool:

@@ -87,7 +87,8 @@ _TOLD: Final = re.compile(
     ["'`]{0,1} (?P<value> [^\s"'`\\<>(){}]{6,128} )"""
 )
 _PIN: Final = re.compile(
-    r"""(?xi) pin(?:[ ](?:code|number))? (?:[ ]is | [ ]?:) [ ]{1,2} ["'`*]{0,2}
+    r"""(?xi) pin(?:[ ](?:code|number))? (?:[ ](?:for|of)(?:[ ]\w{1,16}){1,4})?
+    (?:[ ]is | [ ]?:) [ ]{1,2} ["'`*]{0,2}
     (?P<value>[0-9]{4,8}) (?![\w.,:/-]\w)"""
 )
 _HOLDERS: Final = r"card|bank|debit|credit|phone|sim|door|alarm|safe|account|user|voicemail|unlock|security"
@@ -101,7 +102,7 @@ _CODE: Final = (
     r"(?P<value>[A-Za-z0-9]{4,24}(?:[- ][A-Za-z0-9]{4,12}){0,3})`?[ ]{0,2}(?=[\r\n\\\"]|\Z)"
 )
 _CODES: Final = re.compile(
-    rf"codes?(?:[ ]\([^()\n]{{1,40}}\))?(?:[ ][a-z0-9]{{1,12}}){{0,4}}:?[ ]{{0,2}}"
+    rf"codes?(?:[ ]\([^()\n]{{1,40}}\))?(?:[ ][^\s:]{{1,24}}){{0,8}}:?[ ]{{0,2}}"
     rf"(?P<lines>(?:{_CODE.replace('?P<value>', '?:')}){{2,20}})"
 )
 _SINGLE: Final = re.compile(
@@ -290,7 +291,7 @@ def pin(text: str, at: int, taken: list[Span]) -> None:
 
 def codes(text: str, at: int, taken: list[Span]) -> None:
     """A list of backup codes, one a line, or one of them by itself."""
-    at += text[at : at + 16].lower().find("code")
+    at += text[at : at + 24].lower().find("code")
     single = _SINGLE.match(text, at)
     if single is not None:
         value = single["value"].rstrip(_TRAILING)

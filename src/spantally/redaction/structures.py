@@ -144,8 +144,14 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "fernet(b": _each(snippets.fernet),
     "sonar.login": _each(snippets.sonar),
     "kty": _following(snippets.jwk),
-    **dict.fromkeys(("pin is ", "pin code", "pin: "), _each(snippets.pin)),
-    **dict.fromkeys(("backup code", "recovery code", "backup_code", "recovery_code"), _each(snippets.codes)),
+    **dict.fromkeys(("pin is ", "pin code", "pin: ", "pin for ", "pin of "), _each(snippets.pin)),
+    **dict.fromkeys(
+        (
+            *("backup code", "recovery code", "backup_code", "recovery_code", "backup-code", "recovery-code"),
+            *("verification code", "one-time code", "login code"),
+        ),
+        _each(snippets.codes),
+    ),
     **dict.fromkeys(("mnemonic", "phrase"), _following(snippets.seed)),
     **dict.fromkeys(("log in as ", "log in with ", "login with "), _each(snippets.told)),
     **{
@@ -153,6 +159,10 @@ _HANDLERS: Final[dict[str, Handler]] = {
         for word in ("clave", "chiave", "chave", "jeton", "klucz", "sleutel", "nyckel", "kunci", "kulcs")
     },
     **{word: _each(languages.named_in(word, clear=True)) for word in ("kata sandi", "salasana")},
+    **dict.fromkeys(("la contra ", "mi contra "), _each(languages.named_in("la contra", clear=True))),
+    "mdp ": _each(languages.named_in("mdp", clear=True)),
+    "554=": _each(logins.fix),
+    **dict.fromkeys(("]:25 ", "]:465 ", "]:587 "), _each(logins.relay)),
     "login: ": _each(languages.find_strong_login),
     **dict.fromkeys(("zugangsdaten", "inloggegevens"), _each(languages.find_login)),
     "totp": _each(commands.totp),

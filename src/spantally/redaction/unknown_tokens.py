@@ -58,7 +58,18 @@ _HASHES: Final = frozenset(
     sha512 snapshot src static trace tree uq version
     """.split()  # noqa: SIM905
 )
-_OPEN: Final = _HASHES | {"etag", "nonce", "sum", "sums", "integrity", "state", "cursor", "user", "uid"}
+_OPEN: Final = _HASHES | {
+    "public",
+    "etag",
+    "nonce",
+    "sum",
+    "sums",
+    "integrity",
+    "state",
+    "cursor",
+    "user",
+    "uid",
+}
 """Words of the names of variables that hold noise and open nothing."""
 _TITLE: Final = re.compile(r"(?:v[0-9]|[A-Z][a-z]+)-(?:[A-Za-z]+-){0,6}(?P<last>[A-Za-z]{3,}-)")
 """``Token-design-``: the title of a page, of which a hash follows, or ``v1-deps-`` of what is cached."""
@@ -66,6 +77,8 @@ _TYPE_ID: Final = re.compile(r"01[0-9a-z]{24}|01[A-Za-z0-9]{22}|[kl][A-Za-z]DO[A
 """How ids go on that begin with a time or with the version of their form, and those of GitHub's nodes."""
 _RESOURCE: Final = re.compile(r"(?:db|cluster)-[A-Z0-9]{26}(?![A-Za-z0-9])")
 """What AWS calls a database."""
+_MANY_HYPHENS: Final = 4
+"""In the names of machines; of so few letters of base64 hardly one is a hyphen."""
 _LONG_BODY: Final = 24
 _BLOB: Final = 160
 _BLOB_SIGNS: Final = 2
@@ -328,7 +341,9 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
         and not _is_objects(spread["prefix"])
         and not word.startswith(shapes.PUBLISHABLE, spread.start())
         and _TYPE_ID.fullmatch(spread["body"]) is None
+        and spread["body"].count("-") < _MANY_HYPHENS
         and not (blob and _by_chance(spread.start(), spread["prefix"]))
+        and (spread.start() == 0 or _OPENS_NOTHING.search(word[: spread.start()]) is None)
         and not _is_part(spread["prefix"], word, spread.start())
         and not (spread["prefix"].isupper() and _is_camel(spread["body"]))
     ):

@@ -159,6 +159,12 @@ _HOOKS: Final = (
         )
         for host in ("infura.io", "alchemy.com", "quiknode.pro", "rpc.ankr.com")
     ),
+    (
+        "hooks.zapier.com",
+        re.compile(
+            r"hooks\.zapier\.com\\{0,16}/hooks\\{0,16}/[a-z]{4,12}\\{0,16}/([0-9]{4,12}\\{0,16}/[A-Za-z0-9]{5,16})"
+        ),
+    ),
     ("api.telegram.org/bot", re.compile(r"api\.telegram\.org/bot([0-9]{6,14}:[A-Za-z0-9_-]{16,64})")),
 )
 HOOKS: Final = {mark: _hook(pattern) for mark, pattern in _HOOKS}

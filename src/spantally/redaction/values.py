@@ -33,6 +33,8 @@ _RESOURCE_PARTS: Final = 4
 _ODD: Final = re.compile(r"[!?~^#*;,@$%]")
 """Marks that no argument of a call has by itself."""
 _CHOSEN: Final = re.compile(r"[!@#$%^&*+=?~]")
+_STRUCTURE: Final = re.compile(r"[\s/\\(){}\[\]<>|:;,.\"'`]|\+\+|&&|==|[$%]\{?[A-Za-z]{2,}\Z|\A[$%#]")
+_LONG_STRONG: Final = 12
 _MARKS: Final = re.compile("[=_-]")
 _POINTER: Final = re.compile(r"0x[0-9a-fA-F]{1,16}\Z")
 _ESCAPED: Final = re.compile(r"(?:\\{1,16}u(?!00[0-7])[0-9a-fA-F]{4})+\Z")
@@ -41,7 +43,7 @@ _ISSUE: Final = re.compile(r"[A-Z][A-Z0-9]{1,9}-[0-9]{1,7}\Z")
 """``OPS-10465`` of a tracker, whose numbers are called keys."""
 _CACHED: Final = re.compile(
     r"(?:(?:[A-Za-z][a-z]+|[a-z]{1,3}[0-9]{1,2})[:/|#-]){1,6}"
-    r"(?:[0-9]{1,20}|[0-9a-f]{32,128}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"(?:[0-9]{1,20}|[0-9a-f]{8,16}|[0-9a-f]{32,128}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
     r"(?:[:/|#-](?:[a-z]+|[a-z]{1,3}[0-9]{1,2})){0,4}\Z"
 )
 """``user:8241077:profile``, ``linux-pip-`` and a hash: words around one number or hash, of what is kept."""
@@ -60,6 +62,14 @@ _SPACED: Final = re.compile(r"[0-9!@#$%^&*]")
 _LETTERED: Final = re.compile(r"[A-Z]{1,2}[a-z]+\Z")
 
 
+_TALK: Final = re.compile(
+    r"(?i)(?:\A|[ ])(?:a|at|be|can|cannot|de|der|die|does|has|is|la|must|no|not|of|or|pas|should|than|the|to)"
+    r"[ ]"
+)
+_MESSAGE: Final = 4
+"""Spaces of a sentence about a password: phrases that people choose have fewer, and no such words."""
+
+
 class Site(NamedTuple):
     """Where a value was found, as far as it decides what counts as a secret."""
 
@@ -76,6 +86,13 @@ class Site(NamedTuple):
     """A line break lies between name and value."""
 
 
+_LABELS: Final = frozenset(
+    """
+    adgangskode contraseña contrase\\u00f1a hasło has\\u0142o heslo kennwort lösenord l\\u00f6senord
+    parola passord passwort salasana senha wachtwoord şifre пароль 密码 密碼 パスワード 비밀번호
+    """.split()  # noqa: SIM905
+)
+"""What stands beside the field of a password, in languages that have one word for it."""
 _LETTER: Final = re.compile(r"\\{1,16}u([0-9a-fA-F]{4})")
 
 
@@ -92,6 +109,8 @@ def acceptable(value: str, site: Site) -> bool:
     if site.kind == names.TOKEN and "\\u" in value:
         value = _LETTER.sub(_letter_of, value)  # of a word in another language it says no more than that
     if len(value) < SHORTEST or shapes.is_placeholder(value) or _named_like_a_secret(value):
+        return False
+    if site.kind == names.PASSWORD and site.quoted and value.lower() in _LABELS:
         return False
     if value[2] == ":" and site.kind != names.PASSWORD and _PRINT.match(value):
         return False
@@ -120,7 +139,23 @@ def _weak(value: str, site: Site) -> bool:
     if _SNAKE.match(value) or is_place(value):
         return False
     least = 20 if site.how in ("space", "list", "cell") else 14
-    return shapes.looks_random(value, least) or (len(value) >= 20 and shapes.case_noise(value))
+    return (
+        shapes.looks_random(value, least)
+        or (len(value) >= 20 and shapes.case_noise(value))
+        or (site.quoted and site.how == "operator" and _is_strong(value))
+    )
+
+
+def _is_strong(value: str) -> bool:
+    """Whether letters of both cases, digits and a mark are in a value, and nothing that code has."""
+    return (
+        len(value) >= _LONG_STRONG
+        and shapes.has_digit(value)
+        and _CHOSEN.search(value) is not None
+        and any(map(str.islower, value))
+        and any(map(str.isupper, value[1:]))
+        and _STRUCTURE.search(value) is None
+    )
 
 
 def is_place(value: str) -> bool:
@@ -146,7 +181,7 @@ def _loose(value: str, site: Site) -> bool:
     if value.isdigit() and site.kind != names.WEAK and (site.how != "list" or site.kind == names.PASSWORD):
         if site.kind == names.PASSWORD and site.quoted and not site.far:
             return len(value) >= _PIN
-        return _MANY_DIGITS <= len(value) <= 40
+        return (12 if site.kind == names.PASSWORD else _MANY_DIGITS) <= len(value) <= 40
     if not shapes.is_mixed(value):
         if site.kind == names.PASSWORD and (
             shapes.joined_words(value) >= 4 or (site.how != "list" and shapes.even_case(value))
@@ -233,7 +268,8 @@ def _password(value: str, site: Site) -> bool:
 
 
 def _sentence(value: str) -> bool:
-    return value.count(" ") >= 2 and value[:1].isupper()
+    words = value.count(" ")
+    return (words >= 2 and value[:1].isupper()) or (words >= _MESSAGE and _TALK.search(value) is not None)
 
 
 def _token(value: str, site: Site) -> bool:
