@@ -160,6 +160,8 @@ def test_secrets_of_a_fifth_corpus_go(form: str, secret: str) -> None:
         'secret "gateway-credentials" not found\n49m Warning Failed pod/ledger-ec62f1dcfb-a6ob2 Error',
         f"{{{{resolve:secretsmanager:app/db:SecretString:token::{UUID}}}}}",
         "SMTP_PASSWORD=__SET_IN_CI__",
+        "_normalized_key = _pep_440_key",
+        f"httpx.HTTPStatusError: md5:{HEX[:32]}",
         f'"ClientToken": "{UUID}"',
         '{"out": "611b8b4 rename secret for gateway (#8278)\\n' + HEX[:40] + ' rename"}',
         "signing_key: xxxx-xxxx-xxxx-2093",

@@ -62,7 +62,7 @@ _CRYPT_HASH: Final = re.compile(r"[A-Za-z0-9./+=]{20,}")
 _LDAP_HASH: Final = re.compile(r"\{S?(?:SHA|MD5)(?:256|384|512)?\}\Z", re.IGNORECASE)
 _NT_HASH: Final = re.compile(r"[a-fA-F0-9]{32}\Z")
 _DIGEST_LINE: Final = re.compile(
-    r"""(?:\A|[\n"'`]|\\n)[\w.@-]{1,64}:"""
+    r"""(?:\A|[\n"'`]|\\n)[\w.@-]{1,64}:(?![ ])"""
     r"(?:[^:\n\\]{0,64}[A-Z ][^:\n\\]{0,64}|(?i:webdav|realm|users|private|digest|restricted)):\Z"
 )
 """``user:realm:`` of htdigest; a realm is a title."""

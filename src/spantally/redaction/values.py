@@ -93,6 +93,8 @@ _LABELS: Final = frozenset(
     """.split()  # noqa: SIM905
 )
 """What stands beside the field of a password, in languages that have one word for it."""
+_NAME_WITH_NUMBER: Final = re.compile(r"_?[a-z]+(?:_(?:[a-z]+|[0-9]{1,4}))*_(?:key|token|secret|password)\Z")
+"""``_pep_440_key``: a variable."""
 _LETTER: Final = re.compile(r"\\{1,16}u([0-9a-fA-F]{4})")
 
 
@@ -311,7 +313,7 @@ def _is_resource(value: str) -> bool:
 
 def _named_like_a_secret(value: str) -> bool:
     """``api_key=api_key``, ``token=OPENAI_API_KEY``: the value is itself a name, not a secret."""
-    if len(value) > 48 or shapes.has_digit(value):
+    if len(value) > 48 or (shapes.has_digit(value) and _NAME_WITH_NUMBER.match(value) is None):
         return False
     if value.count("-") == 1:
         value = value.replace("-", "_")
