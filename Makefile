@@ -65,6 +65,9 @@ $(MODEL): | $(LLAMA)/.ready
 	@mv $@.part $@
 	@rm -rf $(CACHE)/wheels
 
+# Children of the tests would compile the SDKs anew each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 test: $(READY) ## the tests but the slow ones
 	@$(BIN)/python -m pytest -q $(PARALLEL) -m 'not slow and not peers and not collector and not real_model'
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,13 +20,20 @@ for _name in [name for name in os.environ if name.startswith(("SPANTALLY_", "OTE
     if _name != "SPANTALLY_RECORDINGS":  # told to the tests, not to the package
         del os.environ[_name]
 
+# Every client of an SDK reads the file of the machine's certificates, which takes longer than a call. A
+# directory of them is only looked into when one is needed.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = ssl.get_default_verify_paths().openssl_capath
+
 # Shells have their background jobs ignore Ctrl-C, and the programs of the tests would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TESTS_APART = 100
 """After as many tests what lives by then is put out of the collector's sight."""
-_finished = 0
+_MODULES_APART = 20
+"""And after a test that has imported as many: to walk through an SDK takes longer than most tests."""
+_finished = _modules = 0
 
 
 def pytest_collection_finish() -> None:
@@ -35,9 +44,10 @@ def pytest_collection_finish() -> None:
 
 def pytest_runtest_logfinish() -> None:
     """The same of what tests leave behind: modules of SDKs, reports."""
-    global _finished
+    global _finished, _modules
     _finished += 1
-    if _finished % _TESTS_APART == 0:
+    if _finished % _TESTS_APART == 0 or len(sys.modules) >= _modules + _MODULES_APART:
+        _modules = len(sys.modules)
         gc.collect()
         gc.freeze()
 

@@ -14,7 +14,7 @@ import spantally
 from spantally.ledger.contract import CallRow, SessionRow
 
 PRELUDE = """
-import faulthandler, os, sys
+import faulthandler, gc, os, sys
 def _limit():
     faulthandler.dump_traceback_later({limit}, exit=True)
 
@@ -23,7 +23,10 @@ if hasattr(os, "register_at_fork"):  # the thread of this limit would be missed 
     os.register_at_fork(
         before=faulthandler.cancel_dump_traceback_later, after_in_child=_limit, after_in_parent=_limit
     )
+gc.disable()  # while hundreds of classes are made, none of which goes again
 import openai
+gc.freeze()
+gc.enable()
 
 def client(**given):
     return openai.OpenAI(base_url=os.environ["BASE_URL"], api_key="sk-made-up-0001", max_retries=0, **given)

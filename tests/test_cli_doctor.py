@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from spantally.cli import otlp_pieces
 from spantally.cli import run as run_command
-from spantally.cli.checks import exporters, launches, ledger, settings, versions
+from spantally.cli.checks import exporters, launches, ledger, process, settings, versions
 from spantally.cli.checks.finding import Finding, Level
 from spantally.cli.main import cli
 from spantally.ground import setting_names
@@ -221,8 +221,9 @@ def test_ledger_in_a_missing_directory(tmp_path: Path) -> None:
     assert not (tmp_path / "no").exists()
 
 
-def test_json_is_one_array_and_exit_code_tells(tmp_path: Path) -> None:
+def test_json_is_one_array_and_exit_code_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--json` gives one array of findings; a problem among them makes the exit code 1."""
+    monkeypatch.setattr(process, "check", lambda environ: [])
     environ = {"SPANTALLY_SEMCONV": "0.1", "SPANTALLY_LEDGER": str(tmp_path / "ledger.db")}
     done = CliRunner().invoke(cli, ["doctor", "--json"], env=environ)
     found = json.loads(done.stdout)

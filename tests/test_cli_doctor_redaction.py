@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import spantally
+from doctor_kit import empty_sdks
 from spantally.api.report import report
 from spantally.cli.checks import process, redaction
 from spantally.cli.checks.finding import Finding, Level
@@ -106,12 +107,13 @@ def test_redactor_of_somebody_else_is_noted() -> None:
     ]
 
 
-def test_json_carries_it() -> None:
+def test_json_carries_it(tmp_path: Path) -> None:
     """The settings of the environment reach the program that doctor starts, and the array tells of them."""
     environ = {
         "SPANTALLY_REDACT_PII": "email,ip",
         "SPANTALLY_REDACTION_STRICT": "false",
         "SPANTALLY_REDACTION_KEY": "between us",
+        **empty_sdks(tmp_path),
     }
     done = CliRunner().invoke(cli, ["doctor", "--json"], env=environ)
     found = {(one["name"], one["value"]): one["level"] for one in json.loads(done.stdout)}
@@ -134,7 +136,8 @@ def test_settings_that_hold_secrets_are_shown_without(
     monkeypatch.setenv("SPANTALLY_CONFIG", str(config))
     monkeypatch.setenv("SPANTALLY_PRICES_URL", f"https://app:{secrets[0]}@prices.internal/data.json")
     monkeypatch.setenv("SPANTALLY_ENTITY", f"sk-proj-{secrets[1]}")
-    done = CliRunner().invoke(cli, ["doctor", *(["--json"] if form == "json" else [])])
+    arguments = ["doctor", *(["--json"] if form == "json" else [])]
+    done = CliRunner().invoke(cli, arguments, env=empty_sdks(tmp_path))
     assert "prices.internal" in done.output
     assert "SPANTALLY_ENTITY" in done.output
     assert str(config) in done.output

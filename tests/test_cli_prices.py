@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cli_ledger import fill, invoke
+from doctor_kit import diagnosed
 from ledger_kit import T0, chat, session, usage
 from own_rates_kit import UseOwn, own, read
 from price_data import published
@@ -190,7 +191,7 @@ def test_check_shows_every_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert done.exit_code == 1
     assert len(done.stdout.splitlines()) == 3
     assert len(json.loads(invoke("prices", "--check", "--json").stdout)) == 3
-    doctor = json.loads(invoke("doctor", "--json").stdout)
+    doctor = diagnosed()
     assert sum(one["name"] == "own rates" and one["level"] == "problem" for one in doctor) == 3
 
 
@@ -376,7 +377,7 @@ def test_update_and_undo(publisher: Callable[..., str], monkeypatch: pytest.Monk
     assert "was in force already" in invoke("prices", "update").stderr.replace("\n", " ")
     back = invoke("prices", "update", "--undo")
     assert (back.exit_code, downloads.history()) == (0, [first])
-    doctor = json.loads(invoke("doctor", "--json").stdout)
+    doctor = diagnosed()
     assert [one["value"] for one in doctor if one["name"] == "price data"] == [first.source]
     assert "as it is installed" in invoke("prices", "update", "--undo").stderr.replace("\n", " ")
     assert invoke("prices", "update", "--undo").exit_code == 1

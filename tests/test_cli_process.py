@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from doctor_kit import empty_sdks
 from spantally.cli.checks import process
 from spantally.cli.checks.finding import Finding, Level
 
@@ -36,18 +40,25 @@ def patch(**changes: Any) -> list[dict[str, Any]]:
     return [{**HEALTHY["patches"][0], **changes}]
 
 
-def test_a_healthy_program_has_no_problem() -> None:
+@pytest.fixture(scope="module")
+def of_a_program(tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
+    """What is said of a real small program."""
+    return process.check({**os.environ, "XDG_DATA_HOME": str(tmp_path_factory.mktemp("data"))})
+
+
+def test_a_healthy_program_has_no_problem(of_a_program: list[Finding]) -> None:
     """The report of a real small program names our patches and the net, and no problem."""
-    found = process.check(os.environ)
+    found = of_a_program
     assert [one for one in found if one.level is not Level.OK] == []
     values = " ".join(one.value for one in found)
     assert "openai._base_client:SyncAPIClient.request" in values
     assert "on_ending" in values
 
 
-def test_program_of_a_user_with_broken_exporters_is_still_examined() -> None:
+def test_program_of_a_user_with_broken_exporters_is_still_examined(tmp_path: Path) -> None:
     """The user's exporters are left out of the small program: it needs none and must not wait for them."""
-    environ = {**os.environ, "OTEL_TRACES_EXPORTER": "no_such", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    broken = {"OTEL_TRACES_EXPORTER": "no_such", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    environ = {**os.environ, **empty_sdks(tmp_path), **broken}
     assert process.check(environ)[0] == Finding(process.SECTION, "spantally", "active")
 
 
@@ -64,9 +75,9 @@ def test_missing_taps_that_versions_may_lack_are_a_note() -> None:
     assert (found.level, found.value) == (Level.NOTE, "3 places of openai._base_client are missing")
 
 
-def test_websockets_are_among_what_is_patched() -> None:
+def test_websockets_are_among_what_is_patched(of_a_program: list[Finding]) -> None:
     """Parts of an SDK that it imports only when they are used are told of by their source."""
-    values = " ".join(one.value for one in process.check(os.environ))
+    values = " ".join(one.value for one in of_a_program)
     assert "places of openai.resources.realtime.realtime, once it is imported" in values
     assert "places of openai.resources.responses.responses" in values
 
@@ -99,8 +110,8 @@ def test_failures_are_listed() -> None:
     assert (found.level, found.value) == (Level.PROBLEM, "OSError, 2 times")
 
 
-def test_disabled_is_told_apart_from_broken() -> None:
+def test_disabled_is_told_apart_from_broken(tmp_path: Path) -> None:
     """A program in which we do not start is a problem, unless SPANTALLY_DISABLED asked for it."""
     assert told(active=False)["spantally"].level is Level.PROBLEM
-    (found,) = process.check({**os.environ, "SPANTALLY_DISABLED": "true"})
+    (found,) = process.check({**os.environ, **empty_sdks(tmp_path), "SPANTALLY_DISABLED": "true"})
     assert (found.value, found.level) == ("not active", Level.NOTE)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cli_ledger import LONG, fill, invoke, research, small
+from doctor_kit import diagnosed
 from ledger_kit import T0
 from spantally.cli.cost import total_line
 from spantally.cli.jsonout import print_array
@@ -318,7 +319,7 @@ def test_error_says_where_its_path_came_from(
         done = invoke(*command.split())
         assert done.exit_code == 2, command
         assert done.stderr.endswith("(path from SPANTALLY_LEDGER)\n"), command
-    (state,) = [one for one in json.loads(invoke("doctor", "--json").stdout) if one["name"] == "state"]
+    (state,) = [one for one in diagnosed() if one["name"] == "state"]
     assert state["advice"].endswith("(path from SPANTALLY_LEDGER)")
     monkeypatch.setenv("SPANTALLY_LEDGER", str(tmp_path / "typo.db"))
     assert "(path from SPANTALLY_LEDGER)" in invoke("sessions").stderr
@@ -342,7 +343,7 @@ def test_file_that_is_no_ledger(tmp_path: Path, command: str) -> None:
     assert done.exit_code == 2
     assert str(path) in done.stderr
     assert done.stdout == ""
-    (state,) = [one for one in json.loads(invoke("doctor", "--json").stdout) if one["name"] == "state"]
+    (state,) = [one for one in diagnosed() if one["name"] == "state"]
     assert (state["level"], state["value"]) == ("problem", "not_a_database")
 
 

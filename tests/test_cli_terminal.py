@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cli_ledger import LONG, fill, invoke, research, small
+from doctor_kit import empty_sdks
 
 COMMAND = [sys.executable, "-m", "spantally.cli"]
 
@@ -106,18 +107,20 @@ def test_broken_pipe_is_quiet(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["sessions", "show last", "doctor", "--help", "path --json"])
-def test_closed_stdout_is_no_error(command: str) -> None:
+def test_closed_stdout_is_no_error(command: str, tmp_path: Path) -> None:
     """`spantally ... >&-`: nobody reads it, which is no reason for a traceback."""
+    environ = {**os.environ, **empty_sdks(tmp_path)}
     shell = ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, *command.split()]
-    done = subprocess.run(shell, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=60, env=environ)
     assert "Traceback" not in done.stderr
     assert done.returncode == 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("command", ["sessions", "calls --json", "show last", "doctor", "--help"])
-def test_full_disk_behind_stdout_is_one_line(command: str) -> None:
+def test_full_disk_behind_stdout_is_one_line(command: str, tmp_path: Path) -> None:
     """What was asked for could not be written: one line and exit code 2, never success."""
+    environ = {**os.environ, **empty_sdks(tmp_path)}
     for unbuffered in ("", "1"):
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
@@ -125,7 +128,7 @@ def test_full_disk_behind_stdout_is_one_line(command: str) -> None:
                 stdout=full,
                 stderr=subprocess.PIPE,
                 text=True,
-                env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+                env={**environ, "PYTHONUNBUFFERED": unbuffered},
                 timeout=60,
             )
         assert "Traceback" not in done.stderr

@@ -60,22 +60,32 @@ def unaffected(programs: Programs, *before: str, more: str = "", seconds: float 
 
 def command(programs: Programs, *arguments: str, before: tuple[str, ...] = ()) -> tuple[int, str]:
     """Exit code and everything that a command of ours says."""
+    return _said(programs, *before, sys.executable, "-m", "spantally.cli", *arguments)
+
+
+def _said(programs: Programs, *line: str) -> tuple[int, str]:
     done = subprocess.run(
-        [*before, sys.executable, "-m", "spantally.cli", *arguments],
-        env=programs.environment(COLUMNS="400"),
-        capture_output=True,
-        text=True,
-        timeout=60,
+        line, env=programs.environment(COLUMNS="400"), capture_output=True, text=True, timeout=60
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout + done.stderr
 
 
-def told(programs: Programs, *words: str, before: tuple[str, ...] = ()) -> None:
+EXAMINED = """
+from spantally.cli.checks import ledger
+for one in ledger.check(None):
+    print(*one)
+"""
+"""The part of `doctor` that is about ledgers; another part starts a program with every SDK."""
+
+
+def told(
+    programs: Programs, *words: str, before: tuple[str, ...] = (), doctor: tuple[str, ...] = ("-c", EXAMINED)
+) -> None:
     """`sessions` ends with 2 and says what to do; `doctor` says the same of the ledger."""
     code, said = command(programs, "sessions", before=before)
     assert code == 2, said
-    _, diagnosed = command(programs, "doctor", before=before)
+    _, diagnosed = _said(programs, *before, sys.executable, *doctor)
     for text in (said, diagnosed):
         assert str(programs.ledger) in text
         assert [word for word in words if word not in text] == []
@@ -88,7 +98,7 @@ def test_missing_directory(programs: Programs) -> None:
     line = unaffected(programs)
     assert "does not exist; create it (mkdir -p" in line
     assert not (programs.folder / "not").exists()
-    told(programs, "create it", "SPANTALLY_LEDGER")
+    told(programs, "create it", "SPANTALLY_LEDGER", doctor=("-m", "spantally.cli", "doctor"))
 
 
 @posix

@@ -43,6 +43,7 @@ def modules() -> dict[str, Path]:
     return {_name_of(path): path for path in sorted(SOURCE.rglob("*.py"))}
 
 
+@cache
 def room_of(module: str) -> str:
     """The folder under src/spantally that a module lies in; a file beside the folders is its own room."""
     parts = module.split(".")

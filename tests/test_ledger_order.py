@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -126,15 +127,27 @@ WORLD = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(WORLD, st.randoms(use_true_random=False))
-def test_any_order_any_batches_any_repetition(records: list[Record], chance: random.Random) -> None:
-    """Shuffled, split into other batches and partly delivered again, records leave the same ledger."""
+def agree(records: list[Record], chance: random.Random) -> None:
     first = stored(records, [])
     again = [*records, *chance.sample(records, chance.randint(0, len(records)))]
     chance.shuffle(again)
     sizes = [chance.randint(1, 3) for _ in again]
     assert stored(again, sizes) == first
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(WORLD, st.randoms(use_true_random=False))
+def test_any_order_any_batches_any_repetition(records: list[Record], chance: random.Random) -> None:
+    """Shuffled, split into other batches and partly delivered again, records leave the same ledger."""
+    agree(records, chance)
+
+
+@pytest.mark.slow
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(WORLD, st.randoms(use_true_random=False))
+def test_any_order_in_many_worlds(records: list[Record], chance: random.Random) -> None:
+    """The same at length."""
+    agree(records, chance)
 
 
 def test_every_order_of_a_covered_chain() -> None:

@@ -276,10 +276,18 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 BODIES = st.one_of(st.dictionaries(KEYS, VALUES, max_size=8), VALUES)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(BODIES)
 def test_reading_any_body_never_raises(body: Any) -> None:
     """Objects that raise, iterators, numbers beyond any range, wrong types in every place."""
+    _read_everything(_armed(body))
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(BODIES)
+def test_reading_many_bodies_never_raises(body: Any) -> None:
+    """The same at length."""
     _read_everything(_armed(body))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cli_ledger import invoke
 from spantally.ground import guard
 from spantally.testing import OtlpReceiver
 
@@ -50,10 +51,8 @@ def _run(tmp_path: Path, *words: str, **env: str) -> tuple[subprocess.CompletedP
     )
     assert done.returncode == 0, done.stderr
     assert "result 42" in done.stdout
-    listed = subprocess.run(
-        [str(BIN / "spantally"), "calls", "--json"], capture_output=True, text=True, timeout=60, check=False
-    )
-    return done, json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout else []
+    listed = invoke("calls", "--json")
+    return done, json.loads(listed.stdout) if listed.exit_code == 0 and listed.stdout else []
 
 
 @pytest.mark.parametrize("disabled", ["", "*", "spantally_openai,requests"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from itertools import takewhile
@@ -29,6 +31,21 @@ PRICE = "0.0000021"
 """Of one call: 10 tokens in at $0.15 and 1 out at $0.60 a million."""
 
 
+ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""Other plugins that are installed here are no part of this, and load for two seconds."""
+XDIST = ("-p", "xdist.plugin")
+ANYIO = ("-p", "anyio.pytest_plugin")
+
+
+def arguments(folder: Path, *options: str, plugin: bool = True, name: str = "test_user.py") -> list[str]:
+    """What pytest is told."""
+    return [
+        *("-p", "no:cacheprovider", "--strict-markers", "-W", "error"),
+        *(("-p", "spantally.testing.plugin") if plugin else ()),
+        *(f"--basetemp={folder / 'base'}", "-c", os.devnull, f"--rootdir={folder}", *options, name),
+    ]
+
+
 def run(
     folder: Path, body: str, *options: str, plugin: bool = True, head: str = HEAD, **environ: str
 ) -> tuple[int, str]:
@@ -36,32 +53,18 @@ def run(
     (folder / "test_user.py").write_text(head + body)
     with ScriptedServer([Reply(text="hi", usage=Usage(input=10, output=1))] * 40) as server:
         done = subprocess.run(
-            [
-                *(
-                    sys.executable,
-                    "-m",
-                    "pytest",
-                    "-p",
-                    "no:cacheprovider",
-                    "--strict-markers",
-                    "-W",
-                    "error",
-                ),
-                *(("-p", "spantally.testing.plugin") if plugin else ()),
-                *(
-                    f"--basetemp={folder / 'base'}",
-                    "-c",
-                    os.devnull,
-                    f"--rootdir={folder}",
-                    *options,
-                    "test_user.py",
-                ),
-            ],
+            [sys.executable, "-m", "pytest", *arguments(folder, *options, plugin=plugin)],
             capture_output=True,
             text=True,
             cwd=folder,
             timeout=100,
-            env={**os.environ, "OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "unused", **environ},
+            env={
+                **os.environ,
+                **ALONE,
+                "OPENAI_BASE_URL": server.base_url,
+                "OPENAI_API_KEY": "unused",
+                **environ,
+            },
             check=False,
         )
     return done.returncode, done.stdout + done.stderr
@@ -116,7 +119,7 @@ def test_unmarked():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["one process", "xdist"])
+@pytest.mark.parametrize("options", [(), (*XDIST, "-n", "2")], ids=["one process", "xdist"])
 def test_limits(tmp_path: Path, options: tuple[str, ...]) -> None:
     """A broken limit fails its test with both figures, and the table is the same over two processes."""
     code, output = run(tmp_path, LIMITS.replace("PRICE", repr(PRICE)), *options)
@@ -163,7 +166,6 @@ def test_nothing_is_left():
         "1 11 $0.0000021 test_user.py::test_it",
         "1 11 $0.0000021 total of 2 tests, 1 shown",
     ]
-    assert table(run(tmp_path, body, "--spantally-costs=off")[1]) == []
 
 
 def test_asynchronous_tests(tmp_path: Path) -> None:
@@ -185,7 +187,7 @@ async def test_it(spantally_session, spantally_ledger):
         await client.chat.completions.create(model="gpt-4o-mini", messages=messages)
     assert spantally_session.totals.calls == 1
 """
-    code, output = run(tmp_path, body)
+    code, output = run(tmp_path, body, *ANYIO)
     assert code == 0, output
 
 
@@ -216,30 +218,58 @@ def test_what_cannot_be_measured_fails(tmp_path: Path) -> None:
     body = """
 @pytest.mark.cost(max_usd=1)
 def test_it():
+    import spantally
     spantally.uninstrument()
-    ask()
 """
-    code, output = run(tmp_path, body)
+    code, output = run(tmp_path, body, head=NO_CALLS)
     assert (code, "took spantally down" in output) == (1, True), output
-    code, output = run(tmp_path, body, SPANTALLY_DISABLED="true")
+    code, output = run(tmp_path, body, head=NO_CALLS, SPANTALLY_DISABLED="true")
     assert (code, "spantally is switched off" in output) == (1, True), output
 
 
-@pytest.mark.parametrize(
-    ("mark", "text"),
-    [
-        ("cost(max_usd=-1)", "cost(max_usd)=-1: use dollars from 0 up"),
-        ("cost(max_calls=1.5)", "cost(max_calls)=1.5: use a whole number from 0 up"),
-        ("cost(0.5)", "cost(0.5,): name its arguments"),
-        ("cost(usd=1)", "cost() knows no usd; its arguments are"),
-    ],
-)
-def test_a_wrong_mark(tmp_path: Path, mark: str, text: str) -> None:
+WRONG = {
+    "cost(max_usd=-1)": "cost(max_usd)=-1: use dollars from 0 up",
+    "cost(max_calls=1.5)": "cost(max_calls)=1.5: use a whole number from 0 up",
+    "cost(0.5)": "cost(0.5,): name its arguments",
+    "cost(usd=1)": "cost() knows no usd; its arguments are",
+}
+RUNS = """
+import json, sys
+import pytest
+for arguments in json.loads(sys.argv[1]):
+    print("ended with", int(pytest.main(arguments)), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def said_of_wrong_marks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What each run over a test with a wrong mark says, by the mark; one process has them all."""
+    folder = tmp_path_factory.mktemp("wrong")
+    runs = []
+    for number, mark in enumerate(WRONG):
+        (folder / f"test_{number}.py").write_text(f"{NO_CALLS}@pytest.mark.{mark}\ndef test_it(): pass\n")
+        runs.append(arguments(folder, name=f"test_{number}.py"))
+    done = subprocess.run(
+        [sys.executable, "-c", RUNS, json.dumps(runs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=folder,
+        timeout=100,
+        env={**os.environ, **ALONE, "PYTHONUNBUFFERED": "1"},
+        check=True,
+    )
+    said = re.split(r"(?<=ended with \d)\n", done.stdout)
+    return dict(zip(WRONG, said, strict=False))
+
+
+@pytest.mark.parametrize(("mark", "text"), WRONG.items())
+def test_a_wrong_mark(said_of_wrong_marks: dict[str, str], mark: str, text: str) -> None:
     """A wrong argument of the mark ends the run before any test, naming test, value and what is allowed."""
-    code, output = run(tmp_path, f"@pytest.mark.{mark}\ndef test_it():\n    pass\n", head=NO_CALLS)
-    assert code == 4, output
+    output = said_of_wrong_marks[mark]
+    assert output.endswith("ended with 4"), output
     assert text in output
-    assert "test_user.py::test_it" in output
+    assert f"test_{list(WRONG).index(mark)}.py::test_it" in output
 
 
 def test_a_wrong_mark_in_a_worker(tmp_path: Path) -> None:
@@ -250,14 +280,14 @@ def test_wrong(): pass
 
 def test_right(): pass
 """
-    code, output = run(tmp_path, body, "-n", "1", head=NO_CALLS)
+    code, output = run(tmp_path, body, *XDIST, "-n", "1", head=NO_CALLS)
     assert code == 1, output
     assert "@pytest.mark.cost(max_usd)=-1: use dollars from 0 up" in output
     assert "1 passed, 1 error" in output
 
 
 def test_reported_by_unittest(tmp_path: Path) -> None:
-    """Methods of a unittest.TestCase are held against their limits, too."""
+    """Methods of a unittest.TestCase are held against their limits, too; no table where none is wanted."""
     body = """
 import unittest
 
@@ -266,9 +296,10 @@ class TestOld(unittest.TestCase):
     def test_it(self):
         ask()
 """
-    code, output = run(tmp_path, body)
+    code, output = run(tmp_path, body, "--spantally-costs=off")
     assert code == 1, output
     assert "cost: 1 call, max_calls is 0 calls" in output
+    assert table(output) == []
 
 
 def test_a_wrong_option(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ project. Tests and packages that are about secrets are left out: they are full o
 from __future__ import annotations
 
 import json
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
@@ -46,19 +48,24 @@ def _folders() -> list[Path]:
     return [Path(one) for one in dict.fromkeys((paths["stdlib"], paths["purelib"], paths["platlib"]))]
 
 
-def _files(kind: str, rng: Random) -> list[Path]:
-    found: list[Path] = []
+@cache
+def _all_files() -> tuple[Path, ...]:
+    """Whatever may be read, in order; to look through the packages takes seconds."""
+    endings = tuple(ending for ones in _ENDINGS.values() for ending in ones)
+    found: set[Path] = set()
     for folder in _folders():
-        for ending in _ENDINGS[kind]:
-            found += [
-                path
-                for path in folder.rglob(f"*{ending}")
-                if not set(path.relative_to(folder).parts[:-1]) & set(_LEFT_OUT)
-                and not path.relative_to(folder)
-                .parts[0]
-                .startswith(("spantally", "lazybridge", "detect_secrets"))
-            ]
-    found = sorted(set(found))
+        for place, folders, names in os.walk(folder):
+            path = Path(place)
+            ours = ("spantally", "lazybridge", "detect_secrets") if path == folder else ()
+            folders[:] = [name for name in folders if name not in _LEFT_OUT and not name.startswith(ours)]
+            found.update(
+                path / name for name in names if name.endswith(endings) and not name.startswith(ours)
+            )
+    return tuple(sorted(found))
+
+
+def _files(kind: str, rng: Random) -> list[Path]:
+    found = [path for path in _all_files() if path.name.endswith(_ENDINGS[kind])]
     rng.shuffle(found)
     return found
 
