@@ -183,3 +183,43 @@ def test_names_of_variables_stay_under_a_password(stand_in: str) -> None:
 @pytest.mark.parametrize("value", ["$ecret", "${x y9}", "x9xx", "<a1-b2>", "correct horse battery 7"])
 def test_passwords_that_look_alike_go(value: str) -> None:
     assert value not in REDACTOR.text(value, "db.password")
+
+
+@pytest.mark.parametrize(
+    ("form", "secret"),
+    [
+        ("La password di notifier è {}, cambiala domani.", "Pebble-quartz114"),
+        ("Ich habe das Kennwort auf {} geändert.", "y^WD6ns5H%=736A3CSQ"),
+        ("Новый пароль для mq-17.example.com — {}, смени после входа.", "SaffronVelvet11?"),
+        ("root pw on node-30.example.com -> {}", "Badger8Saffron$"),
+        ("sign in with ines@example.com and {}", "Copper@5962"),
+        ("wg genkey\n{}", "nCl3yRFQyPCv0vsqoFoyfLwciQvPhGZQ7JzIZvczhU8="),
+        ('Algorithm.HMAC256("{}")', KEY),
+        ("kubeadm join 10.0.0.30:6443 --token {}", "zswf3j.5nnuv2fwn3umczc4"),
+        ("consul acl bootstrap\nSecretID: {}", UUID),
+        ("got b'\\x00{}\\x00'", "sk-proj-" + KEY),
+        ("got '\\0{}'", "sk-proj-" + KEY),
+        ("https://open.example.cn/open-apis/bot/v2/hook/{}", UUID),
+    ],
+)
+def test_secrets_of_a_sixth_corpus_go(form: str, secret: str) -> None:
+    text = form.format(secret)
+    redacted = REDACTOR.text(text)
+    assert secret not in redacted
+    assert REDACTOR.text(redacted) == redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"AAGUID {UUID} (security key)",
+        "AKIAIOSFODNN7EXAMPLE is the sample id of the documents",
+        'implementation("io.jsonwebtoken:jjwt-api:3.17.1")',
+        "    at Object.getToken (/srv/notifier/dist/auth.js:93:41)",
+        "q=mysql%3A%2F%2F%3Cuser%3E%3A%3Cpassword%3E%40db.example.com%2Fapp",
+        f"restore-keys: |\n  pip-{HEX}",
+        'document.cookie = "sidebar=closed; path=/"',
+    ],
+)
+def test_what_a_sixth_corpus_has_beside_stays(text: str) -> None:
+    assert REDACTOR.text(text) == text

@@ -22,7 +22,9 @@ _STAND_IN: Final = re.compile(
     r"|[xX]{3,64}|%\([a-z_]\w{0,64}\)s|<[A-Za-z]{2,16}(?:[ _-][A-Za-z]{2,16}){1,4}>"
 )
 """What others put there: a word in brackets, the name of a variable, what somebody is to fill in."""
-_NO_SECRETS: Final = frozenset({"true", "false", "none", "null", "undefined"})
+_NO_SECRETS: Final = frozenset(
+    {"true", "false", "none", "null", "undefined", "enabled", "disabled", "required", "optional"}
+)
 _WHOLE: Final = frozenset({names.PASSWORD, names.SECRET, names.TOKEN, names.AUTH, names.COOKIE})
 _OPEN_TO_IDS: Final = frozenset({"auth", "connectionstring", "connection_string"})
 """What a hash or a UUID under them is: nothing but a key."""

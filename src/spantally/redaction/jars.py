@@ -12,7 +12,7 @@ from spantally.redaction import shapes
 from spantally.redaction.spans import STRUCTURE, Span
 
 SESSION: Final = re.compile(
-    r"(?i)sess|sid|auth|token|jwt|csrf|xsrf|secret|login|logged|remember|access|refresh|key"
+    r"(?i)sess|sid(?!e)|auth|token|jwt|csrf|xsrf|secret|login|logged|remember|access|refresh|key"
 )
 """In the names of cookies that open something."""
 _QUOTE: Final = r"""\\{0,16}["'`]"""

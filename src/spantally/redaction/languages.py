@@ -77,6 +77,8 @@ _FAR: Final = re.compile(
     """
 )
 """With words between the two, which end in what joins them."""
+_GO_ON: Final = (" \u2014 ", " \u2013 ", " - ")
+"""Behind the name of a host, of which a password follows."""
 _ENDS: Final = re.compile(r"""[\s"'`,;)\]}>\\]|\*\*|\*(?=\s|\Z)""")
 _CLOSING: Final = ".!?:,;)*"
 _AROUND: Final = "\"'`()[]<>,;:.*"
@@ -109,7 +111,7 @@ def find_named(text: str, check: Callable[[], None], taken: list[Span]) -> None:
         is_key = _KEY_NAMES.fullmatch(text, named.start(), named.end()) is not None
         for behind in (_AFTER, _FAR):
             hit = behind.match(text, named.end())
-            if hit is None:
+            if hit is None or (behind is _AFTER and text.startswith(_GO_ON, hit.end())):
                 continue
             raw = hit["value"]
             end = _ENDS.search(raw)

@@ -154,11 +154,13 @@ OTHERS: Final = (
     *("\ttrue\t/", "\tfalse\t/", "\\ttrue\\t/", "\\tfalse\\t/"),
     "mc alias set ",
     "mdp ",
+    *("sign in with ", "kubeadm join"),
+    *("hmac256(", "hmac384(", "hmac512("),
     "hooks.zapier.com",
     *("]:25 ", "]:465 ", "]:587 "),
     "554=",
     *("pin for ", "pin of "),
-    *("backup-code", "recovery-code", "verification code", "one-time code", "login code"),
+    *("backup-code", "recovery-code", "verification code", "one-time code"),
     *("la contra ", "mi contra "),
     "zugangsdaten",
     "inloggegevens",
@@ -166,8 +168,11 @@ OTHERS: Final = (
 )
 """Beside the stems of names; all in lower case, none of which can overlap itself."""
 
-_LETTERS: Final = "kwgb-/puhc"
-"""Letters that are rare in texts, the rarest first: a mark is found by the first of them that it has."""
+_LETTERS: Final = "-kwgb/puhc"
+"""Letters that are rare in texts, the rarest first: a mark is found by the first of them that it has.
+
+The hyphen is before them: of two marks at one place of one letter only one is found, and `` -key`` has two.
+"""
 _SIGNS: Final = {
     "@": "@",
     URL_ENCODED: "%",
@@ -205,7 +210,7 @@ def _places() -> dict[str, int]:
     """Where the rarest letter stands in each mark that has one; the stems first, which are met most often."""
     found: dict[str, int] = {}
     for mark in (*names.STEM_WORDS, *OTHERS):
-        letter = next((letter for letter in _LETTERS if letter in mark), None)
+        letter = "b" if mark.startswith("-----") else next(filter(mark.__contains__, _LETTERS), None)
         if letter is not None and (mark in names.STEM_WORDS or mark not in _ALSO.values()):
             found.setdefault(mark, mark.index(letter))
     return found

@@ -117,7 +117,7 @@ _PLAIN_KEY: Final = frozenset(
 _PLAIN_KEYS: Final = _PLAIN_KEY | frozenset(
     """
     all allowed bad by commit dead excluded expected extra given got gpg has host known missing new num of
-    old other required reserved safe signature sorted ssh stale the unexpected unknown unused valid
+    old other required reserved restore safe signature sorted ssh stale the unexpected unknown unused valid
     """.split()  # noqa: SIM905
 )
 """The same of more than one."""

@@ -136,6 +136,10 @@ _ARGUMENT: Final = re.compile(r"[A-Za-z_]\w*=(?!=)")
 _OF_A_PATH: Final = frozenset("/:")
 _PUBLIC_KEYS: Final = ("AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "AAAAGnNr", "AAAAInNr")
 """How public keys of SSH begin: with the length of the name of their kind, and it."""
+_OF_A_BUILD: Final = re.compile(
+    r"(?:\.[a-z]{1,5}:[0-9]{1,6}(?::[0-9]{1,6})?|[a-z]:v?[0-9]{1,4}(?:\.[0-9]{1,4}){1,3})\Z"
+)
+"""A line of a file, a version of a package: ``auth.js:93:41``, ``jjwt-api:3.17.1``."""
 _DIGESTS: Final = ("sha256:", "sha512:")
 _HAS_NONE: Final = re.compile(
     r"""\\{0,16}["'`]?\s{0,2}[:=]\s{0,2}(?:\\{0,16}(?P<quote>["'])\\{0,16}(?P=quote)(?!["'])|null|None|~|\*{3,}|ENC\[)"""
@@ -149,6 +153,8 @@ _BRACKETED: Final = re.compile(
 """``ENCRYPTION_KEY (AES-256, hex): ...``."""
 _ESCAPES: Final = re.compile(r"\\{1,16}[nrt]")
 _WORD: Final = re.compile(r"\w")
+_CALLED_ID: Final = re.compile(r"I[Dd][ ]{1,2}\Z")
+"""``AAGUID ``, before what is then an id, whatever comes behind it."""
 _BREAKS: Final = frozenset("nrt")
 _LONG_HEX: Final = 32
 AFTER: Final = 80
@@ -280,6 +286,10 @@ def find_before(text: str, name_start: int, kind: int, taken: list[Span]) -> Non
     if hit is None:
         return
     value = hit["value"].rstrip(_TRAILING)
+    if shapes.is_plain_id(value) and _CALLED_ID.search(
+        text, max(0, hit.start("value") - 12), hit.start("value")
+    ):
+        return
     # A field of a form says that it is one, so that its value may be simple.
     in_form = kind == names.PASSWORD and text.endswith(_FIELD, 0, hit.start("value"))
     if (
@@ -306,6 +316,7 @@ def _is_secret(value: str, kind: int) -> bool:
         len(value) < 6
         or value.startswith(_DIGESTS)
         or shapes.is_pod(value)
+        or _OF_A_BUILD.search(value) is not None
         or _PRINT.match(value)
         or shapes.is_placeholder(value)
         or shapes.is_provider_id(value)
@@ -338,7 +349,7 @@ def _is_key(value: str) -> bool:
 def _is_noise(value: str) -> bool:
     if _ASSIGNED.match(value) or shapes.is_sealed(value) or value.startswith(_PUBLIC_KEYS):
         return False  # a further name with a value of its own, what is sealed, what a server may know
-    if value.startswith("//") or shapes.is_pod(value):
+    if value.startswith("//") or shapes.is_pod(value) or _OF_A_BUILD.search(value) is not None:
         return False  # of a URL
     is_file = value.startswith(("/", "./", "~/")) and _FILE.search(value) is not None
     value = value.strip(".-=_/")

@@ -58,14 +58,14 @@ AFTER_NAME: Final = re.compile(
           | [^\S\n]{{0,40}} \|{{1,2}} [^\S\n]{{0,40}} | [ ]? \( | \t{{1,4}} )
       | (?P<prose> [^\S\n]{{1,4}}
           (?: (?: is | was | are | provided | used | found | reads | below | set[ ]to | to | as
-                | equals | value | est | este | ist | lautet | es | er | je
+                | auf | equals | value | est | este | ist | lautet | es | er | je
                 | \xe9 | \xe8 | \xe4r ) [^\S\n]{{0,3}} [:=]? \s{{1,12}}
             | [A-Za-z]{{1,16}} [^\S\n]{{1,3}} (?:is|was|to|auf) [^\S\n]{{0,3}} :? \s{{1,4}}
             | [A-Za-z]{{1,12}} [ ]? : \s{{1,4}}
             | (?: for | of | to | in | on | de | del | do | da | du | des | der | f\xfcr | von | van | voor
-                | para | pentru | untuk | til | dla | pour | cho )
+                | para | pentru | untuk | til | dla | pour | cho | di | della | per )
               [ ] [\w.@/-]{{1,40}}
-              (?: [ ] (?:is|was|=|est|ist|es|\xe9|\xe8|lautet) [ ]{{0,2}} :? | : ) \s{{1,4}}
+              (?: [ ] (?:is|was|=|->|est|ist|es|\xe9|\xe8|lautet) [ ]{{0,2}} :? | : ) \s{{1,4}}
           )
         )
       | (?P<space> [^\S\n]{{1,8}} (?: [0-9][ ] | REG_[A-Z_]{{2,12}} [ ]{{1,8}} )?

@@ -31,6 +31,11 @@ _SIGNED: Final = re.compile(
     rf"jwt\.(?:sign|verify|encode|decode)\({_GAP}{_ARGUMENT}{_LITERAL}", re.IGNORECASE
 )
 _HMAC: Final = re.compile(rf"hmac\.new\({_GAP}(?:key=)?{_LITERAL}", re.IGNORECASE)
+_ALGORITHM: Final = re.compile(rf"hmac(?:256|384|512)\({_GAP}{_LITERAL}", re.IGNORECASE)
+_WIREGUARD: Final = re.compile(r"(?:\s|\\{1,16}[nr]){1,4}(?P<value>[A-Za-z0-9+/]{43}=)")
+_JOINED: Final = re.compile(
+    r"kubeadm join [\w.:-]{1,128} --token (?P<value>[a-z0-9]{6}\.[a-z0-9]{16})(?![a-z0-9])"
+)
 _CREATED: Final = re.compile(rf"createhmac\({_GAP}{_ARGUMENT}{_LITERAL}", re.IGNORECASE)
 _SYMMETRIC: Final = re.compile(
     rf"(?:pgp_sym_(?:en|de)crypt(?:_bytea)?|aes_(?:en|de)crypt)\({_GAP}(?:{_TEXT}|[\w.:@%$]{{1,80}}){_GAP},{_GAP}{_LITERAL}",
@@ -82,7 +87,8 @@ _PARAMETER: Final = re.compile(
 )
 
 _TOLD: Final = re.compile(
-    r"""(?xi) log(?:[ -]?in|ged[ ]in) [ ] (?:as|with|using) [ ] ["'`]{0,1} (?!the\b) [\w.@+-]{2,64} ["'`]{0,1}
+    r"""(?xi) (?:sign|log)(?:[ -]?in|ged[ ]in) [ ] (?:as|with|using) [ ] ["'`]{0,1}
+    (?!the\b) [\w.@+-]{2,64} ["'`]{0,1}
     (?: [ ] (?:with|and|using) [ ] (?:(?:the|this)[ ])? (?:(?:pw|pass|pwd)[ ]?:?[ ])? | [ ]?[/|:][ ]? )
     ["'`]{0,1} (?P<value> [^\s"'`\\<>(){}]{6,128} )"""
 )
@@ -113,6 +119,7 @@ _SINGLE: Final = re.compile(
 _SECRET_ID: Final = re.compile(
     rf"""{_QUOTE}?\s{{0,4}}[=:]\s{{0,4}}{_QUOTE}?(?P<value>[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})"""
 )
+_OF_SECRET_ID: Final = re.compile("role_id|AccessorID|consul acl")
 _ROLE_REACH: Final = 160
 _DIGITS: Final = re.compile("[0-9]{3,6}(?:[- ][0-9]{3,6}){1,5}")
 _SHORTEST_CODE: Final = 8
@@ -150,6 +157,10 @@ signed: Final = _reader(_SIGNED)
 """``jwt.sign(payload, "secret")`` and ``jwt.decode(token, "secret")``."""
 hmac: Final = _reader(_HMAC)
 """``hmac.new(b"secret", message)``."""
+algorithm: Final = _reader(_ALGORITHM)
+"""``Algorithm.HMAC256("secret")``."""
+joined: Final = _reader(_JOINED, "token")
+"""``kubeadm join host:6443 --token ...``."""
 created: Final = _reader(_CREATED)
 """``createHmac("sha256", "secret")``."""
 symmetric: Final = _reader(_SYMMETRIC, "password")
@@ -327,19 +338,27 @@ def seed(text: str, at: int, taken: list[Span]) -> int:
     return hit.end()
 
 
+def wireguard(text: str, name_start: int, name_end: int, taken: list[Span]) -> None:
+    """What ``wg genkey`` prints."""
+    hit = _WIREGUARD.match(text, name_end) if text.endswith("wg ", 0, name_start) else None
+    if hit is not None:
+        taken.append(Span(*hit.span("value"), STRUCTURE, "private-key"))
+
+
 def approle(text: str, name_start: int, name_end: int, taken: list[Span]) -> None:
     """``"role_id": "...", "secret_id": "..."`` of Vault, of which the second is a UUID."""
     hit = _SECRET_ID.match(text, name_end)
     if (
         hit is not None
-        and text.find("role_id", max(0, name_start - _ROLE_REACH), hit.end() + _ROLE_REACH) >= 0
+        and _OF_SECRET_ID.search(text, max(0, name_start - _ROLE_REACH), hit.end() + _ROLE_REACH) is not None
     ):
         taken.append(Span(*hit.span("value"), STRUCTURE, "secret"))
 
 
 BY_NAME: Final[Mapping[str, Mapping[str, Callable[[str, int, int, list[Span]], None]]]] = {
     "Secret": dict.fromkeys("\n\r\"'\\", kube),
-    "secret_id": dict.fromkeys("=:\"'\\ ", approle),
+    **dict.fromkeys(("secret_id", "SecretID"), dict.fromkeys("=:\"'\\ ", approle)),
+    "genkey": dict.fromkeys("\n\r\\", wireguard),
     "ParameterKey": dict.fromkeys("=:\"'\\", parameter),
 }
 """What reads behind a name, by what follows it."""

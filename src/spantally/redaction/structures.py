@@ -148,18 +148,20 @@ _HANDLERS: Final[dict[str, Handler]] = {
     **dict.fromkeys(
         (
             *("backup code", "recovery code", "backup_code", "recovery_code", "backup-code", "recovery-code"),
-            *("verification code", "one-time code", "login code"),
+            *("verification code", "one-time code"),
         ),
         _each(snippets.codes),
     ),
     **dict.fromkeys(("mnemonic", "phrase"), _following(snippets.seed)),
-    **dict.fromkeys(("log in as ", "log in with ", "login with "), _each(snippets.told)),
+    **dict.fromkeys(("log in as ", "log in with ", "login with ", "sign in with "), _each(snippets.told)),
     **{
         word: _each(languages.named_in(word))
         for word in ("clave", "chiave", "chave", "jeton", "klucz", "sleutel", "nyckel", "kunci", "kulcs")
     },
     **{word: _each(languages.named_in(word, clear=True)) for word in ("kata sandi", "salasana")},
     **dict.fromkeys(("la contra ", "mi contra "), _each(languages.named_in("la contra", clear=True))),
+    "kubeadm join": _each(snippets.joined),
+    **dict.fromkeys(("hmac256(", "hmac384(", "hmac512("), _each(snippets.algorithm)),
     "mdp ": _each(languages.named_in("mdp", clear=True)),
     "554=": _each(logins.fix),
     **dict.fromkeys(("]:25 ", "]:465 ", "]:587 "), _each(logins.relay)),

@@ -28,7 +28,7 @@ LONGEST_GENERIC: Final = 512
 _CASES: Final = re.compile("[A-Z][a-z][A-Z]|[a-z][A-Z]{2,4}(?:[a-z]|(?![A-Za-z]))")
 _AWS_LETTERS: Final = re.compile("A(?:[KSB]IA|CCA)[A-Z]{16}")
 """One in thirty ids of AWS has no digit."""
-_GLUED: Final = re.compile(r"u[0-9a-fA-F]{4}|[nrtbf]")
+_GLUED: Final = re.compile(r"u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|0{1,3}|[nrtbfave]")
 _COLOURED: Final = re.compile("[0-9]{0,3}m")
 _BEFORE_GLUED: Final = frozenset("\\[;")
 """Behind these a word may begin with the end of an escape, as in ``\\x1b[1;32mword``."""

@@ -27,6 +27,8 @@ _ENCODED_USERINFO: Final = re.compile(
     r"((?:[A-Za-z0-9_.-]|%(?!3A|40|2F)[0-9A-F]{2}){0,128}+)%3A((?:[A-Za-z0-9_.~!*()-]|%(?!40|2F)[0-9A-F]{2}){1,256}+)%40",
     re.IGNORECASE,
 )
+_ENCODED_STAND_INS: Final = ("%3C", "%7B", "$%7B", "%24%7B")
+"""How ``<password>`` and ``{password}`` begin."""
 _LONG_HEX: Final = 32
 _MAY_BE_USER: Final = re.compile(r"""[^\s:/?\#@\[\]"'<>\\|`]*+[:@]""")
 """How both of these begin: behind the name of a host mostly stands a path."""
@@ -51,7 +53,7 @@ _PAGE: Final = re.compile("(?:^|[_-])[a-z]{4,}(?=[_-]|$)")
 def encoded_userinfo(text: str, at: int, taken: list[Span]) -> None:
     """``user%3Apassword%40host`` behind an encoded ``://``."""
     hit = _ENCODED_USERINFO.match(text, at + len(URL_ENCODED))
-    if hit is not None:
+    if hit is not None and not hit[2].upper().startswith(_ENCODED_STAND_INS):
         taken.append(Span(hit.start(2), hit.end(2), STRUCTURE, "url-password"))
 
 
@@ -63,11 +65,15 @@ def link(text: str, at: int, taken: list[Span]) -> None:
     if hit is None:
         return
     value = hit["value"]
-    if hit["id"] is None and (
-        _PAGE.search(value) is not None
-        or shapes.is_provider_id(value)
-        or shapes.is_plain_id(value)
-        or not (shapes.looks_random(value, 16) or shapes.is_restless(value, 16))
+    if (
+        hit["id"] is None
+        and not text.endswith("bot/v2/", 0, at)
+        and (
+            _PAGE.search(value) is not None
+            or shapes.is_provider_id(value)
+            or shapes.is_plain_id(value)
+            or not (shapes.looks_random(value, 16) or shapes.is_restless(value, 16))
+        )
     ):
         return
     taken.append(Span(*hit.span("value"), STRUCTURE, "webhook" if text[at] in "hH" else "secret"))

@@ -14,7 +14,9 @@ _CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(|=(?!=|$))")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
 _PATH_OF_NAMES: Final = re.compile(r"\*?[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)*\Z")
 _WORD_AND_COUNT: Final = re.compile(r"[A-Za-z_.-]+[0-9]{0,2}\Z")
-_PATH: Final = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*\Z|[A-Za-z]:\\\\?[\w.-]+.*")
+_PATH: Final = re.compile(
+    r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*(?::[0-9]{1,6}){0,2}\Z|[A-Za-z]:\\\\?[\w.-]+.*"
+)
 _SNAKE: Final = re.compile(r"[a-z]{2,}(?:[_-][a-z]{2,})+(?:[_-]?[0-9]{1,4})?\Z")
 """``created_at_desc_2024``: words and a number."""
 _OTHER_KEY: Final = re.compile(r"[a-z]+[0-9]{1,4}[A-Z][a-z]{2,}\Z")
@@ -47,6 +49,8 @@ _CACHED: Final = re.compile(
     r"(?:[:/|#-](?:[a-z]+|[a-z]{1,3}[0-9]{1,2})){0,4}\Z"
 )
 """``user:8241077:profile``, ``linux-pip-`` and a hash: words around one number or hash, of what is kept."""
+_COORDINATE: Final = re.compile(r"[a-z][a-z-]{1,40}:v?[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}\Z")
+"""``jjwt-api:3.17.1``: what is built with."""
 _COUNTED_FOR: Final = re.compile(
     r"(?:[a-z][a-z_]{1,24}[:/|-]){1,4}[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:[:/|-][a-z0-9/_.-]{0,64})?\Z"
 )
@@ -282,6 +286,7 @@ def _token(value: str, site: Site) -> bool:
     if (
         _is_resource(value)
         or _COUNTED_FOR.match(value)
+        or _COORDINATE.match(value)
         or _ISSUE.match(value)
         or (value.startswith("0x") and len(value) <= _LONGEST_NUMBER)
     ):

@@ -115,7 +115,7 @@ def take_vendor(text: str, start: int, word: str, hit: re.Match[str], taken: lis
     if row.rule in _BLOBS and _is_blob(row.rule, word, begin, body[0]):
         return 0
     value = body[0].rstrip(".-_=") if row.shape == "d" else body[0]
-    if not _is_noise(value, prefix) or _is_stand_in(value):
+    if not _is_noise(value, prefix) or _is_stand_in(value) or value.endswith("EXAMPLE"):
         return 0
     if len(prefix) < _LONG_PREFIX and prefix.isalnum() and prefix not in _AWS:
         behind = word[hit.end() + len(value) : hit.end() + len(value) + 3]
