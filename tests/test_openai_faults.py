@@ -274,6 +274,52 @@ def test_a_whole_answer_instead_of_a_stream_is_metered(name: str, mode: str) -> 
     assert (record.status, record.response_id) == ("ok", "resp_1" if name == "response" else "chatcmpl-9")
 
 
+_PLAIN = {"content-type": "text/plain"}
+_CHUNKS = b"".join(
+    b"data: " + json.dumps(one).encode() + b"\n\n"
+    for one in (_said({"content": "hi"}, "stop"), _chunk(choices=[], usage=USAGE))
+)
+MISNAMED: dict[str, tuple[bytes, dict[str, str]]] = {
+    "an answer as text, packed": (
+        gzip.compress(json.dumps(WHOLE_ANSWER).encode()),
+        {**_PLAIN, "content-encoding": "gzip"},
+    ),
+    "events as JSON": (_CHUNKS, JSON),
+    "events as JSON, with comments": (b": processing\n\n" + _CHUNKS, JSON),
+    "events as text, packed": (gzip.compress(_CHUNKS), {**_PLAIN, "content-encoding": "gzip"}),
+    "indented as text": (b"\n" + json.dumps(WHOLE_ANSWER, indent=1).encode(), _PLAIN),
+}
+
+
+@pytest.mark.parametrize("pieces", [1, 4096])
+@pytest.mark.parametrize("name", MISNAMED)
+def test_a_body_that_the_program_reads_itself_is_known_by_its_bytes(name: str, pieces: int) -> None:
+    """Gateways name it wrongly, in one piece or in many."""
+    body, headers = MISNAMED[name]
+
+    def cut(request: Any) -> Any:
+        class Cut(http.SyncByteStream):  # type: ignore[misc]
+            def __iter__(self) -> Any:
+                for start in range(0, len(body), pieces):
+                    yield body[start : start + pieces]
+
+        return http.Response(200, headers=headers, stream=Cut())
+
+    watched = Watched()
+    try:
+        mocked = http.Client(transport=http.MockTransport(cut))
+        with (
+            openai.OpenAI(api_key=KEY, base_url="http://127.0.0.1:1/v1", http_client=mocked) as client,
+            client.chat.completions.with_streaming_response.create(**CHAT) as raw,
+        ):
+            b"".join(raw.iter_bytes())
+        (record,) = watched.records
+        assert not guard.failures, guard.failures
+    finally:
+        watched.close()
+    assert (record.status, record.usage, record.finish_reasons) == ("ok", USAGE, ("stop",))
+
+
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_an_error_instead_of_a_stream_is_one(mode: str) -> None:
     """It came with status 200, and the program gets no chunk and no exception."""

@@ -8,6 +8,7 @@ collection. Whatever may run in a finaliser only notes the end in a deque.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Final
 
@@ -19,6 +20,15 @@ from spantally.instrumentors.stainless.wire.sse import SseScanner
 
 MAX_RAW_BODY: Final = 8 * 1024 * 1024
 """Largest JSON body, in bytes, that is gathered when the program reads a response itself."""
+
+_EVENTS: Final = (b"data:", b"event:", b"id: ", b": ")
+"""What a body of events begins with."""
+
+_HEAD: Final = 6
+"""Characters that tell events from JSON, and from all else."""
+
+_MAX_HEAD: Final = 4096
+"""Most bytes that are kept until they tell."""
 
 
 def watch(call: SdkCall, inner: Iterator[Any]) -> Generator[Any, None, None]:
@@ -173,6 +183,8 @@ class _Bytes:
     _gathered: list[bytes]
     _size: int
     _keeps: bool
+    _head: bytes
+    """What came of a body of which it is not known yet what it is."""
 
     def _begin(self, call: SdkCall, inner: Any, headers: Any) -> None:
         self.spantally_call = call
@@ -184,6 +196,7 @@ class _Bytes:
         self._scan = None
         self._scanner = None
         self._lines = None
+        self._head = b""
 
     def _first(self) -> None:
         """Choose how to read the bytes, once it is known whether a Stream object of the SDK watches them."""
@@ -201,10 +214,8 @@ class _Bytes:
                 self._scan = self._lines.feed
             elif "text/event-stream" in kind:
                 self._scan_events(encoding)
-            elif "json" in kind:
-                self._scan = functools.partial(self._gather, encoding)
-            elif not encoding:
-                self._scan = self._feed_untold
+            else:
+                self._scan = functools.partial(self._feed_untold, encoding, "json" in kind)
         except Exception as error:
             swallowed("sdk.bytes", error)
 
@@ -215,17 +226,21 @@ class _Bytes:
         self._scanner = SseScanner(facts.observe, content_encoding=encoding)
         self._scan = functools.partial(self._feed_events, self._scanner.feed)
 
-    def _feed_untold(self, chunk: bytes) -> None:
-        """The first piece of a body whose type says neither events nor JSON: some servers say nothing."""
-        if not chunk:
-            return
-        self._scan = None
-        if chunk[:1] == b"{":
-            self._scan = functools.partial(self._gather, None)
-        elif chunk.startswith((b"data:", b"event:")):
-            self._scan_events(None)
+    def _feed_untold(self, encoding: str | None, is_json: bool, chunk: bytes) -> None:
+        """The first pieces of a body whose type does not say events: some servers say nothing, or JSON."""
+        self._head += chunk
+        decoder = Decoder(encoding)
+        head = b"".join(itertools.islice(decoder.feed(self._head), 1)) if self._head else b""
+        start = head.lstrip()
+        if len(start) < _HEAD and len(self._head) < _MAX_HEAD and decoder.readable:
+            return  # cut within what tells
+        seen, self._head, self._scan = self._head, b"", None
+        if start.startswith(_EVENTS):
+            self._scan_events(encoding)
+        elif is_json or start[:1] == b"{":
+            self._scan = functools.partial(self._gather, encoding)
         if self._scan is not None:
-            self._scan(chunk)
+            self._scan(seen)
 
     def _feed_whole(self, encoding: str | None, chunk: bytes) -> None:
         """The first piece where a Stream object reads: a whole answer is gathered, chunks are left to it."""
@@ -269,6 +284,8 @@ class _Bytes:
                 self._read_whole(call)
             return
         try:
+            if self._head.lstrip()[:1] == b"{":
+                self._gathered.append(self._head)  # too short to tell
             if self._scanner is not None:
                 self._scanner.close()  # the last event may lack its blank line
             if self._lines is not None:
