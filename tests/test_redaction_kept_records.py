@@ -159,3 +159,17 @@ def test_a_redactor_that_withholds_all_leaves_sessions_apart() -> None:
     one, same, other = keep(Closed, CALL, CALL, CALL._replace(session_id="s2"))
     assert one.session_id == same.session_id != other.session_id
     assert "s1" not in one.session_id
+
+
+def test_call_that_an_event_is_of_loses_its_secret() -> None:
+    """A program says which call it judges, in whatever words; ids of ours stay, so that the row is found."""
+
+    def noisy(key: str | None, value: str, where: str) -> str:
+        return f"{value}!"
+
+    event = EventRecord("e1", "", "gen_ai.evaluation.result", 1, call_id=f"call {SECRET}")
+    (kept,) = keep(Redactor, event)
+    assert SECRET not in repr(kept)
+    for own in ("0" * 32, f"given-{'a' * 32}", f"{'1' * 32}-{'2' * 16}"):
+        (kept,) = keep(lambda: Redactor([noisy]), event._replace(call_id=own))
+        assert own == kept.call_id

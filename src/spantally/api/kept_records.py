@@ -7,6 +7,7 @@ here. The keys are those of the span's attributes, so that a ledger and a trace 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
@@ -89,6 +90,10 @@ _CONTEXT: Final = CallRecord._fields.index("price_context")
 _IDS: Final = frozenset({"session_id", "parent_id", "previous_id"})
 """Where nothing can be scanned, these still tell one session from another."""
 
+_CALL_OF_EVENT: Final = ((EventRecord._fields.index("call_id"), "call_id", semconv.CALL_ID),)
+_OWN_ID: Final = re.compile(r"(given-)?[0-9a-f]{32}(-[0-9a-f]{16})?")
+"""Ids of calls as we make them: the row has its own unscanned, and no rule may part an event from it."""
+
 
 class KeptRecords:
     """Takes secrets out of records on their way to a ledger.
@@ -153,6 +158,8 @@ class KeptRecords:
     def _safe_other(self, record: Any, redactor: RedactorLike) -> Any:
         changed: dict[str, Any] = {}
         self._scan(record, _PLACES.get(type(record), ()), redactor, changed)
+        if type(record) is EventRecord and record.call_id and not _OWN_ID.fullmatch(record.call_id):
+            self._scan(record, _CALL_OF_EVENT, redactor, changed)
         return record._replace(**changed) if changed else record
 
     def _scan(
