@@ -96,7 +96,7 @@ _OWN_ID: Final = re.compile(r"(given-)?[0-9a-f]{32}(-[0-9a-f]{16})?")
 """Ids as we make them; they are not scanned, so that no rule parts a call from what is beneath it."""
 
 _NAMED_IDS: Final = {
-    kind: tuple((kind._fields.index(name), name, key) for name, key in fields)  # type: ignore[attr-defined]
+    kind: tuple((kind._fields.index(name), name, key) for name, key in fields)
     for kind, fields in (
         (
             CallRecord,
