@@ -140,12 +140,13 @@ class _Raising(Redactor):
 
 def test_a_redactor_that_raises_withholds_the_names_and_keeps_the_sums() -> None:
     """Sessions can still be told from one another, and the usage is what it was."""
-    one, other = keep(_Raising, CALL, CALL._replace(session_id="s2"))
+    one, other = keep(_Raising, CALL._replace(call_id="0" * 32), CALL._replace(session_id="s2"))
     assert one.session_id != other.session_id
     assert (one.user_id, one.tags, one.agent_path) == ("[REDACTED:error]", (), ())
     assert one.usage == CALL.usage
     assert one.price_context == {}
-    assert one.call_id == "c1"
+    assert one.call_id == "0" * 32
+    assert other.call_id.startswith("withheld-")
     assert guard.failures["api.kept_record", "RuntimeError"]
 
 
@@ -159,3 +160,30 @@ def test_a_redactor_that_withholds_all_leaves_sessions_apart() -> None:
     one, same, other = keep(Closed, CALL, CALL, CALL._replace(session_id="s2"))
     assert one.session_id == same.session_id != other.session_id
     assert "s1" not in one.session_id
+
+
+def test_call_that_an_event_is_of_loses_its_secret() -> None:
+    """A program says which call it judges, in whatever words; ids of ours stay, so that the row is found."""
+
+    def noisy(key: str | None, value: str, where: str) -> str:
+        return f"{value}!"
+
+    event = EventRecord("e1", "", "gen_ai.evaluation.result", 1, call_id=f"call {SECRET}")
+    (kept,) = keep(Redactor, event)
+    assert SECRET not in repr(kept)
+    for own in ("0" * 32, f"given-{'a' * 32}", f"{'1' * 32}-{'2' * 16}"):
+        (kept,) = keep(lambda: Redactor([noisy]), event._replace(call_id=own))
+        assert own == kept.call_id
+
+
+def test_ids_that_others_gave_lose_their_secrets_alike() -> None:
+    """A foreign span or a file may say any text; what hangs beneath a call still does."""
+    odd = f"call {SECRET}"
+    above, beneath, event = keep(
+        Redactor,
+        CALL._replace(call_id=odd, run_id=odd),
+        CALL._replace(call_id="c2", parent_call_id=odd),
+        EventRecord(f"event {SECRET}", "s1", "note", 1, call_id=odd),
+    )
+    assert SECRET not in repr((above, beneath, event))
+    assert above.call_id == above.run_id == beneath.parent_call_id == event.call_id

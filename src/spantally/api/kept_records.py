@@ -7,6 +7,7 @@ here. The keys are those of the span's attributes, so that a ledger and a trace 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
@@ -86,8 +87,29 @@ _RESPONSE_ID: Final = CallRecord._fields.index("response_id")
 _USAGE: Final = CallRecord._fields.index("usage")
 _CONTEXT: Final = CallRecord._fields.index("price_context")
 
-_IDS: Final = frozenset({"session_id", "parent_id", "previous_id"})
-"""Where nothing can be scanned, these still tell one session from another."""
+_IDS: Final = frozenset(
+    {"session_id", "parent_id", "previous_id", "call_id", "parent_call_id", "run_id", "event_id"}
+)
+"""Where nothing can be scanned, these still tell one thing from another."""
+
+_OWN_ID: Final = re.compile(r"(given-)?[0-9a-f]{32}(-[0-9a-f]{16})?")
+"""Ids as we make them; they are not scanned, so that no rule parts a call from what is beneath it."""
+
+_NAMED_IDS: Final = {
+    kind: tuple((kind._fields.index(name), name, key) for name, key in fields)
+    for kind, fields in (
+        (
+            CallRecord,
+            (
+                ("call_id", semconv.CALL_ID),
+                ("parent_call_id", semconv.CALL_ID),
+                ("run_id", semconv.CALL_ID),
+            ),
+        ),
+        (EventRecord, (("call_id", semconv.CALL_ID), ("event_id", semconv.ID_OF_EVENT))),
+    )
+}
+"""Ids that a program, a foreign span or a file may have given in its own words."""
 
 
 class KeptRecords:
@@ -138,6 +160,8 @@ class KeptRecords:
             if len(self._seen) >= MOST_KEPT:
                 self._seen.clear()
             self._seen.add(repeated)
+        if not record.inferred or record.call_id != inferred_id(record.session_id, record.tool_call_id):
+            self._scan_ids(record, redactor, changed)
         response_id = record[_RESPONSE_ID]
         if response_id and not is_clean_id(response_id):
             self._scan(record, _UNREPEATED, redactor, changed)
@@ -153,7 +177,15 @@ class KeptRecords:
     def _safe_other(self, record: Any, redactor: RedactorLike) -> Any:
         changed: dict[str, Any] = {}
         self._scan(record, _PLACES.get(type(record), ()), redactor, changed)
+        self._scan_ids(record, redactor, changed)
         return record._replace(**changed) if changed else record
+
+    def _scan_ids(self, record: Any, redactor: RedactorLike, changed: dict[str, Any]) -> None:
+        """Put what ids of calls become into ``changed`` where they are not of our making."""
+        for one in _NAMED_IDS.get(type(record), ()):
+            value = record[one[0]]
+            if value and not _OWN_ID.fullmatch(value):
+                self._scan(record, (one,), redactor, changed)
 
     def _scan(
         self,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from spantally.ground import semconv
 from spantally.ground.money import CostStatus, Rating, UsageParts
-from spantally.ground.records import CallRecord, LinkRecord
+from spantally.ground.records import CallRecord, Kind, LinkRecord, Status, UsageFormat
 from spantally.ledger.contract import Rater
 from spantally.ledger.merge import FIELD_GROUPS, Facts
 from spantally.ledger.tally import LARGEST, Row
@@ -22,6 +23,13 @@ _RANKS: Final = "ranks"
 _LINKS: Final = "links"
 _RANKED: Final = frozenset(name for name, _, _ in FIELD_GROUPS)
 _MOST_LINKS: Final = 1_000
+_WORDS: Final[Mapping[str, frozenset[str]]] = {
+    "kind": frozenset(Kind),
+    "status": frozenset(Status),
+    "usage_format": frozenset(UsageFormat),
+}
+_HEX: Final = {"trace_id": 32, "span_id": 16, "parent_span_id": 16}
+"""What no redaction looks at, since a row has no other: a file may say any text there."""
 _DEFAULTS: Final[Mapping[str, Any]] = CallRecord._field_defaults
 _UNRATED: Final[Mapping[str, Any]] = Rating._field_defaults
 
@@ -101,6 +109,15 @@ def _record(values: Mapping[str, Any]) -> CallRecord:
     for name in ("agent_path", "finish_reasons"):
         if name in values:
             values[name] = tuple(map(str, values[name]))
+    for name, words in _WORDS.items():
+        if values.get(name) is not None and values[name] not in words:
+            raise ValueError(f"{semconv.RECORD} has a {name} that is none")
+    for name, digits in _HEX.items():
+        text = values.get(name)
+        if text is not None and not (
+            type(text) is str and len(text) == digits and re.fullmatch("[0-9a-f]*", text)
+        ):
+            raise ValueError(f"{semconv.RECORD} has a {name} that is none")
     try:
         return CallRecord(**values)
     except TypeError as error:

@@ -258,9 +258,10 @@ class Ingest:
         for place in range(0, len(records), TRANSACTION):
             rows: list[Row] = []
             links: list[LinkRecord] = []
-            for record in self._safe(records[place : place + TRANSACTION]):
+            some = records[place : place + TRANSACTION]
+            for given, record in zip(some, self._safe(some), strict=True):
                 assert isinstance(record, CallRecord)
-                whole = carried[record.call_id]
+                whole = carried[given.call_id]  # its id may have lost a secret since
                 rows.append(whole.row._replace(facts=whole.row.facts._replace(record=record)))
                 links += whole.links
             new, changed = self._store.absorb(rows, links)
