@@ -1,7 +1,7 @@
 """Run the comparison: every measurement in a process of its own, the sides interleaved, several launches.
 
-``python bench/run.py [--size smoke|full] [--only NAME ...] [--out DIR]`` prints a table and writes it as text
-and as JSON. README.md beside this file says how to read it.
+``python bench/run.py [--size once|smoke|full] [--only NAME ...] [--out DIR]`` prints a table and writes it as
+text and as JSON. README.md beside this file says how to read it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from startup import measure_startup
 
 HERE = Path(__file__).parent
 SIDES = ("nothing", "span", "official", "spantally")
+SIZES = {"once": (1, 0.25, 1), "smoke": (2, 0.5, 4), "full": (5, 1.5, 12)}
+"""Launches of each case, share of its rounds, launches of the start-up."""
 
 
 class Case(NamedTuple):
@@ -117,11 +119,11 @@ def run_start(launches: int) -> dict[str, Any]:
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=["smoke", "full"], default="smoke")
+    parser.add_argument("--size", choices=sorted(SIZES), default="smoke")
     parser.add_argument("--only", nargs="*", default=[], help="parts of the names of cases")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     options = parser.parse_args()
-    launches, scale = (2, 0.5) if options.size == "smoke" else (5, 1.5)
+    launches, scale, starts = SIZES[options.size]
 
     def wanted(name: str) -> bool:
         return not options.only or any(part in name for part in options.only)
@@ -135,7 +137,7 @@ def main() -> int:
     if wanted("start"):
         print("measuring start-up", file=sys.stderr, flush=True)
         results["start"] = run_start(launches)
-        results["startup"] = measure_startup(4 if options.size == "smoke" else 12)
+        results["startup"] = measure_startup(starts)
     text = report.text(results)
     print(text)
     options.out.mkdir(parents=True, exist_ok=True)

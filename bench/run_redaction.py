@@ -1,7 +1,7 @@
 """Measure redaction: what is found, what else is lost, how fast, beside others and beside the goals.
 
-``python bench/run_redaction.py [--corpus FILE] [--size smoke|full] [--json FILE]``. README.md beside this
-file says how to read it. No secret is printed; what was missed is written to files under ``--out``.
+``python bench/run_redaction.py [--corpus FILE] [--size once|smoke|full] [--json FILE]``. README.md beside
+this file says how to read it. No secret is printed; what was missed is written to files under ``--out``.
 """
 
 from __future__ import annotations

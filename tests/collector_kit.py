@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from program_kit import environment
+from program_kit import environment, free_port
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "collector-config"
@@ -41,13 +40,6 @@ def binary(name: str = "collector") -> str:
     if done.returncode:
         pytest.skip(f"{name} is not built here; `make {name}` builds it")
     return done.stdout.strip()
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Collector:

@@ -19,17 +19,10 @@ from typing import Any
 
 import pytest
 
-from program_kit import environment
+from program_kit import environment, free_port
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "collector-config"
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @lru_cache

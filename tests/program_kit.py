@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -48,6 +49,17 @@ def environment(**values: str) -> dict[str, str]:
         if not name.startswith(("SPANTALLY_", "OTEL_", "PYTEST_", "COV_"))
     }
     return {**clean, **values}
+
+
+def free_port() -> int:
+    """A port that was free a moment ago; test processes beside each other never get the same one."""
+    mine = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+        if port // 2 % 8 == mine % 8:  # the system prefers odd ones here
+            return port
 
 
 class Programs:

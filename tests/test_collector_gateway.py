@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from collector_kit import Collector, free_port, plain_provider, post, spans_of, until
+from collector_kit import Collector, plain_provider, post, spans_of, until
+from program_kit import free_port
 
 pytestmark = [pytest.mark.collector, pytest.mark.slow]
 

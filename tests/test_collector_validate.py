@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from collector_kit import CONFIGS, Collector, binary, free_port, plain_provider, post, spans_of, until
-from program_kit import environment
+from collector_kit import CONFIGS, Collector, binary, plain_provider, post, spans_of, until
+from program_kit import environment, free_port
 
 pytestmark = pytest.mark.collector
 

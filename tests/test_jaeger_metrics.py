@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from jaeger_kit import ROOT, Jaeger, free_port, running, until
-from program_kit import environment, ok
+from jaeger_kit import ROOT, Jaeger, running, until
+from program_kit import environment, free_port, ok
 
 pytestmark = [pytest.mark.collector, pytest.mark.timeout(180)]
 
