@@ -171,6 +171,7 @@ def is_place(value: str) -> bool:
         or _CACHED.match(value) is not None
         or _ULID.match(value) is not None
         or _COUNTED_FOR.match(value) is not None
+        or _COORDINATE.match(value) is not None
     )
 
 
