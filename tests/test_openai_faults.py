@@ -286,6 +286,8 @@ MISNAMED: dict[str, tuple[bytes, dict[str, str]]] = {
     ),
     "events as JSON": (_CHUNKS, JSON),
     "events as JSON, with comments": (b": processing\n\n" + _CHUNKS, JSON),
+    "events as JSON, behind the mark of UTF-8": (b"\xef\xbb\xbf" + _CHUNKS, JSON),
+    "events as JSON, behind what to wait": (b"retry: 300\n\n" + _CHUNKS, JSON),
     "events as text, packed": (gzip.compress(_CHUNKS), {**_PLAIN, "content-encoding": "gzip"}),
     "indented as text": (b"\n" + json.dumps(WHOLE_ANSWER, indent=1).encode(), _PLAIN),
 }

@@ -270,7 +270,7 @@ class SdkCall:
         if self.wire.api == self.file_api:
             self.read_file(body)
             return
-        if b"json" not in kind and body[:1] != b"{":  # some servers say nothing of JSON
+        if b"json" not in kind and body[:64].lstrip()[:1] != b"{":  # some servers say nothing of JSON
             if b"event-stream" in kind:
                 self._read_events(body)
             return

@@ -21,8 +21,11 @@ from spantally.instrumentors.stainless.wire.sse import SseScanner
 MAX_RAW_BODY: Final = 8 * 1024 * 1024
 """Largest JSON body, in bytes, that is gathered when the program reads a response itself."""
 
-_EVENTS: Final = (b"data:", b"event:", b"id: ", b": ")
+_EVENTS: Final = (b"data:", b"event:", b"retry:", b"id: ", b": ")
 """What a body of events begins with."""
+
+_BLANK: Final = b"\xef\xbb\xbf \t\r\n"
+"""What may stand before it: the mark of UTF-8, empty lines."""
 
 _HEAD: Final = 6
 """Characters that tell events from JSON, and from all else."""
@@ -231,7 +234,7 @@ class _Bytes:
         self._head += chunk
         decoder = Decoder(encoding)
         head = b"".join(itertools.islice(decoder.feed(self._head), 1)) if self._head else b""
-        start = head.lstrip()
+        start = head.lstrip(_BLANK)
         if len(start) < _HEAD and len(self._head) < _MAX_HEAD and decoder.readable:
             return  # cut within what tells
         seen, self._head, self._scan = self._head, b"", None
