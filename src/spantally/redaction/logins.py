@@ -105,7 +105,7 @@ _PAIR: Final = re.compile(
     r"""[ ]?=?[ ]?(?:[A-Za-z_][\w.]{0,40})?\(\s{0,16}\\{0,8}["'][^"'\\\n]{1,64}\\{0,8}["']\s?,\s{0,16}"""
     r"""(?P<quote>\\{0,8}["'])(?P<value>[^"'\\\s/]{4,256})(?=(?P=quote)\s{0,16}[,)])"""
 )
-_TELLING: Final = ("pass", "cryptsetup", "sudo -s", "login", "secret", "token", "auth", "key")
+_TELLING: Final = ("pass", "kinit", "cryptsetup", "sudo -s", "login", "secret", "token", "auth", "key")
 _LONG_HEX: Final = 32
 _OFTEN: Final = 128
 

@@ -18,7 +18,10 @@ _LEAD: Final = r"""(?:>|[-*]|`{3}\w{0,12}|\|-?|\w{1,16}:)"""
 
 _ADJACENT: Final = re.compile(
     rf"""(?x)
-    (?: [^\w\n&]{{1,24}}                                                         # marks of any kind
+    (?: \\{{0,16}}["'] (?: [ ][a-z-]{{2,16}}(?:=\\{{0,16}}["'][^"'<>\n]{{0,40}}["'])? ){{0,4}}
+        [ ]value=\\{{0,16}}["']                                                   # of an element
+      | \\{{0,16}}["'] (?: [ ]\[[^\]\n]{{1,24}}\] ){{0,3}} :[ ]       # what a browser shows
+      | [^\w\n&]{{1,24}}                                                         # marks of any kind
       | [^\w\n]{{0,4}} \( [^()\n]{{1,24}} \) [^\w\n]{{1,6}}                     # (prod):
       | (?: [^\w\n&;,|]{{1,4}} [A-Za-z][\w'\u2019-]{{0,14}} ){{0,6}}
         [^\w\n]{{1,4}} (?:is|was|be|to|with|equals|value|expected|now|from|as|contains|reads|b|body|data

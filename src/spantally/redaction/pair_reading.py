@@ -19,8 +19,11 @@ _BEHIND_TAG: Final = frozenset(" \t\r\n\"'")
 _FEWEST: Final = 8
 _FEWEST_WEAK: Final = 14
 """Characters of one that is no password, and of one behind a weak name; so long is gibberish, too."""
-_GROUPS: Final = re.compile(r"[a-z]{4}(?:[ ][a-z]{4}){3}(?=[\"'`\\\s,.;)<]|\Z)(?! [a-z])")
-"""Four times four letters: a password that Google gives to one program."""
+_GROUPS: Final = re.compile(
+    r"(?:[a-z]{4}(?:[ ][a-z]{4}){3}|[A-Za-z0-9]{4}(?:[ ](?=[a-z]{0,3}[A-Z0-9])[A-Za-z0-9]{4}){5})"
+    r"(?=[\"'`\\\s,.;)<]|\Z)(?! [a-z])"
+)
+"""Four times four letters, six times four of any: passwords that Google and WordPress give to one program."""
 _FORM_FIELD: Final = re.compile(r"form-data|name=\\{0,16}[\"']\Z")
 _UNQUOTED: Final = re.compile(r"""[^\s"'`,;&<>\\(){}\[\]|]{1,256}""")
 _FUNCTION: Final = re.compile(

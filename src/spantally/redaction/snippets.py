@@ -33,6 +33,13 @@ _SIGNED: Final = re.compile(
 _HMAC: Final = re.compile(rf"hmac\.new\({_GAP}(?:key=)?{_LITERAL}", re.IGNORECASE)
 _ALGORITHM: Final = re.compile(rf"hmac(?:256|384|512)\({_GAP}{_LITERAL}", re.IGNORECASE)
 _WIREGUARD: Final = re.compile(r"(?:\s|\\{1,16}[nr]){1,4}(?P<value>[A-Za-z0-9+/]{43}=)")
+_SALT: Final = re.compile(
+    rf"_SALT{_QUOTE}?\s{{0,4}}[,=:]\s{{0,8}}{_QUOTE}(?P<value>[^\"'\n]{{24,128}})(?={_QUOTE})"
+)
+_BOUND: Final = re.compile(
+    rf"(?:ldap_bind|simple_bind(?:_s)?)\({_GAP}(?:{_ARGUMENT}){{1,2}}{_LITERAL}", re.IGNORECASE
+)
+_SERIALIZER: Final = re.compile(rf"serializer\({_GAP}{_LITERAL}", re.IGNORECASE)
 _JOINED: Final = re.compile(
     r"kubeadm join [\w.:-]{1,128} --token (?P<value>[a-z0-9]{6}\.[a-z0-9]{16})(?![a-z0-9])"
 )
@@ -122,6 +129,7 @@ _SECRET_ID: Final = re.compile(
 _OF_SECRET_ID: Final = re.compile("role_id|AccessorID|consul acl")
 _ROLE_REACH: Final = 160
 _DIGITS: Final = re.compile("[0-9]{3,6}(?:[- ][0-9]{3,6}){1,5}")
+_SIGNING_KEY: Final = 16
 _SHORTEST_CODE: Final = 8
 _SEED_BEFORE: Final = re.compile(r"(?i)(?:seed|recovery|secret|backup|wallet)[ _-]?\Z")
 _SEED_WORDS: Final = re.compile(
@@ -159,6 +167,8 @@ hmac: Final = _reader(_HMAC)
 """``hmac.new(b"secret", message)``."""
 algorithm: Final = _reader(_ALGORITHM)
 """``Algorithm.HMAC256("secret")``."""
+bound: Final = _reader(_BOUND, "password")
+"""``ldap_bind(connection, "cn=admin", "password")``."""
 joined: Final = _reader(_JOINED, "token")
 """``kubeadm join host:6443 --token ...``."""
 created: Final = _reader(_CREATED)
@@ -175,6 +185,20 @@ fernet: Final = _reader(_FERNET)
 """``Fernet(b"key")``."""
 sonar: Final = _reader(_SONAR, "token")
 """``-Dsonar.login=token``."""
+
+
+def salt(text: str, at: int, taken: list[Span]) -> None:
+    """``define('NONCE_SALT', '...')`` of WordPress, in which marks of any kind and spaces are."""
+    hit = _SALT.match(text, at)
+    if hit is not None and is_strong(hit["value"]):
+        taken.append(Span(*hit.span("value"), STRUCTURE, "secret"))
+
+
+def serializer(text: str, at: int, taken: list[Span]) -> None:
+    """``URLSafeSerializer("key")``, which signs."""
+    hit = _SERIALIZER.match(text, at)
+    if hit is not None and shapes.looks_random(hit["value"], _SIGNING_KEY):
+        _append(hit, taken)
 
 
 def django(text: str, at: int, taken: list[Span]) -> None:

@@ -44,7 +44,7 @@ _WORDS: Final = re.compile(r"[A-Za-z]?[a-z]{2,}(?:[A-Z][a-z]{2,})*|[$%{<(].*", r
 """Words, and what is filled in later."""
 _PORT: Final = re.compile(r"[0-9]{1,5}(?:[?#].*)?\Z", re.DOTALL)
 _OF_LINK: Final = re.compile(
-    r"(?:hooks?|magic-link|verify)/(?P<id>[0-9]{8,24}/)?(?:(?!_)[a-z_-]{2,24}/)?(?P<value>[A-Za-z0-9_-]{16,256})(?![\w.-])"
+    r"(?:hooks?|magic-link|magic-login|verify|reset|invite|confirm|activate)/(?P<id>[0-9]{8,24}/)?(?:(?:(?!_)[a-z_-]{2,24}|[A-Za-z0-9]{1,4})/)?(?P<value>[A-Za-z0-9_-]{16,256})(?![\w.-])"
 )
 _PAGE: Final = re.compile("(?:^|[_-])[a-z]{4,}(?=[_-]|$)")
 """Words, as the names of files and pages have them."""
