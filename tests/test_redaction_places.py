@@ -174,7 +174,16 @@ def test_what_a_fifth_corpus_has_beside_stays(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "stand_in", ["{{ password }}", "$API_KEY", "${DB_PASSWORD}", "%(password)s", "<your-password>", "xxxxx"]
+    "stand_in",
+    [
+        "{{ password }}",
+        "$API_KEY",
+        "${DB_PASSWORD}",
+        "%(password)s",
+        "<your-password>",
+        "xxxxx",
+        "Bearer ****",
+    ],
 )
 def test_names_of_variables_stay_under_a_password(stand_in: str) -> None:
     assert REDACTOR.text(stand_in, "db.password") == stand_in
@@ -199,6 +208,8 @@ def test_passwords_that_look_alike_go(value: str) -> None:
         ("consul acl bootstrap\nSecretID: {}", UUID),
         ("https://example.org/accounts/reset/Mg/{}/", "ciqvh5-de60fc0457955508cf345e106846f537"),
         ("https://app.example.co/magic-login/{}", KEY),
+        ("staging login is luca@example.dev / {}", "ZhcXfr^u4y*Q"),
+        ('"key_id": "acme_live_{}"', KEY),
         ('<input id="apiSecret" readonly class="mono" value="{}">', HEX[:48]),
         ('- textbox "Password" [ref=e73]: {}', "L4nt3rN16!"),
         ("define('NONCE_SALT', '{}');", "lqqkR33tr2=PzmEEh#4wJK_?P8W7XiG_r2+kyJ+gqPp?l!Zg"),
@@ -223,6 +234,13 @@ def test_secrets_of_a_sixth_corpus_go(form: str, secret: str) -> None:
     [
         f"AAGUID {UUID} (security key)",
         "https://example.org/accounts/reset/done/",
+        '{ key: "session:6470:f4374456e522" }',
+        f"KMS key {UUID} (alias/orders-prod)",
+        f'"embedding_id":"vec_{noise(20, "abcdefghijklmnopqrstuvwxyz0123456789")}"',
+        f'"message_id":"bulk_{noise(24)}"',
+        f'applicationServerKey: "BG_Z_bXkxWg31ako2RpNp3Rhgp8U3jWXjTGhAXLT-{noise(46)}"',
+        'const apiKey = `nat_${crypto.randomBytes(40).toString("hex")}`;',
+        'read -rsp "Password: " PASSWORD && export PGPASSWORD="$PASSWORD"',
         "https://example.org/invite/team-members-of-2026",
         "serializer('UserProfileSerializer')",
         "AKIAIOSFODNN7EXAMPLE is the sample id of the documents",

@@ -19,7 +19,8 @@ _STAND_IN: Final = re.compile(
     r"(?i:[\[(<{*]{1,3}\s?(?:filtered|hidden|masked|omitted|protected|redacted|removed|scrubbed|secret|sensitive)"
     r"(?:\s(?:data|value))?\s?[\])>}*]{1,3})"
     r"|\$\{[A-Za-z_][\w.]{0,64}\}|\$[A-Z][A-Z0-9]{0,24}(?:_[A-Z0-9]{1,24}){1,4}|\{\{\s?[A-Za-z_][\w.]{0,64}\s?\}\}"
-    r"|[xX]{3,64}|%\([a-z_]\w{0,64}\)s|<[A-Za-z]{2,16}(?:[ _-][A-Za-z]{2,16}){1,4}>"
+    r"|(?i:bearer|basic|token)\s[*.xX\u2022]{3,64}|[xX]{3,64}"
+    r"|%\([a-z_]\w{0,64}\)s|<[A-Za-z]{2,16}(?:[ _-][A-Za-z]{2,16}){1,4}>"
 )
 """What others put there: a word in brackets, the name of a variable, what somebody is to fill in."""
 _NO_SECRETS: Final = frozenset(
@@ -55,7 +56,7 @@ def goes_whole(text: str, kind: int, key: str = "") -> bool:
         return (
             any(map(str.isalnum, bare))
             and bare.lower() not in _NO_SECRETS
-            and ((bare[0].isalnum() and bare[0] not in "xX") or _STAND_IN.fullmatch(bare) is None)
+            and _STAND_IN.fullmatch(bare) is None
         )
     if kind != names.WEAK or shapes.is_placeholder(bare):
         return False

@@ -96,7 +96,7 @@ _USES: Final = frozenset(
 _LOGIN: Final = re.compile(
     r"""(?xi) (?:credentials|creds|inloggegevens|login|zugangsdaten|логин) ["'`]?
     (?: [ ](?:(?:for|to|of|für|voor)[ ])?[\w./-]{1,40} )?
-    [^\S\n]{0,3} (?: [:=] | -> | \u2192 | \u2013 | \u2014 | \\{1,16}u201[34] ) [^\S\n]{0,3} ["'`]?
+    [^\S\n]{0,3} (?: [:=] | is | -> | \u2192 | \u2013 | \u2014 | \\{1,16}u201[34] ) [^\S\n]{0,3} ["'`]?
     [\w.@+-]{2,64} (?: [ ]? [/|] [ ]? | [ ]:[ ] ) (?P<value> [^\s"'`\\<>]{6,128} )"""
 )
 

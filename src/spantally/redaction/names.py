@@ -105,7 +105,7 @@ _PLAIN_KEY: Final = frozenset(
     """
     alias answer arrow attribute backup bucket cache candidate column composite config context
     crashreporter cursor dedup dedupe dict dictionary down enter entity escape event field file filter first
-    foreign group hash hit hot idempotency idx incident inchi index issue item join json kernel label
+    foreign group hash hit hot idempotency idx incident inchi index issue item join json kernel kms label
     last left lookup map message meta metadata miss natural next object order parent partition pipeline
     pk prev primary prompt property pub public query range react redis registry resource right route
     routing row s3 safety shard site sort state string sub surrogate tag tenant ticket translation

@@ -36,7 +36,7 @@ KEPT_PREFIXES: Final = frozenset(
     memory message modr msg msgbatch node nonce obj ord order org page part pi plink pm po post
     price prj prod proj project prompt prv qt re reasoning rect req request resp rev rlg rs run
     sess session setatt seti sha1 sha256 sha384 sha512 skill snap space span src srv srvtoolu step
-    sub subnet task team thread ticket tool toolu tooluse tr trace txn txr upload user usr uuid
+    sub subnet task team thread ticket tool toolu tooluse tr trace txn txr upload user usr uuid vec
     vid video vol vpc vs vsfc wamid wf workflow wrkspc ws
     """.split()  # noqa: SIM905 - a block of words reads better than 80 quoted strings
 )
@@ -58,7 +58,8 @@ _PLACEHOLDER: Final = r"""(?xi)
     | \#\{ .*
     | (?: \*+ | \.{2,} | -+ | _+ | \?+ | \u2026+ | \u2022+ ) .{0,8}     # *****, ..., ---
     | .{0,12} (?: \*{3} | \.{3} | \u2026 | \\{1,16}u2026 | \u2022{3} ) [*.\u2022]* .{0,8}  # sk-...abcd
-    | x{3,} .{0,4} | (?: x{2,} [-.\ ] ){1,8} [0-9a-z]{0,4} | __ [A-Z_]{3,40} __ | .{0,12} x{6,}
+    | x{3,} .{0,4} | (?: x{2,} [-.\ ] ){1,8} [0-9a-z]{0,4} | __ [A-Z_]{3,40} __
+    | [A-Za-z_-]{1,16} \$\{ .* | .{0,12} x{6,}
     | (?: your | my | the | some | insert | enter | put | add | replace | change | fill | paste | set )
       (?: [-_ ] [a-z_ -]* | (?: api | secret | token | key | pass ) [a-z_ -]* )
     | your [-_ ] [0-9]{1,4} [-_ ] [a-z_ -]+
@@ -90,7 +91,7 @@ _OPENINGS: Final = frozenset(
 ) | {"my "}
 """How stand-ins begin that begin with a letter; a test holds it against the pattern."""
 _OPENING_SIGNS: Final = frozenset("$%<{(#*.-_?!@\\[")
-_WITHIN: Final = ("***", "...", "xxxxxx", "u2026")
+_WITHIN: Final = ("***", "${", "...", "xxxxxx", "u2026")
 _ENDINGS: Final = ("here", "placeholder", "redacted", "example")
 
 

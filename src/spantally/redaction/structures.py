@@ -75,6 +75,12 @@ def _following(read: Callable[[str, int, list[Span]], int], behind: int = 0) -> 
     return handle
 
 
+def _login(text: str, at: int, taken: list[Span]) -> None:
+    """``cli login -u bob -p ...``, and talk: ``the login is bob / ...``."""
+    logins.login(text, at, taken)
+    languages.find_strong_login(text, at + 1, taken)
+
+
 _HANDLERS: Final[dict[str, Handler]] = {
     URL: _following(urls.userinfo, len(URL)),
     URL_ESCAPED: _following(urls.userinfo, len(URL_ESCAPED)),
@@ -106,7 +112,7 @@ _HANDLERS: Final[dict[str, Handler]] = {
     **dict.fromkeys((" -u", '"-u', "'-u"), _each(logins.user_flag_behind_space)),
     "--user": _each(logins.user_flag),
     "--proxy-user": _each(logins.user_flag),
-    " login ": _each(logins.login),
+    " login ": _each(_login),
     "login(": _each(logins.login_call),
     "django-insecure-": _each(snippets.django),
     "wallet(": _each(private_keys.wallet),

@@ -85,10 +85,13 @@ _BLOB_SIGNS: Final = 2
 _OPENS_NOTHING: Final = re.compile(
     r"""(?i)(?<![A-Za-z0-9])(?:kid|etag|(?:(?:next|page|pagination|continuation|sync)_?){1,2}token"""
     r"""|(?:(?:next|prev|previous|start|end|after|before|page)_?){0,2}cursor"""
-    r"""|(?:cache|public|verify|sort|partition|dedup|object)[ _-]?key|x(?:-[a-z0-9]{1,16}){1,3}-id)"""
+    r"""|(?:cache|public|verify|sort|partition|dedup|object)[ _-]?key|application[ _-]?server[ _-]?key"""
+    r"""|x(?:-[a-z0-9]{1,16}){1,3}-id)"""
     r"""\\{0,16}["']?\s?[:=]\s?\\{0,16}["']?\Z"""
 )
 """Before the id of a key, or one that locks nothing."""
+_OF_AN_ID: Final = re.compile(r"""(?<!secret)(?<!session)(?:_id|[a-z]Id)\\{0,16}["']\s?:\s?\\{0,16}["']\Z""")
+"""Before what a field calls the id of something."""
 _POINT: Final = re.compile(r"""["'][xy]\\{0,16}["']\s?:\s?\\{0,16}["']\Z""")
 """Before a coordinate of a public key, behind the name of its curve."""
 _VENDORS_WORD: Final = re.compile(
@@ -276,6 +279,8 @@ def find_unknown(text: str, start: int, word: str, taken: list[Span], *, long: b
     if "/d/" in word or "/folders/" in word:
         return  # the id of a document in its URL
     if _OPENS_NOTHING.search(text, max(0, start - 32), start) is not None:
+        return
+    if _OF_AN_ID.search(text, max(0, start - 24), start) is not None and _TELLING.search(word) is None:
         return
     if (
         _POINT.search(text, max(0, start - 16), start) is not None

@@ -46,7 +46,7 @@ _ISSUE: Final = re.compile(r"[A-Z][A-Z0-9]{1,9}-[0-9]{1,7}\Z")
 _CACHED: Final = re.compile(
     r"(?:(?:[A-Za-z][a-z]+|[a-z]{1,3}[0-9]{1,2})[:/|#-]){1,6}"
     r"(?:[0-9]{1,20}|[0-9a-f]{8,16}|[0-9a-f]{32,128}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-    r"(?:[:/|#-](?:[a-z]+|[a-z]{1,3}[0-9]{1,2})){0,4}\Z"
+    r"(?:[:/|#-](?:[a-z]+|[a-z]{1,3}[0-9]{1,2}|[0-9a-f]{8,16})){0,4}\Z"
 )
 """``user:8241077:profile``, ``linux-pip-`` and a hash: words around one number or hash, of what is kept."""
 _COORDINATE: Final = re.compile(r"[a-z][a-z-]{1,40}:v?[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}\Z")
@@ -116,6 +116,8 @@ def acceptable(value: str, site: Site) -> bool:
         value = _LETTER.sub(_letter_of, value)  # of a word in another language it says no more than that
     if len(value) < SHORTEST or shapes.is_placeholder(value) or _named_like_a_secret(value):
         return False
+    if value[0] == " ":
+        return False  # what stands between two texts
     if site.kind == names.PASSWORD and site.quoted and value.lower() in _LABELS:
         return False
     if value[2] == ":" and site.kind != names.PASSWORD and _PRINT.match(value):
