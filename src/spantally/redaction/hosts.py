@@ -99,6 +99,8 @@ def userinfo(text: str, at: int, taken: list[Span]) -> None:
         _dialed(value, at, taken)
         return
     user = named["user"].lower()
+    if text[named.start() - 1 : named.start()] == "\\" and user[0] in "nrt":
+        user = user[1:]  # behind the end of an escape
     if user in _NO_USERS or not is_chosen(value):
         return
     like_mail = _LOCAL_PART.fullmatch(value) is not None

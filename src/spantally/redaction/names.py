@@ -69,8 +69,8 @@ _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _TAIL: Final = frozenset(
     """
-    algo algorithm arn as at attempts authenticated authentication author backend bits body budget
-    bytes char chars class code configured confirm confirmation context count counter counts
+    active algo algorithm arn as at attempts authenticated authentication author backend bits body budget
+    bytes changed char chars class code configured confirm confirmation context count counter counts
     created date default dir directory disabled embedding enabled encoding endpoint env error
     errors exists exp expiration expires expiry field fields file filename fingerprint flow
     format function generator group handler hash hasher header help hint history id identifier
@@ -79,7 +79,7 @@ _TAIL: Final = frozenset(
     missing mode model module name names needed notice num number object only option options
     output owner page param parameter params part path pattern per placeholder policy position
     prefix price pricing property provider question rate reader realm reason reasons ref refs
-    regex region required reset resets response role rotation rule rules schema scheme scope scopes
+    regex region required reset resets response role rotated rotation rule rules schema scheme scope scopes
     score scores server set shape size source stage state status stem stems step store strategy stream
     strength string style suffix table tail test text threshold time timeout timestamp title total ttl
     type types updated uri url urls usage used user username valid validation validator validity
@@ -104,10 +104,11 @@ _BEFORE_KEY: Final = frozenset(
 _PLAIN_KEY: Final = frozenset(
     """
     alias answer arrow attribute backup bucket cache candidate column composite config context
-    crashreporter cursor dedup dedupe dict dictionary down enter entity escape event field file filter first
-    foreign group hash hit hot idempotency idx incident inchi index issue item join json kernel kms label
-    last left lookup map message meta metadata miss natural next object order parent partition pipeline
-    pk prev primary prompt property pub public query range react redis registry resource right route
+    crashreporter cursor dedup dedupe dict dictionary down enter entity escape evaluated event field
+    file filter first foreign group hash hit hot idempotency idx incident inchi index issue item join
+    json kernel kms label last left lookup map message meta metadata miss natural next object order
+    parent partition pipeline pk prev primary
+    prompt property pub public query range react redis registry resource right route
     routing row s3 safety shard site sort state string sub surrogate tag tenant ticket translation
     tree trigger unique up value variable verify websocket which zobrist
     """.split()  # noqa: SIM905
@@ -264,7 +265,7 @@ def judge(words: list[str]) -> int:
     if last.endswith(_TOKEN):
         return TOKEN
     if last.endswith(_SECRET):
-        return SECRET
+        return NONE if words[0] in ("existing", "hashed") else SECRET  # the name of one, what is left of one
     if last == "key" or last.endswith("key"):
         return _judge_key(words, before, last)
     if last.endswith("token") or (last in ("tokens", "keys") and before in _MANY):

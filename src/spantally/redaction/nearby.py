@@ -143,13 +143,18 @@ _OF_A_BUILD: Final = re.compile(
     r"(?:\.[a-z]{1,5}:[0-9]{1,6}(?::[0-9]{1,6})?|[a-z]:v?[0-9]{1,4}(?:\.[0-9]{1,4}){1,3})\Z"
 )
 """A line of a file, a version of a package: ``auth.js:93:41``, ``jjwt-api:3.17.1``."""
+_ACCOUNT: Final = re.compile(r"0x[0-9a-fA-F]{40}\Z")
+"""Of Ethereum: whom a contract belongs to, or it itself."""
 _DIGESTS: Final = ("sha256:", "sha512:")
 _HAS_NONE: Final = re.compile(
     r"""\\{0,16}["'`]?\s{0,2}[:=]\s{0,2}(?:\\{0,16}(?P<quote>["'])\\{0,16}(?P=quote)(?!["'])|null|None|~|\*{3,}|ENC\[)"""
 )
 """Behind a name that has no value, or one that nobody can read, so that what follows is none of its."""
-_OTHERS_NAME: Final = re.compile(r"(?<![A-Za-z])[A-Za-z]{0,24}(?:I[dD]|id|Name|_name)\s{0,2}[:=]\s{1,4}\Z")
-"""``TopicId: ``, before a value: it is that of something else."""
+_OTHERS_NAME: Final = re.compile(
+    r"(?<![A-Za-z])[A-Za-z_]{0,24}(?:I[dD]|id|Name|_name)\\{0,16}[\"']?"
+    r"(?:\s{0,2}[:=]\s{0,4}|[ ]{1,2})\\{0,16}[\"']?\Z"
+)
+"""``TopicId: ``, ``run_id=``, ``"id":"``, before a value: it is that of something else."""
 _BRACKETED: Final = re.compile(
     r"[ ]\([^()\n]{1,32}\)[ ]?[:=][ ]{1,2}(?P<value>[A-Za-z0-9_+/=.~-]{16,256})(?![A-Za-z0-9])"
 )
@@ -320,6 +325,7 @@ def _is_secret(value: str, kind: int) -> bool:
         or value.startswith(_DIGESTS)
         or shapes.is_pod(value)
         or _OF_A_BUILD.search(value) is not None
+        or _ACCOUNT.match(value) is not None
         or _PRINT.match(value)
         or shapes.is_placeholder(value)
         or shapes.is_provider_id(value)
@@ -352,7 +358,7 @@ def _is_key(value: str) -> bool:
 def _is_noise(value: str) -> bool:
     if _ASSIGNED.match(value) or shapes.is_sealed(value) or value.startswith(_PUBLIC_KEYS):
         return False  # a further name with a value of its own, what is sealed, what a server may know
-    if value.startswith("//") or shapes.is_pod(value) or _OF_A_BUILD.search(value) is not None:
+    if value.startswith("//") or shapes.is_pod(value) or _OF_A_BUILD.search(value) or _ACCOUNT.match(value):
         return False  # of a URL
     is_file = value.startswith(("/", "./", "~/")) and _FILE.search(value) is not None
     value = value.strip(".-=_/")

@@ -177,6 +177,8 @@ def find_pairs(
             continue
         if tagged and _has_gone(text, name_end):
             continue
+        if following == "}" and text.startswith("${", max(0, name_start - 2)):
+            continue  # a variable, and what stands behind it
         if following == ":" and (goes_on(text, name_end) or _is_reference(text, name_start)):
             continue
         if "__" in name and following in _OF_A_CLASS and _CLASS.search(name) is not None:

@@ -23,7 +23,7 @@ _UUID: Final = re.compile(
 )
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 _POD: Final = re.compile(r"(?:pods?/)?[a-z][a-z0-9]*(?:-[a-z][a-z0-9]*)*-[0-9a-f]{8,10}-[a-z0-9]{5}\Z")
-_SEALED: Final = re.compile("Ag[A-D][A-Za-z0-9+/]{200}")
+_SEALED: Final = re.compile("Ag[A-D][A-Za-z0-9+/]{60}")
 """How one begins whose key has up to 8192 bits: with the length of what RSA encrypted."""
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -33,7 +33,7 @@ KEPT_PREFIXES: Final = frozenset(
     ci cmpl comment commit company contact container conv cs ctm ctx cus customer dataset deal
     doc dpl du embd etag eval evalrun event evt fc file folder fp fs ft ftckpt ftjob gen group i
     iauth ich id ii il img in ins inv invoice item job lead mandate mcp mcpl mcpr md5 member
-    memory message modr msg msgbatch node nonce obj ord order org page part pi plink pm po post
+    memory message modr msg msgbatch node nonce obj ord order org page part pay pi plink pm po post
     price prj prod proj project prompt prv qt re reasoning rect req request resp rev rlg rs run
     sess session setatt seti sha1 sha256 sha384 sha512 skill snap space span src srv srvtoolu step
     sub subnet task team thread ticket tool toolu tooluse tr trace txn txr upload user usr uuid vec
