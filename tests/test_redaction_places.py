@@ -208,6 +208,8 @@ def test_passwords_that_look_alike_go(value: str) -> None:
         ("consul acl bootstrap\nSecretID: {}", UUID),
         ("https://example.org/accounts/reset/Mg/{}/", "ciqvh5-de60fc0457955508cf345e106846f537"),
         ("https://app.example.co/magic-login/{}", KEY),
+        ("the access token was found invalid {}", KEY),
+        ("API token, valid: {}", KEY),
         ("staging login is luca@example.dev / {}", "ZhcXfr^u4y*Q"),
         ('"key_id": "acme_live_{}"', KEY),
         ('<input id="apiSecret" readonly class="mono" value="{}">', HEX[:48]),

@@ -151,7 +151,7 @@ _HAS_NONE: Final = re.compile(
 )
 """Behind a name that has no value, or one that nobody can read, so that what follows is none of its."""
 _OTHERS_NAME: Final = re.compile(
-    r"(?<![A-Za-z])[A-Za-z_]{0,24}(?:I[dD]|id|Name|_name)\\{0,16}[\"']?"
+    r"(?<![A-Za-z])(?:[A-Za-z_]{0,24}(?:I[dD]|_id|Name|_name)|id)\\{0,16}[\"']?"
     r"(?:\s{0,2}[:=]\s{0,4}|[ ]{1,2})\\{0,16}[\"']?\Z"
 )
 """``TopicId: ``, ``run_id=``, ``"id":"``, before a value: it is that of something else."""
